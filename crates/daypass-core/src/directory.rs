@@ -1,0 +1,216 @@
+//! Everything a decision needs to know, as one immutable snapshot in memory.
+//!
+//! Nothing on the path of a request reads storage. The server builds a new directory when the store's version
+//! changes and swaps it in; a request uses the one it began with.
+
+use crate::client::{Client, Key, KeyKind, Material, Tenant};
+use crate::clock::Timestamp;
+use crate::cutoff::{Cutoff, Cutoffs};
+use crate::endpoint::{DialectName, Endpoint};
+use crate::ring::{Purpose, Ring};
+use crate::role::Role;
+use crate::seal::{self, Place, SealFault};
+use crate::secret::Secret;
+use aws_lc_rs::hmac;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What the configuration says; it does not change while the server runs.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Where clients reach us, without a trailing slash. The only source of our own name in any answer.
+    pub public_url: String,
+    /// The tenants.
+    pub tenants: Vec<Arc<Tenant>>,
+    /// The roles of all tenants.
+    pub roles: Vec<Arc<Role>>,
+    /// The configured paths.
+    pub endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// The plan together with what the store holds.
+pub struct Directory {
+    plan: Arc<Plan>,
+    ring: Arc<Ring>,
+    roles: HashMap<String, BTreeMap<String, Arc<Role>>>,
+    clients: HashMap<Uuid, Arc<Client>>,
+    keys: HashMap<String, Arc<Key>>,
+    secrets: HashMap<Uuid, Vec<Arc<Key>>>,
+    cutoffs: Cutoffs,
+    stand_in: Secret,
+}
+
+/// A key with whom it belongs to.
+pub struct Found<'a> {
+    /// The key.
+    pub key: &'a Arc<Key>,
+    /// Its client.
+    pub client: &'a Arc<Client>,
+    /// Its client's tenant.
+    pub tenant: &'a Arc<Tenant>,
+}
+
+/// The place of a key's sealed material in the store.
+fn place(id: &str) -> Place<'_> {
+    Place { table: "key", row: id, column: "material" }
+}
+
+impl Directory {
+    /// Puts a snapshot together.
+    pub fn new(
+        plan: Arc<Plan>,
+        ring: Arc<Ring>,
+        clients: Vec<Client>,
+        keys: Vec<Key>,
+        cutoffs: Vec<Cutoff>,
+    ) -> Result<Self, SealFault> {
+        let mut roles: HashMap<String, BTreeMap<String, Arc<Role>>> = HashMap::new();
+        for role in &plan.roles {
+            roles.entry(role.tenant.clone()).or_default().insert(role.name.clone(), role.clone());
+        }
+        let keys: HashMap<_, _> = keys.into_iter().map(|key| (key.id.clone(), Arc::new(key))).collect();
+        let mut secrets: HashMap<Uuid, Vec<Arc<Key>>> = HashMap::new();
+        for key in keys.values().filter(|key| key.kind == KeyKind::ClientSecret) {
+            secrets.entry(key.client).or_default().push(key.clone());
+        }
+        Ok(Self {
+            roles,
+            clients: clients.into_iter().map(|client| (client.guid, Arc::new(client))).collect(),
+            keys,
+            secrets,
+            cutoffs: Cutoffs::new(cutoffs),
+            stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
+            plan,
+            ring,
+        })
+    }
+
+    /// What the configuration says.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Daypass's own keys.
+    pub fn ring(&self) -> &Arc<Ring> {
+        &self.ring
+    }
+
+    /// What has been taken back.
+    pub fn cutoffs(&self) -> &Cutoffs {
+        &self.cutoffs
+    }
+
+    /// A tenant by its name.
+    pub fn tenant(&self, name: &str) -> Option<&Arc<Tenant>> {
+        self.plan.tenants.iter().find(|tenant| tenant.name == name)
+    }
+
+    /// A tenant by its guid.
+    pub fn tenant_by_guid(&self, guid: Uuid) -> Option<&Arc<Tenant>> {
+        self.plan.tenants.iter().find(|tenant| tenant.guid == guid)
+    }
+
+    /// A client of a tenant. One of another tenant is not found.
+    pub fn client(&self, tenant: &Tenant, guid: Uuid) -> Option<&Arc<Client>> {
+        self.clients.get(&guid).filter(|client| client.tenant == tenant.name)
+    }
+
+    /// A role of a tenant.
+    pub fn role(&self, tenant: &str, name: &str) -> Option<&Arc<Role>> {
+        self.roles.get(tenant)?.get(name)
+    }
+
+    /// The roles of a tenant that belong to this OAuth resource, by name. GUIDs compare without case.
+    pub fn roles_of(&self, tenant: &str, audience: &str) -> impl Iterator<Item = &Arc<Role>> {
+        self.roles
+            .get(tenant)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .filter(move |role| role.audience.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(audience)))
+    }
+
+    /// The endpoints of a dialect at this path; several only where tenants share one.
+    pub fn endpoints(&self, dialect: DialectName, path: &str) -> impl Iterator<Item = &Arc<Endpoint>> {
+        self.plan.endpoints.iter().filter(move |e| e.dialect == dialect && e.path == path)
+    }
+
+    /// A live key of this kind with its client and tenant.
+    pub fn key(&self, id: &str, kind: KeyKind, at: Timestamp) -> Option<Found<'_>> {
+        let key = self.keys.get(id).filter(|key| key.kind == kind && key.live(at))?;
+        let client = self.clients.get(&key.client)?;
+        let tenant = self.tenant(&client.tenant)?;
+        Some(Found { key, client, tenant })
+    }
+
+    /// Whether a key of this id, of any kind, is live and belongs to this client.
+    pub fn has_live_key(&self, id: &str, client: Uuid, at: Timestamp) -> bool {
+        self.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
+    }
+
+    /// The secret part of a signing key, opened for one verification. Without a key: a stand-in that costs the
+    /// same work, so that an unknown id cannot be told from a wrong signature by the clock.
+    pub fn signing_secret(&self, key: Option<&Key>) -> Result<Secret, SealFault> {
+        let (id, sealed) = match key.map(|key| (key.id.as_str(), &key.material)) {
+            Some((id, Material::Sealed(sealed))) => (id, sealed.as_slice()),
+            _ => ("", self.stand_in.expose()),
+        };
+        let version = seal::version_of(sealed).ok_or(SealFault::DoesNotOpen)?;
+        self.ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?.open_at(place(id), sealed)
+    }
+
+    /// The hashed secrets of a client, disabled and expired ones included.
+    pub fn secrets(&self, client: Uuid) -> &[Arc<Key>] {
+        self.secrets.get(&client).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// Seals the secret part of a signing key for the store.
+pub fn seal_material(ring: &Ring, id: &str, secret: &[u8], nonce: [u8; 12]) -> Result<Vec<u8>, SealFault> {
+    let key = ring.seal(Purpose::Rest, ring.active(Purpose::Rest)).ok_or(SealFault::Broken)?;
+    key.seal_at(place(id), nonce, secret)
+}
+
+/// Hashes a client secret under one pepper: HMAC-SHA-256 over a label, the client and the whole secret.
+pub fn hash_secret(ring: &Ring, pepper: u32, client: Uuid, secret: &[u8]) -> Option<Vec<u8>> {
+    let mut context = hmac::Context::with_key(ring.mac(Purpose::Pepper, pepper)?);
+    context.update(b"daypass client secret v1");
+    context.update(client.as_bytes());
+    context.update(secret);
+    Some(context.sign().as_ref().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::World;
+
+    #[test]
+    fn an_id_of_another_tenant_is_not_found() {
+        let world = World::new();
+        let directory = world.directory();
+        let (acme, other) = (directory.tenant("acme").unwrap(), directory.tenant("other").unwrap());
+        let client = world.client.guid;
+        assert!(directory.client(acme, client).is_some());
+        assert!(directory.client(other, client).is_none());
+    }
+
+    #[test]
+    fn a_key_of_another_kind_is_not_found() {
+        let world = World::new();
+        let directory = world.directory();
+        let now = crate::testing::START;
+        assert!(directory.key("AKIDworld", KeyKind::Tencent, now).is_some());
+        assert!(directory.key("AKIDworld", KeyKind::Top, now).is_none());
+        assert!(directory.key("AKIDnobody", KeyKind::Tencent, now).is_none());
+    }
+
+    #[test]
+    fn a_stand_in_opens_like_a_key() {
+        let world = World::new();
+        let directory = world.directory();
+        assert_eq!(directory.signing_secret(None).unwrap().expose(), [0; 32]);
+        let found = directory.key("AKIDworld", KeyKind::Tencent, crate::testing::START).unwrap();
+        assert_eq!(directory.signing_secret(Some(found.key)).unwrap().expose(), b"secret of AKIDworld");
+    }
+}

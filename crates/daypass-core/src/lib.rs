@@ -1,0 +1,40 @@
+//! The rules of Daypass, without a socket, a file or a clock of its own.
+//!
+//! A request passes six phases, always in this order: **read → authenticate → authorize → issue → record → render**.
+//! [`pipeline`] owns them; a [`dialect::Dialect`] fills the hooks that differ between vendors, an
+//! [`issuer::Issuer`] makes the credential and a [`store::Store`] keeps what must survive. Types make the wrong
+//! order impossible: an ask exists only on a [`pipeline::Verified`] call, a credential only for an
+//! [`policy::Authorized`] ask, and an answer only for a [`record::Recorded`] credential.
+//!
+//! Nothing here depends on another crate of the workspace, on tokio, or on the ambient clock and randomness.
+
+pub mod caller;
+pub mod client;
+pub mod clock;
+pub mod credential;
+pub mod cutoff;
+pub mod dialect;
+pub mod directory;
+pub mod endpoint;
+pub mod id;
+pub mod issuer;
+pub mod jose;
+pub mod json;
+pub mod limits;
+pub mod pipeline;
+pub mod policy;
+pub mod ration;
+pub mod record;
+pub mod refusal;
+pub mod replay;
+pub mod request;
+pub mod ring;
+pub mod role;
+pub mod seal;
+pub mod secret;
+pub mod store;
+pub mod strangers;
+pub mod triple;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

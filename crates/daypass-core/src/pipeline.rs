@@ -1,0 +1,653 @@
+//! The one order of things: read → authenticate → authorize → issue → record → render.
+//!
+//! Everything here but the ports (store, issuer) is plain synchronous code. A dialect cannot leave a phase out,
+//! because it never calls one: it only fills the hooks that [`Pipeline::answer`] calls.
+
+use crate::caller::{Caller, Proof};
+use crate::client::{Client, KeyKind, Material};
+use crate::clock::{Clock, Timestamp, after, rfc3339};
+use crate::credential::Granted;
+use crate::cutoff::Scope;
+use crate::dialect::{Ask, Call, Claim, Context, Dialect, Facts, Issue, Outcome, Presented, Signed, Weak};
+use crate::directory::{Directory, hash_secret};
+use crate::endpoint::{CallerRule, DialectName, Endpoint};
+use crate::id::{Draw, Entropy, uuid_v7};
+use crate::issuer::Issuer;
+use crate::policy::{Authorized, authorize};
+use crate::ration::Rations;
+use crate::record::{self, Entry, Event, Record};
+use crate::refusal::{Reason, Refusal};
+use crate::replay::{self, Mark, Sight, Window};
+use crate::request::{Head, Request, Response};
+use crate::ring::{Purpose, Ring};
+use crate::secret::{Secret, SigningKey, same};
+use crate::store::Store;
+use crate::strangers::Strangers;
+use crate::triple;
+use std::collections::HashMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A call whose sender was proved. An ask exists on this and on nothing else.
+///
+/// ```compile_fail
+/// // A dialect cannot skip the proof: only the pipeline makes a `Verified`.
+/// fn trust<C>(call: C, caller: daypass_core::caller::Caller) -> daypass_core::pipeline::Verified<C> {
+///     daypass_core::pipeline::Verified { call, caller }
+/// }
+/// ```
+pub struct Verified<C> {
+    call: C,
+    caller: Caller,
+}
+
+impl<C> Verified<C> {
+    /// The call, which may now be believed.
+    pub fn call(&self) -> &C {
+        &self.call
+    }
+    /// Who sent it.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// A verified call for tests of a dialect's `ask`.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(call: C, caller: Caller) -> Self {
+        Self { call, caller }
+    }
+}
+
+/// The phases and what they remember between requests.
+pub struct Pipeline {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    store: Arc<dyn Store>,
+    issuers: HashMap<String, Arc<dyn Issuer>>,
+    window: Window,
+    rations: Rations,
+    strangers: Strangers,
+}
+
+/// An answer with what the log says about it.
+pub struct Answer {
+    /// What goes back to the caller.
+    pub response: Response,
+    /// What happened.
+    pub summary: Summary,
+}
+
+/// What happened to a request, in words for the log and for metrics. It holds no secret.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Which protocol.
+    pub dialect: DialectName,
+    /// What became of it.
+    pub result: Result<Success, Refusal>,
+    /// The client, where one was proved.
+    pub client: Option<Uuid>,
+}
+
+/// What a request was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Success {
+    /// A credential.
+    Granted,
+    /// The identical credential again, for a client's retry.
+    Repeated,
+    /// An answer to a question.
+    Facts,
+    /// Something that needs no proof.
+    Open,
+}
+
+/// What is known of a request as it goes through the phases, for its record.
+struct Trail {
+    dialect: DialectName,
+    head: Head,
+    now: Timestamp,
+    caller: Option<Caller>,
+    role: Option<String>,
+    session: Option<String>,
+}
+
+impl Pipeline {
+    /// Puts the ports together. `issuers` are by the name that roles use; `local` must be among them.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        store: Arc<dyn Store>,
+        issuers: HashMap<String, Arc<dyn Issuer>>,
+    ) -> Self {
+        Self {
+            clock,
+            entropy,
+            store,
+            issuers,
+            window: Window::default(),
+            rations: Rations::default(),
+            strangers: Strangers::default(),
+        }
+    }
+
+    /// Answers one request.
+    pub async fn answer<D: Dialect>(&self, dialect: &D, directory: &Directory, request: Request) -> Answer {
+        let now = self.now();
+        let context = Context { directory, now };
+        if let Some(response) = dialect.open(context, &request.head) {
+            return Answer {
+                response,
+                summary: Summary { dialect: dialect.name(), result: Ok(Success::Open), client: None },
+            };
+        }
+        let mut manner = dialect.manner(&request.head);
+        let mut trail = Trail {
+            dialect: dialect.name(),
+            head: request.head.clone(),
+            now,
+            caller: None,
+            role: None,
+            session: None,
+        };
+        let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
+        self.finish(dialect, &manner, trail, result).await
+    }
+
+    /// Refuses a request that never became one: too large, too slow, or a handler that panicked.
+    pub fn refuse<D: Dialect>(&self, dialect: &D, head: &Head, refusal: Refusal) -> Answer {
+        self.strangers.count(refusal.reason, head.source);
+        let manner = dialect.manner(head);
+        Answer {
+            response: dialect.render(&manner, Outcome::Refused(refusal.clone())),
+            summary: Summary { dialect: dialect.name(), result: Err(refusal), client: None },
+        }
+    }
+
+    /// Writes what strangers were refused since the last call. The server calls it once a second.
+    pub async fn record_strangers(&self) {
+        for record in self.strangers.collect(self.now(), &*self.entropy) {
+            // Nobody waits for these rows; a store that does not take them is reported by every other request.
+            let _ = self.store.append(Entry { record, mark: None }).await;
+        }
+    }
+
+    /// To the millisecond, because that is what the store keeps and a retry must be computed from.
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
+    async fn run<D: Dialect>(
+        &self,
+        dialect: &D,
+        context: Context<'_>,
+        request: Request,
+        manner: &mut D::Manner,
+        trail: &mut Trail,
+    ) -> Result<(Success, Outcome), Refusal> {
+        let call = dialect.read(context, request, manner)?;
+        let caller = self.authenticate(context, &call, trail)?;
+        trail.caller = Some(caller.clone());
+        let verified = Verified { call, caller };
+        let sight = self.sight(context, &verified.call)?;
+        let done = self.after_proof(dialect, context, verified, &sight, trail).await;
+        // Our own failure must not turn the client's retry into a replay.
+        if let (Err(refusal), Some((mark, Sight::First))) = (&done, sight.as_ref().map(|s| (s.mark, s.sight)))
+            && refusal.reason.kind() == crate::refusal::Kind::Us
+        {
+            self.window.forget(&mark);
+        }
+        done
+    }
+
+    async fn after_proof<D: Dialect>(
+        &self,
+        dialect: &D,
+        context: Context<'_>,
+        verified: Verified<D::Call>,
+        sight: &Option<Sighted>,
+        trail: &mut Trail,
+    ) -> Result<(Success, Outcome), Refusal> {
+        match dialect.ask(context, &verified)? {
+            Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
+            Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
+        }
+    }
+
+    async fn grant<C: Call>(
+        &self,
+        directory: &Directory,
+        verified: &Verified<C>,
+        issue: &Issue,
+        sight: &Option<Sighted>,
+        trail: &mut Trail,
+    ) -> Result<(Success, Outcome), Refusal> {
+        trail.session.clone_from(&issue.session);
+        let authorized = authorize(directory, &verified.caller, &trail.head.path, issue)?;
+        trail.role = Some(authorized.role().to_owned());
+        let (mut first, mark) = match sight {
+            None => (None, None),
+            Some(Sighted { sight: Sight::First, mark }) => (Some(trail.now), Some(*mark)),
+            Some(Sighted { sight: Sight::Again(first), .. }) => (Some(*first), None),
+        };
+        // At most twice: another node may have seen these bytes first, and then its time counts.
+        for attempt_mark in [mark, None] {
+            let draw = self.draw(directory, &verified.call, first, trail.now)?;
+            let granted = self.issue(directory, &authorized, &draw).await?;
+            let repeat = first.is_some() && attempt_mark.is_none();
+            let entry =
+                Entry { record: self.grant_record(trail, &authorized, &granted, repeat), mark: attempt_mark };
+            match record::commit(&*self.store, entry, granted).await? {
+                record::Outcome::Recorded(recorded) => {
+                    let success = if repeat { Success::Repeated } else { Success::Granted };
+                    return Ok((success, Outcome::Granted(Box::new(recorded))));
+                }
+                record::Outcome::Seen(seen) if replay::is_retry(seen, trail.now) => first = Some(seen),
+                record::Outcome::Seen(_) => return Err(replayed()),
+            }
+        }
+        Err(Refusal::internal("a repeat without a mark was taken for a replay"))
+    }
+
+    fn draw(
+        &self,
+        directory: &Directory,
+        call: &impl Call,
+        first: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Draw, Refusal> {
+        match (call.claim(), first) {
+            (Claim::Signed(signed), Some(first)) => {
+                let ring = directory.ring();
+                let key = ring
+                    .mac(Purpose::Replay, ring.active(Purpose::Replay))
+                    .ok_or_else(|| Refusal::internal("no replay key"))?;
+                Ok(Draw::derived(key, signed.key_id, signed.signature, first))
+            }
+            _ => Ok(Draw::fresh(&*self.entropy, now)),
+        }
+    }
+
+    async fn issue(
+        &self,
+        directory: &Directory,
+        authorized: &Authorized,
+        draw: &Draw,
+    ) -> Result<Granted, Refusal> {
+        let issuer = self
+            .issuers
+            .get(authorized.issuer())
+            .ok_or_else(|| Refusal::internal(format!("no issuer `{}`", authorized.issuer())))?;
+        let credential = issuer.issue(directory, authorized, draw).await?;
+        Ok(Granted {
+            credential,
+            issued: draw.at(),
+            expires: after(draw.at(), authorized.lifetime()),
+            account: authorized.tenant().account.clone(),
+            role: authorized.role().to_owned(),
+            policy: authorized.policy().cloned(),
+            answer: authorized.answer().clone(),
+            variables: authorized.variables().clone(),
+            product: authorized.product().cloned(),
+            correlation: authorized.correlation().map(str::to_owned),
+        })
+    }
+
+    fn authenticate(&self, context: Context<'_>, call: &impl Call, trail: &Trail) -> Result<Caller, Refusal> {
+        match call.claim() {
+            Claim::Signed(signed) => match signed.token {
+                Some(token) if triple::is_id(signed.key_id) => temporary(context, call, &signed, token),
+                _ => permanent(context, call, &signed),
+            },
+            Claim::Secret(presented) => self.secret(context, &presented),
+            Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail),
+        }
+    }
+
+    fn anonymous(
+        &self,
+        context: Context<'_>,
+        endpoint: &Arc<Endpoint>,
+        trail: &Trail,
+    ) -> Result<Caller, Refusal> {
+        let Some(CallerRule::Anonymous { per_minute, .. }) = &endpoint.caller else {
+            return Err(Refusal::new(Reason::MissingProof, "this endpoint does not serve unknown callers"));
+        };
+        if let Some(ration) = per_minute {
+            self.rations.take(&endpoint.path, trail.head.source, *ration, context.now).map_err(
+                |seconds| {
+                    Refusal::new(
+                        Reason::RateLimited,
+                        format!("too many requests; ask again in {seconds} seconds"),
+                    )
+                    .retry_after(seconds)
+                },
+            )?;
+        }
+        let tenant = context
+            .directory
+            .tenant(&endpoint.tenant)
+            .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
+        Ok(Caller::new(tenant.clone(), Proof::Anonymous { endpoint: endpoint.clone() }))
+    }
+
+    fn secret(&self, context: Context<'_>, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+        let guid = Uuid::try_parse(presented.client).ok();
+        let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
+        let found = check_secret(context, client.map(|c| &**c), presented.secrets);
+        let client = client.ok_or_else(|| {
+            Refusal::new(
+                Reason::UnknownClient,
+                "the application was not found in this directory; check client_id and the tenant in the URL",
+            )
+        })?;
+        match found {
+            SecretFound::Live(key) if client.enabled => Ok(Caller::new(
+                presented.tenant.clone(),
+                Proof::Key { client: client.clone(), key, weak: None },
+            )),
+            SecretFound::Live(_) => Err(disabled()),
+            SecretFound::Expired => Err(Refusal::new(
+                Reason::ExpiredSecret,
+                "this client secret has run out; ask the operator for a new one",
+            )),
+            SecretFound::No => Err(Refusal::new(
+                Reason::WrongSecret,
+                "the client secret is not right; send the secret itself, not its id",
+            )),
+        }
+    }
+
+    /// The replay rule, after the signature was found right: a stranger must not be able to use up a mark.
+    fn sight(&self, context: Context<'_>, call: &impl Call) -> Result<Option<Sighted>, Refusal> {
+        let Claim::Signed(signed) = call.claim() else { return Ok(None) };
+        let mark = replay::mark(context.directory.ring(), signed.key_id, signed.signature)
+            .ok_or_else(|| Refusal::internal("no replay key"))?;
+        match self.window.see(mark, context.now) {
+            Sight::Again(first) if !replay::is_retry(first, context.now) => Err(replayed()),
+            sight => Ok(Some(Sighted { mark, sight })),
+        }
+    }
+
+    async fn finish<D: Dialect>(
+        &self,
+        dialect: &D,
+        manner: &D::Manner,
+        trail: Trail,
+        result: Result<(Success, Outcome), Refusal>,
+    ) -> Answer {
+        let client = trail.caller.as_ref().and_then(Caller::client).map(|client| client.guid);
+        let (result, outcome) = match result {
+            Ok((success, outcome)) => (Ok(success), outcome),
+            Err(refusal) => {
+                let refusal = self.record_refusal(&trail, refusal).await;
+                (Err(refusal.clone()), Outcome::Refused(refusal))
+            }
+        };
+        Answer {
+            response: dialect.render(manner, outcome),
+            summary: Summary { dialect: dialect.name(), result, client },
+        }
+    }
+
+    /// A refusal of a known caller is recorded before it is told; a stranger's is counted.
+    async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
+        if refusal.reason == Reason::Unavailable {
+            return refusal;
+        }
+        if !trail.caller.as_ref().is_some_and(Caller::is_known) {
+            self.strangers.count(refusal.reason, trail.head.source);
+            return refusal;
+        }
+        let event =
+            Event::Refusal { reason: refusal.reason.label().to_owned(), detail: refusal.detail.to_string() };
+        let entry = Entry { record: self.record(trail, event), mark: None };
+        match record::commit(&*self.store, entry, ()).await {
+            Ok(_) => refusal,
+            Err(unavailable) => unavailable,
+        }
+    }
+
+    fn grant_record(
+        &self,
+        trail: &Trail,
+        authorized: &Authorized,
+        granted: &Granted,
+        repeat: bool,
+    ) -> Record {
+        let event = Event::Grant {
+            credential: granted.credential.id(),
+            expires: granted.expires,
+            policy: granted.policy.clone(),
+            app_roles: authorized.app_roles().to_vec(),
+            variables: granted.variables.clone(),
+            repeat,
+        };
+        self.record(trail, event)
+    }
+
+    fn record(&self, trail: &Trail, event: Event) -> Record {
+        let mut random = [0; 10];
+        self.entropy.fill(&mut random);
+        let caller = trail.caller.as_ref();
+        Record {
+            tenant: caller.map(|caller| caller.tenant().name.clone()),
+            dialect: Some(trail.dialect.name().to_owned()),
+            request: Some(trail.head.request_id),
+            client: caller.and_then(Caller::client).map(|client| client.guid),
+            key: caller.and_then(Caller::key).map(str::to_owned),
+            role: trail.role.clone(),
+            session: trail.session.clone(),
+            source: Some(trail.head.source),
+            weak: caller.and_then(Caller::weak).map(str::to_owned),
+            ..Record::bare(uuid_v7(trail.now, random), trail.now, event)
+        }
+    }
+}
+
+/// A signed request's mark and whether it was seen before.
+struct Sighted {
+    mark: Mark,
+    sight: Sight,
+}
+
+/// A request signed with a client's own key. An unknown id costs the same work as a wrong signature: a stand-in
+/// is opened and the signature is computed with it.
+fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Caller, Refusal> {
+    let directory = context.directory;
+    let found = directory.key(signed.key_id, signed.kind, context.now);
+    let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
+    let witness = call.verify(&SigningKey::new(&secret));
+    let Some(found) = found else {
+        let detail = if triple::is_id(signed.key_id) {
+            "this is the id of a temporary credential; send its token as well"
+        } else {
+            "there is no such key, or it has been disabled or has run out"
+        };
+        return Err(Refusal::new(Reason::UnknownKey, detail));
+    };
+    if witness.is_none() {
+        return Err(wrong_signature());
+    }
+    if signed.token.is_some() {
+        return Err(Refusal::new(
+            Reason::TokenInvalid,
+            "this key is a permanent one and has no token; send none",
+        ));
+    }
+    if !found.client.enabled {
+        return Err(disabled());
+    }
+    refuse_weak(found.client, signed.weak)?;
+    let proof = Proof::Key {
+        client: found.client.clone(),
+        key: found.key.id.clone(),
+        weak: signed.weak.map(Weak::name),
+    };
+    Ok(Caller::new(found.tenant.clone(), proof))
+}
+
+/// A request signed with a temporary credential: the token must be authentic and of this id, the signature must
+/// be made with the secret that both prove, and whatever it was issued from must still stand.
+fn temporary(
+    context: Context<'_>,
+    call: &impl Call,
+    signed: &Signed<'_>,
+    token: &str,
+) -> Result<Caller, Refusal> {
+    let directory = context.directory;
+    let opened = match triple::open(directory.ring(), signed.key_id, token) {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            // The same work as for an authentic one, so that the answer's time does not say how far it came.
+            call.verify(&SigningKey::new(&directory.signing_secret(None).map_err(Refusal::internal)?));
+            return Err(refusal);
+        }
+    };
+    if call.verify(&SigningKey::new(&opened.secret)).is_none() {
+        return Err(wrong_signature());
+    }
+    let claims = opened.claims;
+    if claims.expires() <= context.now {
+        return Err(Refusal::new(
+            Reason::TokenExpired,
+            format!("this temporary credential expired at {}; ask for a new one", rfc3339(claims.expires())),
+        ));
+    }
+    let (tenant, client) = authority(context, signed.key_id, &claims).ok_or_else(|| {
+        Refusal::new(
+            Reason::TokenRevoked,
+            "this temporary credential, or what it was issued from, was taken back",
+        )
+    })?;
+    if let Some(client) = &client {
+        refuse_weak(client, signed.weak)?;
+    }
+    let proof = Proof::Temporary {
+        claims: Box::new(claims),
+        id: signed.key_id.to_owned(),
+        client: client.clone(),
+        weak: signed.weak.map(Weak::name),
+    };
+    Ok(Caller::new(tenant, proof))
+}
+
+/// A temporary credential never outlives the authority of its tenant, client, key, role or endpoint.
+fn authority(
+    context: Context<'_>,
+    id: &str,
+    claims: &triple::Claims,
+) -> Option<(Arc<crate::client::Tenant>, Option<Arc<Client>>)> {
+    let directory = context.directory;
+    let tenant = directory.tenant(&claims.tenant)?;
+    directory.role(&tenant.name, &claims.role)?;
+    let client = match claims.client {
+        None => {
+            let stands = |e: &Arc<Endpoint>| e.tenant == tenant.name && e.role.as_ref() == Some(&claims.role);
+            let mut at = directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint);
+            at.any(stands).then_some(None)?
+        }
+        Some(guid) => {
+            let client = directory.client(tenant, guid).filter(|client| client.enabled)?;
+            let key = claims.key.as_deref()?;
+            let stands = directory.has_live_key(key, guid, context.now)
+                && client.grants.iter().any(|grant| grant.role == claims.role);
+            Some(stands.then(|| client.clone())?)
+        }
+    };
+    let scopes = [
+        Some(Scope::Tenant(claims.tenant.clone())),
+        claims.client.map(Scope::Client),
+        claims.key.clone().map(Scope::Key),
+        Some(Scope::Role { tenant: claims.tenant.clone(), role: claims.role.clone() }),
+        claims.session.clone().map(|subject| Scope::Subject { tenant: claims.tenant.clone(), subject }),
+        Some(Scope::Credential(id.to_owned())),
+    ];
+    let cut = !directory.cutoffs().is_empty() && directory.cutoffs().cuts(claims.issued(), scopes);
+    (!cut).then(|| (tenant.clone(), client))
+}
+
+enum SecretFound {
+    Live(String),
+    Expired,
+    No,
+}
+
+/// Compares every presented spelling with every secret of the client. An unknown client is compared with a
+/// stand-in: the same number of hashes and comparisons.
+fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secret]) -> SecretFound {
+    let directory = context.directory;
+    let ring = directory.ring();
+    let guid = client.map(|client| client.guid).unwrap_or_default();
+    let keys = client.map(|client| directory.secrets(client.guid)).unwrap_or_default();
+    let mut best = SecretFound::No;
+    for secret in presented {
+        let mut hashes = Hashes { ring, guid, secret, known: Vec::new() };
+        hashes.of(ring.active(Purpose::Pepper));
+        for key in keys.iter().filter(|key| key.enabled && key.kind == KeyKind::ClientSecret) {
+            let Material::Hashed { pepper, hash } = &key.material else { continue };
+            if !hashes.of(*pepper).is_some_and(|computed| same(computed, hash)) {
+                continue;
+            }
+            if key.live(context.now) {
+                best = SecretFound::Live(key.id.clone());
+            } else if !matches!(best, SecretFound::Live(_)) {
+                best = SecretFound::Expired;
+            }
+        }
+    }
+    best
+}
+
+/// The hashes of one presented secret, one for each pepper that is still in use.
+struct Hashes<'a> {
+    ring: &'a Ring,
+    guid: Uuid,
+    secret: &'a Secret,
+    known: Vec<(u32, Vec<u8>)>,
+}
+
+impl Hashes<'_> {
+    fn of(&mut self, pepper: u32) -> Option<&[u8]> {
+        if !self.known.iter().any(|(version, _)| *version == pepper) {
+            self.known.push((pepper, hash_secret(self.ring, pepper, self.guid, self.secret.expose())?));
+        }
+        self.known.iter().find(|(version, _)| *version == pepper).map(|(_, hash)| hash.as_slice())
+    }
+}
+
+fn refuse_weak(client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
+    let refused = match weak {
+        Some(Weak::UnsignedPayload) => client.refuses.unsigned_payload,
+        Some(Weak::Md5 | Weak::HmacMd5) => client.refuses.md5,
+        None => false,
+    };
+    match weak.filter(|_| refused) {
+        Some(weak) => Err(Refusal::new(
+            Reason::WeakProofRefused,
+            format!(
+                "{} is switched off for this client; sign with SHA-256 over the whole request",
+                weak.name()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn wrong_signature() -> Refusal {
+    Refusal::new(
+        Reason::WrongSignature,
+        "the signature is not the one that this key makes over this request; check the key and what is signed",
+    )
+}
+
+fn replayed() -> Refusal {
+    Refusal::new(
+        Reason::Replayed,
+        "this signed request was used before; sign a new one with the present time",
+    )
+}
+
+fn disabled() -> Refusal {
+    Refusal::new(Reason::ClientDisabled, "this client has been disabled by its operator")
+}

@@ -1,0 +1,20 @@
+//! One policy model for every vendor's language.
+//!
+//! A document of Tencent's CAM or Alibaba's RAM is parsed by its dialect into a [`Policy`]; what the model cannot
+//! hold is refused there, never dropped. From then on the operations are the same for all: [`Template::bind`]
+//! puts typed variables into a role's policy, [`narrow`] intersects documents, [`covers`] decides whether one is
+//! no wider than another, [`decide`] answers one request, and [`authorize`] puts them together.
+
+mod authorize;
+mod decide;
+mod model;
+mod narrow;
+mod pattern;
+mod template;
+
+pub use authorize::{Authorized, authorize};
+pub use decide::{Access, Decision, decide};
+pub use model::{Condition, Effect, Language, Policy, Statement};
+pub use narrow::{Uncovered, Undecided, covers, narrow};
+pub use pattern::{Pattern, Piece};
+pub use template::{BadTemplate, BadVariable, Template, VariableType};

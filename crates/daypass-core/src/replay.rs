@@ -1,0 +1,151 @@
+//! The replay rule: the same signed bytes are good once, and again for a client's immediate retry.
+//!
+//! The vendors' signatures carry a time but no nonce, so a captured request would work again for its whole
+//! window. First sight of a signature is remembered for that window; within [`RETRY`] of it the request is the
+//! client's own retry (HTTP libraries re-send identical bytes) and gets the identical credential, later it is
+//! refused.
+
+use crate::clock::Timestamp;
+use crate::ring::{Purpose, Ring};
+use aws_lc_rs::hmac;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// How long after first sight the same bytes are a retry, in milliseconds.
+///
+/// Attack: whoever reads a signed request off the wire or out of a log can send it again. Five seconds are more
+/// than an HTTP library's retry needs and less than a log reader does; and what he gets is the credential that
+/// the first answer already carried, not a second one.
+pub const RETRY: i64 = 5_000;
+
+/// How long a mark must be remembered, in seconds: twice the widest vendor window (TOP's ten minutes either
+/// side), since a request may be stamped one window ahead and be valid until one window behind.
+pub const WINDOW: u32 = 1_200;
+
+/// What stands for a request's signature: a keyed hash, so that a stolen database confirms no guess.
+pub type Mark = [u8; 16];
+
+/// The mark of a signature made with this key.
+pub fn mark(ring: &Ring, key_id: &str, signature: &[u8]) -> Option<Mark> {
+    let key = ring.mac(Purpose::Replay, ring.active(Purpose::Replay))?;
+    let mut context = hmac::Context::with_key(key);
+    context.update(b"daypass mark v1");
+    context.update(&(key_id.len() as u64).to_be_bytes());
+    context.update(key_id.as_bytes());
+    context.update(signature);
+    context.sign().as_ref().first_chunk().copied()
+}
+
+/// What the window knows of a mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// Never seen: it is remembered from now on.
+    First,
+    /// Seen before, first at this time.
+    Again(Timestamp),
+}
+
+/// How many seconds one generation of marks spans.
+const SPAN: i64 = 300;
+
+/// The marks of one process, forgotten a generation at a time.
+///
+/// An entry costs about 25 bytes. A look-up asks at most five small tables, and nothing is ever scanned: a whole
+/// generation falls out when every mark in it is older than [`WINDOW`].
+#[derive(Default)]
+pub struct Window(Mutex<BTreeMap<i64, Generation>>);
+
+/// First sight in milliseconds since the generation began. A mark is a keyed hash, hence its own first bytes are
+/// as good a hash as any, and no stranger can choose them.
+type Generation = HashMap<Mark, u32, BuildHasherDefault<FirstBytes>>;
+
+impl Window {
+    /// Looks a mark up and remembers it if it is new.
+    pub fn see(&self, mark: Mark, now: Timestamp) -> Sight {
+        let mut generations = self.0.lock();
+        let (millis, span) = (now.as_millisecond(), SPAN * 1000);
+        let current = millis.div_euclid(span);
+        let kept = generations.split_off(&(current - i64::from(WINDOW) / SPAN));
+        *generations = kept;
+        let known =
+            generations.iter().rev().find_map(|(g, marks)| Some(g * span + i64::from(*marks.get(&mark)?)));
+        if let Some(first) = known.and_then(|first| Timestamp::from_millisecond(first).ok()) {
+            return Sight::Again(first);
+        }
+        let offset = u32::try_from(millis.rem_euclid(span)).unwrap_or_default();
+        generations.entry(current).or_default().insert(mark, offset);
+        Sight::First
+    }
+
+    /// Forgets a mark whose request was not answered after all, so that its retry is a first sight.
+    pub fn forget(&self, mark: &Mark) {
+        self.0.lock().values_mut().for_each(|marks| _ = marks.remove(mark));
+    }
+}
+
+/// Takes the first eight bytes of a mark as its hash.
+#[derive(Default)]
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_ne_bytes(*first);
+        }
+    }
+    // The length prefix that arrays are hashed with says nothing.
+    fn write_usize(&mut self, _: usize) {}
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Whether a repeat at `now` of something first seen at `first` is a retry.
+pub fn is_retry(first: Timestamp, now: Timestamp) -> bool {
+    (now.as_millisecond() - first.as_millisecond()).abs() <= RETRY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, START};
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(START.as_millisecond() + millis).unwrap()
+    }
+
+    #[test]
+    fn a_mark_is_known_for_the_window_and_not_after() {
+        let window = Window::default();
+        let mark = [1; 16];
+        assert_eq!(window.see(mark, at(1)), Sight::First);
+        assert_eq!(window.see(mark, at(4_999)), Sight::Again(at(1)));
+        let end = i64::from(WINDOW) * 1000;
+        assert_eq!(window.see(mark, at(end)), Sight::Again(at(1)), "looking does not renew it");
+        assert_eq!(window.see([2; 16], at(end)), Sight::First);
+        assert_eq!(window.see(mark, at(end + SPAN * 1000)), Sight::First);
+    }
+
+    #[test]
+    fn a_forgotten_mark_is_new_again() {
+        let window = Window::default();
+        window.see([1; 16], at(0));
+        window.forget(&[1; 16]);
+        assert_eq!(window.see([1; 16], at(1)), Sight::First);
+    }
+
+    #[test]
+    fn five_seconds_are_a_retry() {
+        assert!(is_retry(at(0), at(5_000)));
+        assert!(!is_retry(at(0), at(5_001)));
+    }
+
+    #[test]
+    fn marks_depend_on_key_and_signature() {
+        let ring = testing::ring();
+        let mark = |key, sig: &[u8]| super::mark(&ring, key, sig).unwrap();
+        assert_eq!(mark("a", b"bc"), mark("a", b"bc"));
+        assert_ne!(mark("a", b"bc"), mark("ab", b"c"));
+    }
+}

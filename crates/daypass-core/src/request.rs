@@ -1,0 +1,50 @@
+//! What came over the wire, before anyone believes it.
+
+use crate::clock::Timestamp;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// The head of a request: all that is known before the body is read.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The method as sent.
+    pub method: Method,
+    /// The path as sent, still percent-encoded. Bytes outside `[A-Za-z0-9._~/-]` were refused before this exists.
+    pub path: String,
+    /// The query as sent, without the question mark; empty when there was none. Signatures cover these bytes.
+    pub query: String,
+    /// The headers, names lower-case, values as sent.
+    pub headers: HeaderMap,
+    /// The address of the peer, or of the client behind a declared proxy.
+    pub source: IpAddr,
+    /// Our id of this request, in every answer and record of it.
+    pub request_id: Uuid,
+    /// When the head had arrived.
+    pub received: Timestamp,
+}
+
+impl Head {
+    /// The value of a header, if it is there exactly once and is visible ASCII.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut values = self.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().ok(),
+            _ => None,
+        }
+    }
+}
+
+/// A whole request. The bytes that are verified are the bytes that are used: a dialect takes this by value and
+/// keeps them.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Everything but the body.
+    pub head: Head,
+    /// The body as received, within [`crate::limits::BODY`].
+    pub body: Bytes,
+}
+
+/// A whole answer.
+pub type Response = http::Response<Bytes>;

@@ -1,0 +1,328 @@
+//! Daypass's own keys: versioned, one purpose each, wrapped by the seal key at rest.
+//!
+//! One random key a purpose, none derived from another: a key that does two jobs lets the weakness of one forge
+//! the other, as several servers of this kind have found out.
+
+use crate::clock::Timestamp;
+use crate::id::Entropy;
+use crate::jose::{BadKey, Signer};
+use crate::role::Algorithm;
+use crate::seal::{Place, SealFault, SealKey};
+use crate::secret::Secret;
+use aws_lc_rs::hmac;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a ring key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// Seals the claims inside a security token.
+    TokenSeal,
+    /// Derives the secret of a temporary credential.
+    Triple,
+    /// Hashes client secrets (the pepper).
+    Pepper,
+    /// Seals clients' signing keys at rest.
+    Rest,
+    /// Marks requests for the replay rule and derives what a retry must repeat.
+    Replay,
+    /// Chains the records.
+    Record,
+    /// Signs access tokens with RS256.
+    JwtRs256,
+    /// Signs access tokens with ES256.
+    JwtEs256,
+    /// Signs access tokens with Ed25519.
+    JwtEddsa,
+}
+
+impl Purpose {
+    /// Every purpose, in the order `daypass ring list` prints them.
+    pub const ALL: &'static [Self] = &[
+        Self::TokenSeal,
+        Self::Triple,
+        Self::Pepper,
+        Self::Rest,
+        Self::Replay,
+        Self::Record,
+        Self::JwtRs256,
+        Self::JwtEs256,
+        Self::JwtEddsa,
+    ];
+
+    /// The name in the store, the command line and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TokenSeal => "token-seal",
+            Self::Triple => "triple",
+            Self::Pepper => "pepper",
+            Self::Rest => "rest",
+            Self::Replay => "replay",
+            Self::Record => "record",
+            Self::JwtRs256 => "jwt-rs256",
+            Self::JwtEs256 => "jwt-es256",
+            Self::JwtEddsa => "jwt-eddsa",
+        }
+    }
+
+    /// The purpose of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|p| p.name() == name)
+    }
+
+    fn algorithm(self) -> Option<Algorithm> {
+        match self {
+            Self::JwtRs256 => Some(Algorithm::Rs256),
+            Self::JwtEs256 => Some(Algorithm::Es256),
+            Self::JwtEddsa => Some(Algorithm::EdDsa),
+            _ => None,
+        }
+    }
+}
+
+impl From<Algorithm> for Purpose {
+    fn from(algorithm: Algorithm) -> Self {
+        match algorithm {
+            Algorithm::Rs256 => Self::JwtRs256,
+            Algorithm::Es256 => Self::JwtEs256,
+            Algorithm::EdDsa => Self::JwtEddsa,
+        }
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RingState {
+    /// Published, does not sign yet.
+    Prepared,
+    /// The one that signs, seals and hashes.
+    Active,
+    /// Still verifies and opens, makes nothing new.
+    Retiring,
+}
+
+/// A ring key as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RingRow {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Counts from 1 for each purpose.
+    pub version: u32,
+    /// Where it is in its life.
+    pub state: RingState,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The key, sealed by the seal key for this purpose and version.
+    pub sealed: Vec<u8>,
+}
+
+impl RingRow {
+    fn row(purpose: Purpose, version: u32) -> String {
+        format!("{}/{version}", purpose.name())
+    }
+}
+
+/// Why a ring does not open.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RingFault {
+    /// The seal key is not the one these keys were sealed with, or a row was changed.
+    #[error(
+        "the seal key does not open the key `{0}` of the ring; start with the seal key the store was made with"
+    )]
+    WrongSealKey(String),
+    /// A purpose has no active key, or two.
+    #[error("the ring has no single active `{0}` key")]
+    NoActive(&'static str),
+    /// A key is there but unusable, or cannot be made.
+    #[error("{0}")]
+    BadKey(#[from] BadKey),
+    /// A key cannot be sealed.
+    #[error("{0}")]
+    Seal(#[from] SealFault),
+}
+
+enum Material {
+    Seal(SealKey),
+    Mac(hmac::Key),
+    Signer(Signer),
+}
+
+struct Entry {
+    state: RingState,
+    material: Material,
+}
+
+/// The opened ring.
+pub struct Ring {
+    keys: BTreeMap<(Purpose, u32), Entry>,
+    active: BTreeMap<Purpose, u32>,
+}
+
+/// The seal key (KEK): 32 bytes that wrap the ring at rest and nothing else.
+pub struct Kek(SealKey);
+
+impl Kek {
+    /// The seal key of these bytes. It has no versions of its own in the ciphertext: which one it was is known by
+    /// whether it opens, and a wrong one is refused at start.
+    pub fn new(bytes: &[u8; 32]) -> Result<Self, SealFault> {
+        SealKey::new(0, bytes).map(Self)
+    }
+}
+
+impl Ring {
+    /// Makes a first key for every purpose, sealed for the store.
+    pub fn generate(kek: &Kek, entropy: &dyn Entropy, at: Timestamp) -> Result<Vec<RingRow>, RingFault> {
+        Purpose::ALL
+            .iter()
+            .map(|&purpose| Self::generate_one(kek, entropy, at, purpose, 1, RingState::Active))
+            .collect()
+    }
+
+    /// Makes one key, sealed for the store.
+    pub fn generate_one(
+        kek: &Kek,
+        entropy: &dyn Entropy,
+        at: Timestamp,
+        purpose: Purpose,
+        version: u32,
+        state: RingState,
+    ) -> Result<RingRow, RingFault> {
+        let plain = if let Some(algorithm) = purpose.algorithm() {
+            Signer::generate(algorithm)?
+        } else {
+            let mut bytes = vec![0; 32];
+            entropy.fill(&mut bytes);
+            Secret::new(bytes)
+        };
+        let mut nonce = [0; 12];
+        entropy.fill(&mut nonce);
+        let row = RingRow::row(purpose, version);
+        let place = Place { table: "ring", row: &row, column: "sealed" };
+        let sealed = kek.0.seal_at(place, nonce, plain.expose())?;
+        Ok(RingRow { purpose, version, state, created: at, sealed })
+    }
+
+    /// Opens stored keys. Fails if the seal key is wrong, rather than starting a new ring beside existing data.
+    pub fn open(rows: &[RingRow], kek: &Kek) -> Result<Self, RingFault> {
+        let mut keys = BTreeMap::new();
+        let mut active = BTreeMap::new();
+        for row in rows {
+            let name = RingRow::row(row.purpose, row.version);
+            let place = Place { table: "ring", row: &name, column: "sealed" };
+            let plain = kek.0.open_at(place, &row.sealed).map_err(|_| RingFault::WrongSealKey(name))?;
+            let material = Material::parse(row.purpose, row.version, &plain)?;
+            if row.state == RingState::Active && active.insert(row.purpose, row.version).is_some() {
+                return Err(RingFault::NoActive(row.purpose.name()));
+            }
+            keys.insert((row.purpose, row.version), Entry { state: row.state, material });
+        }
+        match Purpose::ALL.iter().find(|p| !active.contains_key(p)) {
+            Some(missing) => Err(RingFault::NoActive(missing.name())),
+            None => Ok(Self { keys, active }),
+        }
+    }
+
+    fn get(&self, purpose: Purpose, version: u32) -> Option<&Material> {
+        self.keys.get(&(purpose, version)).map(|entry| &entry.material)
+    }
+
+    /// The version of a purpose's active key.
+    pub fn active(&self, purpose: Purpose) -> u32 {
+        // `open` refuses a ring in which a purpose has no active key; 0 is no key's version.
+        self.active.get(&purpose).copied().unwrap_or_default()
+    }
+
+    /// A MAC key, by version.
+    pub fn mac(&self, purpose: Purpose, version: u32) -> Option<&hmac::Key> {
+        match self.get(purpose, version) {
+            Some(Material::Mac(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// A seal key, by version.
+    pub fn seal(&self, purpose: Purpose, version: u32) -> Option<&SealKey> {
+        match self.get(purpose, version) {
+            Some(Material::Seal(key)) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// The active signer of an algorithm.
+    pub fn signer(&self, algorithm: Algorithm) -> Option<&Signer> {
+        let purpose = algorithm.into();
+        match self.get(purpose, self.active(purpose)) {
+            Some(Material::Signer(signer)) => Some(signer),
+            _ => None,
+        }
+    }
+
+    /// Every signer that a verifier should know: prepared, active and retiring.
+    pub fn signers(&self) -> impl Iterator<Item = (&Signer, RingState)> {
+        self.keys.values().filter_map(|entry| match &entry.material {
+            Material::Signer(signer) => Some((signer, entry.state)),
+            _ => None,
+        })
+    }
+}
+
+impl Material {
+    fn parse(purpose: Purpose, version: u32, plain: &Secret) -> Result<Self, RingFault> {
+        if let Some(algorithm) = purpose.algorithm() {
+            return Ok(Self::Signer(Signer::parse(algorithm, plain)?));
+        }
+        let bytes: &[u8; 32] =
+            plain.expose().try_into().map_err(|_| RingFault::WrongSealKey(RingRow::row(purpose, version)))?;
+        Ok(match purpose {
+            Purpose::TokenSeal | Purpose::Rest => Self::Seal(SealKey::new(version, bytes)?),
+            _ => Self::Mac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, SeededEntropy};
+
+    #[test]
+    fn a_ring_opens_with_its_seal_key_and_no_other() {
+        let rows = testing::ring_rows();
+        let ring = Ring::open(&rows, &testing::kek()).unwrap();
+        for purpose in Purpose::ALL {
+            assert_eq!(ring.active(*purpose), 1);
+            assert_eq!(Purpose::named(purpose.name()), Some(*purpose));
+        }
+        assert_eq!(ring.signers().count(), 3);
+        let wrong = Ring::open(&rows, &Kek::new(&[1; 32]).unwrap()).err().unwrap();
+        assert_eq!(wrong, RingFault::WrongSealKey("token-seal/1".into()));
+    }
+
+    #[test]
+    fn a_row_moved_to_another_purpose_or_version_does_not_open() {
+        let mut rows = testing::ring_rows();
+        let sealed = rows[0].sealed.clone();
+        rows[1].sealed = sealed;
+        assert!(
+            matches!(Ring::open(&rows, &testing::kek()), Err(RingFault::WrongSealKey(name)) if name == "triple/1")
+        );
+    }
+
+    #[test]
+    fn every_purpose_needs_exactly_one_active_key() {
+        let mut rows = testing::ring_rows();
+        let (kek, entropy) = (testing::kek(), SeededEntropy::new(3));
+        let second =
+            Ring::generate_one(&kek, &entropy, testing::START, Purpose::Pepper, 2, RingState::Active)
+                .unwrap();
+        rows.push(RingRow { state: RingState::Prepared, ..second.clone() });
+        assert!(Ring::open(&rows, &kek).is_ok(), "a prepared key is no second active one");
+        rows.pop();
+        rows.push(second);
+        assert_eq!(Ring::open(&rows, &kek).err(), Some(RingFault::NoActive("pepper")));
+        rows.retain(|r| r.purpose != Purpose::Pepper);
+        assert_eq!(Ring::open(&rows, &kek).err(), Some(RingFault::NoActive("pepper")));
+    }
+}

@@ -1,0 +1,68 @@
+//! What may be handed out.
+
+use crate::policy::{Template, VariableType};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What may be handed out, and how: a policy template, bounds of life, an issuer, fixed fields of the answer.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// The tenant it belongs to, by name.
+    pub tenant: String,
+    /// Its name, unique in the tenant.
+    pub name: String,
+    /// The issuer that makes the credential; `local` always exists.
+    pub issuer: String,
+    /// How long a credential lives.
+    pub lifetime: Lifetime,
+    /// The typed variables of the policy, by name.
+    pub variables: BTreeMap<String, VariableType>,
+    /// The policy that a signing credential carries. An OAuth role has none.
+    pub policy: Option<Template>,
+    /// Fixed fields of the answer, such as TOP's `end_point_public`.
+    pub answer: BTreeMap<String, String>,
+    /// The OAuth resource it is a role of: `aud` of the token, and what stands before `/.default` in the scope.
+    pub audience: Option<String>,
+    /// The OAuth app roles: `roles` of the token.
+    pub app_roles: Vec<String>,
+    /// What a token of this role is signed with.
+    pub algorithm: Algorithm,
+}
+
+/// Bounds of life, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// For a request that names none.
+    pub default: u32,
+    /// The longest a request may name.
+    pub max: u32,
+}
+
+/// A signature algorithm of an access token. One key has one algorithm; a verifier never takes it from a header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 and 2048 bits: what Entra signs with, and the default.
+    #[default]
+    #[serde(rename = "RS256")]
+    Rs256,
+    /// ECDSA on P-256 with SHA-256: a fourteenth of the cost.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// Ed25519.
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+}
+
+impl Algorithm {
+    /// Every algorithm, in the order of the JWKS.
+    pub const ALL: &'static [Self] = &[Self::Rs256, Self::Es256, Self::EdDsa];
+
+    /// The JOSE name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}

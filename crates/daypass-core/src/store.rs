@@ -1,0 +1,127 @@
+//! The port to whatever keeps clients, keys, the ring, cut-offs and records.
+
+use crate::client::{Client, Key};
+use crate::clock::Timestamp;
+use crate::cutoff::Cutoff;
+use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::replay::Mark;
+use crate::ring::RingRow;
+use async_trait::async_trait;
+use uuid::Uuid;
+
+/// Why a store did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached, is full, or did not answer in time. Asking again may help.
+    #[error("the store does not answer: {0}")]
+    Unavailable(String),
+    /// It was made by a newer version of Daypass.
+    #[error(
+        "the store has schema version {found}, and this version of Daypass knows {known} at most; use the newer one"
+    )]
+    Newer {
+        /// The version in the store.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// What it holds cannot be right.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    /// The change contradicts what is there, such as a second client of one name.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The record is durable.
+    Appended,
+    /// Another process recorded the same mark before, first at this time; nothing was written.
+    Seen(Timestamp),
+}
+
+/// What became of a single-use mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was unused, and is used from now on.
+    Now,
+    /// It had been used.
+    Before,
+}
+
+/// One change of what a store holds.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// Adds a client, or replaces the one with its guid.
+    PutClient(Client),
+    /// Adds a key, or replaces the one with its id.
+    PutKey(Key),
+    /// Adds ring keys, or replaces those of the same purpose and version.
+    PutRing(Vec<RingRow>),
+    /// Adds a cut-off; of two for one scope the later counts.
+    Cut(Cutoff),
+}
+
+/// Which records to read, newest last.
+#[derive(Clone, Debug, Default)]
+pub struct RecordQuery {
+    /// Only those of this tenant.
+    pub tenant: Option<String>,
+    /// Only those at or after this time.
+    pub since: Option<Timestamp>,
+    /// Only those behind this position, as [`Stored::position`] gave it.
+    pub after: Option<i64>,
+    /// At most this many: the newest ones, or with `after` the next ones.
+    pub limit: usize,
+}
+
+/// A record as it was read, with its place in the store.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Grows with every record; a cursor for [`RecordQuery::after`].
+    pub position: i64,
+    /// The record.
+    pub record: Record,
+}
+
+/// What keeps state. Two backends pass one conformance suite, and nothing outside their folders asks which it is.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Begins to write under this chain. Needed once before the first [`Store::change`] or [`Store::append`].
+    async fn begin(&self, chain: Chain) -> Result<(), StoreError>;
+
+    /// Every client.
+    async fn clients(&self) -> Result<Vec<Client>, StoreError>;
+    /// Every key of every client.
+    async fn keys(&self) -> Result<Vec<Key>, StoreError>;
+    /// Every ring key.
+    async fn ring(&self) -> Result<Vec<RingRow>, StoreError>;
+    /// Every cut-off.
+    async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
+    /// A number that differs after every change by any process, and does not after an append. Cheap to ask ten
+    /// times a second.
+    async fn version(&self) -> Result<u64, StoreError>;
+
+    /// Makes changes and writes their record, all or nothing, durable when it returns.
+    async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError>;
+
+    /// Writes a record, durable when it returns, within [`crate::record::DEADLINE`]. A mark that another process
+    /// recorded within [`crate::replay::WINDOW`] is answered with [`Appended::Seen`]; marks of this process are
+    /// the pipeline's own business.
+    async fn append(&self, entry: Entry) -> Result<Appended, StoreError>;
+
+    /// Uses a single-use mark (the `jti` of an assertion, a ticket) that means nothing any more after `until`.
+    async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError>;
+
+    /// Reads records.
+    async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError>;
+    /// The proved end of every writer's chain.
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError>;
+    /// Up to `limit` links of a writer's chain behind number `after`, in order.
+    async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError>;
+
+    /// Writes what is pending and closes; later calls fail.
+    async fn close(&self) -> Result<(), StoreError>;
+}

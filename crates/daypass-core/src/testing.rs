@@ -1,0 +1,467 @@
+//! A fixed clock, seeded randomness, a store in memory and a small world, for tests of this crate and of others.
+
+use crate::caller::{Caller, Proof};
+use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
+use crate::clock::{Clock, Timestamp, after};
+use crate::cutoff::Cutoff;
+use crate::directory::{Directory, Plan, hash_secret, seal_material};
+use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Route};
+use crate::id::Entropy;
+use crate::policy::{Effect, Language, Pattern, Policy, Statement, Template, VariableType};
+use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::replay::Mark;
+use crate::request::{Head, Request};
+use crate::ring::{Kek, Purpose, Ring, RingRow};
+use crate::role::{Algorithm, Lifetime, Role};
+use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use uuid::Uuid;
+
+/// 2023-11-14T22:13:20Z, the instant of the signature vectors.
+pub const START: Timestamp = Timestamp::constant(1_700_000_000, 0);
+
+/// A clock that stands still until it is moved.
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    /// Stands at this time.
+    pub fn new(at: Timestamp) -> Self {
+        Self(AtomicI64::new(at.as_millisecond()))
+    }
+    /// Moves by so many milliseconds.
+    pub fn advance(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+    /// Moves to this time.
+    pub fn set(&self, at: Timestamp) {
+        self.0.store(at.as_millisecond(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::SeqCst)).unwrap_or(START)
+    }
+}
+
+/// A generator that repeats for a seed (SplitMix64). Never for anything but tests.
+pub struct SeededEntropy(AtomicU64);
+
+impl SeededEntropy {
+    /// Begins with this seed.
+    pub fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+}
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(8) {
+            let mut z =
+                self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// The seal key of the test ring.
+pub fn kek() -> Kek {
+    Kek::new(&[42; 32]).expect("32 bytes")
+}
+
+/// One ring for the whole test process: making an RSA key takes long.
+static ROWS: LazyLock<Vec<RingRow>> =
+    LazyLock::new(|| Ring::generate(&kek(), &SeededEntropy::new(42), START).expect("a ring"));
+
+/// The stored rows of the test ring.
+pub fn ring_rows() -> Vec<RingRow> {
+    ROWS.clone()
+}
+
+/// The test ring.
+pub fn ring() -> Arc<Ring> {
+    static RING: LazyLock<Arc<Ring>> =
+        LazyLock::new(|| Arc::new(Ring::open(&ROWS, &kek()).expect("it opens")));
+    RING.clone()
+}
+
+/// A request with these parts, from 192.0.2.1 at [`START`].
+pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        map.append(
+            HeaderName::from_bytes(name.as_bytes()).expect("a header name"),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header value"),
+        );
+    }
+    Request {
+        head: Head {
+            method: Method::from_bytes(method.as_bytes()).expect("a method"),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            headers: map,
+            source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            request_id: Uuid::from_u128(0x59a5_e07e_4147_4d2e_a808_dca7_6ac5_b3fd),
+            received: START,
+        },
+        body: Bytes::copy_from_slice(body),
+    }
+}
+
+/// A policy with one allowing statement.
+pub fn allow(language: Language, action: &str, resource: &str) -> Policy {
+    let statement = Statement {
+        effect: Effect::Allow,
+        actions: vec![Pattern::parse(action)],
+        resources: vec![Pattern::parse(resource)],
+        conditions: vec![],
+    };
+    Policy { language, statements: vec![statement] }
+}
+
+/// Tenants `acme` and `other`, three roles, one client with a key of each kind, and an endpoint of each dialect.
+pub struct World {
+    /// What the configuration would say.
+    pub plan: Plan,
+    /// The client of `acme`.
+    pub client: Client,
+    /// Its keys: `AKIDworld`, `12345678` (TOP) and one client secret. The secret of a key is
+    /// `secret of ` and its id.
+    pub keys: Vec<Key>,
+    /// Cut-offs, none at first.
+    pub cutoffs: Vec<Cutoff>,
+}
+
+/// The guid of the tenant `acme`: the one in the seed's own URL.
+pub const ACME: Uuid = Uuid::from_u128(0x387c_56a8_cf86_45de_b9f5_b4de_88ca_c054);
+/// The OAuth resource of the role `devcenter`.
+pub const RESOURCE: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl World {
+    /// The world as it begins.
+    pub fn new() -> Self {
+        let tenant = |name: &str, guid, account: &str| {
+            Arc::new(Tenant { name: name.into(), guid, account: account.into(), boundary: None })
+        };
+        let client = Client {
+            guid: Uuid::from_u128(0x0d1f_6f0e_6f0b_4f43_9d1c_3a3f_1a6b_7c11),
+            object: Uuid::from_u128(0x0b0b),
+            tenant: "acme".into(),
+            name: "app".into(),
+            enabled: true,
+            default_role: Some("soe".into()),
+            grants: vec![
+                Grant { role: "soe".into(), bind: BTreeMap::new() },
+                Grant {
+                    role: "store-upload".into(),
+                    bind: [
+                        ("tenant_code".to_owned(), vec!["hema".to_owned()]),
+                        ("poi_id".to_owned(), vec!["8005".to_owned(), "8006".to_owned()]),
+                    ]
+                    .into(),
+                },
+                Grant { role: "devcenter".into(), bind: BTreeMap::new() },
+            ],
+            boundary: None,
+            refuses: Refuses::default(),
+            created: START,
+        };
+        let keys = vec![
+            signing_key("AKIDworld", KeyKind::Tencent, client.guid),
+            signing_key("12345678", KeyKind::Top, client.guid),
+            secret_key(Uuid::from_u128(0x5ec), client.guid),
+        ];
+        Self {
+            plan: Plan {
+                public_url: "http://127.0.0.1:5050".into(),
+                tenants: vec![
+                    tenant("acme", ACME, "100000000001"),
+                    tenant("other", Uuid::from_u128(0x07e4), "100000000002"),
+                ],
+                roles: roles(),
+                endpoints: endpoints(),
+            },
+            client,
+            keys,
+            cutoffs: vec![],
+        }
+    }
+
+    /// The snapshot of this world.
+    pub fn directory(&self) -> Directory {
+        Directory::new(
+            Arc::new(self.plan.clone()),
+            ring(),
+            vec![self.client.clone()],
+            self.keys.clone(),
+            self.cutoffs.clone(),
+        )
+        .expect("a directory")
+    }
+
+    /// The world's client, as a caller that has proved itself with the key of this id.
+    pub fn caller(&self, key: &str) -> Caller {
+        let proof = Proof::Key { client: Arc::new(self.client.clone()), key: key.to_owned(), weak: None };
+        Caller::for_test(self.plan.tenants[0].clone(), proof)
+    }
+}
+
+/// A signing key of this id, whose secret is `secret of ` and the id.
+pub fn signing_key(id: &str, kind: KeyKind, client: Uuid) -> Key {
+    let sealed = seal_material(&ring(), id, format!("secret of {id}").as_bytes(), [1; 12]).expect("sealed");
+    key(id, kind, client, Material::Sealed(sealed))
+}
+
+/// A client secret of this id, whose secret is `secret of ` and the id.
+pub fn secret_key(id: Uuid, client: Uuid) -> Key {
+    let pepper = ring().active(Purpose::Pepper);
+    let hash = hash_secret(&ring(), pepper, client, format!("secret of {id}").as_bytes()).expect("hashed");
+    key(&id.to_string(), KeyKind::ClientSecret, client, Material::Hashed { pepper, hash })
+}
+
+fn key(id: &str, kind: KeyKind, client: Uuid, material: Material) -> Key {
+    Key {
+        id: id.to_owned(),
+        client,
+        kind,
+        enabled: true,
+        created: START,
+        expires: None,
+        hint: id.chars().rev().take(4).collect::<String>().chars().rev().collect(),
+        material,
+    }
+}
+
+fn roles() -> Vec<Arc<Role>> {
+    let base = Role {
+        tenant: "acme".into(),
+        name: "soe".into(),
+        issuer: "local".into(),
+        lifetime: Lifetime { default: 1800, max: 7200 },
+        variables: BTreeMap::new(),
+        policy: None,
+        answer: BTreeMap::new(),
+        audience: None,
+        app_roles: vec![],
+        algorithm: Algorithm::Rs256,
+    };
+    let template = |policy, variables: &BTreeMap<String, VariableType>| {
+        Some(Template::new(policy, variables).expect("a template"))
+    };
+    let variables: BTreeMap<_, _> =
+        [("tenant_code".to_owned(), VariableType::Slug), ("poi_id".to_owned(), VariableType::Slug)].into();
+    let soe = Role {
+        policy: template(allow(Language::Cam, "soe:TransmitOralProcessWithInit", "*"), &BTreeMap::new()),
+        ..base.clone()
+    };
+    let upload = Role {
+        name: "store-upload".into(),
+        lifetime: Lifetime { default: 3600, max: 43_200 },
+        policy: template(
+            allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/{tenant_code}/{poi_id}/*"),
+            &variables,
+        ),
+        variables,
+        answer: [
+            ("end_point_public", "https://oss-cn-hangzhou.aliyuncs.com"),
+            ("end_point_internal", "https://oss-cn-hangzhou-internal.aliyuncs.com"),
+        ]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .into(),
+        ..base.clone()
+    };
+    let devcenter = Role {
+        name: "devcenter".into(),
+        lifetime: Lifetime { default: 3600, max: 3600 },
+        audience: Some(RESOURCE.into()),
+        app_roles: vec!["orders.read".into()],
+        algorithm: Algorithm::Es256,
+        ..base
+    };
+    [soe, upload, devcenter].map(Arc::new).to_vec()
+}
+
+fn endpoints() -> Vec<Arc<Endpoint>> {
+    let base = Endpoint {
+        dialect: DialectName::TencentGetAuthorization,
+        path: "/getAuthorization".into(),
+        tenant: "acme".into(),
+        role: Some("soe".into()),
+        origins: vec!["http://127.0.0.1:88".into()],
+        caller: Some(CallerRule::Anonymous { reason: "a test".into(), per_minute: None }),
+        routes: vec![],
+    };
+    let top = Endpoint {
+        dialect: DialectName::AlibabaTop,
+        path: "/router/rest".into(),
+        role: None,
+        origins: vec![],
+        caller: None,
+        routes: vec![Route {
+            product: Product {
+                product_code: "oss".into(),
+                scene_code: "app-upload".into(),
+                usage_scene: "upload".into(),
+            },
+            role: "store-upload".into(),
+        }],
+        ..base.clone()
+    };
+    vec![Arc::new(base), Arc::new(top)]
+}
+
+/// A store in memory, for tests alone.
+#[derive(Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    down: AtomicBool,
+    seen: Mutex<Option<Timestamp>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    chain: Option<Chain>,
+    clients: Vec<Client>,
+    keys: Vec<Key>,
+    ring: Vec<RingRow>,
+    cutoffs: Vec<Cutoff>,
+    records: Vec<(Record, Link)>,
+    spent: HashSet<Mark>,
+    version: u64,
+}
+
+impl MemoryStore {
+    /// A store that writes under a chain of the test ring.
+    pub fn new() -> Self {
+        let store = Self::default();
+        store.inner.lock().chain = Chain::begin(&ring(), Uuid::from_u128(1));
+        store
+    }
+    /// From now on nothing is taken.
+    pub fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+    /// Works again.
+    pub fn come_back(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+    /// The next record with a mark is answered as seen by another node, first at this time.
+    pub fn seen_elsewhere(&self, first: Timestamp) {
+        *self.seen.lock() = Some(first);
+    }
+    /// Every record so far.
+    pub fn all(&self) -> Vec<Record> {
+        self.inner.lock().records.iter().map(|(record, _)| record.clone()).collect()
+    }
+    fn up(&self) -> Result<(), StoreError> {
+        let down = self.down.load(Ordering::SeqCst);
+        if down { Err(StoreError::Unavailable("a test took it down".into())) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    fn write(&mut self, record: Record) -> Result<(), StoreError> {
+        let chain =
+            self.chain.as_mut().ok_or_else(|| StoreError::Conflict("nobody began to write".into()))?;
+        let link = chain.link(&record).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        self.records.push((record, link));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn begin(&self, chain: Chain) -> Result<(), StoreError> {
+        self.inner.lock().chain = Some(chain);
+        Ok(())
+    }
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        Ok(self.inner.lock().clients.clone())
+    }
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        Ok(self.inner.lock().keys.clone())
+    }
+    async fn ring(&self) -> Result<Vec<RingRow>, StoreError> {
+        Ok(self.inner.lock().ring.clone())
+    }
+    async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
+        Ok(self.inner.lock().cutoffs.clone())
+    }
+    async fn version(&self) -> Result<u64, StoreError> {
+        Ok(self.inner.lock().version)
+    }
+    async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        for change in changes {
+            match change {
+                Change::PutClient(client) => {
+                    inner.clients.retain(|c| c.guid != client.guid);
+                    inner.clients.push(client);
+                }
+                Change::PutKey(key) => {
+                    inner.keys.retain(|k| k.id != key.id);
+                    inner.keys.push(key);
+                }
+                Change::PutRing(rows) => {
+                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
+                    inner.ring.retain(|old| !rows.iter().any(|new| same(old, new)));
+                    inner.ring.extend(rows);
+                }
+                Change::Cut(cutoff) => inner.cutoffs.push(cutoff),
+            }
+        }
+        inner.version += 1;
+        inner.write(record)
+    }
+    async fn append(&self, entry: Entry) -> Result<Appended, StoreError> {
+        self.up()?;
+        if entry.mark.is_some()
+            && let Some(first) = self.seen.lock().take()
+        {
+            return Ok(Appended::Seen(first));
+        }
+        self.inner.lock().write(entry.record).map(|()| Appended::Appended)
+    }
+    async fn spend(&self, mark: Mark, _until: Timestamp) -> Result<Spent, StoreError> {
+        self.up()?;
+        Ok(if self.inner.lock().spent.insert(mark) { Spent::Now } else { Spent::Before })
+    }
+    async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
+        let inner = self.inner.lock();
+        let all = (1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
+        Ok(all.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
+    }
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
+        Ok(self.inner.lock().chain.iter().map(Chain::head).collect())
+    }
+    async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let inner = self.inner.lock();
+        let links = inner.records.iter().map(|(_, link)| link);
+        Ok(links.filter(|link| link.writer == writer && link.seq > after).take(limit).cloned().collect())
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A lifetime later, for tests that wait for an expiry.
+pub fn later(seconds: u32) -> Timestamp {
+    after(START, seconds)
+}

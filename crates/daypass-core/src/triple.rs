@@ -1,0 +1,304 @@
+//! Temporary credentials that need no row: an id, a secret and a token that prove each other.
+//!
+//! - The **id** names the kind, the ring version and 16 random bytes.
+//! - The **token** is the sealed claims, with the id as associated data.
+//! - The **secret** is `HMAC(ring key, id ‖ SHA-256(token))`.
+//!
+//! The vendors' SDKs do not sign the token header, so the secret itself depends on the token's exact bytes: a
+//! swapped, cut or re-encoded token gives another secret, and with it a wrong signature.
+
+use crate::clock::Timestamp;
+use crate::id::Draw;
+use crate::limits;
+use crate::policy::Policy;
+use crate::refusal::{Reason, Refusal};
+use crate::ring::{Purpose, Ring};
+use crate::seal;
+use crate::secret::Secret;
+use aws_lc_rs::{digest, hmac};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::io::{Read, Write};
+use uuid::Uuid;
+
+/// Which vendor's clients the triple is for; decides how its id begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TripleKind {
+    /// `AKID…`, as Tencent's SDKs expect.
+    Tencent,
+    /// `STS.…`, as Alibaba's SDKs expect.
+    Alibaba,
+}
+
+impl TripleKind {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Tencent => "AKID",
+            Self::Alibaba => "STS.",
+        }
+    }
+}
+
+/// What the token of a triple says. It is sealed: nobody but Daypass reads it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Claims {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The client it was issued to; none for an anonymous endpoint.
+    pub client: Option<Uuid>,
+    /// The key the client asked with, by id.
+    pub key: Option<String>,
+    /// The path of the endpoint it was issued at.
+    pub endpoint: String,
+    /// The role.
+    pub role: String,
+    /// The session name or subject, as the client gave it.
+    pub session: Option<String>,
+    /// What it may be used for.
+    pub policy: Policy,
+    /// Milliseconds since the Unix epoch.
+    pub issued: i64,
+    /// Milliseconds since the Unix epoch; from here on it is refused.
+    pub expires: i64,
+}
+
+/// A temporary credential as it leaves.
+pub struct Triple {
+    /// Which vendor's shape.
+    pub kind: TripleKind,
+    /// `TmpSecretId` or `AccessKeyId`.
+    pub id: String,
+    /// `TmpSecretKey` or `AccessKeySecret`: 43 characters of base64url.
+    pub secret: Secret,
+    /// `Token` or `SecurityToken`.
+    pub token: String,
+}
+
+/// A temporary credential that was presented, opened and found authentic; it may have run out.
+pub struct Opened {
+    /// What its token says.
+    pub claims: Claims,
+    /// The secret its holder signs with.
+    pub secret: Secret,
+}
+
+/// Format of the id and of the claims inside the token.
+const FORMAT: u8 = 1;
+/// Claims longer than this are deflated. Setting up the compressor costs more than a short policy's whole issue,
+/// and only long ones are near the vendor's limit.
+const DEFLATE_ABOVE: usize = 1024;
+/// The most bytes that claims may inflate to: a sealed token is ours, so this only bounds a mistake of ours.
+const INFLATE_LIMIT: u64 = 64 * 1024;
+
+/// Makes a triple. Refused when the token would be longer than the vendor's clients accept; nothing is cut off
+/// and nothing is stored instead.
+pub fn make(ring: &Ring, kind: TripleKind, claims: &Claims, draw: &Draw) -> Result<Triple, Refusal> {
+    let version = ring.active(Purpose::TokenSeal);
+    let seal =
+        ring.seal(Purpose::TokenSeal, version).ok_or_else(|| Refusal::internal("no token-seal key"))?;
+    let id = make_id(kind, ring.active(Purpose::Triple), draw);
+    let plain = pack(claims).map_err(Refusal::internal)?;
+    let sealed = seal.seal(id.as_bytes(), draw.bytes("token nonce"), &plain).map_err(Refusal::internal)?;
+    let token = URL_SAFE_NO_PAD.encode(sealed);
+    if token.len() > limits::TOKEN {
+        return Err(Refusal::new(
+            Reason::CredentialTooLarge,
+            format!(
+                "the policy makes a token of {} bytes, and clients accept {}",
+                token.len(),
+                limits::TOKEN
+            ),
+        ));
+    }
+    let secret = derive(ring, &id, &token).ok_or_else(|| Refusal::internal("no triple key"))?;
+    Ok(Triple { kind, id, secret, token })
+}
+
+/// Opens a presented id and token. Everything about them that is not authentic gets the same refusal.
+pub fn open(ring: &Ring, id: &str, token: &str) -> Result<Opened, Refusal> {
+    let invalid =
+        || Refusal::new(Reason::TokenInvalid, "the token is not authentic, or not the one of this id");
+    if token.len() > limits::TOKEN {
+        return Err(invalid());
+    }
+    let sealed = URL_SAFE_NO_PAD.decode(token).map_err(|_| invalid())?;
+    let version = seal::version_of(&sealed).ok_or_else(invalid)?;
+    let key = ring.seal(Purpose::TokenSeal, version).ok_or_else(invalid)?;
+    let plain = key.open(id.as_bytes(), &sealed).map_err(|_| invalid())?;
+    let secret = derive(ring, id, token).ok_or_else(invalid)?;
+    let claims = unpack(&plain).map_err(|fault| invalid().because(fault))?;
+    Ok(Opened { claims, secret })
+}
+
+/// Whether this looks like the id of a triple, so that a client that forgot its token can be told.
+pub fn is_id(id: &str) -> bool {
+    id_version(id).is_some()
+}
+
+fn make_id(kind: TripleKind, version: u32, draw: &Draw) -> String {
+    let mut bytes = vec![FORMAT];
+    bytes.extend_from_slice(&version.to_be_bytes());
+    bytes.extend_from_slice(&draw.bytes::<16>("triple id"));
+    let mut id = kind.prefix().to_owned();
+    URL_SAFE_NO_PAD.encode_string(bytes, &mut id);
+    id
+}
+
+fn id_version(id: &str) -> Option<u32> {
+    let rest = id.strip_prefix("AKID").or_else(|| id.strip_prefix("STS."))?;
+    // 21 bytes are 28 characters; anything else is not ours and is not decoded.
+    let bytes: [u8; 21] =
+        (rest.len() == 28).then(|| URL_SAFE_NO_PAD.decode(rest).ok()).flatten()?.try_into().ok()?;
+    match bytes {
+        [FORMAT, a, b, c, d, ..] => Some(u32::from_be_bytes([a, b, c, d])),
+        _ => None,
+    }
+}
+
+fn derive(ring: &Ring, id: &str, token: &str) -> Option<Secret> {
+    let key = ring.mac(Purpose::Triple, id_version(id)?)?;
+    let mut context = hmac::Context::with_key(key);
+    context.update(b"daypass triple v1");
+    context.update(&(id.len() as u64).to_be_bytes());
+    context.update(id.as_bytes());
+    context.update(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    Some(Secret::new(URL_SAFE_NO_PAD.encode(context.sign().as_ref())))
+}
+
+fn pack(claims: &Claims) -> Result<Vec<u8>, postcard::Error> {
+    let plain = postcard::to_extend(claims, vec![FORMAT])?;
+    if plain.len() <= DEFLATE_ABOVE {
+        return Ok(plain);
+    }
+    let mut encoder =
+        flate2::write::DeflateEncoder::new(vec![FORMAT | DEFLATED], flate2::Compression::best());
+    let written = encoder.write_all(plain.get(1..).unwrap_or_default()).and_then(|()| encoder.finish());
+    Ok(written.unwrap_or(plain))
+}
+
+/// Bit of the first byte that says the rest is deflated.
+const DEFLATED: u8 = 0x80;
+
+fn unpack(plain: &[u8]) -> Result<Claims, postcard::Error> {
+    match plain.split_first() {
+        Some((&FORMAT, rest)) => postcard::from_bytes(rest),
+        Some((&first, rest)) if first == FORMAT | DEFLATED => {
+            let mut out = Vec::new();
+            flate2::read::DeflateDecoder::new(rest)
+                .take(INFLATE_LIMIT)
+                .read_to_end(&mut out)
+                .map_err(|_| postcard::Error::DeserializeUnexpectedEnd)?;
+            postcard::from_bytes(&out)
+        }
+        _ => Err(postcard::Error::DeserializeBadEncoding),
+    }
+}
+
+impl Claims {
+    /// When it was issued.
+    pub fn issued(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.issued).unwrap_or(Timestamp::MIN)
+    }
+
+    /// When it runs out.
+    pub fn expires(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.expires).unwrap_or(Timestamp::MIN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Effect, Language, Pattern, Statement};
+    use crate::testing::{self, START, SeededEntropy};
+    use proptest::prelude::*;
+
+    fn claims(statements: usize) -> Claims {
+        let statement = Statement {
+            effect: Effect::Allow,
+            actions: vec![Pattern::parse("soe:TransmitOralProcessWithInit")],
+            resources: vec![Pattern::parse("*")],
+            conditions: vec![],
+        };
+        Claims {
+            tenant: "demo".into(),
+            client: None,
+            key: None,
+            endpoint: "/getAuthorization".into(),
+            role: "soe".into(),
+            session: None,
+            policy: Policy { language: Language::Cam, statements: vec![statement; statements] },
+            issued: START.as_millisecond(),
+            expires: START.as_millisecond() + 1000,
+        }
+    }
+
+    fn triple(kind: TripleKind, claims: &Claims, seed: u64) -> Triple {
+        let draw = Draw::fresh(&SeededEntropy::new(seed), START);
+        make(&testing::ring(), kind, claims, &draw).unwrap_or_else(|r| panic!("{r:?}"))
+    }
+
+    #[test]
+    fn a_triple_opens_to_what_was_put_in() {
+        for kind in [TripleKind::Tencent, TripleKind::Alibaba] {
+            for statements in [1, 100] {
+                let claims = claims(statements);
+                let made = triple(kind, &claims, 1);
+                assert!(made.id.starts_with(kind.prefix()) && is_id(&made.id));
+                assert!(!made.id.contains(['/', ',']), "the id is cut out of `Credential=`");
+                let opened =
+                    open(&testing::ring(), &made.id, &made.token).unwrap_or_else(|r| panic!("{r:?}"));
+                assert_eq!(opened.claims, claims);
+                assert_eq!(opened.secret.expose(), made.secret.expose());
+            }
+        }
+    }
+
+    #[test]
+    fn id_token_and_secret_belong_together() {
+        let (a, b) = (triple(TripleKind::Tencent, &claims(1), 1), triple(TripleKind::Tencent, &claims(1), 2));
+        assert_ne!(a.secret.expose(), b.secret.expose());
+        let ring = testing::ring();
+        for (id, token) in [(&a.id, &b.token), (&b.id, &a.token)] {
+            assert_eq!(open(&ring, id, token).err().map(|r| r.reason), Some(Reason::TokenInvalid));
+        }
+        let as_alibaba = a.id.replacen("AKID", "STS.", 1);
+        assert!(open(&ring, &as_alibaba, &a.token).is_err(), "the kind is part of the id");
+    }
+
+    #[test]
+    fn a_policy_that_makes_too_long_a_token_is_refused() {
+        let mut big = claims(1);
+        let mut bytes = [0; 24];
+        let entropy = SeededEntropy::new(5);
+        big.policy.statements[0].resources = (0..200)
+            .map(|_| {
+                crate::id::Entropy::fill(&entropy, &mut bytes);
+                Pattern::parse(&URL_SAFE_NO_PAD.encode(bytes))
+            })
+            .collect();
+        let draw = Draw::fresh(&entropy, START);
+        let refused = make(&testing::ring(), TripleKind::Tencent, &big, &draw).err().unwrap();
+        assert_eq!(refused.reason, Reason::CredentialTooLarge);
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_character_is_refused(at: prop::sample::Index, to in "[A-Za-z0-9_.-]", in_id: bool) {
+            let made = triple(TripleKind::Tencent, &claims(1), 9);
+            let (mut id, mut token) = (made.id.clone(), made.token.clone());
+            let part = if in_id { &mut id } else { &mut token };
+            let at = at.index(part.len());
+            prop_assume!(&part[at..=at] != to.as_str());
+            part.replace_range(at..=at, &to);
+            prop_assert_eq!(open(&testing::ring(), &id, &token).err().map(|r| r.reason), Some(Reason::TokenInvalid));
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(id: String, token: String) {
+            prop_assert!(open(&testing::ring(), &id, &token).is_err());
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The wire protocols that Daypass speaks, both ways.
+//!
+//! Every vendor's folder has the same files: `wire` (names and shapes on the wire), `sign` (signatures, for the
+//! server and for a client), `fault` (what each refusal becomes), `policy` (the vendor's policy language). There
+//! is no I/O, no storage and no policy decision here.
+
+pub mod alibaba;
+pub mod entra;
+pub mod tencent;
