@@ -28,11 +28,18 @@ impl Draw {
         Self { key: hmac::Key::new(hmac::HMAC_SHA256, &seed), at }
     }
 
-    /// The draw that belongs to a request with this signature, first seen `at`.
-    pub(crate) fn derived(replay: &hmac::Key, key_id: &str, signature: &[u8], at: Timestamp) -> Self {
+    /// The draw that belongs to a request with this signature, first seen `at`; `beside` is whatever of the
+    /// request the signature does not cover.
+    pub(crate) fn derived(
+        replay: &hmac::Key,
+        key_id: &str,
+        signature: &[u8],
+        beside: &[u8],
+        at: Timestamp,
+    ) -> Self {
         let mut context = hmac::Context::with_key(replay);
         context.update(b"daypass draw v1");
-        for field in [key_id.as_bytes(), signature, &at.as_millisecond().to_be_bytes()] {
+        for field in [key_id.as_bytes(), signature, beside, &at.as_millisecond().to_be_bytes()] {
             context.update(&(field.len() as u64).to_be_bytes());
             context.update(field);
         }
@@ -114,14 +121,15 @@ mod tests {
     #[test]
     fn a_derived_draw_repeats_and_depends_on_every_input() {
         let key = hmac::Key::new(hmac::HMAC_SHA256, b"replay");
-        let draw = |id, sig: &[u8], at| Draw::derived(&key, id, sig, at).bytes::<16>("id");
+        let draw = |id, sig: &[u8], at| Draw::derived(&key, id, sig, b"", at).bytes::<16>("id");
         let base = draw("AKID1", b"sig", at());
         assert_eq!(base, draw("AKID1", b"sig", at()));
         assert_ne!(base, draw("AKID2", b"sig", at()));
         assert_ne!(base, draw("AKID1", b"sih", at()));
         assert_ne!(base, draw("AKID1", b"sig", crate::clock::after(at(), 1)));
         assert_ne!(draw("AKID1s", b"ig", at()), base, "field boundaries count");
-        let d = Draw::derived(&key, "AKID1", b"sig", at());
+        assert_ne!(Draw::derived(&key, "AKID1", b"sig", b"body", at()).bytes::<16>("id"), base);
+        let d = Draw::derived(&key, "AKID1", b"sig", b"", at());
         assert_ne!(d.bytes::<16>("id"), d.bytes::<16>("nonce"));
     }
 

@@ -20,6 +20,7 @@ pub mod id;
 pub mod issuer;
 pub mod jose;
 pub mod json;
+pub mod keys;
 pub mod limits;
 pub mod pipeline;
 pub mod policy;

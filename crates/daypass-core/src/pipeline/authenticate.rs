@@ -1,0 +1,282 @@
+//! Phase two: who is asking?
+
+use super::{Pipeline, Trail};
+use crate::caller::{Caller, Proof};
+use crate::client::{Client, KeyKind, Material, Tenant};
+use crate::clock::rfc3339;
+use crate::cutoff::Scope;
+use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
+use crate::directory::hash_secret;
+use crate::endpoint::{CallerRule, DialectName, Endpoint};
+use crate::refusal::{Reason, Refusal};
+use crate::ring::{Purpose, Ring};
+use crate::secret::{Secret, SigningKey, same};
+use crate::triple;
+use std::sync::Arc;
+use uuid::Uuid;
+
+impl Pipeline {
+    pub(super) fn authenticate(
+        &self,
+        context: Context<'_>,
+        call: &impl Call,
+        trail: &Trail,
+    ) -> Result<Caller, Refusal> {
+        match call.claim() {
+            Claim::Signed(signed) => match signed.token {
+                Some(token) if triple::is_id(signed.key_id) => temporary(context, call, &signed, token),
+                _ => permanent(context, call, &signed),
+            },
+            Claim::Secret(presented) => self.secret(context, &presented),
+            Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail),
+        }
+    }
+
+    fn anonymous(
+        &self,
+        context: Context<'_>,
+        endpoint: &Arc<Endpoint>,
+        trail: &Trail,
+    ) -> Result<Caller, Refusal> {
+        let Some(CallerRule::Anonymous { per_minute, .. }) = &endpoint.caller else {
+            return Err(Refusal::new(Reason::MissingProof, "this endpoint does not serve unknown callers"));
+        };
+        if let Some(ration) = per_minute {
+            self.rations.take(&endpoint.path, trail.head.source, *ration, context.now).map_err(
+                |seconds| {
+                    Refusal::new(
+                        Reason::RateLimited,
+                        format!("too many requests; ask again in {seconds} seconds"),
+                    )
+                    .retry_after(seconds)
+                },
+            )?;
+        }
+        let tenant = context
+            .directory
+            .tenant(&endpoint.tenant)
+            .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
+        Ok(Caller::new(tenant.clone(), Proof::Anonymous { endpoint: endpoint.clone() }))
+    }
+
+    fn secret(&self, context: Context<'_>, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+        let guid = Uuid::try_parse(presented.client).ok();
+        let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
+        let found = check_secret(context, client.map(|c| &**c), presented.secrets);
+        let client = client.ok_or_else(|| {
+            Refusal::new(
+                Reason::UnknownClient,
+                "the application was not found in this directory; check client_id and the tenant in the URL",
+            )
+        })?;
+        match found {
+            SecretFound::Live(key) if client.enabled => Ok(Caller::new(
+                presented.tenant.clone(),
+                Proof::Key { client: client.clone(), key, weak: None },
+            )),
+            SecretFound::Live(_) => Err(disabled()),
+            SecretFound::Expired => Err(Refusal::new(
+                Reason::ExpiredSecret,
+                "this client secret has run out; ask the operator for a new one",
+            )),
+            SecretFound::No => Err(Refusal::new(
+                Reason::WrongSecret,
+                "the client secret is not right; send the secret itself, not its id",
+            )),
+        }
+    }
+}
+
+/// A request signed with a client's own key. An unknown id costs the same work as a wrong signature: a stand-in
+/// is opened and the signature is computed with it.
+fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Caller, Refusal> {
+    let directory = context.directory;
+    let found = directory.key(signed.key_id, signed.kind, context.now);
+    let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
+    let witness = call.verify(&SigningKey::new(&secret));
+    let Some(found) = found else {
+        let detail = if triple::is_id(signed.key_id) {
+            "this is the id of a temporary credential; send its token as well"
+        } else {
+            "there is no such key, or it has been disabled or has run out"
+        };
+        return Err(Refusal::new(Reason::UnknownKey, detail));
+    };
+    if witness.is_none() {
+        return Err(wrong_signature());
+    }
+    if signed.token.is_some() {
+        return Err(Refusal::new(
+            Reason::TokenInvalid,
+            "this key is a permanent one and has no token; send none",
+        ));
+    }
+    if !found.client.enabled {
+        return Err(disabled());
+    }
+    refuse_weak(found.client, signed.weak)?;
+    let proof = Proof::Key {
+        client: found.client.clone(),
+        key: found.key.id.clone(),
+        weak: signed.weak.map(Weak::name),
+    };
+    Ok(Caller::new(found.tenant.clone(), proof))
+}
+
+/// A request signed with a temporary credential: the token must be authentic and of this id, the signature must
+/// be made with the secret that both prove, and whatever it was issued from must still stand.
+fn temporary(
+    context: Context<'_>,
+    call: &impl Call,
+    signed: &Signed<'_>,
+    token: &str,
+) -> Result<Caller, Refusal> {
+    let directory = context.directory;
+    let opened = match triple::open(directory.ring(), signed.key_id, token) {
+        Ok(opened) => opened,
+        Err(refusal) => {
+            // The same work as for an authentic one, so that the answer's time does not say how far it came.
+            call.verify(&SigningKey::new(&directory.signing_secret(None).map_err(Refusal::internal)?));
+            return Err(refusal);
+        }
+    };
+    if call.verify(&SigningKey::new(&opened.secret)).is_none() {
+        return Err(wrong_signature());
+    }
+    let claims = opened.claims;
+    if claims.expires() <= context.now {
+        return Err(Refusal::new(
+            Reason::TokenExpired,
+            format!("this temporary credential expired at {}; ask for a new one", rfc3339(claims.expires())),
+        ));
+    }
+    let (tenant, client) = authority(context, signed.key_id, &claims).ok_or_else(|| {
+        Refusal::new(
+            Reason::TokenRevoked,
+            "this temporary credential, or what it was issued from, was taken back",
+        )
+    })?;
+    if let Some(client) = &client {
+        refuse_weak(client, signed.weak)?;
+    }
+    let proof = Proof::Temporary {
+        claims: Box::new(claims),
+        id: signed.key_id.to_owned(),
+        client: client.clone(),
+        weak: signed.weak.map(Weak::name),
+    };
+    Ok(Caller::new(tenant, proof))
+}
+
+/// A temporary credential never outlives the authority of its tenant, client, key, role or endpoint.
+fn authority(
+    context: Context<'_>,
+    id: &str,
+    claims: &triple::Claims,
+) -> Option<(Arc<Tenant>, Option<Arc<Client>>)> {
+    let directory = context.directory;
+    let tenant = directory.tenant(&claims.tenant)?;
+    directory.role(&tenant.name, &claims.role)?;
+    let client = match claims.client {
+        None => {
+            let stands = |e: &Arc<Endpoint>| e.tenant == tenant.name && e.role.as_ref() == Some(&claims.role);
+            let mut at = directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint);
+            at.any(stands).then_some(None)?
+        }
+        Some(guid) => {
+            let client = directory.client(tenant, guid).filter(|client| client.enabled)?;
+            let key = claims.key.as_deref()?;
+            let stands = directory.has_live_key(key, guid, context.now)
+                && client.grants.iter().any(|grant| grant.role == claims.role);
+            Some(stands.then(|| client.clone())?)
+        }
+    };
+    let scopes = [
+        Some(Scope::Tenant(claims.tenant.clone())),
+        claims.client.map(Scope::Client),
+        claims.key.clone().map(Scope::Key),
+        Some(Scope::Role { tenant: claims.tenant.clone(), role: claims.role.clone() }),
+        claims.session.clone().map(|subject| Scope::Subject { tenant: claims.tenant.clone(), subject }),
+        Some(Scope::Credential(id.to_owned())),
+    ];
+    let cut = !directory.cutoffs().is_empty() && directory.cutoffs().cuts(claims.issued(), scopes);
+    (!cut).then(|| (tenant.clone(), client))
+}
+
+enum SecretFound {
+    Live(String),
+    Expired,
+    No,
+}
+
+/// Compares every presented spelling with every secret of the client. An unknown client is compared with a
+/// stand-in: the same number of hashes and comparisons.
+fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secret]) -> SecretFound {
+    let directory = context.directory;
+    let ring = directory.ring();
+    let guid = client.map(|client| client.guid).unwrap_or_default();
+    let keys = client.map(|client| directory.secrets(client.guid)).unwrap_or_default();
+    let mut best = SecretFound::No;
+    for secret in presented {
+        let mut hashes = Hashes { ring, guid, secret, known: Vec::new() };
+        hashes.of(ring.active(Purpose::Pepper));
+        for key in keys.iter().filter(|key| key.enabled && key.kind == KeyKind::ClientSecret) {
+            let Material::Hashed { pepper, hash } = &key.material else { continue };
+            if !hashes.of(*pepper).is_some_and(|computed| same(computed, hash)) {
+                continue;
+            }
+            if key.live(context.now) {
+                best = SecretFound::Live(key.id.clone());
+            } else if !matches!(best, SecretFound::Live(_)) {
+                best = SecretFound::Expired;
+            }
+        }
+    }
+    best
+}
+
+/// The hashes of one presented secret, one for each pepper that is still in use.
+struct Hashes<'a> {
+    ring: &'a Ring,
+    guid: Uuid,
+    secret: &'a Secret,
+    known: Vec<(u32, Vec<u8>)>,
+}
+
+impl Hashes<'_> {
+    fn of(&mut self, pepper: u32) -> Option<&[u8]> {
+        if !self.known.iter().any(|(version, _)| *version == pepper) {
+            self.known.push((pepper, hash_secret(self.ring, pepper, self.guid, self.secret.expose())?));
+        }
+        self.known.iter().find(|(version, _)| *version == pepper).map(|(_, hash)| hash.as_slice())
+    }
+}
+
+fn refuse_weak(client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
+    let refused = match weak {
+        Some(Weak::UnsignedPayload) => client.refuses.unsigned_payload,
+        Some(Weak::Md5 | Weak::HmacMd5) => client.refuses.md5,
+        None => false,
+    };
+    match weak.filter(|_| refused) {
+        Some(weak) => Err(Refusal::new(
+            Reason::WeakProofRefused,
+            format!(
+                "{} is switched off for this client; sign with SHA-256 over the whole request",
+                weak.name()
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn wrong_signature() -> Refusal {
+    Refusal::new(
+        Reason::WrongSignature,
+        "the signature is not the one that this key makes over this request; check the key and what is signed",
+    )
+}
+
+fn disabled() -> Refusal {
+    Refusal::new(Reason::ClientDisabled, "this client has been disabled by its operator")
+}

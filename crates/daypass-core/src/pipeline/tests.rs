@@ -1,0 +1,418 @@
+//! The order of the phases, seen from outside through a dialect as small as can be.
+
+use super::*;
+use crate::client::KeyKind;
+use crate::cutoff::{Cutoff, Scope};
+use crate::dialect::{Form, Presented, RoleChoice, Signed};
+use crate::endpoint::CallerRule;
+use crate::issuer::Issuer;
+use crate::record::Event;
+use crate::secret::{Secret, SigningKey, Witness};
+use crate::testing::{FixedClock, MemoryStore, START, SeededEntropy, World, later, request};
+use crate::triple::{self, Claims, TripleKind};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// `GET /?key=…&sign=…[&token=…][&who]`; the right sign is the key's secret itself.
+#[derive(Default)]
+struct Toy {
+    verified: AtomicUsize,
+    weak: Option<Weak>,
+}
+
+struct ToyCall {
+    claim: BTreeMap<String, String>,
+    endpoint: Option<Arc<crate::endpoint::Endpoint>>,
+    secret: Vec<Secret>,
+    tenant: Option<Arc<crate::client::Tenant>>,
+    weak: Option<Weak>,
+}
+
+impl Call for ToyCall {
+    fn claim(&self) -> Claim<'_> {
+        let get = |name: &str| self.claim.get(name).map(String::as_str);
+        if let Some(endpoint) = &self.endpoint {
+            return Claim::Anonymous(endpoint);
+        }
+        if let (Some(client), Some(tenant)) = (get("client"), &self.tenant) {
+            return Claim::Secret(Presented { tenant, client, secrets: &self.secret });
+        }
+        Claim::Signed(Signed {
+            key_id: get("key").unwrap_or_default(),
+            kind: KeyKind::Tencent,
+            token: get("token"),
+            signature: get("sign").unwrap_or_default().as_bytes(),
+            weak: self.weak,
+        })
+    }
+
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        // `|` ends the secret; what follows makes two requests differ.
+        let sign = self.claim.get("sign")?.split('|').next()?;
+        key.matches(sign.as_bytes(), |secret, test| _ = test(secret))
+    }
+}
+
+impl Dialect for Toy {
+    type Manner = ();
+    type Call = ToyCall;
+
+    fn name(&self) -> DialectName {
+        DialectName::TencentSts
+    }
+    fn manner(&self, _: &Head) {}
+    fn read(&self, context: Context<'_>, request: Request, (): &mut ()) -> Result<ToyCall, Refusal> {
+        let pairs = request.head.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let claim: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        let mut endpoints =
+            context.directory.endpoints(DialectName::TencentGetAuthorization, &request.head.path);
+        Ok(ToyCall {
+            endpoint: endpoints.next().cloned(),
+            secret: claim.get("secret").map(|s| Secret::new(s.replace('+', " "))).into_iter().collect(),
+            tenant: claim.get("tenant").and_then(|name| context.directory.tenant(name)).cloned(),
+            claim,
+            weak: self.weak,
+        })
+    }
+    fn ask(&self, _: Context<'_>, verified: &Verified<ToyCall>) -> Result<Ask, Refusal> {
+        self.verified.fetch_add(1, Ordering::SeqCst);
+        let claim = &verified.call().claim;
+        if claim.contains_key("who") {
+            return Ok(Ask::WhoAmI);
+        }
+        Ok(Ask::Issue(Box::new(Issue {
+            role: if verified.call().endpoint.is_some() { RoleChoice::Endpoint } else { RoleChoice::Default },
+            form: Form::Triple(TripleKind::Tencent),
+            variables: BTreeMap::new(),
+            lifetime: claim.get("life").and_then(|life| life.parse().ok()),
+            policy: None,
+            session: claim.get("session").cloned(),
+            correlation: None,
+            permanent_only: true,
+        })))
+    }
+    fn render(&self, (): &(), outcome: Outcome) -> Response {
+        let text = match outcome {
+            Outcome::Granted(granted) => match &granted.get().credential {
+                crate::credential::Credential::Triple(t) => {
+                    format!("{} {} {}", t.id, t.secret.expose_str(), t.token)
+                }
+                crate::credential::Credential::Bearer(_) => String::new(),
+            },
+            Outcome::Facts(facts) => format!("{:?} {:?}", facts.role, facts.session),
+            Outcome::Refused(refusal) => format!("refused {}", refusal.reason.label()),
+        };
+        Response::new(Bytes::from(text))
+    }
+}
+
+#[derive(Default)]
+struct TestIssuer {
+    issued: AtomicUsize,
+}
+
+#[async_trait]
+impl Issuer for TestIssuer {
+    async fn issue(
+        &self,
+        directory: &Directory,
+        authorized: &Authorized,
+        draw: &Draw,
+    ) -> Result<crate::credential::Credential, Refusal> {
+        self.issued.fetch_add(1, Ordering::SeqCst);
+        let issued = draw.at().as_millisecond();
+        let claims = Claims {
+            tenant: authorized.tenant().name.clone(),
+            client: authorized.client(),
+            key: authorized.key().map(str::to_owned),
+            endpoint: authorized.endpoint().to_owned(),
+            role: authorized.role().to_owned(),
+            session: authorized.session().map(str::to_owned),
+            policy: authorized.policy().cloned().unwrap(),
+            issued,
+            expires: issued + i64::from(authorized.lifetime()) * 1000,
+        };
+        triple::make(directory.ring(), TripleKind::Tencent, &claims, draw)
+            .map(crate::credential::Credential::Triple)
+    }
+}
+
+struct Bench {
+    world: World,
+    clock: Arc<FixedClock>,
+    store: Arc<MemoryStore>,
+    issuer: Arc<TestIssuer>,
+    toy: Toy,
+    pipeline: Pipeline,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
+        let issuer = Arc::new(TestIssuer::default());
+        let issuers = [("local".to_owned(), issuer.clone() as Arc<dyn Issuer>)].into();
+        let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
+        Self { world: World::new(), clock, store, issuer, toy: Toy::default(), pipeline }
+    }
+
+    async fn get(&self, target: &str) -> String {
+        let directory = self.world.directory();
+        let answer = self.pipeline.answer(&self.toy, &directory, request("GET", target, &[], b"")).await;
+        String::from_utf8(answer.response.into_body().to_vec()).unwrap()
+    }
+
+    /// Asks with a new signature each time.
+    async fn fresh(&self, n: u32) -> String {
+        self.get(&format!("/?key=AKIDworld&sign=secret of AKIDworld|{n}")).await
+    }
+
+    /// The caller's question, signed with a temporary credential.
+    fn who(granted: &str) -> String {
+        let [id, secret, token] = granted.split(' ').collect::<Vec<_>>()[..] else { panic!("{granted}") };
+        format!("/?who&key={id}&sign={secret}&token={token}")
+    }
+
+    fn events(&self) -> Vec<Event> {
+        self.store.all().into_iter().map(|record| record.event).collect()
+    }
+}
+
+const GOOD: &str = "/?key=AKIDworld&sign=secret of AKIDworld";
+
+#[tokio::test]
+async fn a_grant_is_recorded_and_its_credential_works() {
+    let bench = Bench::new();
+    let granted = bench.get(GOOD).await;
+    let [Event::Grant { credential, repeat: false, .. }] = &bench.events()[..] else { panic!() };
+    assert!(granted.starts_with(credential.as_str()));
+    let record = &bench.store.all()[0];
+    assert_eq!((record.client, record.key.as_deref()), (Some(bench.world.client.guid), Some("AKIDworld")));
+    assert_eq!(bench.get(&Bench::who(&granted)).await, r#"Some("soe") None"#);
+    assert_eq!(bench.store.all().len(), 1, "a question is not recorded");
+}
+
+#[tokio::test]
+async fn nothing_is_asked_of_a_call_that_was_not_proved() {
+    let bench = Bench::new();
+    assert_eq!(bench.get("/?key=AKIDworld&sign=wrong").await, "refused wrong_signature");
+    assert_eq!(bench.get("/?key=AKIDnobody&sign=secret of AKIDworld").await, "refused unknown_key");
+    assert_eq!(bench.get("/?key=12345678&sign=secret of 12345678").await, "refused unknown_key");
+    assert_eq!(bench.toy.verified.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.issuer.issued.load(Ordering::SeqCst), 0);
+    assert!(bench.events().is_empty(), "strangers are not recorded one by one");
+    bench.pipeline.record_strangers().await;
+    let mut counted: Vec<_> = bench
+        .events()
+        .into_iter()
+        .map(|event| match event {
+            Event::Strangers { reason, count, .. } => (reason, count),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    counted.sort();
+    assert_eq!(counted, [("unknown_key".to_owned(), 2), ("wrong_signature".to_owned(), 1)]);
+}
+
+#[tokio::test]
+async fn the_stand_in_of_an_unknown_key_opens_nothing() {
+    let bench = Bench::new();
+    let stand_in = "\0".repeat(32);
+    assert_eq!(bench.get(&format!("/?key=AKIDnobody&sign={stand_in}")).await, "refused unknown_key");
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_handed_out() {
+    let bench = Bench::new();
+    bench.store.go_down();
+    assert_eq!(bench.get(GOOD).await, "refused unavailable");
+    assert_eq!(
+        bench.get("/?key=AKIDworld&sign=secret of AKIDworld&life=9999999").await,
+        "refused unavailable"
+    );
+    bench.store.come_back();
+    // The client's retry, later than a retry may come: our failure did not use the request up.
+    bench.clock.advance(60_000);
+    assert!(bench.get(GOOD).await.starts_with("AKID"));
+}
+
+#[tokio::test]
+async fn a_retry_gets_the_identical_credential_and_a_replay_nothing() {
+    let bench = Bench::new();
+    let first = bench.get(GOOD).await;
+    bench.clock.advance(5_000);
+    assert_eq!(bench.get(GOOD).await, first);
+    bench.clock.advance(1);
+    assert_eq!(bench.get(GOOD).await, "refused replayed");
+    let [
+        Event::Grant { repeat: false, .. },
+        Event::Grant { repeat: true, .. },
+        Event::Refusal { reason, .. },
+    ] = &bench.events()[..]
+    else {
+        panic!("{:?}", bench.events())
+    };
+    assert_eq!(reason, "replayed");
+    assert_ne!(bench.fresh(1).await, bench.fresh(2).await, "another signature is another request");
+}
+
+#[tokio::test]
+async fn a_retry_that_reaches_another_node_gets_the_identical_credential() {
+    let (here, there) = (Bench::new(), Bench::new());
+    let first = here.get(GOOD).await;
+    there.clock.advance(2_000);
+    there.store.seen_elsewhere(START);
+    assert_eq!(there.get(GOOD).await, first);
+    assert!(matches!(there.events()[..], [Event::Grant { repeat: true, .. }]));
+
+    let late = Bench::new();
+    late.clock.advance(6_000);
+    late.store.seen_elsewhere(START);
+    assert_eq!(late.get(GOOD).await, "refused replayed");
+}
+
+#[tokio::test]
+async fn a_question_may_not_be_replayed_either() {
+    let bench = Bench::new();
+    let who = format!("{GOOD}&who");
+    assert_eq!(bench.get(&who).await, "None None");
+    bench.clock.advance(5_001);
+    assert_eq!(bench.get(&who).await, "refused replayed");
+}
+
+#[tokio::test]
+async fn two_asks_under_one_unsigned_signature_have_two_ids() {
+    let mut bench = Bench::new();
+    bench.toy.weak = Some(Weak::UnsignedPayload);
+    let one = bench.get(&format!("{GOOD}&session=a")).await;
+    let two = bench.get(&format!("{GOOD}&session=b")).await;
+    assert_ne!(one.split(' ').next(), two.split(' ').next());
+    assert_eq!(bench.store.all()[0].weak.as_deref(), Some("unsigned-payload"));
+    bench.world.client.refuses.unsigned_payload = true;
+    assert_eq!(bench.fresh(3).await, "refused weak_proof_refused");
+}
+
+#[tokio::test]
+async fn a_temporary_credential_is_refused_in_each_wrong_way() {
+    let bench = Bench::new();
+    let (a, b) = (bench.fresh(1).await, bench.fresh(2).await);
+    let parts = |granted: &str| granted.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let (a, b) = (parts(&a), parts(&b));
+    let who = |id: &str, secret: &str, token: &str| format!("/?who&key={id}&sign={secret}&token={token}");
+    assert_eq!(bench.get(&who(&a[0], &b[1], &a[2])).await, "refused wrong_signature");
+    assert_eq!(bench.get(&who(&a[0], &a[1], &b[2])).await, "refused token_invalid");
+    assert_eq!(bench.get(&who(&b[0], &a[1], &a[2])).await, "refused token_invalid");
+    assert_eq!(bench.get(&format!("/?who&key={}&sign={}", a[0], a[1])).await, "refused unknown_key");
+    assert_eq!(
+        bench.get(&format!("/?key={}&sign={}&token={}", a[0], a[1], a[2])).await,
+        "refused temporary_not_allowed"
+    );
+    assert_eq!(
+        bench.get(&format!("{GOOD}&token={}", a[2])).await,
+        "refused token_invalid",
+        "a permanent key has no token"
+    );
+}
+
+#[tokio::test]
+async fn a_credential_of_one_second_lives_one_second() {
+    let bench = Bench::new();
+    let granted = bench.get(&format!("{GOOD}&life=1")).await;
+    bench.clock.advance(999);
+    assert!(bench.get(&Bench::who(&granted)).await.starts_with("Some"));
+    bench.clock.advance(1);
+    assert_eq!(bench.get(&format!("{}&again", Bench::who(&granted))).await, "refused token_expired");
+}
+
+#[tokio::test]
+async fn a_temporary_credential_falls_with_its_client_key_role_or_a_cutoff() {
+    let fall: [(&str, fn(&mut World)); 6] = [
+        ("client disabled", |world| world.client.enabled = false),
+        ("key disabled", |world| world.keys[0].enabled = false),
+        ("key expired", |world| world.keys[0].expires = Some(START)),
+        ("grant taken away", |world| world.client.grants.retain(|grant| grant.role != "soe")),
+        ("role removed", |world| world.plan.roles.retain(|role| role.name != "soe")),
+        ("cut off", |world| {
+            world.cutoffs.push(Cutoff { scope: Scope::Tenant("acme".into()), before: later(1) });
+        }),
+    ];
+    for (why, change) in fall {
+        let mut bench = Bench::new();
+        let granted = bench.get(GOOD).await;
+        assert!(bench.get(&Bench::who(&granted)).await.starts_with("Some"), "{why}");
+        change(&mut bench.world);
+        assert_eq!(
+            bench.get(&format!("{}&again", Bench::who(&granted))).await,
+            "refused token_revoked",
+            "{why}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_disabled_client_is_told_only_with_its_right_key() {
+    let mut bench = Bench::new();
+    bench.world.client.enabled = false;
+    assert_eq!(bench.get(GOOD).await, "refused client_disabled");
+    assert_eq!(bench.get("/?key=AKIDworld&sign=wrong").await, "refused wrong_signature");
+}
+
+#[tokio::test]
+async fn client_secrets_live_expired_disabled_and_wrong() {
+    let mut bench = Bench::new();
+    let secret = format!("secret+of+{}", bench.world.keys[2].id);
+    let client = bench.world.client.guid;
+    let target =
+        |tenant: &str, secret: &str| format!("/?tenant={tenant}&client={client}&secret={secret}&who");
+    assert_eq!(bench.get(&target("acme", &secret)).await, "None None");
+    assert_eq!(bench.get(&target("acme", "wrong")).await, "refused wrong_secret");
+    assert_eq!(bench.get(&target("other", &secret)).await, "refused unknown_client");
+    let nobody = format!("/?tenant=acme&client={}&secret={secret}&who", uuid::Uuid::nil());
+    assert_eq!(bench.get(&nobody).await, "refused unknown_client");
+    bench.world.keys[2].expires = Some(START);
+    assert_eq!(bench.get(&target("acme", &secret)).await, "refused expired_secret");
+    assert_eq!(bench.get(&target("acme", "wrong")).await, "refused wrong_secret");
+    bench.world.keys[2].enabled = false;
+    assert_eq!(bench.get(&target("acme", &secret)).await, "refused wrong_secret");
+    let second = crate::testing::secret_key(uuid::Uuid::from_u128(9), client);
+    let secret = format!("secret+of+{}", second.id);
+    bench.world.keys.push(second);
+    assert_eq!(bench.get(&target("acme", &secret)).await, "None None", "either of two live secrets works");
+}
+
+#[tokio::test]
+async fn an_anonymous_endpoint_has_its_ration() {
+    let mut bench = Bench::new();
+    assert!(bench.get("/getAuthorization").await.starts_with("AKID"));
+    let endpoint = Arc::make_mut(&mut bench.world.plan.endpoints[0]);
+    endpoint.caller = Some(CallerRule::Anonymous { reason: "a test".into(), per_minute: Some(2) });
+    for expected in [true, true, false] {
+        let answer = bench.get("/getAuthorization").await;
+        assert_eq!(answer != "refused rate_limited", expected, "{answer}");
+    }
+    Arc::make_mut(&mut bench.world.plan.endpoints[0]).caller = None;
+    bench.clock.advance(60_000);
+    assert_eq!(bench.get("/getAuthorization").await, "refused missing_proof");
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_known_caller_is_recorded_with_who_and_why() {
+    let bench = Bench::new();
+    assert_eq!(bench.get(&format!("{GOOD}&life=9999999")).await, "refused lifetime_too_long");
+    let [Event::Refusal { reason, detail }] = &bench.events()[..] else { panic!() };
+    assert_eq!(reason, "lifetime_too_long");
+    assert!(detail.contains("7200"), "{detail}");
+    assert_eq!(bench.store.all()[0].client, Some(bench.world.client.guid));
+}
+
+#[tokio::test]
+async fn no_record_holds_a_secret_or_a_token() {
+    let bench = Bench::new();
+    let granted = bench.get(&format!("{GOOD}&session=s")).await;
+    let [_, secret, token] = granted.split(' ').collect::<Vec<_>>()[..] else { panic!() };
+    let records = serde_json::to_string(&bench.store.all()).unwrap();
+    for hidden in [secret, token, "secret of"] {
+        assert!(!records.contains(hidden));
+    }
+}
