@@ -1,2 +1,14 @@
-//! (being written)
-fn main() {}
+//! Daypass: a security token service that speaks the wire formats of the SDKs people already use.
+
+mod app;
+mod cli;
+mod config;
+mod server;
+mod system;
+mod telemetry;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::run()
+}

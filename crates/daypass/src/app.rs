@@ -1,0 +1,155 @@
+//! The parts put together: store, ring, directory, issuers and pipeline.
+
+use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use daypass_core::clock::Clock;
+use daypass_core::directory::{Directory, Plan};
+use daypass_core::id::{Entropy, random_uuid, uuid_v7};
+use daypass_core::issuer::Issuer;
+use daypass_core::pipeline::Pipeline;
+use daypass_core::record::{Chain, Record};
+use daypass_core::ring::{Kek, Ring};
+use daypass_core::store::{Change, Store};
+use daypass_issuers::local::Local;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use uuid::Uuid;
+
+/// How often the store is asked whether something changed. A change made by another process is in force after
+/// at most this plus the time of one reload.
+const REFRESH: Duration = Duration::from_millis(100);
+/// How often refused strangers are written down.
+const STRANGERS: Duration = Duration::from_secs(1);
+/// How long the store may be silent before this node is not ready any more, in seconds. A node that cannot hear
+/// of a revocation must not go on for long.
+const STALE: i64 = 30;
+
+/// A store that was opened with its seal key, ready to be read and written.
+pub(crate) struct Opened {
+    /// Clients, keys, records.
+    pub(crate) store: Arc<dyn Store>,
+    /// Daypass's own keys.
+    pub(crate) ring: Arc<Ring>,
+    kek: Kek,
+}
+
+impl Opened {
+    /// Opens a store. An empty one gets its ring here; one with data and another seal key is refused.
+    pub(crate) async fn open(url: &str, seal_key: &[u8; 32]) -> anyhow::Result<Self> {
+        let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
+        let kek = Kek::new(seal_key)?;
+        let mut rows = store.ring().await?;
+        if rows.is_empty() {
+            let now = SystemClock.now();
+            let made = Ring::generate(&kek, &KeyEntropy, now)?;
+            store.begin(new_chain(&Ring::open(&made, &kek)?)?).await?;
+            let record = change(None, "ring.generate", "every purpose");
+            store.change(vec![Change::PutRing(made)], record).await?;
+            // Read back rather than believed: of two processes that start on an empty store, one has won.
+            rows = store.ring().await?;
+        }
+        let ring = Arc::new(Ring::open(&rows, &kek)?);
+        store.begin(new_chain(&ring)?).await?;
+        Ok(Self { store, ring, kek })
+    }
+}
+
+fn new_chain(ring: &Ring) -> anyhow::Result<Chain> {
+    Chain::begin(ring, random_uuid(&KeyEntropy)).context("the ring has no record key")
+}
+
+/// The record of a change made here and now.
+pub(crate) fn change(tenant: Option<&str>, action: &str, object: &str) -> Record {
+    let now = SystemClock.now();
+    let mut random = [0; 10];
+    RequestEntropy.fill(&mut random);
+    let id: Uuid = uuid_v7(now, random);
+    Record::change(id, now, tenant.map(str::to_owned), action, object)
+}
+
+/// Everything that answers requests.
+pub(crate) struct App {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) directory: ArcSwap<Directory>,
+    pub(crate) clock: SystemClock,
+    plan: Arc<Plan>,
+    opened: Opened,
+    heard: AtomicI64,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub(crate) async fn build(opened: Opened, plan: Plan) -> anyhow::Result<Arc<Self>> {
+        let mut issuers: HashMap<String, Arc<dyn Issuer>> = HashMap::new();
+        issuers.insert("local".to_owned(), Arc::new(Local::new()));
+        if let Some(role) = plan.roles.iter().find(|role| !issuers.contains_key(&role.issuer)) {
+            bail!("the role `{}` names the issuer `{}`, which does not exist", role.name, role.issuer);
+        }
+        let pipeline = Pipeline::new(Arc::new(SystemClock), Arc::new(RequestEntropy), opened.store.clone(), issuers);
+        let plan = Arc::new(plan);
+        let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
+        Ok(Arc::new(Self {
+            pipeline,
+            directory: ArcSwap::from_pointee(directory),
+            clock: SystemClock,
+            heard: AtomicI64::new(SystemClock.now().as_second()),
+            plan,
+            opened,
+        }))
+    }
+
+    /// Whether this node hears the store.
+    pub(crate) fn ready(&self) -> Result<(), &'static str> {
+        let silence = self.clock.now().as_second() - self.heard.load(Ordering::Relaxed);
+        if silence <= STALE { Ok(()) } else { Err("the store is silent") }
+    }
+
+    /// Follows the store's changes and writes down refused strangers, for as long as the process lives.
+    pub(crate) async fn background(self: Arc<Self>) {
+        let mut version = None;
+        let mut refresh = tokio::time::interval(REFRESH);
+        let mut strangers = tokio::time::interval(STRANGERS);
+        refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = refresh.tick() => match self.refresh(version).await {
+                    Ok(now) => version = now,
+                    Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot follow the store; trying again"),
+                },
+                _ = strangers.tick() => self.pipeline.record_strangers().await,
+            }
+        }
+    }
+
+    async fn refresh(&self, known: Option<u64>) -> anyhow::Result<Option<u64>> {
+        // Read before the content, so that a change in between is seen at the next turn.
+        let version = self.opened.store.version().await?;
+        self.heard.store(self.clock.now().as_second(), Ordering::Relaxed);
+        if known == Some(version) {
+            return Ok(known);
+        }
+        let ring = Arc::new(Ring::open(&self.opened.store.ring().await?, &self.opened.kek)?);
+        let directory = read_directory(&*self.opened.store, ring, self.plan.clone()).await?;
+        self.directory.store(Arc::new(directory));
+        if known.is_some() {
+            tracing::info!(version, "the store has changed; the change is in force");
+        }
+        Ok(Some(version))
+    }
+
+    /// Writes what is pending and closes the store.
+    pub(crate) async fn close(&self) {
+        self.pipeline.record_strangers().await;
+        if let Err(error) = self.opened.store.close().await {
+            tracing::error!(%error, "the store did not close cleanly");
+        }
+    }
+}
+
+async fn read_directory(store: &dyn Store, ring: Arc<Ring>, plan: Arc<Plan>) -> anyhow::Result<Directory> {
+    let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
+    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?)
+}

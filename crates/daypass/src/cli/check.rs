@@ -1,0 +1,39 @@
+//! `daypass check`.
+
+use super::output::{Failure, Output};
+use super::place::CONFIG;
+use crate::config;
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Check a configuration file.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+}
+
+/// Prints every error and warning; fails if there is an error.
+pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    let name = args.config.display();
+    match config::load(&args.config) {
+        Ok(config) => {
+            for warning in &config.warnings {
+                if !output.is_json() {
+                    output.line(warning);
+                }
+            }
+            let text = match config.warnings.len() {
+                0 => format!("{name}: no errors"),
+                n => format!("{name}: no errors, {n} warnings"),
+            };
+            output.show(text, || json!({ "errors": [], "warnings": config::to_json(&config.warnings) }));
+            Ok(())
+        }
+        Err(faults) => {
+            output.show(&faults, || json!({ "errors": faults.to_json(), "warnings": [] }));
+            Err(Failure::Said(2))
+        }
+    }
+}

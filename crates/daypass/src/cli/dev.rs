@@ -1,0 +1,191 @@
+//! `daypass dev`: the whole product with no configuration.
+
+use super::demo::{self, Credentials};
+use super::files::{create_directory, create_private};
+use super::output::{Failure, Output};
+use super::place::{DATA, Place, database, seal_key, store_url};
+use crate::app::{App, Opened};
+use crate::config;
+use crate::server::{Proxies, Server, stop_signal};
+use crate::system::KeyEntropy;
+use crate::telemetry;
+use anyhow::Context as _;
+use serde_json::json;
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Run the whole product with a demo configuration.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where to listen; port 0 takes a free one. Loopback only.
+    #[arg(long, default_value = "127.0.0.1:5050", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The folder that keeps clients, keys and records.
+    #[arg(long, default_value = DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// Also write the demo clients' credentials to this file, before the listener opens.
+    #[arg(long, value_name = "FILE")]
+    credentials: Option<PathBuf>,
+    /// Forget what the data folder holds and begin anew.
+    #[arg(long)]
+    reset: bool,
+    /// The base of the names in answers (token issuer, metadata), where clients do not come by the address that
+    /// is listened on.
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+}
+
+/// How many connections may wait in the kernel's queue.
+const BACKLOG: u32 = 1024;
+
+/// Serves the demo configuration until it is stopped.
+pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Failure> {
+    if !args.listen.ip().is_loopback() {
+        return Err(Failure::Usage(format!(
+            "`daypass dev` listens on loopback alone, and {} is not; for others to reach it: daypass init, then \
+             daypass serve",
+            args.listen.ip()
+        )));
+    }
+    telemetry::init(log, !std::io::stderr().is_terminal());
+    let data = std::path::absolute(&args.data).map_err(anyhow::Error::from)?;
+    if args.reset {
+        reset(&data)?;
+    }
+    create_directory(&data)?;
+    // Bound now, so that a taken port is known at once and a free one can be named in the credentials file;
+    // opened only after that file is complete, so that whoever can connect can also read it.
+    let socket = bind(args.listen)?;
+    let address = socket.local_addr().map_err(anyhow::Error::from)?;
+    let url = format!("http://{address}");
+    let place = open(&data).await?;
+    let file = data.join("credentials.json");
+    let credentials = demo::credentials(&place, &file, &url).await?;
+    credentials.write(&file)?;
+    if let Some(copy) = &args.credentials {
+        credentials.write(copy)?;
+    }
+    let plan = place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
+    let app = App::build(place.opened, plan).await?;
+    let background = tokio::spawn(app.clone().background());
+    let listener = listen(socket)?;
+    announce(output, &credentials, &file);
+    Server::new(app.clone(), Proxies::default()).run(listener, stop_signal()).await;
+    background.abort();
+    app.close().await;
+    Ok(())
+}
+
+async fn open(data: &Path) -> Result<Place, Failure> {
+    let key = seal_key(data);
+    if !key.exists() {
+        if database(data).exists() {
+            return Err(Failure::Usage(format!(
+                "`{}` is missing, and without it the data cannot be read; put it back, or begin anew with --reset",
+                key.display()
+            )));
+        }
+        create_private(&key, config::generate_seal_key(&KeyEntropy).expose())?;
+    }
+    let bytes = config::read_seal_key(&key).map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let config = config::demo().map_err(|faults| Failure::Usage(faults.to_string()))?;
+    Ok(Place { config, opened: Opened::open(&store_url(data), &bytes).await? })
+}
+
+/// Removes what `dev` made, and nothing else: the folder may be one that the user named by mistake.
+fn reset(data: &Path) -> Result<(), Failure> {
+    for name in ["daypass.db", "daypass.db-wal", "daypass.db-shm", "seal.key", "credentials.json"] {
+        let path = data.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(anyhow::Error::from(error).context(format!("cannot remove `{}`", path.display())).into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for the connections of the last run to time out.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    Ok(socket)
+}
+
+fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
+    let address = socket.local_addr()?;
+    socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))
+}
+
+fn announce(output: &Output, credentials: &Credentials, file: &Path) {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("daypass"));
+    let (program, from) = (quote(&program), quote(file));
+    let Credentials { url, entra, get_authorization, .. } = credentials;
+    let commands = json!({
+        "tencent": [
+            format!("curl -sS {url}{}", get_authorization.path),
+            format!("{program} token tencent --from {from}"),
+        ],
+        "alibaba": [format!("{program} token alibaba --from {from}")],
+        "entra": [format!(
+            "curl -sS -X POST '{url}/{}/oauth2/v2.0/token' -H 'Content-Type: application/x-www-form-urlencoded' \
+             --data-urlencode 'grant_type=client_credentials' --data-urlencode 'client_id={}' --data-urlencode \
+             'client_secret={}' --data-urlencode 'Type=oauth2' --data-urlencode 'scope={}'",
+            entra.tenant, entra.client_id, entra.client_secret, entra.scope
+        )],
+    });
+    if output.is_json() {
+        output.line(json!({ "ready": url, "credentials": file, "commands": commands }));
+        return;
+    }
+    let list = |name: &str| {
+        let lines = commands[name].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        lines.map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    };
+    output.line(format!(
+        "Daypass {} is ready on {url}\n\n\
+         Paste into another terminal:\n\n\
+         Tencent Cloud: temporary keys for a browser SDK, and the STS call behind it\n{}\n\n\
+         Alibaba TOP: a security token for one product, scene, tenant and store\n{}\n\n\
+         Azure China: OAuth 2.0 client credentials\n{}\n\n\
+         The demo clients' credentials are in {from}.\n\
+         dev sets no rate limit and writes these secrets to a file; everything else is as in production.",
+        env!("CARGO_PKG_VERSION"),
+        list("tencent"),
+        list("alibaba"),
+        list("entra"),
+    ));
+}
+
+/// A path as a shell takes it.
+fn quote(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_survive_a_shell() {
+        assert_eq!(quote(Path::new("/a/b-c.json")), "/a/b-c.json");
+        assert_eq!(quote(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
+
+    #[test]
+    fn reset_removes_only_its_own_files() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["daypass.db", "seal.key", "mine.txt"] {
+            std::fs::write(directory.path().join(name), b"x").unwrap();
+        }
+        reset(directory.path()).unwrap();
+        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left, ["mine.txt"]);
+    }
+}

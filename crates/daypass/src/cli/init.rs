@@ -1,0 +1,52 @@
+//! `daypass init`.
+
+use super::files::{create_directory, create_private};
+use super::output::{Failure, Output};
+use super::place::CONFIG;
+use crate::config;
+use crate::system::KeyEntropy;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Write a commented configuration file and a seal key.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The folder for `daypass.toml`, `seal.key` and the data.
+    #[arg(default_value = ".", value_name = "DIR")]
+    directory: PathBuf,
+    /// Print the configuration that `daypass dev` runs, and write nothing.
+    #[arg(long)]
+    demo: bool,
+}
+
+/// Writes both files, or neither if one of them exists.
+pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
+    if args.demo {
+        output.show(config::DEMO.trim_end(), || json!({ "config": config::DEMO }));
+        return Ok(());
+    }
+    create_directory(&args.directory)?;
+    // Absolute, so that the service may be started from anywhere.
+    let directory = std::path::absolute(&args.directory).map_err(anyhow::Error::from)?;
+    let (file, key, data) = (directory.join(CONFIG), directory.join("seal.key"), directory.join("data"));
+    for path in [&file, &key] {
+        if path.exists() {
+            return Err(Failure::Usage(format!("`{}` exists; nothing was written", path.display())));
+        }
+    }
+    create_directory(&data)?;
+    create_private(&key, config::generate_seal_key(&KeyEntropy).expose())?;
+    create_private(&file, template(&key, &data).as_bytes())?;
+    let text = format!(
+        "wrote {}\nwrote {} (mode 0600; without it the data cannot be read: keep a copy in a safe place)\n\n\
+         next: edit the first, then\n  daypass check --config {0}\n  daypass serve --config {0}",
+        file.display(),
+        key.display(),
+    );
+    output.show(text, || json!({ "config": file, "seal_key": key, "data": data }));
+    Ok(())
+}
+
+fn template(key: &Path, data: &Path) -> String {
+    config::template(key, &data.join("daypass.db"), &KeyEntropy)
+}

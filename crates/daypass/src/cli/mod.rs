@@ -1,0 +1,96 @@
+//! The command line.
+
+mod audit;
+mod check;
+mod client;
+mod demo;
+mod dev;
+mod exchange;
+mod files;
+mod init;
+mod output;
+mod place;
+mod ring;
+mod serve;
+mod token;
+
+use clap::{Parser, Subcommand};
+use output::{Failure, Output};
+use std::process::ExitCode;
+
+/// A security token service: short-lived, least-privilege credentials in the wire format the SDK already speaks.
+#[derive(Parser)]
+#[command(name = "daypass", version, propagate_version = true)]
+struct Cli {
+    /// Print one JSON document instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    /// What to log, in the syntax of RUST_LOG (serve and dev).
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole product with a demo configuration: no set-up, for trying and for tests.
+    Dev(dev::Args),
+    /// Write a commented daypass.toml and a seal key.
+    Init(init::Args),
+    /// Check a configuration file: errors and warnings with file, line and column.
+    Check(check::Args),
+    /// Run the service.
+    Serve(serve::Args),
+    /// Add, list, show, rotate and disable clients.
+    #[command(subcommand)]
+    Client(client::Verb),
+    /// Daypass's own keys.
+    #[command(subcommand)]
+    Ring(ring::Verb),
+    /// The records of what was handed out, refused and changed.
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Ask a running server as a client would, and print its answer.
+    #[command(subcommand)]
+    Token(token::Verb),
+}
+
+/// Parses the arguments, runs the command and turns its end into an exit code:
+/// 0 done, 1 refused, 2 wrong usage or configuration, 3 unreachable.
+pub(crate) fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.json);
+    let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, &cli.log, &output)),
+        Err(error) => Err(Failure::from(anyhow::Error::from(error))),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => output.fail(&failure),
+    }
+}
+
+async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Dev(args) => dev::run(args, log, output).await,
+        Command::Init(args) => init::run(&args, output),
+        Command::Check(args) => check::run(&args, output),
+        Command::Serve(args) => serve::run(&args, log).await,
+        Command::Client(verb) => client::run(verb, output).await,
+        Command::Ring(verb) => ring::run(verb, output).await,
+        Command::Audit(verb) => audit::run(verb, output).await,
+        Command::Token(verb) => token::run(verb, output).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,83 @@
+//! Which installation a command is about: a configuration file, or the data folder of `daypass dev`.
+
+use super::output::Failure;
+use crate::app::Opened;
+use crate::config::{self, Loaded};
+use std::path::{Path, PathBuf};
+
+/// Where a command finds the configuration and the store.
+#[derive(clap::Args)]
+pub(super) struct PlaceArgs {
+    /// The configuration file [default: ./daypass.toml, or else the data folder ./.daypass of `daypass dev`].
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    config: Option<PathBuf>,
+    /// The data folder of a `daypass dev`.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+/// The default configuration file.
+pub(super) const CONFIG: &str = "daypass.toml";
+/// The default data folder of `daypass dev`.
+pub(super) const DATA: &str = ".daypass";
+
+/// A configuration with its opened store.
+pub(super) struct Place {
+    /// What the configuration says.
+    pub(super) config: Loaded,
+    /// The store and the ring.
+    pub(super) opened: Opened,
+}
+
+impl PlaceArgs {
+    /// Reads the configuration and opens the store.
+    pub(super) async fn open(&self) -> Result<Place, Failure> {
+        let (config, url, key) = match (&self.config, &self.data) {
+            (Some(file), _) => production(file)?,
+            (None, Some(data)) => dev(data)?,
+            (None, None) if Path::new(CONFIG).exists() => production(Path::new(CONFIG))?,
+            (None, None) if Path::new(DATA).exists() => dev(Path::new(DATA))?,
+            (None, None) => {
+                return Err(Failure::Usage(format!(
+                    "there is neither a {CONFIG} nor a data folder {DATA} here; name one with --config or --data"
+                )));
+            }
+        };
+        Ok(Place { opened: Opened::open(&url, &key).await?, config })
+    }
+}
+
+fn production(file: &Path) -> Result<(Loaded, String, [u8; 32]), Failure> {
+    let config = load(file)?;
+    let key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let url = config.store_url.clone();
+    Ok((config, url, key))
+}
+
+fn dev(data: &Path) -> Result<(Loaded, String, [u8; 32]), Failure> {
+    if !database(data).exists() {
+        return Err(Failure::Usage(format!("`{}` is no data folder of `daypass dev`", data.display())));
+    }
+    let key = config::read_seal_key(&seal_key(data)).map_err(|fault| Failure::Usage(fault.to_string()))?;
+    Ok((config::demo().map_err(|faults| Failure::Usage(faults.to_string()))?, store_url(data), key))
+}
+
+/// Loads a configuration file, or prints every fault in it.
+pub(super) fn load(file: &Path) -> Result<Loaded, Failure> {
+    config::load(file).map_err(|faults| Failure::Usage(faults.to_string()))
+}
+
+/// The database of a data folder.
+pub(super) fn database(data: &Path) -> PathBuf {
+    data.join("daypass.db")
+}
+
+/// The seal key of a data folder.
+pub(super) fn seal_key(data: &Path) -> PathBuf {
+    data.join("seal.key")
+}
+
+/// The store's URL of a data folder.
+pub(super) fn store_url(data: &Path) -> String {
+    format!("sqlite:{}", database(data).display())
+}

@@ -1,0 +1,44 @@
+//! `daypass serve`.
+
+use super::output::Failure;
+use super::place::{CONFIG, load};
+use crate::app::{App, Opened};
+use crate::server::{Proxies, Server, stop_signal};
+use crate::telemetry;
+use anyhow::Context as _;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use tokio::net::TcpListener;
+
+/// Run the service.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = CONFIG)]
+    config: PathBuf,
+}
+
+/// Serves until SIGTERM, then drains.
+pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
+    let config = load(&args.config)?;
+    telemetry::init(log, !std::io::stderr().is_terminal());
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let seal_key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let opened = Opened::open(&config.store_url, &seal_key).await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.listen))?;
+    let address = listener.local_addr().map_err(anyhow::Error::from)?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let app = App::build(opened, config.plan(&public_url)).await?;
+    let background = tokio::spawn(app.clone().background());
+    let server = Server::new(app.clone(), Proxies::new(config.behind_proxy.clone()));
+    tracing::info!(%address, public_url, "ready");
+    server.run(listener, stop_signal()).await;
+    background.abort();
+    app.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}

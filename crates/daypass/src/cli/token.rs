@@ -1,0 +1,213 @@
+//! `daypass token`: asks a running server as a vendor's client would.
+
+use super::demo::Credentials;
+use super::exchange::{host, send};
+use super::output::{Failure, Output};
+use crate::system::SystemClock;
+use bytes::Bytes;
+use daypass_core::clock::Clock as _;
+use daypass_dialects::alibaba::{self, sign::SignMethod};
+use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Ask as a client would.
+#[derive(clap::Subcommand)]
+pub(super) enum Verb {
+    /// Tencent STS: GetFederationToken, signed TC3-HMAC-SHA256.
+    Tencent {
+        #[command(flatten)]
+        from: From,
+        /// The session name.
+        #[arg(long, default_value = "soe")]
+        name: String,
+        /// The CAM policy to narrow the role to.
+        #[arg(long, default_value = SOE_POLICY, value_name = "JSON")]
+        policy: String,
+        /// Seconds of life [default: the role's].
+        #[arg(long, value_name = "SECONDS")]
+        duration: Option<u32>,
+        /// Ask who the key belongs to instead.
+        #[arg(long)]
+        whoami: bool,
+        /// Leave the payload out of the signature, as some SDKs can be told to.
+        #[arg(long)]
+        unsigned_payload: bool,
+    },
+    /// The TOP gateway: a security token for one product, scene, tenant and store.
+    Alibaba {
+        #[command(flatten)]
+        from: From,
+        /// The store [default: the first of the file].
+        #[arg(long, value_name = "CODE")]
+        poi: Option<String>,
+        /// The form of the answer.
+        #[arg(long, value_enum, default_value_t = Format::Json)]
+        format: Format,
+        /// How to sign.
+        #[arg(long, default_value = "hmac-sha256", value_name = "METHOD", value_parser = ["md5", "hmac", "hmac-sha256"])]
+        sign_method: String,
+    },
+    /// OAuth 2.0 client credentials in the shape of Microsoft Entra.
+    Entra {
+        #[command(flatten)]
+        from: From,
+        /// The scope [default: the one of the file].
+        #[arg(long)]
+        scope: Option<String>,
+    },
+}
+
+/// Where the client's credentials come from.
+#[derive(clap::Args)]
+pub(super) struct From {
+    /// The credentials file, as `daypass dev` writes it.
+    #[arg(long = "from", value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// The form of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Format {
+    /// A JSON document.
+    Json,
+    /// An XML document.
+    Xml,
+}
+
+/// The policy of the vendor's own sample: one action, for speech scoring.
+const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
+    let (answer, refused) = match verb {
+        Verb::Tencent { from, name, policy, duration, whoami, unsigned_payload } => {
+            let action = if whoami { "GetCallerIdentity" } else { "GetFederationToken" };
+            let mut body = json!({});
+            if !whoami {
+                body = json!({ "Name": name, "Policy": policy });
+                if let (Some(seconds), Some(members)) = (duration, body.as_object_mut()) {
+                    members.insert("DurationSeconds".to_owned(), seconds.into());
+                }
+            }
+            let answer = tencent(&read(&from.file)?, action, &body.to_string(), unsigned_payload).await?;
+            let refused = member(&answer, "Response").is_none_or(|response| response.get("Error").is_some());
+            (answer, refused)
+        }
+        Verb::Alibaba { from, poi, format, sign_method } => {
+            let answer = alibaba(&read(&from.file)?, poi.as_deref(), format, &sign_method).await?;
+            let text = String::from_utf8_lossy(answer.body());
+            let refused = text.contains("error_response");
+            (answer, refused)
+        }
+        Verb::Entra { from, scope } => {
+            let answer = entra(&read(&from.file)?, scope.as_deref()).await?;
+            let refused = !answer.status().is_success();
+            (answer, refused)
+        }
+    };
+    // The answer itself is what was asked for, with --json and without.
+    output.line(String::from_utf8_lossy(answer.body()).trim_end());
+    if refused { Err(Failure::Said(1)) } else { Ok(()) }
+}
+
+fn read(file: &Path) -> Result<Credentials, Failure> {
+    Ok(Credentials::read(file)?)
+}
+
+async fn tencent(
+    credentials: &Credentials,
+    action: &str,
+    body: &str,
+    unsigned_payload: bool,
+) -> Result<Response<Bytes>, Failure> {
+    let host = host(&credentials.url)?;
+    let key = ClientKey {
+        id: &credentials.tencent.secret_id,
+        secret: credentials.tencent.secret_key.as_bytes(),
+        token: None,
+    };
+    let outgoing = Outgoing {
+        method: "POST",
+        host: &host,
+        query: "",
+        body: body.as_bytes(),
+        unsigned_payload,
+        action,
+        region: "ap-guangzhou",
+        at: SystemClock.now(),
+    };
+    let mut request = Request::builder().method(Method::POST).uri("/");
+    for (name, value) in sign_request(&key, &outgoing) {
+        request = request.header(name, value);
+    }
+    send(&host, finish(request, body.to_owned())?).await
+}
+
+async fn alibaba(
+    credentials: &Credentials,
+    poi: Option<&str>,
+    format: Format,
+    sign_method: &str,
+) -> Result<Response<Bytes>, Failure> {
+    let host = host(&credentials.url)?;
+    let client = &credentials.alibaba;
+    let poi = poi.or(client.poi_ids.first().map(String::as_str)).unwrap_or_default();
+    let param = json!({
+        "product_code": client.product_code,
+        "scene_code": client.scene_code,
+        "usage_scene": client.usage_scene,
+        "op_tenant_code": client.tenant_code,
+        "op_poi_id": poi,
+        // Two asks in one second are then two requests, and not a repeat.
+        "request_id": daypass_core::id::random_uuid(&crate::system::RequestEntropy).to_string(),
+    })
+    .to_string();
+    let stamp = alibaba::time::stamp(SystemClock.now());
+    let format = if format == Format::Xml { "xml" } else { "json" };
+    let mut parameters = vec![
+        ("method", alibaba::wire::METHOD),
+        ("app_key", &client.app_key),
+        ("timestamp", &stamp),
+        ("format", format),
+        ("v", alibaba::wire::VERSION),
+        ("sign_method", sign_method),
+        ("param", &param),
+    ];
+    let method = SignMethod::named(sign_method)
+        .ok_or_else(|| Failure::Usage(format!("there is no sign method `{sign_method}`")))?;
+    let sign = alibaba::sign::sign(method, client.app_secret.as_bytes(), parameters.iter().copied());
+    parameters.push(("sign", &sign));
+    post_form(&host, alibaba::wire::PATH, &parameters).await
+}
+
+async fn entra(credentials: &Credentials, scope: Option<&str>) -> Result<Response<Bytes>, Failure> {
+    let host = host(&credentials.url)?;
+    let client = &credentials.entra;
+    let path = format!("/{}/oauth2/v2.0/token", client.tenant);
+    let parameters = [
+        ("grant_type", "client_credentials"),
+        ("client_id", &client.client_id),
+        ("client_secret", &client.client_secret),
+        ("scope", scope.unwrap_or(&client.scope)),
+    ];
+    post_form(&host, &path, &parameters).await
+}
+
+async fn post_form(host: &str, path: &str, parameters: &[(&str, &str)]) -> Result<Response<Bytes>, Failure> {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
+    let request = Request::builder().method(Method::POST).uri(path).header(HOST, host).header(CONTENT_TYPE, FORM);
+    send(host, finish(request, body)?).await
+}
+
+fn finish(request: http::request::Builder, body: String) -> Result<Request<Full<Bytes>>, Failure> {
+    let unusable = |error| Failure::Usage(format!("the credentials file makes no request: {error}"));
+    request.body(Full::new(Bytes::from(body))).map_err(unusable)
+}
+
+fn member(answer: &Response<Bytes>, name: &str) -> Option<Value> {
+    serde_json::from_slice::<Value>(answer.body()).ok()?.get(name).cloned()
+}

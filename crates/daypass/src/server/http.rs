@@ -1,0 +1,305 @@
+//! One request: limits, body, dialect, answer.
+
+use super::Server;
+use super::route::{Route, by_head, by_request};
+use bytes::Bytes;
+use daypass_core::clock::Clock;
+use daypass_core::dialect::Dialect;
+use daypass_core::directory::Directory;
+use daypass_core::id::random_uuid;
+use daypass_core::limits;
+use daypass_core::pipeline::Answer;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request, Response};
+use daypass_dialects::{alibaba, entra, tencent};
+use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a body may take to arrive.
+/// Attack: a body that trickles in holds a connection and its buffers.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Server {
+    /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect.
+    pub(super) async fn serve(
+        self: Arc<Self>,
+        request: hyper::Request<Incoming>,
+        peer: IpAddr,
+    ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let version = parts.version;
+        let head = Head {
+            source: self.proxies.source(peer, &parts.headers),
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers,
+            request_id: random_uuid(&crate::system::RequestEntropy),
+            received: self.app.clock.now(),
+        };
+        let fault = check_head(&head, &parts.uri, version).err();
+        let directory = self.app.directory.load_full();
+        let route = by_head(&head, &directory);
+        let (mut response, whole) = self.dispatch(route, head, fault, body, &directory).await;
+        if self.draining() || !whole {
+            // A body that was not read to its end makes the connection useless for a next request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response.map(Full::new))
+    }
+
+    /// Answers, and says whether the request was read to its end.
+    async fn dispatch(
+        &self,
+        route: Route,
+        head: Head,
+        fault: Option<Refusal>,
+        body: Incoming,
+        directory: &Directory,
+    ) -> (Response, bool) {
+        match route {
+            Route::Live => return (probe(&head, Ok(())), true),
+            Route::Ready => return (probe(&head, self.ready()), true),
+            Route::Nothing => return (not_found(&head), false),
+            _ => {}
+        }
+        let body = match fault {
+            Some(fault) => Err(fault),
+            None => read_body(&head.headers, body).await,
+        };
+        let body = match body {
+            Ok(body) => body,
+            Err(refusal) => return (self.refuse(&route, &head, refusal), false),
+        };
+        let request = Request { head, body };
+        let response = match by_request(route, &request) {
+            Route::GetAuthorization(endpoint) => {
+                self.answer(&tencent::GetAuthorization::new(endpoint), directory, request).await
+            }
+            Route::TencentSts => self.answer(&tencent::Sts, directory, request).await,
+            Route::Top => self.answer(&alibaba::Top, directory, request).await,
+            Route::AlibabaSts => self.answer(&alibaba::Sts, directory, request).await,
+            Route::Entra => self.answer(&entra::Entra, directory, request).await,
+            Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
+        };
+        (response, true)
+    }
+
+    async fn answer<D: Dialect>(&self, dialect: &D, directory: &Directory, request: Request) -> Response {
+        let head = request.head.clone();
+        let answer = match unpanicked(self.app.pipeline.answer(dialect, directory, request)).await {
+            Some(answer) => answer,
+            // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
+            None => self.app.pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
+        };
+        log(&head, answer)
+    }
+
+    fn refuse(&self, route: &Route, head: &Head, refusal: Refusal) -> Response {
+        let pipeline = &self.app.pipeline;
+        let answer = match route {
+            Route::GetAuthorization(endpoint) => {
+                pipeline.refuse(&tencent::GetAuthorization::new(endpoint.clone()), head, refusal)
+            }
+            Route::TencentSts => pipeline.refuse(&tencent::Sts, head, refusal),
+            Route::Top => pipeline.refuse(&alibaba::Top, head, refusal),
+            Route::AlibabaSts => pipeline.refuse(&alibaba::Sts, head, refusal),
+            Route::Entra => pipeline.refuse(&entra::Entra, head, refusal),
+            Route::Live | Route::Ready | Route::Nothing => return not_found(head),
+        };
+        log(head, answer)
+    }
+
+    fn ready(&self) -> Result<(), &'static str> {
+        if self.draining() { Err("stopping") } else { self.app.ready() }
+    }
+}
+
+/// Limits and shapes that hold for every dialect, before anything is read or decided.
+fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
+    let too_large =
+        |what, most| Refusal::new(Reason::TooLarge, format!("the {what} is larger than {most} bytes or fields"));
+    if head.path.len() > limits::PATH {
+        return Err(too_large("path", limits::PATH));
+    }
+    if head.query.len() > limits::QUERY {
+        return Err(too_large("query", limits::QUERY));
+    }
+    if head.headers.len() > limits::HEADERS {
+        return Err(too_large("head", limits::HEADERS));
+    }
+    let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > limits::HEADER_BYTES {
+        return Err(too_large("head", limits::HEADER_BYTES));
+    }
+    // Encoded dots, slashes and zero bytes mean one thing to a router and another to whoever decodes them later.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/-".contains(&byte);
+    if !head.path.bytes().all(plain) || head.path.split('/').any(|segment| segment == "." || segment == "..") {
+        return Err(Refusal::new(Reason::Malformed, "the path may hold letters, digits and . _ ~ - / alone"));
+    }
+    check_host(head, uri, version)
+}
+
+/// Exactly one well-formed host. What it says is used for signatures alone: no answer is built from it.
+fn check_host(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
+    let bad = |detail: &'static str| Err(Refusal::new(Reason::Malformed, detail));
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (first, second) = (hosts.next(), hosts.next());
+    let Some(host) = first else {
+        return if version == Version::HTTP_10 { Ok(()) } else { bad("the Host header is missing") };
+    };
+    if second.is_some() {
+        return bad("the Host header stands twice");
+    }
+    let well_formed = host
+        .to_str()
+        .ok()
+        .and_then(|text| text.parse::<http::uri::Authority>().ok())
+        .is_some_and(|authority| !authority.as_str().contains('@') && authority_port_fits(&authority));
+    if !well_formed {
+        return bad("the Host header is not a host with an optional port");
+    }
+    match uri.authority() {
+        Some(authority) if authority.as_str().as_bytes() != host.as_bytes() => {
+            bad("the request line names another host than the Host header")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn authority_port_fits(authority: &http::uri::Authority) -> bool {
+    let after_host = authority.as_str().get(authority.host().len()..).unwrap_or_default();
+    after_host.is_empty() || authority.port_u16().is_some()
+}
+
+async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+    let too_large =
+        || Refusal::new(Reason::TooLarge, format!("the body is larger than {} bytes", limits::BODY));
+    let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > limits::BODY as u64) {
+        return Err(too_large());
+    }
+    match timeout(BODY_TIMEOUT, Limited::new(body, limits::BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(Refusal::new(Reason::Malformed, "the body did not arrive whole").because(error)),
+        Err(_) => Err(Refusal::new(
+            Reason::TooSlow,
+            format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),
+        )),
+    }
+}
+
+/// Runs to the end, or to a panic. One bad request must not take the process, nor its own answer, with it.
+async fn unpanicked<T>(work: impl Future<Output = T>) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
+    })
+    .await
+}
+
+/// One line for each request, at the boundary; nothing else is logged about it anywhere.
+fn log(head: &Head, answer: Answer) -> Response {
+    let summary = answer.summary;
+    let (dialect, request_id) = (summary.dialect.name(), head.request_id);
+    let client = summary.client.map(tracing::field::display);
+    match summary.result {
+        Ok(success) => tracing::info!(dialect, ?success, %request_id, source = %head.source, client, "answered"),
+        Err(refusal) => {
+            let (reason, detail, cause) = (refusal.reason.label(), &*refusal.detail, refusal.cause.as_deref());
+            if refusal.reason.kind() == daypass_core::refusal::Kind::Us {
+                tracing::error!(dialect, reason, cause, %request_id, source = %head.source, client, "refused");
+            } else {
+                tracing::info!(dialect, reason, detail, cause, %request_id, source = %head.source, client, "refused");
+            }
+        }
+    }
+    answer.response
+}
+
+fn probe(head: &Head, state: Result<(), &'static str>) -> Response {
+    if head.method != Method::GET && head.method != Method::HEAD {
+        return plain(StatusCode::METHOD_NOT_ALLOWED, "application/json", r#"{"error":"method_not_allowed"}"#);
+    }
+    match state {
+        Ok(()) => plain(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
+        Err(why) => {
+            plain(StatusCode::SERVICE_UNAVAILABLE, "application/json", format!(r#"{{"error":"{why}"}}"#))
+        }
+    }
+}
+
+fn not_found(head: &Head) -> Response {
+    tracing::debug!(path = %head.path.escape_debug(), source = %head.source, "no such path");
+    plain(StatusCode::NOT_FOUND, "application/json", r#"{"error":"not_found"}"#)
+}
+
+fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daypass_core::testing::request;
+
+    fn check(target: &str, uri: &str, headers: &[(&str, &str)]) -> Option<Reason> {
+        let head = request("GET", target, headers, b"").head;
+        check_head(&head, &uri.parse().unwrap(), Version::HTTP_11).err().map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn a_path_holds_plain_characters_alone() {
+        let host = [("host", "127.0.0.1:5050")];
+        assert_eq!(check("/router/rest", "/", &host), None);
+        for path in ["/%2e%2e/x", "/a%00b", "/a%2fb", "/../x", "/a/./b", "/a;b", "/a\\b", "/caf\u{e9}"] {
+            assert_eq!(check(path, "/", &host), Some(Reason::Malformed), "{path}");
+        }
+    }
+
+    #[test]
+    fn exactly_one_well_formed_host() {
+        for good in ["127.0.0.1", "127.0.0.1:5050", "localhost:1", "[::1]:5050", "pass.example.com"] {
+            assert_eq!(check("/", "/", &[("host", good)]), None, "{good}");
+        }
+        for bad in ["", "a@b", "[::1", "h:99999999", "http://h", "h/p", "h:", "a b"] {
+            assert_eq!(check("/", "/", &[("host", bad)]), Some(Reason::Malformed), "{bad}");
+        }
+        assert_eq!(check("/", "/", &[]), Some(Reason::Malformed));
+        assert_eq!(check("/", "/", &[("host", "a"), ("host", "a")]), Some(Reason::Malformed));
+        assert_eq!(check("/", "http://a/", &[("host", "a")]), None);
+        assert_eq!(check("/", "http://b/", &[("host", "a")]), Some(Reason::Malformed));
+    }
+
+    #[test]
+    fn sizes_are_limited() {
+        let host = ("host", "h");
+        let long = "a".repeat(limits::HEADER_BYTES);
+        assert_eq!(check("/", "/", &[host, ("x", &long)]), Some(Reason::TooLarge));
+        assert_eq!(check("/", "/", &[("host", "h"); limits::HEADERS + 1]), Some(Reason::TooLarge));
+        assert_eq!(check(&format!("/?{}", "a".repeat(limits::QUERY + 1)), "/", &[host]), Some(Reason::TooLarge));
+        assert_eq!(check(&format!("/{}", "a".repeat(limits::PATH)), "/", &[host]), Some(Reason::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn a_panic_stays_in_its_request() {
+        std::panic::set_hook(Box::new(|_| ()));
+        let broken = async { if std::hint::black_box(true) { panic!("a test") } };
+        assert!(unpanicked(broken).await.is_none());
+        assert_eq!(unpanicked(async { 7 }).await, Some(7));
+    }
+}

@@ -1,0 +1,156 @@
+//! The listener: accepts connections, answers requests, and leaves without dropping one.
+//!
+//! hyper is served by our own loop, because a bare framework sets no limit on how slowly a head may arrive, how
+//! many connections may stand, or how long a shutdown may take.
+
+mod address;
+mod http;
+mod route;
+
+pub(crate) use address::Proxies;
+
+use crate::app::App;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// How long a connection may take to send a whole request head, and how long it may idle between two requests.
+/// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most connections at once; further ones wait in the kernel's queue.
+const CONNECTIONS: usize = 10_000;
+/// After a signal to stop: how long requests on standing connections are still answered (with `connection: close`),
+/// so that a client which has just sent one is not cut off.
+const GRACE: Duration = Duration::from_millis(500);
+/// After a signal to stop: when the process leaves, whatever still runs.
+const DRAIN: Duration = Duration::from_secs(9);
+
+/// What all connections share.
+pub(crate) struct Server {
+    app: Arc<App>,
+    proxies: Proxies,
+    draining: AtomicBool,
+}
+
+impl Server {
+    /// A server for this application. `proxies` may name the client in `X-Forwarded-For`.
+    pub(crate) fn new(app: Arc<App>, proxies: Proxies) -> Arc<Self> {
+        Arc::new(Self { app, proxies, draining: AtomicBool::new(false) })
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Serves until `stop` resolves, then drains: at most ten seconds, and no request dropped that was sent.
+    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
+        let (close, closed) = watch::channel(false);
+        let mut connections = JoinSet::new();
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = accept(&listener, &slots) => {
+                    if let Some((stream, peer, slot)) = accepted {
+                        let connection = self.clone().connection(stream, peer, closed.clone());
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(slot);
+                        });
+                    }
+                }
+            }
+        }
+        tracing::info!(connections = connections.len(), "stopping: answering what was sent");
+        self.draining.store(true, Ordering::Relaxed);
+        // What clients have already sent is still answered, on new connections in the kernel's queue as well.
+        let grace = sleep(GRACE);
+        tokio::pin!(grace);
+        loop {
+            tokio::select! {
+                () = &mut grace => break,
+                Some((stream, peer, slot)) = accept(&listener, &slots) => {
+                    let connection = self.clone().connection(stream, peer, closed.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(slot);
+                    });
+                }
+            }
+        }
+        drop(listener);
+        let _ = close.send(true);
+        let drained = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
+        }
+        connections.abort_all();
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, mut closed: watch::Receiver<bool>) {
+        let service = hyper::service::service_fn(move |request| self.clone().serve(request, peer.ip()));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .half_close(true)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            // Errors of a connection are its client's affair: resets, half heads, timeouts.
+            result = &mut connection => if let Err(error) = result {
+                tracing::debug!(%error, %peer, "connection ended");
+                return;
+            } else {
+                return;
+            },
+            _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+}
+
+/// Waits for a free slot, then for a connection. Running out of file descriptors must not become a busy loop.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // An answer is one small write; waiting to fill a packet would only delay it.
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer, slot))
+        }
+        Err(error) => {
+            let transient = matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted);
+            if !transient {
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                sleep(Duration::from_millis(50)).await;
+            }
+            None
+        }
+    }
+}
+
+/// Resolves at SIGTERM or SIGINT.
+pub(crate) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::warn!("signals cannot be caught; the process will stop without draining");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}

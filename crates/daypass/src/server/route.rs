@@ -1,0 +1,109 @@
+//! Which dialect a path speaks: the one table.
+
+use daypass_core::directory::Directory;
+use daypass_core::endpoint::{DialectName, Endpoint};
+use daypass_core::request::{Head, Request};
+use daypass_dialects::alibaba;
+use std::sync::Arc;
+
+/// What answers a request.
+pub(super) enum Route {
+    /// The process lives.
+    Live,
+    /// The process can do its work.
+    Ready,
+    /// The browser endpoint.
+    GetAuthorization(Arc<Endpoint>),
+    /// Tencent Cloud STS.
+    TencentSts,
+    /// The TOP gateway.
+    Top,
+    /// Alibaba Cloud STS.
+    AlibabaSts,
+    /// OAuth in Entra's shape.
+    Entra,
+    /// Nothing here.
+    Nothing,
+}
+
+/// Chooses by the head alone, so that even an oversized body is refused in the right envelope.
+pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
+    let path = head.path.as_str();
+    match path {
+        "/livez" => return Route::Live,
+        "/readyz" => return Route::Ready,
+        "/" if alibaba::is_sts(head) => return Route::AlibabaSts,
+        "/" => return Route::TencentSts,
+        _ => {}
+    }
+    if let Some(endpoint) = directory.endpoints(DialectName::TencentGetAuthorization, path).next() {
+        return Route::GetAuthorization(endpoint.clone());
+    }
+    if path.starts_with("/router/") {
+        return Route::Top;
+    }
+    let mut segments = path.split('/').skip(1);
+    match (segments.next(), segments.next()) {
+        (Some("common"), Some(_)) => Route::Entra,
+        (Some(".well-known"), Some(kind)) if kind.starts_with("oauth-authorization-server") => Route::Entra,
+        (Some(_), Some("oauth2" | "v2.0" | "discovery" | ".well-known")) => Route::Entra,
+        _ => Route::Nothing,
+    }
+}
+
+/// Chooses again once the body is there: an RPC call may carry its `Version` in a form body.
+pub(super) fn by_request(route: Route, request: &Request) -> Route {
+    match route {
+        Route::TencentSts if alibaba::is_sts_form(&request.head, &request.body) => Route::AlibabaSts,
+        route => route,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daypass_core::testing::{World, request};
+
+    fn route(target: &str, headers: &[(&str, &str)], body: &[u8]) -> &'static str {
+        let request = request("POST", target, headers, body);
+        let directory = World::new().directory();
+        match by_request(by_head(&request.head, &directory), &request) {
+            Route::Live => "live",
+            Route::Ready => "ready",
+            Route::GetAuthorization(_) => "getAuthorization",
+            Route::TencentSts => "tencent.sts",
+            Route::Top => "top",
+            Route::AlibabaSts => "alibaba.sts",
+            Route::Entra => "entra",
+            Route::Nothing => "nothing",
+        }
+    }
+
+    #[test]
+    fn every_path_has_one_dialect() {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        for (target, headers, body, expected) in [
+            ("/", &[][..], &b""[..], "tencent.sts"),
+            ("/", &[("x-acs-action", "AssumeRole")], b"", "alibaba.sts"),
+            ("/?Action=AssumeRole&Version=2015-04-01", &[], b"", "alibaba.sts"),
+            ("/", &form, b"Action=AssumeRole&Version=2015-04-01", "alibaba.sts"),
+            ("/", &form, b"Action=GetFederationToken&Version=2018-08-13", "tencent.sts"),
+            ("/getAuthorization", &[], b"", "getAuthorization"),
+            ("/getAuthorization/", &[], b"", "nothing"),
+            ("/GetAuthorization", &[], b"", "nothing"),
+            ("/router/rest", &[], b"", "top"),
+            ("/router/batch", &[], b"", "top"),
+            ("/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token", &[], b"", "entra"),
+            ("/x/v2.0/.well-known/openid-configuration", &[], b"", "entra"),
+            ("/x/discovery/v2.0/keys", &[], b"", "entra"),
+            ("/common/discovery/instance", &[], b"", "entra"),
+            ("/.well-known/oauth-authorization-server/x/v2.0", &[], b"", "entra"),
+            ("/.well-known/security.txt", &[], b"", "nothing"),
+            ("/livez", &[], b"", "live"),
+            ("/readyz", &[], b"", "ready"),
+            ("/admin", &[], b"", "nothing"),
+        ] {
+            assert_eq!(route(target, headers, body), expected, "{target}");
+        }
+    }
+}
