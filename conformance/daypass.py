@@ -1,0 +1,179 @@
+"""What every Python case shares: naming and reporting cases, and starting the binary.
+
+Only the standard library, so that the cases that need no vendor's package run everywhere.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import urllib.error
+import urllib.request
+
+BINARY = os.environ["DAYPASS_BINARY"]
+WORK = pathlib.Path(os.environ["DAYPASS_WORK"])
+NODE_MODULES = pathlib.Path(os.environ.get("DAYPASS_NODE_MODULES", "/nonexistent"))
+
+_cases = []
+
+
+class Skipped(Exception):
+    """This case cannot run here; the text says why."""
+
+
+def case(name):
+    """Registers a function as a case. The name is a literal, because the runner also reads it from the source
+    to report a case whose file could not run at all."""
+
+    def register(function):
+        _cases.append((name, function))
+        return function
+
+    return register
+
+
+def main():
+    """Runs the file's cases and prints one line for each."""
+    stem = pathlib.Path(sys.argv[0]).stem
+    for name, function in _cases:
+        try:
+            function()
+            line = f"PASS {stem}: {name}"
+        except Skipped as why:
+            line = f"SKIPPED {stem}: {name}: {why}"
+        except BaseException as error:  # an SDK may even call sys.exit
+            traceback.print_exc()
+            line = f"FAIL {stem}: {name}: {type(error).__name__}: {' '.join(str(error).split())}"
+        print(line, flush=True)
+
+
+def check(condition, otherwise):
+    """An assertion that `python -O` does not remove."""
+    if not condition:
+        raise AssertionError(otherwise)
+
+
+def equal(actual, expected, what):
+    """Fails naming what differs and how."""
+    check(actual == expected, f"{what} is {actual!r}, not {expected!r}")
+
+
+def matches(pattern, text, what):
+    """Fails unless the whole text has the form."""
+    check(re.fullmatch(pattern, text), f"{what} is {text!r}, which is not of the form {pattern}")
+
+
+def credentials():
+    """The demo clients of the server that the runner started."""
+    return json.loads(pathlib.Path(os.environ["DAYPASS_CREDENTIALS"]).read_text())
+
+
+class Answer:
+    """A whole HTTP answer, whatever its status."""
+
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def http(url, data=None, headers=None, method=None, timeout=10):
+    """One request by the standard library, which adds nothing that a signature could miss."""
+    request = urllib.request.Request(url, data=data, headers=headers or {}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
+            return Answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers, error.read())
+
+
+def wait_until(condition, seconds, what):
+    """Polls; fails naming what did not happen in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{what} within {seconds} seconds")
+
+
+class Server:
+    """A `daypass dev` of the case's own, on a port that the system chooses."""
+
+    def __init__(self, data, *arguments, listen="127.0.0.1:0"):
+        self.data = pathlib.Path(data)
+        self.credentials_file = self.data.with_name(self.data.name + "-credentials.json")
+        self.credentials_file.unlink(missing_ok=True)
+        self.log = self.data.with_name(self.data.name + ".log")
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [BINARY, "dev", "--listen", listen, "--data", str(self.data)]
+                + ["--credentials", str(self.credentials_file), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            wait_until(self._ready, 30, f"{self.log} says nothing of a ready server")
+        except BaseException:
+            self.stop(check_exit=False)
+            raise
+
+    def _ready(self):
+        if self.process.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"daypass dev ended with status {self.process.returncode}: {tail}")
+        if not self.credentials_file.exists():
+            return False
+        self.credentials = json.loads(self.credentials_file.read_text())
+        self.url = self.credentials["url"]
+        with contextlib.suppress(OSError):
+            return http(self.url + "/livez").status == 200
+        return False
+
+    def output(self):
+        """All that the server printed so far."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self, check_exit=True):
+        """Ends it the way a service manager does."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            status = self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not end within 15 seconds of SIGTERM") from None
+        if check_exit:
+            equal(status, 0, "exit status of daypass dev after SIGTERM")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop(check_exit=kind is None)
+
+
+def fresh(name):
+    """A folder of the case's own under the runner's scratch folder, empty."""
+    folder = WORK / name
+    folder.mkdir(parents=True)
+    return folder
+
+
+def command(*arguments, status=0, **options):
+    """Runs the binary's command line and returns what it printed, after its exit status was as expected."""
+    done = subprocess.run(
+        [BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, **options
+    )
+    equal(done.returncode, status, f"exit status of daypass {' '.join(map(str, arguments))} ({done.stderr.strip()})")
+    return done

@@ -1,0 +1,121 @@
+"""Runs every file of cases/ against the daypass binary, and counts.
+
+A file declares what it needs in a comment `needs: pypi` or `needs: npm`; without one it needs only Python. Every
+case that a file declares ends in exactly one line, `PASS`, `FAIL` or `SKIPPED`: a file that cannot run has its
+cases SKIPPED one by one, and a case of which a file says nothing has failed.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+DECLARED = re.compile(r"^\s*(?:@case|test)\(\s*(['\"])(?P<name>.+?)\1", re.MULTILINE)
+NEEDS = re.compile(r"^(?:#|//) needs: (pypi|npm)$", re.MULTILINE)
+LINE = re.compile(r"(PASS|FAIL|SKIPPED) (?P<stem>[\w-]+): (?P<rest>.*)")
+SECONDS_A_FILE = 120
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", required=True, type=pathlib.Path)
+    parser.add_argument("--work", required=True, type=pathlib.Path, help="scratch folder; its part run/ is emptied")
+    parser.add_argument("--python", default=sys.executable, help="interpreter with requirements.txt installed")
+    parser.add_argument("--node-modules", type=pathlib.Path, help="folder that npm installed into")
+    parser.add_argument("--no-pypi", metavar="WHY", help="the packages of requirements.txt are missing")
+    parser.add_argument("--no-npm", metavar="WHY", help="the packages of package.json are missing")
+    parser.add_argument("--counts", type=pathlib.Path, help="write `passed failed skipped` to this file")
+    parser.add_argument("only", nargs="*", help="stems of the files to run; all without any")
+    return parser.parse_args()
+
+
+class Tally:
+    def __init__(self):
+        self.counts = {"PASS": 0, "FAIL": 0, "SKIPPED": 0}
+
+    def add(self, verdict, text):
+        self.counts[verdict] += 1
+        print(f"{verdict} {text}", flush=True)
+
+
+def run_file(path, options, environment, tally):
+    source = path.read_text()
+    waiting = [match["name"] for match in DECLARED.finditer(source)]
+    needs = NEEDS.search(source)
+    missing = {"pypi": options.no_pypi, "npm": options.no_npm}.get(needs[1]) if needs else None
+    if missing:
+        for name in waiting:
+            tally.add("SKIPPED", f"{path.stem}: {name}: {missing}")
+        return
+    interpreter = "node" if path.suffix == ".mjs" else options.python
+    child = subprocess.Popen(
+        ["timeout", "--kill-after=5", str(SECONDS_A_FILE), interpreter, str(path)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    with child.stdout:
+        for line in child.stdout:
+            said = LINE.fullmatch(line.rstrip("\n"))
+            name = said and said["stem"] == path.stem and next(
+                (name for name in waiting if said["rest"] == name or said["rest"].startswith(name + ": ")), None
+            )
+            if not name:
+                print(line, end="", file=sys.stderr, flush=True)
+                continue
+            waiting.remove(name)
+            tally.add(said[1], f"{path.stem}: {said['rest']}")
+    status = child.wait()
+    why = f"not finished after {SECONDS_A_FILE} seconds" if status in (124, 137) else f"ended with status {status}"
+    for name in waiting:
+        tally.add("FAIL", f"{path.stem}: {name}: the file said nothing of it and {why}")
+    if status and not waiting:
+        tally.add("FAIL", f"{path.stem}: the file itself {why}")
+
+
+def main():
+    options = arguments()
+    options.work = options.work.resolve()
+    run = options.work / "run"
+    shutil.rmtree(run, ignore_errors=True)
+    run.mkdir(parents=True)
+    environment = os.environ | {
+        "DAYPASS_BINARY": str(options.binary.resolve()),
+        "DAYPASS_WORK": str(run),
+        "DAYPASS_NODE_MODULES": str((options.node_modules or HERE).resolve()),
+        "PYTHONPATH": str(HERE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+    os.environ.update(environment)
+    sys.path.insert(0, str(HERE))
+    import daypass  # reads the environment above
+
+    files = sorted(path for path in (HERE / "cases").iterdir() if path.suffix in (".py", ".mjs"))
+    unknown = set(options.only) - {path.stem for path in files}
+    if unknown:
+        sys.exit(f"no such file of cases: {', '.join(sorted(unknown))}")
+    tally = Tally()
+    try:
+        with daypass.Server(run / "shared") as server:
+            environment["DAYPASS_CREDENTIALS"] = str(server.credentials_file)
+            for path in files:
+                if not options.only or path.stem in options.only:
+                    run_file(path, options, environment, tally)
+        tally.add("PASS", "run: the shared server ends cleanly")
+    except AssertionError as error:
+        tally.add("FAIL", f"run: the shared server: {error}")
+    if options.counts:
+        options.counts.write_text("{PASS} {FAIL} {SKIPPED}\n".format_map(tally.counts))
+    sys.exit(1 if tally.counts["FAIL"] else 0)
+
+
+if __name__ == "__main__":
+    main()
