@@ -99,7 +99,7 @@ test('a percent-encoded policy', async () => usable(await federation({ Policy: e
 
 test('a policy wider than the role is refused', async () => {
   const wide = { version: '2.0', statement: [{ effect: 'allow', action: '*', resource: '*' }] };
-  await refused('UnauthorizedOperation', federation({ Policy: JSON.stringify(wide) }));
+  await refused('InvalidParameter.GrantOtherResource', federation({ Policy: JSON.stringify(wide) }));
 });
 
 await main();

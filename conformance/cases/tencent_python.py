@@ -217,7 +217,7 @@ def altered_id():
 
 @case("a temporary key cannot ask for another one")
 def no_chain():
-    refused("UnauthorizedOperation", federation, key=triple(federation()))
+    refused("FailedOperation.TempKeyNotAllowed", federation, key=triple(federation()))
 
 
 @case("a policy whose statement is an array")
@@ -240,7 +240,7 @@ def form_encoded():
 @case("a policy wider than the role is refused")
 def too_wide():
     wide = {"version": "2.0", "statement": {"effect": "allow", "action": ["cos:*"], "resource": "*"}}
-    refused("UnauthorizedOperation", federation, wide)
+    refused("InvalidParameter.GrantOtherResource", federation, wide)
 
 
 @case("a policy that is no policy is refused")
