@@ -42,15 +42,22 @@ class Tally:
         print(f"{verdict} {text}", flush=True)
 
 
+def declared(path):
+    return [match["name"] for match in DECLARED.finditer(path.read_text())]
+
+
+def skip_file(path, why, tally):
+    for name in declared(path):
+        tally.add("SKIPPED", f"{path.stem}: {name}: {why}")
+
+
 def run_file(path, options, environment, tally):
-    source = path.read_text()
-    waiting = [match["name"] for match in DECLARED.finditer(source)]
-    needs = NEEDS.search(source)
+    needs = NEEDS.search(path.read_text())
     missing = {"pypi": options.no_pypi, "npm": options.no_npm}.get(needs[1]) if needs else None
     if missing:
-        for name in waiting:
-            tally.add("SKIPPED", f"{path.stem}: {name}: {missing}")
+        skip_file(path, missing, tally)
         return
+    waiting = declared(path)
     interpreter = "node" if path.suffix == ".mjs" else options.python
     child = subprocess.Popen(
         ["timeout", "--kill-after=5", str(SECONDS_A_FILE), interpreter, str(path)],
@@ -102,16 +109,23 @@ def main():
     unknown = set(options.only) - {path.stem for path in files}
     if unknown:
         sys.exit(f"no such file of cases: {', '.join(sorted(unknown))}")
+    files = [path for path in files if not options.only or path.stem in options.only]
     tally = Tally()
     try:
-        with daypass.Server(run / "shared") as server:
-            environment["DAYPASS_CREDENTIALS"] = str(server.credentials_file)
-            for path in files:
-                if not options.only or path.stem in options.only:
-                    run_file(path, options, environment, tally)
-        tally.add("PASS", "run: the shared server ends cleanly")
+        server = daypass.Server(run / "shared")
     except AssertionError as error:
-        tally.add("FAIL", f"run: the shared server: {error}")
+        tally.add("FAIL", f"run: the shared server does not start: {' '.join(str(error).split())}")
+        for path in files:
+            skip_file(path, "the shared server does not start", tally)
+    else:
+        environment["DAYPASS_CREDENTIALS"] = str(server.credentials_file)
+        for path in files:
+            run_file(path, options, environment, tally)
+        try:
+            server.stop()
+            tally.add("PASS", "run: the shared server ends cleanly")
+        except AssertionError as error:
+            tally.add("FAIL", f"run: the shared server does not end cleanly: {error}")
     if options.counts:
         options.counts.write_text("{PASS} {FAIL} {SKIPPED}\n".format_map(tally.counts))
     sys.exit(1 if tally.counts["FAIL"] else 0)
