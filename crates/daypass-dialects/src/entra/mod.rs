@@ -1,1 +1,222 @@
-//! (being written)
+//! OAuth 2.0 client credentials in the shape of Microsoft Entra.
+//!
+//! One request hands out a token, `POST /{tenant}/oauth2/v2.0/token`; everything else is a public document. The
+//! order of checks is part of the contract, because it decides what a stranger learns: tenant, shape (grant type,
+//! client id, one proof), client, secret, scope, and last the grant on the resource. A request without a usable
+//! proof is refused before the client is looked up, so it learns nothing about clients.
+//!
+//! Sources: RFC 6749, RFC 8414, OpenID Connect Discovery 1.0, and Microsoft's "Microsoft identity platform and the
+//! OAuth 2.0 client credentials flow" with its list of AADSTS codes.
+
+mod fault;
+mod form;
+mod metadata;
+mod place;
+mod proof;
+mod render;
+mod scope;
+pub mod sign;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use daypass_core::client::Tenant;
+use daypass_core::clock::Timestamp;
+use daypass_core::dialect::{
+    self, Ask, Claim, Context, Dialect, Form as CredentialForm, Issue, Outcome, Presented, RoleChoice,
+};
+use daypass_core::directory::Directory;
+use daypass_core::endpoint::DialectName;
+use daypass_core::pipeline::Verified;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request, Response};
+use daypass_core::secret::Secret;
+use form::Form;
+use http::Method;
+use http::header::CONTENT_TYPE;
+use place::Place;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The dialect.
+#[derive(Clone, Copy, Debug)]
+pub struct Entra;
+
+/// How to answer.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Our id of the request: `trace_id`, and `x-ms-request-id`.
+    request_id: Uuid,
+    /// When the request came.
+    at: Timestamp,
+    /// The caller's own id of it, `client-request-id`. Only a GUID is taken: it goes into a header and a text.
+    correlation: Option<Uuid>,
+    /// The caller wants its id back as a header too.
+    return_correlation: bool,
+    /// HTTP Basic was tried.
+    basic: bool,
+    /// A public document was asked for, not a token.
+    document: bool,
+    /// Where `error_uri` points. Empty for a request that never came to be read, which makes it a relative
+    /// reference.
+    public_url: String,
+}
+
+impl Manner {
+    /// The id both sides can find the request by.
+    fn correlation(&self) -> Uuid {
+        self.correlation.unwrap_or(self.request_id)
+    }
+}
+
+/// A token request that is not believed yet.
+pub struct Call {
+    tenant: Arc<Tenant>,
+    client: String,
+    secrets: Vec<Secret>,
+    scope: Option<String>,
+    correlation: Option<Uuid>,
+}
+
+impl dialect::Call for Call {
+    fn claim(&self) -> Claim<'_> {
+        Claim::Secret(Presented { tenant: &self.tenant, client: &self.client, secrets: &self.secrets })
+    }
+}
+
+impl Dialect for Entra {
+    type Manner = Manner;
+    type Call = Call;
+
+    fn name(&self) -> DialectName {
+        DialectName::Entra
+    }
+
+    fn manner(&self, head: &Head) -> Manner {
+        let in_query = || {
+            form_urlencoded::parse(head.query.as_bytes()).find_map(|(name, value)| {
+                (name == "client-request-id").then(|| place::guid(&value)).flatten()
+            })
+        };
+        Manner {
+            request_id: head.request_id,
+            at: head.received,
+            correlation: head.header("client-request-id").and_then(place::guid).or_else(in_query),
+            return_correlation: head
+                .header("return-client-request-id")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            basic: proof::is_basic(&head.headers),
+            document: Place::of(&head.path).is_document(),
+            public_url: String::new(),
+        }
+    }
+
+    /// Answers the public documents. One that is refused is left to [`Entra::read`], so that the refusal is
+    /// counted like any other.
+    fn open(&self, context: Context<'_>, head: &Head) -> Option<Response> {
+        let place = Place::of(&head.path);
+        let found =
+            place.is_document().then(|| metadata::document(context.directory, place, head).ok()).flatten();
+        found.map(render::document)
+    }
+
+    fn read(&self, context: Context<'_>, request: Request, manner: &mut Manner) -> Result<Call, Refusal> {
+        let directory = context.directory;
+        manner.public_url.clone_from(&directory.plan().public_url);
+        let place = Place::of(&request.head.path);
+        match place {
+            Place::Token(tenant) => token_request(place::tenant(directory, tenant)?, &request, manner),
+            Place::Authorize(tenant) => Err(no_sign_in(directory, tenant)),
+            Place::Metadata(_) | Place::Keys(_) | Place::Instance => {
+                let refused = metadata::document(directory, place, &request.head).err();
+                Err(refused.unwrap_or_else(|| Refusal::internal("a document was read as a token request")))
+            }
+            Place::Nowhere => Err(nothing_here()),
+        }
+    }
+
+    fn ask(&self, _: Context<'_>, verified: &Verified<Call>) -> Result<Ask, Refusal> {
+        let call = verified.call();
+        let scope = call.scope.as_deref().ok_or_else(|| missing("scope"))?;
+        Ok(Ask::Issue(Box::new(Issue {
+            role: RoleChoice::Resource(scope::resource(scope)?),
+            form: CredentialForm::Bearer,
+            variables: BTreeMap::new(),
+            lifetime: None,
+            policy: None,
+            session: None,
+            correlation: call.correlation.map(|id| id.to_string()),
+            permanent_only: true,
+        })))
+    }
+
+    fn render(&self, manner: &Manner, outcome: Outcome) -> Response {
+        match outcome {
+            Outcome::Granted(recorded) => render::granted(manner, recorded.get()),
+            Outcome::Refused(refusal) => render::refused(manner, &refusal),
+            Outcome::Facts(_) => {
+                render::refused(manner, &Refusal::internal("facts were found and nobody asked for any"))
+            }
+        }
+    }
+}
+
+fn token_request(tenant: &Arc<Tenant>, request: &Request, manner: &mut Manner) -> Result<Call, Refusal> {
+    let Request { head, body } = request;
+    if head.method != Method::POST {
+        return Err(Refusal::new(Reason::MethodNotAllowed, "the token endpoint only accepts POST requests"));
+    }
+    proof::refuse_in_query(&head.query)?;
+    if !body.is_empty() && !is_form(head) {
+        return Err(Refusal::new(
+            Reason::UnsupportedMediaType,
+            "the body must be a form; send it as Content-Type: application/x-www-form-urlencoded",
+        ));
+    }
+    let mut form = Form::read(body)?;
+    manner.correlation = manner.correlation.or_else(|| form.correlation.as_deref().and_then(place::guid));
+    match form.grant_type.as_deref() {
+        Some("client_credentials") => {}
+        Some(_) => return Err(unsupported_grant("the only grant type here is client_credentials")),
+        None => return Err(missing("grant_type")),
+    }
+    let proof::Credentials { client, secrets } = proof::credentials(&head.headers, &mut form)?;
+    Ok(Call { tenant: tenant.clone(), client, secrets, scope: form.scope, correlation: manner.correlation })
+}
+
+/// Exactly one content type, in any case, whatever charset it names: authlib, MSAL for Node and openid-client
+/// add one, and the text is UTF-8 all the same.
+fn is_form(head: &Head) -> bool {
+    let essence = head.header(CONTENT_TYPE.as_str()).and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/x-www-form-urlencoded"))
+}
+
+fn missing(name: &'static str) -> Refusal {
+    Refusal::new(
+        Reason::MissingParameter,
+        format!("the request body must contain the parameter '{name}', with a value"),
+    )
+    .parameter(name)
+}
+
+fn unsupported_grant(detail: &'static str) -> Refusal {
+    Refusal::new(Reason::UnsupportedGrant, detail).parameter("grant_type")
+}
+
+fn no_sign_in(directory: &Directory, tenant: &str) -> Refusal {
+    match place::tenant(directory, tenant) {
+        Ok(_) => unsupported_grant(
+            "nobody can sign in here; applications POST grant_type=client_credentials to the token endpoint",
+        ),
+        Err(refusal) => refusal,
+    }
+}
+
+fn nothing_here() -> Refusal {
+    Refusal::new(
+        Reason::UnknownAction,
+        "there is nothing at this path; tokens are handed out at /{tenant}/oauth2/v2.0/token",
+    )
+}

@@ -1,0 +1,189 @@
+//! The form body of a token request, read strictly.
+
+use daypass_core::limits;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::secret::Secret;
+
+/// The parameters that mean something here. Everything else is ignored: the seed sends `Type=oauth2`, MSAL sends
+/// `client_info` and its telemetry.
+///
+/// A parameter without a value counts as omitted, and a repeated one is refused even if both are equal (RFC 6749
+/// §3.2): two programs that read one request must not believe different halves of it.
+#[derive(Default)]
+pub(super) struct Form {
+    /// `grant_type`.
+    pub(super) grant_type: Option<String>,
+    /// `client_id`.
+    pub(super) client_id: Option<String>,
+    /// `client_secret`.
+    pub(super) client_secret: Option<Secret>,
+    /// Whether there is a `client_assertion`.
+    pub(super) client_assertion: bool,
+    /// `scope`.
+    pub(super) scope: Option<String>,
+    /// `client-request-id`: MSAL for Node sends it here.
+    pub(super) correlation: Option<String>,
+}
+
+impl Form {
+    /// Reads a body.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Refusal> {
+        let mut form = Self::default();
+        let pairs = body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+        for (number, pair) in pairs.enumerate() {
+            if number == limits::PARAMETERS {
+                return Err(Refusal::new(
+                    Reason::TooLarge,
+                    format!("the body has more than {} parameters", limits::PARAMETERS),
+                ));
+            }
+            let mut halves = pair.splitn(2, |byte| *byte == b'=');
+            let name = text(halves.next().unwrap_or_default())?;
+            form.take(&name, halves.next().unwrap_or_default())?;
+        }
+        Ok(form)
+    }
+
+    fn take(&mut self, name: &str, raw: &[u8]) -> Result<(), Refusal> {
+        if raw.is_empty() {
+            return Ok(());
+        }
+        match name {
+            "grant_type" => fill(&mut self.grant_type, name, text(raw)?),
+            "client_id" => fill(&mut self.client_id, name, text(raw)?),
+            "client_secret" => {
+                let secret = decode(raw).ok_or_else(malformed)?;
+                fill(&mut self.client_secret, name, Secret::new(secret))
+            }
+            "client_assertion" if self.client_assertion => Err(repeated(name)),
+            "client_assertion" => {
+                self.client_assertion = true;
+                Ok(())
+            }
+            "scope" => fill(&mut self.scope, name, text(raw)?),
+            "client-request-id" => {
+                self.correlation = self.correlation.take().or(text(raw).ok());
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn fill<T>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), Refusal> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(repeated(name)),
+    }
+}
+
+fn repeated(name: &str) -> Refusal {
+    Refusal::new(
+        Reason::DuplicateParameter,
+        format!("the request body contains the parameter '{name}' more than once"),
+    )
+    .parameter(name.to_owned())
+}
+
+fn malformed() -> Refusal {
+    Refusal::new(
+        Reason::Malformed,
+        "the request body is not a valid form; each percent sign must begin a two-digit escape, and the text must be UTF-8",
+    )
+}
+
+fn text(raw: &[u8]) -> Result<String, Refusal> {
+    decode(raw).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)
+}
+
+/// Undoes form encoding: `+` is a blank and `%XX` a byte. None where a percent sign begins no escape.
+///
+/// Libraries pass such a sign through, which turns a secret that was pasted without encoding into a wrong one;
+/// here its sender is told. The buffer has exactly the right size, so that a [`Secret`] made of it leaves no
+/// copy behind.
+pub(super) fn decode(raw: &[u8]) -> Option<Vec<u8>> {
+    let escapes = raw.split(|byte| *byte == b'%').skip(1).count();
+    let mut out = Vec::with_capacity(raw.len().checked_sub(escapes.checked_mul(2)?)?);
+    let mut bytes = raw.iter().copied();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => nibble(bytes.next()?)? << 4 | nibble(bytes.next()?)?,
+            plain => plain,
+        });
+    }
+    Some(out)
+}
+
+fn nibble(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(body: &str) -> Option<Reason> {
+        Form::read(body.as_bytes()).err().map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn known_parameters_are_read_and_others_ignored() {
+        let body = "grant_type=client_credentials&client_id=a&client_secret=s%2Bx+y%26&Type=oauth2&Type=twice\
+                    &scope=r%2F.default&client-request-id=c&%74ype=x&&=&bare";
+        let form = Form::read(body.as_bytes()).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert_eq!(form.grant_type.as_deref(), Some("client_credentials"));
+        assert_eq!(form.client_id.as_deref(), Some("a"));
+        assert_eq!(form.client_secret.unwrap().expose(), b"s+x y&");
+        assert_eq!(form.scope.as_deref(), Some("r/.default"));
+        assert_eq!(form.correlation.as_deref(), Some("c"));
+        assert!(!form.client_assertion);
+    }
+
+    #[test]
+    fn a_parameter_without_a_value_counts_as_omitted() {
+        let form =
+            Form::read(b"scope=&scope=x&client_id&client_assertion=").unwrap_or_else(|r| panic!("{r:?}"));
+        assert_eq!((form.scope.as_deref(), form.client_id, form.client_assertion), (Some("x"), None, false));
+    }
+
+    #[test]
+    fn a_known_parameter_may_not_come_twice() {
+        for name in ["grant_type", "client_id", "client_secret", "client_assertion", "scope"] {
+            assert_eq!(reason(&format!("{name}=a&x=y&{name}=a")), Some(Reason::DuplicateParameter), "{name}");
+        }
+        assert_eq!(reason("scope=a&sc%6Fpe=a"), Some(Reason::DuplicateParameter), "names are decoded first");
+    }
+
+    #[test]
+    fn broken_encodings_are_refused() {
+        for body in ["scope=%", "scope=%1", "scope=%zz", "scope=%+1", "scope=%ff", "scope=%c0%af", "%ff=1"] {
+            assert_eq!(reason(body), Some(Reason::Malformed), "{body}");
+        }
+        assert_eq!(reason("client_secret=100%"), Some(Reason::Malformed), "not passed on as a wrong secret");
+    }
+
+    #[test]
+    fn the_number_of_parameters_is_limited() {
+        let body = |count: usize| vec!["a=b"; count].join("&");
+        assert_eq!(reason(&body(limits::PARAMETERS)), None);
+        assert_eq!(reason(&body(limits::PARAMETERS + 1)), Some(Reason::TooLarge));
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_a_standard_encoder_without_spare_room(plain: Vec<u8>) {
+            let encoded: String = form_urlencoded::byte_serialize(&plain).collect();
+            let decoded = decode(encoded.as_bytes());
+            prop_assert_eq!(decoded.as_deref(), Some(plain.as_slice()));
+            prop_assert_eq!(decoded.map(|out| out.capacity()), Some(plain.len()));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(body: Vec<u8>) {
+            let _ = Form::read(&body);
+            let _ = decode(&body);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The public documents: discovery, keys, and MSAL's question about the instance.
+
+use super::place::{self, Place};
+use super::wire;
+use daypass_core::client::Tenant;
+use daypass_core::directory::Directory;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::Head;
+use daypass_core::role::Algorithm;
+use http::Method;
+use serde::Serialize;
+
+/// The document that a request asks for, as JSON. HEAD is answered like GET.
+pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> Result<Vec<u8>, Refusal> {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
+        return Err(Refusal::new(Reason::MethodNotAllowed, "this document is read with GET"));
+    }
+    let base = directory.plan().public_url.as_str();
+    match place {
+        Place::Metadata(tenant) => json(&metadata(directory, base, place::tenant(directory, tenant)?)),
+        Place::Keys(tenant) => {
+            if let Some(tenant) = tenant {
+                place::tenant(directory, tenant)?;
+            }
+            json(&keys(directory))
+        }
+        Place::Instance => json(&instance(directory, base, &head.query)?),
+        Place::Token(_) | Place::Authorize(_) | Place::Nowhere => Err(super::nothing_here()),
+    }
+}
+
+fn json(document: &impl Serialize) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(document).map_err(Refusal::internal)
+}
+
+fn metadata(directory: &Directory, base: &str, tenant: &Tenant) -> wire::Metadata {
+    let guid = tenant.guid;
+    wire::Metadata {
+        issuer: wire::issuer(base, guid),
+        authorization_endpoint: format!("{base}/{guid}/oauth2/v2.0/authorize"),
+        token_endpoint: format!("{base}{}", wire::token_path(guid)),
+        jwks_uri: format!("{base}/{guid}/discovery/v2.0/keys"),
+        token_endpoint_auth_methods_supported: ["client_secret_post", "client_secret_basic"],
+        grant_types_supported: ["client_credentials"],
+        response_types_supported: [],
+        subject_types_supported: ["public"],
+        id_token_signing_alg_values_supported: Algorithm::ALL
+            .iter()
+            .filter(|algorithm| directory.ring().signer(**algorithm).is_some())
+            .map(|algorithm| algorithm.name())
+            .collect(),
+        claims_supported: wire::CLAIMS,
+        cloud_instance_name: host(base).to_owned(),
+    }
+}
+
+/// Every key that a verifier may meet: prepared ones too, so that it knows them before they sign.
+fn keys(directory: &Directory) -> wire::Keys<'_> {
+    wire::Keys { keys: directory.ring().signers().map(|(signer, _)| signer.jwk()).collect() }
+}
+
+/// MSAL asks with the address of a sign-in page; of that, only the tenant counts. The names in the answer are
+/// ours, whatever host was asked for.
+fn instance<'a>(directory: &Directory, base: &'a str, query: &str) -> Result<wire::Instance<'a>, Refusal> {
+    const NAME: &str = "authorization_endpoint";
+    let page = form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, value)| (name == NAME).then_some(value))
+        .ok_or_else(|| {
+            Refusal::new(Reason::MissingParameter, format!("the query must contain the parameter '{NAME}'"))
+                .parameter(NAME)
+        })?;
+    let path = page.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    let tenant = place::tenant(directory, path.split('/').next().unwrap_or_default())?;
+    let host = host(base);
+    Ok(wire::Instance {
+        tenant_discovery_endpoint: format!(
+            "{}/.well-known/openid-configuration",
+            wire::issuer(base, tenant.guid)
+        ),
+        api_version: "1.1",
+        metadata: [wire::InstanceNames { preferred_network: host, preferred_cache: host, aliases: [host] }],
+    })
+}
+
+/// Host and port of a URL of ours.
+fn host(base: &str) -> &str {
+    let rest = base.split_once("://").map_or(base, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}

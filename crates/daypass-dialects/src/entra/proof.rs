@@ -1,0 +1,232 @@
+//! How the client proves itself: `client_secret_post` or `client_secret_basic`.
+
+use super::form::{Form, decode};
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::secret::Secret;
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+
+/// What the client shows. It is not believed yet.
+pub(super) struct Credentials {
+    /// The client id.
+    pub(super) client: String,
+    /// The spellings that its secret may be meant in; any one may be right.
+    pub(super) secrets: Vec<Secret>,
+}
+
+/// Clients leave the padding of Basic credentials out now and then.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
+/// The parameters that must never stand in a URL (RFC 6749 §2.3.1): URLs end up in the logs of proxies, in
+/// browsers' histories and in error reports.
+const NEVER_IN_THE_URL: [&str; 2] = ["client_secret", "client_assertion"];
+
+/// Refuses a URL that carries a credential, before anything else is looked at.
+pub(super) fn refuse_in_query(query: &str) -> Result<(), Refusal> {
+    let found = form_urlencoded::parse(query.as_bytes())
+        .find_map(|(name, _)| NEVER_IN_THE_URL.into_iter().find(|never| *never == name));
+    match found {
+        None => Ok(()),
+        Some(name) => Err(Refusal::new(
+            Reason::InvalidParameter,
+            format!(
+                "the parameter '{name}' stands in the URL, where it may be logged; send it in the body, and replace it"
+            ),
+        )
+        .parameter(name)),
+    }
+}
+
+/// Whether the client tries HTTP Basic, which decides how a failure is answered.
+pub(super) fn is_basic(headers: &HeaderMap) -> bool {
+    basic_values(headers).next().is_some()
+}
+
+/// Takes the credentials out of a request that shows exactly one kind of them (RFC 6749 §2.3).
+pub(super) fn credentials(headers: &HeaderMap, form: &mut Form) -> Result<Credentials, Refusal> {
+    let secret = form.client_secret.take();
+    let methods =
+        basic_values(headers).count() + usize::from(secret.is_some()) + usize::from(form.client_assertion);
+    if methods > 1 {
+        return Err(Refusal::new(
+            Reason::SeveralProofs,
+            "the request authenticates in more than one way; use either HTTP Basic or client_secret in the body",
+        ));
+    }
+    if form.client_assertion {
+        return Err(Refusal::new(
+            Reason::MissingProof,
+            "client assertions are not accepted here; send client_secret in the body or use HTTP Basic",
+        )
+        .parameter("client_assertion"));
+    }
+    if let Some(value) = basic_values(headers).next() {
+        return basic(value, form.client_id.as_deref());
+    }
+    let client = form.client_id.take().ok_or_else(|| super::missing("client_id"))?;
+    let secret = secret.ok_or_else(|| {
+        Refusal::new(
+            Reason::MissingProof,
+            "the request carries no credential; send client_secret in the body or use HTTP Basic",
+        )
+        .parameter("client_secret")
+    })?;
+    Ok(Credentials { client, secrets: vec![secret] })
+}
+
+/// What follows `Basic ` in each `Authorization` header; other schemes authenticate nobody here.
+fn basic_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter_map(|value| {
+        let (scheme, rest) = value.split_at_checked(5)?;
+        (scheme.eq_ignore_ascii_case(b"basic") && rest.first().is_none_or(|byte| *byte == b' '))
+            .then(|| rest.trim_ascii())
+    })
+}
+
+fn basic(value: &[u8], in_body: Option<&str>) -> Result<Credentials, Refusal> {
+    let malformed = || {
+        Refusal::new(
+            Reason::MalformedProof,
+            "the HTTP Basic credentials are not base64 of client_id, a colon and client_secret",
+        )
+    };
+    let pair = Secret::new(BASE64.decode(value).map_err(|_| malformed())?);
+    let mut halves = pair.expose().splitn(2, |byte| *byte == b':');
+    let (id, secret) = halves.next().zip(halves.next()).ok_or_else(malformed)?;
+    let client = decode(id).and_then(|id| String::from_utf8(id).ok()).ok_or_else(malformed)?;
+    if client.is_empty() || secret.is_empty() {
+        return Err(Refusal::new(
+            Reason::MissingProof,
+            "the HTTP Basic credentials lack client_id or client_secret",
+        ));
+    }
+    if in_body.is_some_and(|other| !other.eq_ignore_ascii_case(&client)) {
+        return Err(Refusal::new(
+            Reason::DuplicateParameter,
+            "the client_id of the body is not the one of the HTTP Basic credentials",
+        )
+        .parameter("client_id"));
+    }
+    Ok(Credentials { client, secrets: spellings(secret) })
+}
+
+/// RFC 6749 §2.3.1 has the secret form-encoded before base64. oauth2-rs and openid-client do that, the latter
+/// with more escapes than needed; requests, authlib and curl send it raw. Both readings are tried.
+fn spellings(raw: &[u8]) -> Vec<Secret> {
+    let decoded = decode(raw).filter(|decoded| decoded != raw);
+    decoded.into_iter().map(Secret::new).chain([Secret::new(raw)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0d1f6f0e-6f0b-4f43-9d1c-3a3f1a6b7c11";
+
+    fn read(authorization: &[&str], body: &str) -> Result<Credentials, Refusal> {
+        let mut headers = HeaderMap::new();
+        for value in authorization {
+            headers.append(AUTHORIZATION, value.parse().unwrap());
+        }
+        credentials(&headers, &mut Form::read(body.as_bytes())?)
+    }
+
+    fn basic_header(pair: &str) -> String {
+        format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+    }
+
+    fn spelled(credentials: Result<Credentials, Refusal>) -> (String, Vec<String>) {
+        let Credentials { client, secrets } = credentials.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        (client, secrets.iter().map(|secret| secret.expose_str().to_owned()).collect())
+    }
+
+    fn reason(result: Result<Credentials, Refusal>) -> Option<Reason> {
+        result.err().map(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn the_three_encodings_of_basic_all_hold_the_secret() {
+        let secret = "s3cr3t~Value.With+odd/chars=&%";
+        let form_encoded = "s3cr3t%7EValue.With%2Bodd%2Fchars%3D%26%25";
+        let over_encoded = crate::entra::tests::escape_all(secret);
+        for (id, spelling) in [
+            (ID.to_owned(), secret),
+            (ID.to_owned(), form_encoded),
+            (ID.replace('-', "%2D"), over_encoded.as_str()),
+        ] {
+            let (client, secrets) = spelled(read(&[&basic_header(&format!("{id}:{spelling}"))], ""));
+            assert_eq!(client, ID);
+            assert!(secrets.iter().any(|one| one == secret), "{spelling}");
+        }
+    }
+
+    #[test]
+    fn a_plain_secret_has_one_spelling_and_may_hold_colons() {
+        let (_, secrets) = spelled(read(&[&basic_header(&format!("{ID}:a:b~c"))], ""));
+        assert_eq!(secrets, ["a:b~c"]);
+        let (_, secrets) = spelled(read(&[&basic_header(&format!("{ID}:a%2Bb"))], ""));
+        assert_eq!(secrets, ["a+b", "a%2Bb"]);
+    }
+
+    #[test]
+    fn basic_is_read_in_any_case_and_without_padding() {
+        let header = basic_header(&format!("{ID}:ab"));
+        let unpadded = header.trim_end_matches('=').replacen("Basic ", "bASIC  ", 1);
+        assert_eq!(spelled(read(&[&unpadded], "")), (ID.to_owned(), vec!["ab".to_owned()]));
+        let same_id = format!("client_id={}", ID.to_uppercase());
+        assert!(read(&[&header], &same_id).is_ok(), "the same id in the body is no contradiction");
+        assert_eq!(reason(read(&[&header], "client_id=other")), Some(Reason::DuplicateParameter));
+    }
+
+    #[test]
+    fn broken_basic_is_refused() {
+        for value in ["Basic", "Basic ?", "Basic YQ", "Basic %%%", "Basic JTp4"] {
+            assert_eq!(reason(read(&[value], "")), Some(Reason::MalformedProof), "{value}");
+        }
+        for pair in [":secret", "id:", ":"] {
+            assert_eq!(reason(read(&[&basic_header(pair)], "")), Some(Reason::MissingProof), "{pair}");
+        }
+    }
+
+    #[test]
+    fn one_method_a_request() {
+        let header = basic_header("a:b");
+        for (headers, body) in [
+            (vec![header.as_str()], "client_id=a&client_secret=b"),
+            (vec![header.as_str()], "client_assertion=x"),
+            (vec![header.as_str(), header.as_str()], ""),
+            (vec![], "client_id=a&client_secret=b&client_assertion=x"),
+        ] {
+            assert_eq!(reason(read(&headers, body)), Some(Reason::SeveralProofs), "{body}");
+        }
+        let (client, _) = spelled(read(&["Bearer x"], "client_id=a&client_secret=b"));
+        assert_eq!(client, "a", "a scheme that authenticates nobody here is ignored like any header");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        assert_eq!(reason(read(&[], "client_secret=b")), Some(Reason::MissingParameter));
+        assert_eq!(reason(read(&[], "client_id=a")), Some(Reason::MissingProof));
+        let assertion = read(&[], "client_assertion=x").err().unwrap();
+        assert_eq!(assertion.reason, Reason::MissingProof);
+        assert!(assertion.detail.contains("client_secret"), "it says what works instead");
+    }
+
+    #[test]
+    fn a_credential_in_the_url_is_refused() {
+        for query in ["client_secret=x", "a=b&client%5Fsecret=x", "client_assertion="] {
+            assert_eq!(
+                refuse_in_query(query).err().map(|r| r.reason),
+                Some(Reason::InvalidParameter),
+                "{query}"
+            );
+        }
+        assert_eq!(refuse_in_query("client-request-id=x&client_id=y&client_secrets=z"), Ok(()));
+    }
+}

@@ -1,0 +1,151 @@
+//! How answers are written. Always JSON, whatever was asked for in `Accept`: Entra's clients parse nothing else.
+
+use super::Manner;
+use super::fault::Fault;
+use super::wire::{DOCUMENT_MAX_AGE, ErrorAnswer, TokenAnswer};
+use bytes::Bytes;
+use daypass_core::clock::{rfc3339, unix};
+use daypass_core::credential::{Credential, Granted};
+use daypass_core::refusal::Refusal;
+use daypass_core::request::Response;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+/// What a client waits for when nobody said how long. It must be an integer: MSAL reads no date here.
+const RETRY_AFTER_DEFAULT: u32 = 1;
+
+/// The answer with a token.
+pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
+    let Credential::Bearer(bearer) = &granted.credential else {
+        return refused(manner, &Refusal::internal("a token was asked for and a triple was made"));
+    };
+    // Entra answers 3599 for an hour: the token may be used for less than its lifetime by the time it is read.
+    let expires_in = unix(granted.expires).saturating_sub(unix(granted.issued)).saturating_sub(1).max(0);
+    let answer = TokenAnswer {
+        token_type: "Bearer",
+        expires_in,
+        ext_expires_in: expires_in,
+        access_token: bearer.token.expose_str(),
+    };
+    respond(manner, StatusCode::OK, &answer)
+}
+
+/// The answer without one.
+pub(super) fn refused(manner: &Manner, refusal: &Refusal) -> Response {
+    let Fault { status, error, code } = fault(manner, refusal);
+    let timestamp = rfc3339(manner.at).replace('T', " ");
+    let (trace_id, correlation_id) = (manner.request_id, manner.correlation());
+    let answer = ErrorAnswer {
+        error,
+        error_description: &format!(
+            "AADSTS{code}: {} Trace ID: {trace_id} Correlation ID: {correlation_id} Timestamp: {timestamp}",
+            sentence(&refusal.detail)
+        ),
+        error_codes: [code],
+        timestamp: &timestamp,
+        trace_id,
+        correlation_id,
+        error_uri: &format!("{}/error?code={code}", manner.public_url),
+    };
+    let mut response = respond(manner, status, &answer);
+    let headers = response.headers_mut();
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        headers.insert(RETRY_AFTER, refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT).into());
+    }
+    if status == StatusCode::UNAUTHORIZED && manner.basic {
+        headers
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\", charset=\"UTF-8\""));
+    }
+    response
+}
+
+/// A public document, which may be kept for as long as it says.
+pub(super) fn document(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Bytes::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    insert(headers, CACHE_CONTROL, &format!("public, max-age={DOCUMENT_MAX_AGE}"));
+    response
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+
+fn fault(manner: &Manner, refusal: &Refusal) -> Fault {
+    let mut fault = Fault::of(refusal);
+    if manner.document {
+        fault = fault.at_document();
+    }
+    if manner.basic {
+        fault = fault.after_basic();
+    }
+    fault
+}
+
+fn respond(manner: &Manner, status: StatusCode, body: &impl Serialize) -> Response {
+    // These structs have string keys and no failing member; an empty object is still JSON.
+    let body = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CACHE_CONTROL, "no-store, no-cache"),
+        (PRAGMA, "no-cache"),
+        (EXPIRES, "-1"),
+        (STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(CONTENT_TYPE, JSON);
+    insert(headers, HeaderName::from_static("x-ms-request-id"), &manner.request_id.to_string());
+    if manner.return_correlation {
+        insert(headers, HeaderName::from_static("client-request-id"), &manner.correlation().to_string());
+    }
+    response
+}
+
+fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // Digits, hyphens and words of ours: never an invalid value.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// A detail as a sentence, in the characters of RFC 6749 §5.2. None of them needs an escape in JSON; the Azure SDK
+/// for Rust cannot read a description that has one.
+fn sentence(detail: &str) -> String {
+    let fine = |c: char| matches!(c, ' ' | '!' | '#'..='[' | ']'..='~');
+    let mut out: String = detail.chars().filter(|c| fine(*c)).collect();
+    if let Some(first) = out.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    out.push('.');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_detail_becomes_a_sentence() {
+        assert_eq!(sentence("the scope is wrong; ask for x"), "The scope is wrong; ask for x.");
+        assert_eq!(sentence("é 'a' \"b\" \\ c\r\n"), " 'a' b  c.");
+        assert_eq!(sentence(""), ".");
+    }
+
+    proptest! {
+        #[test]
+        fn a_sentence_never_needs_an_escape(detail: String) {
+            let sentence = sentence(&detail);
+            prop_assert_eq!(serde_json::to_string(&sentence).unwrap(), format!("\"{sentence}\""));
+            prop_assert!(sentence.is_ascii());
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Discovery, keys and instance discovery.
+
+use super::Bench;
+use daypass_core::pipeline::Success;
+use daypass_core::testing::{self, ACME, request};
+use serde_json::Value;
+
+#[test]
+fn the_discovery_document_says_what_works() {
+    let reply = Bench::new().get(&format!("/{ACME}/v2.0/.well-known/openid-configuration"));
+    insta::assert_snapshot!(format!("{}\n\n{:#}", reply.whole().split("\n\n").next().unwrap(), reply.json), @r#"
+    200 OK
+    content-type: application/json; charset=utf-8
+    x-content-type-options: nosniff
+    cache-control: public, max-age=3600
+
+    {
+      "authorization_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/authorize",
+      "claims_supported": [
+        "aud",
+        "iss",
+        "iat",
+        "nbf",
+        "exp",
+        "azp",
+        "azpacr",
+        "idtyp",
+        "oid",
+        "roles",
+        "sub",
+        "tid",
+        "uti",
+        "ver"
+      ],
+      "cloud_instance_name": "127.0.0.1:5050",
+      "grant_types_supported": [
+        "client_credentials"
+      ],
+      "id_token_signing_alg_values_supported": [
+        "RS256",
+        "ES256",
+        "EdDSA"
+      ],
+      "issuer": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/v2.0",
+      "jwks_uri": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/discovery/v2.0/keys",
+      "response_types_supported": [],
+      "subject_types_supported": [
+        "public"
+      ],
+      "token_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token",
+      "token_endpoint_auth_methods_supported": [
+        "client_secret_post",
+        "client_secret_basic"
+      ]
+    }
+    "#);
+}
+
+#[test]
+fn every_placement_gives_the_same_document() {
+    let bench = Bench::new();
+    let first = bench.get(&format!("/{ACME}/v2.0/.well-known/openid-configuration"));
+    for target in [
+        format!("/{ACME}/.well-known/openid-configuration"),
+        format!("/.well-known/oauth-authorization-server/{ACME}/v2.0"),
+        format!("/{ACME}/v2.0/.well-known/oauth-authorization-server"),
+        format!("/{}/v2.0/.well-known/openid-configuration?appid=x", ACME.to_string().to_uppercase()),
+    ] {
+        assert_eq!(bench.get(&target).text, first.text, "{target}");
+    }
+    let head = request("HEAD", &format!("/{ACME}/v2.0/.well-known/openid-configuration"), &[], b"");
+    assert_eq!(bench.send(head).result, Ok(Success::Open));
+}
+
+#[test]
+fn the_document_leads_to_endpoints_that_answer() {
+    let bench = Bench::new();
+    let document = bench.get(&format!("/{ACME}/v2.0/.well-known/openid-configuration")).json;
+    let path = |member: &str| {
+        let url = document[member].as_str().unwrap();
+        url.strip_prefix(&bench.world.plan.public_url).unwrap().to_owned()
+    };
+    assert_eq!(
+        format!("{}/.well-known/openid-configuration", path("issuer")),
+        format!("/{ACME}/v2.0/.well-known/openid-configuration")
+    );
+    assert_eq!(bench.get(&path("jwks_uri")).result, Ok(Success::Open));
+    let token = super::token_request(&path("token_endpoint"), &super::good_form(), &[]);
+    assert_eq!(bench.send(token).result, Ok(Success::Granted));
+    assert_eq!(bench.get(&path("authorization_endpoint")).gist(), (400, "unsupported_grant_type", 70_003));
+}
+
+#[test]
+fn the_host_header_names_nothing() {
+    let bench = Bench::new();
+    let target = format!("/{ACME}/v2.0/.well-known/openid-configuration");
+    let reply = bench.send(request(
+        "GET",
+        &target,
+        &[("host", "evil.example"), ("x-forwarded-host", "evil.example")],
+        b"",
+    ));
+    assert_eq!(reply.text, bench.get(&target).text);
+}
+
+#[test]
+fn the_keys_are_public_and_those_of_the_ring() {
+    let bench = Bench::new();
+    let reply = bench.get(&format!("/{ACME}/discovery/v2.0/keys"));
+    assert_eq!(reply.header("cache-control"), "public, max-age=3600");
+    let keys = reply.json["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), testing::ring().signers().count());
+    for key in keys {
+        let allowed = ["alg", "crv", "e", "kid", "kty", "n", "use", "x", "y"];
+        assert!(key.as_object().unwrap().keys().all(|name| allowed.contains(&name.as_str())), "{key}");
+    }
+    let kids: std::collections::HashSet<&str> = keys.iter().filter_map(|key| key["kid"].as_str()).collect();
+    assert_eq!(kids.len(), keys.len());
+    for target in [format!("/{ACME}/discovery/keys"), "/common/discovery/v2.0/keys".to_owned()] {
+        assert_eq!(bench.get(&target).text, reply.text, "{target}");
+    }
+}
+
+#[test]
+fn instance_discovery_sends_msal_to_the_tenants_document() {
+    let bench = Bench::new();
+    let page = format!("https%3A%2F%2Fanything.example%2F{ACME}%2Foauth2%2Fv2.0%2Fauthorize");
+    let reply =
+        bench.get(&format!("/common/discovery/instance?authorization_endpoint={page}&api-version=1.0"));
+    insta::assert_snapshot!(format!("{:#}", reply.json), @r#"
+    {
+      "api-version": "1.1",
+      "metadata": [
+        {
+          "aliases": [
+            "127.0.0.1:5050"
+          ],
+          "preferred_cache": "127.0.0.1:5050",
+          "preferred_network": "127.0.0.1:5050"
+        }
+      ],
+      "tenant_discovery_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/v2.0/.well-known/openid-configuration"
+    }
+    "#);
+    let gist = |query: &str| {
+        let reply = bench.get(&format!("/common/discovery/instance{query}"));
+        let (status, error, code) = reply.gist();
+        (status, error.to_owned(), code)
+    };
+    assert_eq!(gist(""), (400, "invalid_request".to_owned(), 900_144));
+    assert_eq!(gist("?authorization_endpoint=nonsense"), (400, "invalid_request".to_owned(), 900_023));
+    let unknown = page.replace(&ACME.to_string(), "11111111-2222-3333-4444-555555555555");
+    assert_eq!(
+        gist(&format!("?authorization_endpoint={unknown}")),
+        (400, "invalid_tenant".to_owned(), 90_002)
+    );
+}
+
+#[test]
+fn a_refused_document_is_counted_and_not_cached() {
+    let bench = Bench::new();
+    for (target, expected) in [
+        (
+            "/11111111-2222-3333-4444-555555555555/v2.0/.well-known/openid-configuration",
+            (400, "invalid_tenant", 90_002),
+        ),
+        ("/11111111-2222-3333-4444-555555555555/discovery/v2.0/keys", (400, "invalid_tenant", 90_002)),
+        ("/acme/v2.0/.well-known/openid-configuration", (400, "invalid_request", 900_023)),
+    ] {
+        let reply = bench.get(target);
+        assert_eq!(reply.gist(), expected, "{target}");
+        assert!(reply.result.is_err(), "{target}");
+        assert_eq!(reply.header("cache-control"), "no-store, no-cache");
+    }
+    let posted = request("POST", "/common/discovery/v2.0/keys", &[], b"");
+    assert_eq!(bench.send(posted).gist(), (400, "invalid_request", 900_561));
+}
+
+#[test]
+fn a_prepared_key_is_published_before_it_signs() {
+    use daypass_core::ring::{Purpose, Ring, RingState};
+    let mut rows = testing::ring_rows();
+    let entropy = testing::SeededEntropy::new(9);
+    rows.push(
+        Ring::generate_one(
+            &testing::kek(),
+            &entropy,
+            testing::START,
+            Purpose::JwtEs256,
+            2,
+            RingState::Prepared,
+        )
+        .unwrap(),
+    );
+    let world = testing::World::new();
+    let ring = std::sync::Arc::new(Ring::open(&rows, &testing::kek()).unwrap());
+    let directory = daypass_core::directory::Directory::new(
+        std::sync::Arc::new(world.plan),
+        ring,
+        vec![],
+        vec![],
+        vec![],
+    )
+    .unwrap();
+    let head = request("GET", "/common/discovery/v2.0/keys", &[], b"").head;
+    let context = daypass_core::dialect::Context { directory: &directory, now: testing::START };
+    let response = daypass_core::dialect::Dialect::open(&super::Entra, context, &head).unwrap();
+    let body: Value = serde_json::from_slice(response.body()).unwrap();
+    assert_eq!(body["keys"].as_array().unwrap().len(), 4);
+}
