@@ -1,1 +1,6 @@
-//! placeholder
+//! What makes a credential.
+//!
+//! [`local`] is Daypass itself: temporary triples and access tokens that any node can check without a look-up.
+//! From a vendor's dialect, an issuer uses the wire types and the signing, and nothing else.
+
+pub mod local;
