@@ -109,6 +109,7 @@ struct Trail {
     caller: Option<Caller>,
     role: Option<String>,
     session: Option<String>,
+    first_sight: Option<Mark>,
 }
 
 impl Pipeline {
@@ -148,6 +149,7 @@ impl Pipeline {
             caller: None,
             role: None,
             session: None,
+            first_sight: None,
         };
         let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
         self.finish(dialect, &manner, trail, result).await
@@ -190,14 +192,8 @@ impl Pipeline {
         trail.caller = Some(caller.clone());
         let verified = Verified { call, caller };
         let sight = self.sight(context, &verified.call)?;
-        let done = self.after_proof(dialect, context, verified, &sight, trail).await;
-        // Our own failure must not turn the client's retry into a replay.
-        if let (Err(refusal), Some((mark, Sight::First))) = (&done, sight.as_ref().map(|s| (s.mark, s.sight)))
-            && refusal.reason.kind() == Kind::Us
-        {
-            self.window.forget(&mark);
-        }
-        done
+        trail.first_sight = sight.as_ref().filter(|s| s.sight == Sight::First).map(|s| s.mark);
+        self.after_proof(dialect, context, verified, &sight, trail).await
     }
 
     async fn after_proof<D: Dialect>(
@@ -323,6 +319,10 @@ impl Pipeline {
             Ok((success, outcome)) => (Ok(success), outcome),
             Err(refusal) => {
                 let refusal = self.record_refusal(&trail, refusal).await;
+                // Our own failure must not turn the client's retry into a replay.
+                if let Some(mark) = trail.first_sight.filter(|_| refusal.reason.kind() == Kind::Us) {
+                    self.window.forget(&mark);
+                }
                 (Err(refusal.clone()), Outcome::Refused(refusal))
             }
         };

@@ -70,11 +70,26 @@ pub(crate) fn change(tenant: Option<&str>, action: &str, object: &str) -> Record
     Record::change(id, now, tenant.map(str::to_owned), action, object)
 }
 
+/// Time and randomness, handed in so that a test can choose them.
+pub(crate) struct Ambient {
+    /// The present.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What requests draw from.
+    pub(crate) entropy: Arc<dyn Entropy>,
+}
+
+impl Ambient {
+    /// The real ones.
+    pub(crate) fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(RequestEntropy) }
+    }
+}
+
 /// Everything that answers requests.
 pub(crate) struct App {
     pub(crate) pipeline: Pipeline,
     pub(crate) directory: ArcSwap<Directory>,
-    pub(crate) clock: SystemClock,
+    pub(crate) ambient: Ambient,
     plan: Arc<Plan>,
     opened: Opened,
     heard: AtomicI64,
@@ -82,20 +97,21 @@ pub(crate) struct App {
 
 impl App {
     /// Puts the parts together.
-    pub(crate) async fn build(opened: Opened, plan: Plan) -> anyhow::Result<Arc<Self>> {
+    pub(crate) async fn build(opened: Opened, plan: Plan, ambient: Ambient) -> anyhow::Result<Arc<Self>> {
         let mut issuers: HashMap<String, Arc<dyn Issuer>> = HashMap::new();
         issuers.insert("local".to_owned(), Arc::new(Local::new()));
         if let Some(role) = plan.roles.iter().find(|role| !issuers.contains_key(&role.issuer)) {
             bail!("the role `{}` names the issuer `{}`, which does not exist", role.name, role.issuer);
         }
-        let pipeline = Pipeline::new(Arc::new(SystemClock), Arc::new(RequestEntropy), opened.store.clone(), issuers);
+        let Ambient { clock, entropy } = &ambient;
+        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), issuers);
         let plan = Arc::new(plan);
         let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
         Ok(Arc::new(Self {
             pipeline,
             directory: ArcSwap::from_pointee(directory),
-            clock: SystemClock,
-            heard: AtomicI64::new(SystemClock.now().as_second()),
+            heard: AtomicI64::new(ambient.clock.now().as_second()),
+            ambient,
             plan,
             opened,
         }))
@@ -103,7 +119,7 @@ impl App {
 
     /// Whether this node hears the store.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
-        let silence = self.clock.now().as_second() - self.heard.load(Ordering::Relaxed);
+        let silence = self.ambient.clock.now().as_second() - self.heard.load(Ordering::Relaxed);
         if silence <= STALE { Ok(()) } else { Err("the store is silent") }
     }
 
@@ -127,7 +143,7 @@ impl App {
     async fn refresh(&self, known: Option<u64>) -> anyhow::Result<Option<u64>> {
         // Read before the content, so that a change in between is seen at the next turn.
         let version = self.opened.store.version().await?;
-        self.heard.store(self.clock.now().as_second(), Ordering::Relaxed);
+        self.heard.store(self.ambient.clock.now().as_second(), Ordering::Relaxed);
         if known == Some(version) {
             return Ok(known);
         }

@@ -4,7 +4,7 @@ use super::demo::{self, Credentials};
 use super::files::{create_directory, create_private};
 use super::output::{Failure, Output};
 use super::place::{DATA, Place, database, seal_key, store_url};
-use crate::app::{App, Opened};
+use crate::app::{Ambient, App, Opened};
 use crate::config;
 use crate::server::{Proxies, Server, stop_signal};
 use crate::system::KeyEntropy;
@@ -68,7 +68,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
         credentials.write(copy)?;
     }
     let plan = place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
-    let app = App::build(place.opened, plan).await?;
+    let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let listener = listen(socket)?;
     announce(output, &credentials, &file);

@@ -2,7 +2,7 @@
 
 use super::output::Failure;
 use super::place::{CONFIG, load};
-use crate::app::{App, Opened};
+use crate::app::{Ambient, App, Opened};
 use crate::server::{Proxies, Server, stop_signal};
 use crate::telemetry;
 use anyhow::Context as _;
@@ -32,7 +32,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
         .with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr().map_err(anyhow::Error::from)?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let app = App::build(opened, config.plan(&public_url)).await?;
+    let app = App::build(opened, config.plan(&public_url), Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let server = Server::new(app.clone(), Proxies::new(config.behind_proxy.clone()));
     tracing::info!(%address, public_url, "ready");

@@ -3,7 +3,6 @@
 use super::Server;
 use super::route::{Route, by_head, by_request};
 use bytes::Bytes;
-use daypass_core::clock::Clock;
 use daypass_core::dialect::Dialect;
 use daypass_core::directory::Directory;
 use daypass_core::id::random_uuid;
@@ -43,8 +42,8 @@ impl Server {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
-            request_id: random_uuid(&crate::system::RequestEntropy),
-            received: self.app.clock.now(),
+            request_id: random_uuid(&*self.app.ambient.entropy),
+            received: self.app.ambient.clock.now(),
         };
         let fault = check_head(&head, &parts.uri, version).err();
         let directory = self.app.directory.load_full();

@@ -1,0 +1,268 @@
+//! The commands, on a real data folder and against a running server.
+
+use crate::process::{Dev, daypass, json_of, signal, token};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Runs until it succeeds: a change of another process is in force within a moment, not at once.
+fn eventually(what: &str, mut attempt: impl FnMut() -> bool) {
+    for _ in 0..40 {
+        if attempt() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{what} did not come to be in two seconds");
+}
+
+#[test]
+fn dev_answers_each_seed_and_keeps_its_clients_over_a_restart() {
+    let dev = Dev::start();
+    let before = dev.credentials.clone();
+    assert_eq!(std::fs::metadata(dev.file()).unwrap().permissions().mode() & 0o777, 0o600);
+    for kind in ["tencent", "alibaba", "entra"] {
+        json_of(&token(&[kind], &dev.file()));
+    }
+    let (folder, _) = dev.stop();
+    let again = Dev::start_in(folder, &[]);
+    let mut after = again.credentials.clone();
+    after["url"] = before["url"].clone();
+    assert_eq!(after, before);
+    json_of(&token(&["tencent"], &again.file()));
+    let folder = again.kill();
+    let reset = Dev::start_in(folder, &["--reset"]);
+    assert_ne!(reset.credentials["tencent"], before["tencent"]);
+    json_of(&token(&["alibaba"], &reset.file()));
+}
+
+#[test]
+fn a_lost_credentials_file_is_replaced_and_the_old_keys_are_dead() {
+    let dev = Dev::start();
+    let before = dev.file().with_file_name("before.json");
+    std::fs::copy(dev.file(), &before).unwrap();
+    let (folder, _) = dev.stop();
+    std::fs::remove_file(folder.path().join("data/credentials.json")).unwrap();
+    let again = Dev::start_in(folder, &[]);
+    json_of(&token(&["tencent"], &again.file()));
+    let mut old: Value = serde_json::from_slice(&std::fs::read(again.folder.path().join("before.json")).unwrap()).unwrap();
+    old["url"] = again.credentials["url"].clone();
+    std::fs::write(&before, old.to_string()).unwrap();
+    assert_eq!(token(&["tencent"], &before).status.code(), Some(1));
+}
+
+#[test]
+fn dev_listens_on_loopback_alone() {
+    let output = daypass().args(["dev", "--listen", "0.0.0.0:0"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("loopback"));
+}
+
+#[test]
+fn a_client_added_while_the_server_runs_is_served_and_a_disabled_one_is_not() {
+    let dev = Dev::start();
+    let added = json_of(&dev.cli(&["client", "add", "edge", "--kind", "tencent", "--role", "soe", "--json"]));
+    let mut file = dev.credentials.clone();
+    file["tencent"]["secret_id"] = added["keys"][0]["secret_id"].clone();
+    file["tencent"]["secret_key"] = added["keys"][0]["secret_key"].clone();
+    let path = dev.folder.path().join("edge.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    eventually("the new client", || token(&["tencent"], &path).status.success());
+
+    let listed = json_of(&dev.cli(&["client", "list", "--json"]));
+    assert_eq!(listed.as_array().unwrap().len(), 4);
+    assert!(!stdout(&dev.cli(&["client", "show", "edge"])).contains(file["tencent"]["secret_key"].as_str().unwrap()));
+
+    let rotated = json_of(&dev.cli(&["client", "rotate", "edge", "--json"]));
+    let new = rotated["keys"][0]["id"].as_str().unwrap().to_owned();
+    assert!(token(&["tencent"], &path).status.success(), "the old key works on");
+    assert_eq!(dev.cli(&["client", "rotate", "edge"]).status.code(), Some(1), "a third key is refused");
+    let old = added["keys"][0]["id"].as_str().unwrap();
+    assert!(dev.cli(&["client", "rotate", "edge", "--retire", old]).status.success());
+    eventually("the retirement", || token(&["tencent"], &path).status.code() == Some(1));
+    file["tencent"]["secret_id"] = new.into();
+    file["tencent"]["secret_key"] = rotated["keys"][0]["secret_key"].clone();
+    std::fs::write(&path, file.to_string()).unwrap();
+    assert!(token(&["tencent"], &path).status.success());
+
+    assert!(dev.cli(&["client", "disable", "edge"]).status.success());
+    eventually("the disabling", || token(&["tencent"], &path).status.code() == Some(1));
+    assert!(dev.cli(&["client", "enable", "edge"]).status.success());
+    eventually("the enabling", || token(&["tencent"], &path).status.success());
+}
+
+#[test]
+fn client_add_refuses_what_the_configuration_does_not_have() {
+    let dev = Dev::start();
+    for (args, code, said) in [
+        (&["--kind", "tencent", "--role", "nothing"][..], 2, "no role `nothing`"),
+        (&["--kind", "top", "--role", "store-upload"], 2, "--bind"),
+        (&["--kind", "top", "--role", "soe", "--bind", "poi_id=1"], 2, "none of the roles has a variable"),
+        (&["--kind", "tencent", "--role", "soe", "--tenant", "nobody"], 2, "no tenant `nobody`"),
+        (&["--role", "soe"], 2, "--kind"),
+    ] {
+        let output = dev.cli(&[&["client", "add", "new"], args].concat());
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+    let twice = dev.cli(&["client", "add", "soe-server", "--kind", "tencent", "--role", "soe"]);
+    assert_eq!(twice.status.code(), Some(1), "{twice:?}");
+    assert_eq!(dev.cli(&["client", "show", "nobody"]).status.code(), Some(1));
+}
+
+#[test]
+fn ring_list_names_every_key_and_shows_none() {
+    let dev = Dev::start();
+    let rows = json_of(&dev.cli(&["ring", "list", "--json"]));
+    assert_eq!(rows.as_array().unwrap().len(), 9);
+    assert!(rows.as_array().unwrap().iter().all(|row| row["state"] == "active" && row["version"] == 1));
+    assert!(stdout(&dev.cli(&["ring", "list"])).starts_with("PURPOSE"));
+}
+
+#[test]
+fn audit_tail_and_verify_see_what_happened() {
+    let dev = Dev::start();
+    json_of(&token(&["tencent"], &dev.file()));
+    assert_eq!(token(&["tencent", "--duration", "999999"], &dev.file()).status.code(), Some(1));
+    let text = stdout(&dev.cli(&["audit", "tail", "-n", "2"]));
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains(" granted AKID") && lines[0].contains("role=soe"), "{text}");
+    assert!(lines[1].contains(" refused lifetime_too_long"), "{text}");
+    let verified = json_of(&dev.cli(&["audit", "verify", "--json"]));
+    assert_eq!(verified["faults"], serde_json::json!([]));
+    assert!(verified["records"].as_u64().unwrap() >= 6, "{verified}");
+}
+
+#[test]
+fn token_says_refused_usage_and_unreachable_by_its_exit_code() {
+    let dev = Dev::start();
+    assert_eq!(token(&["alibaba", "--poi", "1"], &dev.file()).status.code(), Some(1));
+    assert_eq!(token(&["entra", "--scope", "x"], &dev.file()).status.code(), Some(1));
+    assert_eq!(token(&["tencent"], &dev.folder.path().join("missing.json")).status.code(), Some(2));
+    for method in ["md5", "hmac", "hmac-sha256"] {
+        json_of(&token(&["alibaba", "--sign-method", method], &dev.file()));
+    }
+    let xml = token(&["alibaba", "--format", "xml"], &dev.file());
+    assert!(xml.status.success() && stdout(&xml).contains("<access_key_id>STS."), "{xml:?}");
+    let identity = json_of(&token(&["tencent", "--whoami"], &dev.file()));
+    assert!(identity["Response"]["Arn"].is_string(), "{identity}");
+    json_of(&token(&["tencent", "--unsigned-payload"], &dev.file()));
+    let file = dev.file();
+    let credentials = std::fs::read(&file).unwrap();
+    let (folder, _) = dev.stop();
+    std::fs::write(folder.path().join("credentials.json"), credentials).unwrap();
+    assert_eq!(token(&["tencent"], &folder.path().join("credentials.json")).status.code(), Some(3));
+}
+
+#[test]
+fn init_check_and_serve_go_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let init = daypass().arg("init").arg(folder.path()).output().unwrap();
+    assert!(init.status.success(), "{init:?}");
+    let key = folder.path().join("seal.key");
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let again = daypass().arg("init").arg(folder.path()).output().unwrap();
+    assert_eq!(again.status.code(), Some(2), "what exists is not overwritten");
+
+    let file = folder.path().join("daypass.toml");
+    let check = daypass().arg("check").arg("--config").arg(&file).output().unwrap();
+    assert!(check.status.success(), "{check:?}");
+
+    let mut serve = daypass()
+        .args(["serve", "--config"])
+        .arg(&file)
+        .env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(serve.stderr.take().unwrap()).lines();
+    let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("ready")).unwrap();
+    let address: Value = serde_json::from_str(&ready).unwrap();
+    let address = address["address"].as_str().unwrap().to_owned();
+
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+
+    let began = Instant::now();
+    signal(serve.id(), "TERM");
+    assert!(serve.wait().unwrap().success());
+    assert!(began.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn check_names_file_line_and_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("daypass.toml");
+    std::fs::write(&file, "[server]\nlissten = \"127.0.0.1:5050\"\n").unwrap();
+    let output = daypass().arg("check").arg("--config").arg(&file).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let text = stdout(&output);
+    assert!(text.contains("daypass.toml:2:1:") && text.contains("`listen`"), "{text}");
+    let json = daypass().args(["check", "--json", "--config"]).arg(&file).output().unwrap();
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(json["errors"].as_array().unwrap().iter().any(|error| error["line"] == 2), "{json}");
+}
+
+#[test]
+fn a_signal_drops_no_request_that_was_sent() {
+    let dev = Dev::start();
+    let host = dev.host();
+    let request = format!("GET /getAuthorization HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let workers: Vec<_> = (0..8)
+        .map(|_| {
+            let (host, request, stop) = (host.clone(), request.clone(), stop.clone());
+            std::thread::spawn(move || {
+                let mut answered = 0;
+                let mut stream = TcpStream::connect(&host).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    stream.write_all(request.as_bytes()).unwrap();
+                    let answer = read_answer(&mut stream);
+                    assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+                    answered += 1;
+                    if answer.to_ascii_lowercase().contains("connection: close") {
+                        return answered;
+                    }
+                }
+                answered
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(200));
+    dev.stop();
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    for worker in workers {
+        assert!(worker.join().unwrap() > 0);
+    }
+}
+
+fn read_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.to_ascii_lowercase();
+            let length = length.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap().parse().unwrap();
+            if body.len() >= length {
+                return text.into_owned();
+            }
+        }
+        let n = stream.read(&mut buffer).unwrap();
+        assert!(n > 0, "cut off in the middle of an answer");
+        answer.extend_from_slice(&buffer[..n]);
+    }
+}

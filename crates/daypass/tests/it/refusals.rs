@@ -1,0 +1,94 @@
+//! Every refusal in every dialect: what the client sees, in one table.
+//!
+//! A new reason, or a changed answer to one, shows up here for review.
+
+use bytes::Bytes;
+use daypass_core::dialect::{Dialect, Outcome};
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::testing::{World, request};
+use daypass_dialects::{alibaba, entra, tencent};
+use http::Response;
+use std::fmt::Write as _;
+
+fn refuse<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Bytes> {
+    let head = request("POST", target, &[("origin", "http://127.0.0.1:88")], b"").head;
+    let refusal = Refusal::new(reason, "what was wrong").parameter("Name").retry_after(7);
+    dialect.render(&dialect.manner(&head), Outcome::Refused(refusal))
+}
+
+fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
+    let endpoint = World::new().plan.endpoints[0].clone();
+    let tenant = "/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token";
+    vec![
+        ("getAuthorization", refuse(&tencent::GetAuthorization::new(endpoint), "/getAuthorization", reason)),
+        ("tencent.sts", refuse(&tencent::Sts, "/", reason)),
+        ("alibaba.top json", refuse(&alibaba::Top, "/router/rest?format=json", reason)),
+        ("alibaba.top xml", refuse(&alibaba::Top, "/router/rest", reason)),
+        ("alibaba.sts", refuse(&alibaba::Sts, "/?Version=2015-04-01&Format=JSON", reason)),
+        ("entra", refuse(&entra::Entra, tenant, reason)),
+    ]
+}
+
+#[test]
+fn every_refusal_in_every_dialect() {
+    let mut table = String::new();
+    for reason in Reason::ALL {
+        writeln!(table, "\n# {}", reason.label()).unwrap();
+        for (name, response) in all(*reason) {
+            let header = |name: &str| response.headers().get(name).map_or("-", |v| v.to_str().unwrap());
+            let body = String::from_utf8(response.body().to_vec()).unwrap();
+            let retry = header("retry-after");
+            let retry = if retry == "-" { String::new() } else { format!(" retry-after={retry}") };
+            writeln!(table, "{name}: {} {}{retry}\n    {body}", response.status().as_u16(), header("content-type"))
+                .unwrap();
+        }
+    }
+    insta::assert_snapshot!("refusals", table);
+}
+
+/// The rules that hold for every row of the table, whatever the snapshot says.
+#[test]
+fn every_refusal_can_be_parsed_by_its_clients() {
+    for reason in Reason::ALL {
+        for (name, response) in all(*reason) {
+            let status = response.status().as_u16();
+            let body = std::str::from_utf8(response.body()).unwrap();
+            let json = || serde_json::from_str::<serde_json::Value>(body).unwrap();
+            let content_type = response.headers()["content-type"].to_str().unwrap();
+            match name {
+                "getAuthorization" => {
+                    assert!(status >= 400, "{name} {reason:?}");
+                    assert!(json()["Error"]["Code"].is_string() && json()["RequestId"].is_string());
+                    if *reason != Reason::OriginNotAllowed {
+                        assert_eq!(response.headers()["access-control-allow-origin"], "http://127.0.0.1:88");
+                    }
+                }
+                "tencent.sts" => {
+                    assert_eq!((status, content_type), (200, "application/json"));
+                    let response = &json()["Response"];
+                    assert!(response["Error"]["Code"].is_string() && response["RequestId"].is_string());
+                }
+                "alibaba.top json" => {
+                    assert_eq!(status, 200);
+                    assert!(json()["error_response"]["code"].is_number());
+                }
+                "alibaba.top xml" => {
+                    assert_eq!(status, 200);
+                    assert!(content_type.starts_with("text/xml") && body.contains("<error_response>"));
+                }
+                "alibaba.sts" => {
+                    assert!(status >= 400);
+                    assert!(json()["Code"].is_string() && json()["RequestId"].is_string());
+                }
+                _ => {
+                    assert!(status >= 400 && content_type.starts_with("application/json"));
+                    for member in ["error", "error_description", "timestamp", "trace_id", "correlation_id"] {
+                        assert!(json()[member].is_string(), "{reason:?} {member}");
+                    }
+                    assert!(json()["error_codes"][0].is_i64());
+                    assert_eq!(response.headers()["cache-control"], "no-store, no-cache");
+                }
+            }
+        }
+    }
+}
