@@ -1,9 +1,8 @@
-//! Names and shapes on the wire: the token's claims, the answers, the documents, and a client's request.
+//! Names and shapes on the wire: the token's claims, the answers and the documents.
 
 use daypass_core::clock::{Timestamp, unix};
 use daypass_core::policy::Authorized;
 use daypass_core::refusal::Refusal;
-use daypass_core::secret::Secret;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -24,18 +23,8 @@ pub fn issuer(public_url: &str, tenant: Uuid) -> String {
 }
 
 /// The path of a tenant's token endpoint.
-pub fn token_path(tenant: Uuid) -> String {
+pub(super) fn token_path(tenant: Uuid) -> String {
     format!("/{tenant}/oauth2/v2.0/token")
-}
-
-/// The body of a token request with `client_secret_post`, as a client sends it.
-pub fn token_form(client_id: &str, client_secret: &Secret, scope: &str) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", "client_credentials")
-        .append_pair("client_id", client_id)
-        .append_pair("client_secret", client_secret.expose_str())
-        .append_pair("scope", scope)
-        .finish()
 }
 
 /// The claims of an access token, version 2.0, of an application that acts for itself.
@@ -247,14 +236,5 @@ mod tests {
         let soe = authorized(&World::new(), RoleChoice::Default);
         let refusal = AccessToken::new("https://pass.example", &soe, START, Uuid::nil()).unwrap_err();
         assert_eq!(refusal.cause.as_deref(), Some("an access token needs a role with an audience"));
-    }
-
-    #[test]
-    fn a_clients_request_is_encoded() {
-        let body = token_form("id", &Secret::new("a+b&c"), "r/.default");
-        assert_eq!(
-            body,
-            "grant_type=client_credentials&client_id=id&client_secret=a%2Bb%26c&scope=r%2F.default"
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! Every captured request of a real client, through the whole pipeline.
 
-use super::{Bench, CLIENT, SECRET};
+use super::Bench;
 use daypass_core::pipeline::Success;
 use daypass_core::request::Request;
 use daypass_core::testing;
@@ -96,14 +96,4 @@ fn a_clients_own_request_id_comes_back() {
     assert_eq!(bench.post(&super::good_form(), &asked).header("client-request-id"), canonical);
     let forged = bench.post(&wrong, &[("client-request-id", "x Timestamp: forged")]);
     assert_eq!(forged.json["correlation_id"], forged.json["trace_id"], "only a GUID is taken");
-}
-
-#[test]
-fn a_request_built_by_our_own_client_side_is_served() {
-    let secret = daypass_core::secret::Secret::new(SECRET);
-    let scope = format!("{}/.default", testing::RESOURCE);
-    let target = super::super::wire::token_path(testing::ACME);
-    let body = super::super::wire::token_form(CLIENT, &secret, &scope);
-    let reply = Bench::new().send(super::token_request(&target, &body, &[]));
-    assert_eq!(reply.result, Ok(Success::Granted));
 }
