@@ -203,6 +203,13 @@ impl Refusal {
     }
 }
 
+impl std::fmt::Display for Refusal {
+    /// The public sentence alone.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
 /// Keeps what every dialect can carry unescaped. Caller text reaches a detail only after its own check, but a
 /// quote or a line break that slipped through would break the JSON of clients that borrow the text, or forge a
 /// second log line.

@@ -57,6 +57,14 @@ impl Opened {
     }
 }
 
+#[cfg(test)]
+impl Opened {
+    /// A store that a test has filled.
+    pub(crate) fn for_test(store: Arc<dyn Store>, ring: Arc<Ring>, kek: Kek) -> Self {
+        Self { store, ring, kek }
+    }
+}
+
 fn new_chain(ring: &Ring) -> anyhow::Result<Chain> {
     Chain::begin(ring, random_uuid(&KeyEntropy)).context("the ring has no record key")
 }

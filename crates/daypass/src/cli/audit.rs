@@ -54,7 +54,12 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
     }
 }
 
-async fn tail(store: &dyn Store, mut query: RecordQuery, follow: bool, output: &Output) -> Result<(), Failure> {
+async fn tail(
+    store: &dyn Store,
+    mut query: RecordQuery,
+    follow: bool,
+    output: &Output,
+) -> Result<(), Failure> {
     query.after = None;
     loop {
         for stored in store.records(query.clone()).await? {

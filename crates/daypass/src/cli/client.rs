@@ -176,14 +176,22 @@ async fn add(place: &Place, args: Add, output: &Output) -> Result<(), Failure> {
             .find(|tenant| &tenant.name == name)
             .ok_or_else(|| Failure::Usage(format!("there is no tenant `{name}` in the configuration")))?,
         (None, [only]) => only,
-        (None, _) => return Err(Failure::Usage("there are several tenants; name one with --tenant".to_owned())),
+        (None, _) => {
+            return Err(Failure::Usage("there are several tenants; name one with --tenant".to_owned()));
+        }
     };
     let mut bound: Vec<&str> = Vec::new();
     let mut grants = Vec::new();
     for name in &args.role {
-        let role = plan.roles.iter().find(|role| role.tenant == tenant.name && &role.name == name).ok_or_else(|| {
-            Failure::Usage(format!("the tenant `{}` has no role `{name}` in the configuration", tenant.name))
-        })?;
+        let role =
+            plan.roles.iter().find(|role| role.tenant == tenant.name && &role.name == name).ok_or_else(
+                || {
+                    Failure::Usage(format!(
+                        "the tenant `{}` has no role `{name}` in the configuration",
+                        tenant.name
+                    ))
+                },
+            )?;
         let mut bind = BTreeMap::new();
         for variable in role.variables.keys() {
             let Some((_, values)) = args.bind.iter().find(|(name, _)| name == variable) else {
@@ -296,7 +304,8 @@ async fn rotate(place: &Place, which: &Which, kind: Option<Kind>, output: &Outpu
         Some(kind) => kind.into(),
         None => {
             let mut kinds = live().map(|key| key.kind);
-            let first = kinds.next().ok_or_else(|| Failure::Usage("it has no live key; say --kind".to_owned()))?;
+            let first =
+                kinds.next().ok_or_else(|| Failure::Usage("it has no live key; say --kind".to_owned()))?;
             if kinds.any(|kind| kind != first) {
                 return Err(Failure::Usage("it has keys of several kinds; say which with --kind".to_owned()));
             }
@@ -313,13 +322,17 @@ async fn rotate(place: &Place, which: &Which, kind: Option<Kind>, output: &Outpu
             ids.join(", ")
         )));
     }
-    let new = keys::make(&place.opened.ring, kind, client.guid, &KeyEntropy, now).map_err(anyhow::Error::from)?;
-    let record = app::change(Some(&client.tenant), "client.rotate", &format!("{} {}", client.name, new.key.id));
+    let new =
+        keys::make(&place.opened.ring, kind, client.guid, &KeyEntropy, now).map_err(anyhow::Error::from)?;
+    let record =
+        app::change(Some(&client.tenant), "client.rotate", &format!("{} {}", client.name, new.key.id));
     place.opened.store.change(vec![Change::PutKey(new.key.clone())], record).await?;
-    let old = same_kind.first().map(|key| format!(
-        "\nthe old key works on; when nobody uses it any more: daypass client rotate {} --retire {}",
-        client.name, key.id
-    ));
+    let old = same_kind.first().map(|key| {
+        format!(
+            "\nthe old key works on; when nobody uses it any more: daypass client rotate {} --retire {}",
+            client.name, key.id
+        )
+    });
     let text = format!("{}\nthe secret is shown this once{}", secret_lines(&new), old.unwrap_or_default());
     output.show(text, || json!({ "client": client_document(&client), "keys": secrets_document(&[new]) }));
     Ok(())
@@ -339,11 +352,20 @@ async fn switch(
     let action = if enabled { "client.enable" } else { "client.disable" };
     let record = app::change(Some(&client.tenant), action, &client.name);
     place.opened.store.change(vec![Change::PutClient(client.clone())], record).await?;
-    output.show(format!("{} is {}", client.name, state(enabled)), || json!({ "client": client_document(&client) }));
+    output.show(
+        format!("{} is {}", client.name, state(enabled)),
+        || json!({ "client": client_document(&client) }),
+    );
     Ok(())
 }
 
-async fn set_key(place: &Place, which: &Which, id: &str, enabled: bool, output: &Output) -> Result<(), Failure> {
+async fn set_key(
+    place: &Place,
+    which: &Which,
+    id: &str,
+    enabled: bool,
+    output: &Output,
+) -> Result<(), Failure> {
     let client = find(place, which).await?;
     let key = keys_of(place, client.guid).await?.into_iter().find(|key| key.id == id);
     let key = key.ok_or_else(|| Failure::Refused(format!("{} has no key `{id}`", client.name)))?;
@@ -364,9 +386,10 @@ async fn find(place: &Place, which: &Which) -> Result<Client, Failure> {
     match (found.next(), found.next()) {
         (Some(client), None) => Ok(client),
         (None, _) => Err(Failure::Refused(format!("there is no client `{}`", which.client))),
-        (Some(_), Some(_)) => {
-            Err(Failure::Usage(format!("several tenants have a client `{}`; name one with --tenant", which.client)))
-        }
+        (Some(_), Some(_)) => Err(Failure::Usage(format!(
+            "several tenants have a client `{}`; name one with --tenant",
+            which.client
+        ))),
     }
 }
 

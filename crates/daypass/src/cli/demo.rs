@@ -103,8 +103,10 @@ pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result
 
     let incomplete = || anyhow::anyhow!("the embedded configuration is incomplete");
     let tenant = plan.tenants.first().with_context(incomplete)?;
-    let page = plan.endpoints.iter().find(|endpoint| !endpoint.origins.is_empty()).with_context(incomplete)?;
-    let route = plan.endpoints.iter().flat_map(|endpoint| &endpoint.routes).next().with_context(incomplete)?;
+    let page =
+        plan.endpoints.iter().find(|endpoint| !endpoint.origins.is_empty()).with_context(incomplete)?;
+    let route =
+        plan.endpoints.iter().flat_map(|endpoint| &endpoint.routes).next().with_context(incomplete)?;
     let audience = resources.first().and_then(|role| role.audience.as_deref()).with_context(incomplete)?;
     let [secret_id] = &tencent.1[..] else { return Err(incomplete().into()) };
     let [app, access] = &alibaba.1[..] else { return Err(incomplete().into()) };

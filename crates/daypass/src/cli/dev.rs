@@ -67,7 +67,8 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     if let Some(copy) = &args.credentials {
         credentials.write(copy)?;
     }
-    let plan = place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
+    let plan =
+        place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let listener = listen(socket)?;
@@ -100,7 +101,9 @@ fn reset(data: &Path) -> Result<(), Failure> {
         let path = data.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(anyhow::Error::from(error).context(format!("cannot remove `{}`", path.display())).into());
+                return Err(anyhow::Error::from(error)
+                    .context(format!("cannot remove `{}`", path.display()))
+                    .into());
             }
             _ => {}
         }
@@ -185,7 +188,8 @@ mod tests {
             std::fs::write(directory.path().join(name), b"x").unwrap();
         }
         reset(directory.path()).unwrap();
-        let left: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["mine.txt"]);
     }
 }

@@ -20,7 +20,9 @@ pub(super) fn host(url: &str) -> Result<String, Failure> {
     let uri: Uri = url.parse().map_err(|_| Failure::Usage(format!("`{url}` is not a URL")))?;
     match uri.authority() {
         Some(authority) if uri.scheme_str() == Some("http") => Ok(authority.to_string()),
-        _ => Err(Failure::Usage(format!("`{url}` is not an http:// URL; this version has no TLS of its own"))),
+        _ => {
+            Err(Failure::Usage(format!("`{url}` is not an http:// URL; this version has no TLS of its own")))
+        }
     }
 }
 
@@ -28,7 +30,9 @@ pub(super) fn host(url: &str) -> Result<String, Failure> {
 pub(super) async fn send(host: &str, request: Request<Full<Bytes>>) -> Result<Response<Bytes>, Failure> {
     let exchange = tokio::time::timeout(TIMEOUT, exchange(host, request)).await;
     let unreachable = |error: anyhow::Error| Failure::Unreachable(format!("{host}: {error:#}"));
-    exchange.map_err(|_| unreachable(anyhow::anyhow!("no answer in {} seconds", TIMEOUT.as_secs())))?.map_err(unreachable)
+    exchange
+        .map_err(|_| unreachable(anyhow::anyhow!("no answer in {} seconds", TIMEOUT.as_secs())))?
+        .map_err(unreachable)
 }
 
 async fn exchange(host: &str, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {

@@ -199,7 +199,8 @@ async fn entra(credentials: &Credentials, scope: Option<&str>) -> Result<Respons
 
 async fn post_form(host: &str, path: &str, parameters: &[(&str, &str)]) -> Result<Response<Bytes>, Failure> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    let request = Request::builder().method(Method::POST).uri(path).header(HOST, host).header(CONTENT_TYPE, FORM);
+    let request =
+        Request::builder().method(Method::POST).uri(path).header(HOST, host).header(CONTENT_TYPE, FORM);
     send(host, finish(request, body)?).await
 }
 

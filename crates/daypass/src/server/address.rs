@@ -23,7 +23,8 @@ impl Proxies {
         }
         let mut source = peer;
         let hops: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-        for hop in hops.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(',')) {
+        for hop in hops.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(','))
+        {
             let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
             source = address.to_canonical();
             if !self.trusts(source) {

@@ -125,8 +125,9 @@ impl Server {
 
 /// Limits and shapes that hold for every dialect, before anything is read or decided.
 fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
-    let too_large =
-        |what, most| Refusal::new(Reason::TooLarge, format!("the {what} is larger than {most} bytes or fields"));
+    let too_large = |what, most| {
+        Refusal::new(Reason::TooLarge, format!("the {what} is larger than {most} bytes or fields"))
+    };
     if head.path.len() > limits::PATH {
         return Err(too_large("path", limits::PATH));
     }
@@ -142,7 +143,8 @@ fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
     }
     // Encoded dots, slashes and zero bytes mean one thing to a router and another to whoever decodes them later.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/-".contains(&byte);
-    if !head.path.bytes().all(plain) || head.path.split('/').any(|segment| segment == "." || segment == "..") {
+    if !head.path.bytes().all(plain) || head.path.split('/').any(|segment| segment == "." || segment == "..")
+    {
         return Err(Refusal::new(Reason::Malformed, "the path may hold letters, digits and . _ ~ - / alone"));
     }
     check_host(head, uri, version)
@@ -183,14 +185,17 @@ fn authority_port_fits(authority: &http::uri::Authority) -> bool {
 async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
     let too_large =
         || Refusal::new(Reason::TooLarge, format!("the body is larger than {} bytes", limits::BODY));
-    let announced = headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limits::BODY as u64) {
         return Err(too_large());
     }
     match timeout(BODY_TIMEOUT, Limited::new(body, limits::BODY).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(Refusal::new(Reason::Malformed, "the body did not arrive whole").because(error)),
+        Ok(Err(error)) => {
+            Err(Refusal::new(Reason::Malformed, "the body did not arrive whole").because(error))
+        }
         Err(_) => Err(Refusal::new(
             Reason::TooSlow,
             format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),
@@ -214,9 +219,12 @@ fn log(head: &Head, answer: Answer) -> Response {
     let (dialect, request_id) = (summary.dialect.name(), head.request_id);
     let client = summary.client.map(tracing::field::display);
     match summary.result {
-        Ok(success) => tracing::info!(dialect, ?success, %request_id, source = %head.source, client, "answered"),
+        Ok(success) => {
+            tracing::info!(dialect, ?success, %request_id, source = %head.source, client, "answered")
+        }
         Err(refusal) => {
-            let (reason, detail, cause) = (refusal.reason.label(), &*refusal.detail, refusal.cause.as_deref());
+            let (reason, detail, cause) =
+                (refusal.reason.label(), &*refusal.detail, refusal.cause.as_deref());
             if refusal.reason.kind() == daypass_core::refusal::Kind::Us {
                 tracing::error!(dialect, reason, cause, %request_id, source = %head.source, client, "refused");
             } else {
@@ -229,7 +237,11 @@ fn log(head: &Head, answer: Answer) -> Response {
 
 fn probe(head: &Head, state: Result<(), &'static str>) -> Response {
     if head.method != Method::GET && head.method != Method::HEAD {
-        return plain(StatusCode::METHOD_NOT_ALLOWED, "application/json", r#"{"error":"method_not_allowed"}"#);
+        return plain(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "application/json",
+            r#"{"error":"method_not_allowed"}"#,
+        );
     }
     match state {
         Ok(()) => plain(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
@@ -290,14 +302,21 @@ mod tests {
         let long = "a".repeat(limits::HEADER_BYTES);
         assert_eq!(check("/", "/", &[host, ("x", &long)]), Some(Reason::TooLarge));
         assert_eq!(check("/", "/", &[("host", "h"); limits::HEADERS + 1]), Some(Reason::TooLarge));
-        assert_eq!(check(&format!("/?{}", "a".repeat(limits::QUERY + 1)), "/", &[host]), Some(Reason::TooLarge));
+        assert_eq!(
+            check(&format!("/?{}", "a".repeat(limits::QUERY + 1)), "/", &[host]),
+            Some(Reason::TooLarge)
+        );
         assert_eq!(check(&format!("/{}", "a".repeat(limits::PATH)), "/", &[host]), Some(Reason::TooLarge));
     }
 
     #[tokio::test]
     async fn a_panic_stays_in_its_request() {
         std::panic::set_hook(Box::new(|_| ()));
-        let broken = async { if std::hint::black_box(true) { panic!("a test") } };
+        let broken = async {
+            if std::hint::black_box(true) {
+                panic!("a test")
+            }
+        };
         assert!(unpanicked(broken).await.is_none());
         assert_eq!(unpanicked(async { 7 }).await, Some(7));
     }

@@ -6,6 +6,8 @@
 mod address;
 mod http;
 mod route;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use address::Proxies;
 
@@ -97,7 +99,12 @@ impl Server {
         connections.abort_all();
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, mut closed: watch::Receiver<bool>) {
+    async fn connection(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        mut closed: watch::Receiver<bool>,
+    ) {
         let service = hyper::service::service_fn(move |request| self.clone().serve(request, peer.ip()));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -132,7 +139,8 @@ async fn accept(
             Some((stream, peer, slot))
         }
         Err(error) => {
-            let transient = matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted);
+            let transient =
+                matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted);
             if !transient {
                 tracing::warn!(%error, "cannot accept connections; trying again");
                 sleep(Duration::from_millis(50)).await;
@@ -145,7 +153,8 @@ async fn accept(
 /// Resolves at SIGTERM or SIGINT.
 pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::warn!("signals cannot be caught; the process will stop without draining");
         return std::future::pending().await;
     };

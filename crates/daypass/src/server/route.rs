@@ -45,7 +45,7 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
     let mut segments = path.split('/').skip(1);
     match (segments.next(), segments.next()) {
         (Some("common"), Some(_)) => Route::Entra,
-        (Some(".well-known"), Some(kind)) if kind.starts_with("oauth-authorization-server") => Route::Entra,
+        (Some(".well-known"), Some("oauth-authorization-server" | "openid-configuration")) => Route::Entra,
         (Some(_), Some("oauth2" | "v2.0" | "discovery" | ".well-known")) => Route::Entra,
         _ => Route::Nothing,
     }
@@ -98,6 +98,7 @@ mod tests {
             ("/x/discovery/v2.0/keys", &[], b"", "entra"),
             ("/common/discovery/instance", &[], b"", "entra"),
             ("/.well-known/oauth-authorization-server/x/v2.0", &[], b"", "entra"),
+            ("/.well-known/openid-configuration/x/v2.0", &[], b"", "entra"),
             ("/.well-known/security.txt", &[], b"", "nothing"),
             ("/livez", &[], b"", "live"),
             ("/readyz", &[], b"", "ready"),

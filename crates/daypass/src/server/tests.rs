@@ -1,0 +1,144 @@
+//! End to end on a loopback port, with a fixed clock and seeded randomness: the bytes that a client gets.
+
+use super::{Proxies, Server};
+use crate::app::{Ambient, App, Opened};
+use daypass_core::record::Record;
+use daypass_core::store::{Change, Store as _};
+use daypass_core::testing::{self, FixedClock, MemoryStore, START, SeededEntropy, World};
+use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+struct Running {
+    address: SocketAddr,
+    clock: Arc<FixedClock>,
+    store: Arc<MemoryStore>,
+    stop: Option<oneshot::Sender<()>>,
+    done: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn start() -> Self {
+        let (world, store) = (World::new(), Arc::new(MemoryStore::new()));
+        let mut changes =
+            vec![Change::PutClient(world.client.clone()), Change::PutRing(testing::ring_rows())];
+        changes.extend(world.keys.iter().cloned().map(Change::PutKey));
+        store.change(changes, Record::change(Uuid::nil(), START, None, "test.begin", "world")).await.unwrap();
+        let clock = Arc::new(FixedClock::new(START));
+        let ambient = Ambient { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(1)) };
+        let opened = Opened::for_test(store.clone(), testing::ring(), testing::kek());
+        let app = App::build(opened, world.plan, ambient).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        let server = Server::new(app, Proxies::default());
+        let done = tokio::spawn(server.run(listener, async { _ = stopped.await }));
+        Self { address, clock, store, stop: Some(stop), done }
+    }
+
+    /// Sends these bytes and reads the answer to the end, without the date that hyper takes from the wall clock.
+    async fn exchange(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let lines: Vec<_> = answer.split("\r\n").filter(|line| !line.starts_with("date: ")).collect();
+        lines.join("\n")
+    }
+
+    async fn get(&self, target: &str, headers: &str) -> String {
+        self.exchange(&format!("GET {target} HTTP/1.1\r\nhost: t\r\nconnection: close\r\n{headers}\r\n"))
+            .await
+    }
+
+    async fn federation_token(&self, body: &str) -> String {
+        let key = ClientKey { id: "AKIDworld", secret: b"secret of AKIDworld", token: None };
+        let request = Outgoing {
+            method: "POST",
+            host: "t",
+            query: "",
+            body: body.as_bytes(),
+            unsigned_payload: false,
+            action: "GetFederationToken",
+            region: "",
+            at: START,
+        };
+        let headers = sign_request(&key, &request);
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let length = body.len();
+        let head = format!("POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");
+        self.exchange(&format!("{head}{body}")).await
+    }
+
+    async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.done.await.unwrap();
+    }
+}
+
+const ASK: &str = r#"{"Name":"soe","Policy":"{\"version\":\"2.0\",\"statement\":{\"effect\":\"allow\",\"action\":[\"soe:TransmitOralProcessWithInit\"],\"resource\":\"*\"}}"}"#;
+
+#[tokio::test]
+async fn the_browser_endpoint_answers_these_bytes() {
+    let server = Running::start().await;
+    let answer = server.get("/getAuthorization", "origin: http://127.0.0.1:88\r\n").await;
+    insta::assert_snapshot!("get_authorization", answer);
+    let again = Running::start().await;
+    assert_eq!(
+        again.get("/getAuthorization", "origin: http://127.0.0.1:88\r\n").await,
+        answer,
+        "a seeded run repeats"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_over_the_wire_gets_the_identical_credential() {
+    let server = Running::start().await;
+    let credential =
+        |answer: &str| answer.split_once("\"Credentials\"").unwrap().1.split_once('}').unwrap().0.to_owned();
+    let first = server.federation_token(ASK).await;
+    server.clock.advance(4_000);
+    let second = server.federation_token(ASK).await;
+    assert_eq!(credential(&first), credential(&second));
+    server.clock.advance(4_000);
+    let late = server.federation_token(ASK).await;
+    assert!(late.contains("\"Error\"") && !late.contains("Credentials"), "{late}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_told_in_every_dialect() {
+    let server = Running::start().await;
+    server.store.go_down();
+    let page = server.get("/getAuthorization", "").await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.contains("retry-after: 1"), "{page}");
+    let sts = server.federation_token(ASK).await;
+    assert!(sts.starts_with("HTTP/1.1 200") && sts.contains("\"Error\""), "{sts}");
+    server.store.come_back();
+    assert!(server.get("/getAuthorization", "").await.contains("TmpSecretId"));
+    let sts = server.federation_token(ASK).await;
+    assert!(sts.contains("TmpSecretId"), "the refused request was not used up: {sts}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn while_it_drains_it_answers_and_says_that_the_connection_ends() {
+    let server = Running::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    let mut buffer = vec![0; 1024];
+    let n = stream.read(&mut buffer).await.unwrap();
+    assert!(buffer[..n].starts_with(b"HTTP/1.1 200"));
+    let stopping = tokio::spawn(server.stop());
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("connection: close"), "{answer}");
+    stopping.await.unwrap();
+}
