@@ -3,7 +3,7 @@
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
-use daypass_core::clock::Clock;
+use daypass_core::clock::{Clock, Timestamp};
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::id::{Entropy, random_uuid, uuid_v7};
 use daypass_core::issuer::Issuer;
@@ -37,13 +37,13 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    /// Opens a store. An empty one gets its ring here; one with data and another seal key is refused.
+    /// Opens a store to read. An empty one gets its ring here; one with data and another seal key is refused.
     pub(crate) async fn open(url: &str, seal_key: &[u8; 32]) -> anyhow::Result<Self> {
         let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
         let kek = Kek::new(seal_key)?;
         let mut rows = store.ring().await?;
         if rows.is_empty() {
-            let now = SystemClock.now();
+            let now = now();
             let made = Ring::generate(&kek, &KeyEntropy, now)?;
             store.begin(new_chain(&Ring::open(&made, &kek)?)?).await?;
             let record = change(None, "ring.generate", "every purpose");
@@ -52,8 +52,12 @@ impl Opened {
             rows = store.ring().await?;
         }
         let ring = Arc::new(Ring::open(&rows, &kek)?);
-        store.begin(new_chain(&ring)?).await?;
         Ok(Self { store, ring, kek })
+    }
+
+    /// Begins to write: this process's records have a chain of their own.
+    pub(crate) async fn begin(&self) -> anyhow::Result<()> {
+        Ok(self.store.begin(new_chain(&self.ring)?).await?)
     }
 }
 
@@ -69,9 +73,15 @@ fn new_chain(ring: &Ring) -> anyhow::Result<Chain> {
     Chain::begin(ring, random_uuid(&KeyEntropy)).context("the ring has no record key")
 }
 
+/// The present to the millisecond, which is what the store keeps.
+pub(crate) fn now() -> Timestamp {
+    let now = SystemClock.now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
 /// The record of a change made here and now.
 pub(crate) fn change(tenant: Option<&str>, action: &str, object: &str) -> Record {
-    let now = SystemClock.now();
+    let now = now();
     let mut random = [0; 10];
     RequestEntropy.fill(&mut random);
     let id: Uuid = uuid_v7(now, random);

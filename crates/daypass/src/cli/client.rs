@@ -3,9 +3,9 @@
 use super::output::{Failure, Output, table};
 use super::place::{Place, PlaceArgs};
 use crate::app;
-use crate::system::{KeyEntropy, SystemClock};
+use crate::system::KeyEntropy;
 use daypass_core::client::{Client, Grant, Key, KeyKind, Refuses};
-use daypass_core::clock::{Clock as _, rfc3339};
+use daypass_core::clock::rfc3339;
 use daypass_core::id::random_uuid;
 use daypass_core::keys::{self, NewKey};
 use daypass_core::store::Change;
@@ -153,6 +153,9 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         | Verb::Disable { place, .. }
         | Verb::Enable { place, .. } => place.open().await?,
     };
+    if !matches!(verb, Verb::List { .. } | Verb::Show { .. }) {
+        place.opened.begin().await?;
+    }
     let result = match verb {
         Verb::Add(args) => add(&place, args, output).await,
         Verb::List { tenant, .. } => list(&place, tenant.as_deref(), output).await,
@@ -221,7 +224,7 @@ async fn add(place: &Place, args: Add, output: &Output) -> Result<(), Failure> {
             unsigned_payload: args.refuse.contains(&Weak::UnsignedPayload),
             md5: args.refuse.contains(&Weak::Md5),
         },
-        created: SystemClock.now(),
+        created: app::now(),
     };
     let made = create(place, &client, args.kind.iter().map(|kind| KeyKind::from(*kind))).await?;
     let mut text = format!("added client {} ({}) to tenant {}", client.name, client.guid, client.tenant);
@@ -298,7 +301,7 @@ async fn show(place: &Place, which: &Which, output: &Output) -> Result<(), Failu
 async fn rotate(place: &Place, which: &Which, kind: Option<Kind>, output: &Output) -> Result<(), Failure> {
     let client = find(place, which).await?;
     let keys = keys_of(place, client.guid).await?;
-    let now = SystemClock.now();
+    let now = app::now();
     let live = || keys.iter().filter(|key| key.live(now));
     let kind = match kind {
         Some(kind) => kind.into(),

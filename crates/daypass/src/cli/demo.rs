@@ -5,10 +5,9 @@ use super::files::write_private;
 use super::output::Failure;
 use super::place::Place;
 use crate::app;
-use crate::system::{KeyEntropy, SystemClock};
+use crate::system::KeyEntropy;
 use anyhow::Context as _;
 use daypass_core::client::{Client, Grant, Key, KeyKind, Refuses};
-use daypass_core::clock::Clock as _;
 use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
 use daypass_core::keys::{self, NewKey};
@@ -149,7 +148,7 @@ async fn client(
 ) -> Result<(Client, Vec<NewKey>), Failure> {
     let store = &place.opened.store;
     if let Some(known) = store.clients().await?.into_iter().find(|c| c.tenant == TENANT && c.name == name) {
-        let now = SystemClock.now();
+        let now = app::now();
         let mut keys = store.keys().await?;
         keys.retain(|key| key.client == known.guid && key.enabled);
         let mut changes: Vec<_> =
@@ -173,7 +172,7 @@ async fn client(
         grants: roles.iter().map(|role| grant(plan, role)).collect(),
         boundary: None,
         refuses: Refuses::default(),
-        created: SystemClock.now(),
+        created: app::now(),
     };
     let made = create(place, &client, kinds.iter().copied()).await?;
     Ok((client, made))

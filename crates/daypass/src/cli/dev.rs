@@ -61,6 +61,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let address = socket.local_addr().map_err(anyhow::Error::from)?;
     let url = format!("http://{address}");
     let place = open(&data).await?;
+    place.opened.begin().await?;
     let file = data.join("credentials.json");
     let credentials = demo::credentials(&place, &file, &url).await?;
     credentials.write(&file)?;

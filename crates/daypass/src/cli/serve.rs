@@ -27,6 +27,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     }
     let seal_key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
     let opened = Opened::open(&config.store_url, &seal_key).await?;
+    opened.begin().await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.listen))?;
