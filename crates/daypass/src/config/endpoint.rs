@@ -1,0 +1,253 @@
+//! `[[endpoint]]`: the configured paths.
+
+use super::diagnostic::Fault;
+use super::duration::show;
+use super::notes::{Given, Notes, Place};
+use super::role::{ANSWER, RoleEntry};
+use super::section::{Section, find, list, no_such};
+use super::tenant::{TenantEntry, guid};
+use super::{Mode, caller, lifetime, url};
+use daypass_core::endpoint::{DialectName, Endpoint, Product, Route};
+use daypass_core::policy::Language;
+use daypass_core::role::Role;
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &["dialect", "path", "tenant", "role", "origins", "caller", "route"];
+/// The keys of a route.
+pub(super) const ROUTE: &[&str] = &["product_code", "scene_code", "usage_scene", "role"];
+/// The dialects whose paths are configured.
+const CONFIGURED: &[&str] = &["tencent.getAuthorization", "alibaba.top"];
+/// Keys that only `tencent.getAuthorization` has.
+const OF_BROWSER: &[&str] = &["role", "origins", "caller"];
+/// Keys that only `alibaba.top` has.
+const OF_TOP: &[&str] = &["route"];
+/// What a TOP request says beside product and scene: its role can depend on nothing else.
+const TOP_VARIABLES: &[&str] = &["tenant_code", "poi_id"];
+/// First parts of paths that belong to something else.
+const RESERVED_FIRST: &[&str] = &["router", "common", "livez", "readyz", ".well-known"];
+/// Second parts of paths that make them Entra's, whatever the tenant before them.
+const RESERVED_SECOND: &[&str] = &["oauth2", "v2.0", "discovery", ".well-known"];
+
+/// Reads every endpoint.
+pub(super) fn read(root: Section<'_>, tenants: &[TenantEntry<'_>], mode: Mode) -> Vec<Endpoint> {
+    let read = |section| one(section, tenants, mode);
+    let entries: Vec<_> = root.sections("endpoint", KEYS).into_iter().filter_map(read).collect();
+    refuse_doubles(root.notes(), &entries);
+    entries.into_iter().map(|entry| entry.value).collect()
+}
+
+/// A browser's path belongs to one endpoint. TOP's may be shared by tenants, since its requests are signed.
+fn refuse_doubles(notes: &Notes<'_>, entries: &[Given<Endpoint>]) {
+    for (n, entry) in entries.iter().enumerate() {
+        let (one, mut before) = (&entry.value, entries.iter().take(n));
+        let shared = |other: &Endpoint| one.dialect == DialectName::AlibabaTop && other.tenant != one.tenant;
+        if let Some(other) = before.find(|other| other.value.path == one.path && !shared(&other.value)) {
+            let message = format!(
+                "the path `{}` is already served by the endpoint on {}",
+                one.path,
+                notes.line(other.place)
+            );
+            notes.error(entry.place, Fault::new(message));
+        }
+    }
+}
+
+/// The endpoint with the place of its path.
+fn one(section: Section<'_>, tenants: &[TenantEntry<'_>], mode: Mode) -> Option<Given<Endpoint>> {
+    let notes = section.notes();
+    let dialect = section.need_parsed("dialect", dialect);
+    let tenant =
+        section.need_text("tenant").and_then(|name| find(notes, "tenant", name, tenants, |t| t.name.value));
+    match dialect.as_ref()?.value {
+        DialectName::AlibabaTop => top(section, tenant),
+        _ => browser(section, tenant, mode),
+    }
+}
+
+fn dialect(name: &str) -> Result<DialectName, Fault> {
+    let always = |at: &str| Fault::new(format!("`{name}` needs no endpoint: it is always served, at {at}"));
+    match name {
+        "tencent.getAuthorization" => Ok(DialectName::TencentGetAuthorization),
+        "alibaba.top" => Ok(DialectName::AlibabaTop),
+        "tencent.sts" | "alibaba.sts" => Err(always("`/`")),
+        "entra" => Err(always("`/{tenant}/oauth2/v2.0/token`")),
+        _ => Err(no_such("dialect with endpoints", name, CONFIGURED)),
+    }
+}
+
+fn misplaced(section: Section<'_>, keys: &[&str], dialect: DialectName) {
+    for key in keys {
+        if let Some(place) = section.key(key) {
+            section
+                .notes()
+                .error(place, Fault::new(format!("`{key}` belongs to an endpoint of `{dialect}`")));
+        }
+    }
+}
+
+fn browser(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, mode: Mode) -> Option<Given<Endpoint>> {
+    let notes = section.notes();
+    misplaced(section, OF_TOP, DialectName::AlibabaTop);
+    let path = section.need_parsed("path", browser_path);
+    let role = section.need_text("role");
+    let entry = role
+        .zip(tenant)
+        .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
+    if let (Some(given), Some(entry)) = (role, entry) {
+        check_browser_role(notes, given.place, entry);
+    }
+    let listed = section.texts("origins");
+    let origins: Vec<_> = listed.iter().filter_map(|&origin| section.parsed(origin, url::origin)).collect();
+    if section.need("origins").is_some() && section.is_empty_list("origins") {
+        let place = section.key("origins").unwrap_or(section.place());
+        notes.error(
+            place,
+            Fault::new("`origins` lists no page that may come here").hint("[\"https://lesson.example.com\"]"),
+        );
+    }
+    let caller = caller::read(section, mode)?;
+    let path = path?;
+    let endpoint = Endpoint {
+        dialect: DialectName::TencentGetAuthorization,
+        path: path.value,
+        tenant: tenant?.name.value.to_owned(),
+        role: Some(role?.value.to_owned()),
+        origins: origins.into_iter().map(|origin| origin.value).collect(),
+        caller: Some(caller),
+        routes: Vec::new(),
+    };
+    Some(Given { value: endpoint, place: path.place })
+}
+
+fn browser_path(path: &str) -> Result<String, Fault> {
+    if path.is_empty() || path == "/" || !url::is_path(path) {
+        return Err(Fault::new(format!("`{path}` is not a plain path")).hint("such as \"/getAuthorization\""));
+    }
+    let mut parts = path.split('/').skip(1).map(str::to_ascii_lowercase);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if RESERVED_FIRST.contains(&first.as_str())
+        || RESERVED_SECOND.contains(&second.as_str())
+        || guid(&first).is_ok()
+    {
+        return Err(Fault::new(format!("`{path}` belongs to another part of the service")));
+    }
+    Ok(path.to_owned())
+}
+
+/// A browser says nothing about what it wants, and gets the shape of Tencent's credentials.
+fn check_browser_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>) {
+    let Some(role) = &entry.role else { return };
+    if entry.language != Some(Language::Cam) {
+        notes.error(
+            place,
+            Fault::new(format!(
+                "`{}` has no `cam` policy, and browsers get Tencent's credentials",
+                role.name
+            )),
+        );
+        return;
+    }
+    if !role.variables.is_empty() {
+        let message =
+            format!("`{}` has variables, and a request here has nothing to fill them with", role.name);
+        notes.error(place, Fault::new(message));
+    }
+    if role.lifetime.default > lifetime::BROWSER {
+        let message = format!(
+            "credentials in a browser should live at most {}, and `{}` gives {}",
+            show(lifetime::BROWSER),
+            role.name,
+            show(role.lifetime.default)
+        );
+        notes.warning(place, Fault::new(message));
+    }
+}
+
+fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<Given<Endpoint>> {
+    let notes = section.notes();
+    misplaced(section, OF_BROWSER, DialectName::TencentGetAuthorization);
+    let path = section.need_parsed("path", top_path);
+    let sections = section.sections("endpoint.route", ROUTE);
+    if section.need("route").is_some() && section.is_empty_list("route") {
+        notes.error(
+            section.key("route").unwrap_or(section.place()),
+            Fault::new("`route` lists nothing to hand out"),
+        );
+    }
+    let routes: Vec<_> = sections.into_iter().filter_map(|route| one_route(route, tenant)).collect();
+    for (n, route) in routes.iter().enumerate() {
+        let mut before = routes.iter().take(n);
+        if let Some(other) = before.find(|other| other.value.product == route.value.product) {
+            let message =
+                format!("the same product, scene and usage are already on {}", notes.line(other.place));
+            notes.error(route.place, Fault::new(message));
+        }
+    }
+    let path = path?;
+    let fault = Fault::new(
+        "`sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default",
+    )
+    .hint("a client that signs with hmac-sha256 can be made to refuse the others");
+    notes.warning(path.place, fault);
+    let endpoint = Endpoint {
+        dialect: DialectName::AlibabaTop,
+        path: path.value,
+        tenant: tenant?.name.value.to_owned(),
+        role: None,
+        origins: Vec::new(),
+        caller: None,
+        routes: routes.into_iter().map(|route| route.value).collect(),
+    };
+    Some(Given { value: endpoint, place: path.place })
+}
+
+fn top_path(path: &str) -> Result<String, Fault> {
+    if path.strip_prefix("/router/").is_some_and(|rest| !rest.is_empty()) && url::is_path(path) {
+        return Ok(path.to_owned());
+    }
+    Err(Fault::new(format!("`{path}` is not a plain path under `/router/`"))
+        .hint("SDKs use \"/router/rest\""))
+}
+
+fn one_route(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<Given<Route>> {
+    let notes = section.notes();
+    let word = |key| {
+        section.need_parsed(key, |word| match word {
+            "" => Err(Fault::new(format!("`{key}` is empty"))),
+            word => Ok(word.to_owned()),
+        })
+    };
+    let (product, scene, usage) = (word("product_code"), word("scene_code"), word("usage_scene"));
+    let role = section.need_text("role");
+    let entry = role
+        .zip(tenant)
+        .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
+    if let Some((given, role)) = role.zip(entry.and_then(|entry| entry.role.as_ref())) {
+        check_top_role(notes, given.place, role, entry.and_then(|entry| entry.language));
+    }
+    let product =
+        Product { product_code: product?.value, scene_code: scene?.value, usage_scene: usage?.value };
+    Some(Given { value: Route { product, role: role?.value.to_owned() }, place: section.place() })
+}
+
+fn check_top_role(notes: &Notes<'_>, place: Place, role: &Role, language: Option<Language>) {
+    if language != Some(Language::Ram) {
+        notes.error(
+            place,
+            Fault::new(format!(
+                "`{}` has no `ram` policy, and TOP hands out Alibaba's credentials",
+                role.name
+            )),
+        );
+        return;
+    }
+    for name in role.variables.keys().filter(|name| !TOP_VARIABLES.contains(&name.as_str())) {
+        let message =
+            format!("`{}` has the variable `{name}`, which a TOP request does not carry", role.name);
+        notes.error(place, Fault::new(message).hint(format!("it carries {}", list(TOP_VARIABLES))));
+    }
+    for field in ANSWER.iter().filter(|field| !role.answer.contains_key(**field)) {
+        let message = format!("`{}` has no `{field}` in its `answer`, and clients are told none", role.name);
+        notes.warning(place, Fault::new(message));
+    }
+}

@@ -1,0 +1,94 @@
+//! How long credentials of a role may live.
+
+use super::diagnostic::Fault;
+use super::duration::{self, show};
+use super::section::Section;
+use daypass_core::role::Lifetime;
+
+/// The keys of the table.
+pub(super) const KEYS: &[&str] = &["default", "max"];
+
+/// What the role hands out; each has its vendor's bounds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Tencent's temporary credentials.
+    Cam,
+    /// Alibaba's temporary credentials.
+    Ram,
+    /// Access tokens.
+    Token,
+    /// A policy that was not understood.
+    Unknown,
+}
+
+const MINUTE: u32 = 60;
+const HOUR: u32 = 3600;
+
+/// Where a role says nothing: `GetFederationToken` gives 30 minutes, and a root key's at most two hours.
+const STANDARD_CAM: Lifetime = Lifetime { default: 30 * MINUTE, max: 2 * HOUR };
+/// Where a role says nothing: `AssumeRole` gives one hour.
+const STANDARD_RAM: Lifetime = Lifetime { default: HOUR, max: HOUR };
+/// Where a role says nothing: Entra's tokens live an hour.
+pub(super) const STANDARD_TOKEN: Lifetime = Lifetime { default: HOUR, max: HOUR };
+
+/// The longest a credential in a browser should live by default: whoever reads the page's memory has it as well.
+pub(super) const BROWSER: u32 = 30 * MINUTE;
+
+struct Bounds {
+    standard: Lifetime,
+    /// No SDK of the vendor expects more.
+    cap: u32,
+    /// Longer than this is unusual enough to be pointed out.
+    usual: u32,
+    /// Whose bounds these are, for messages.
+    whose: &'static str,
+}
+
+fn bounds(kind: Kind) -> Bounds {
+    match kind {
+        Kind::Cam => Bounds {
+            standard: STANDARD_CAM,
+            cap: 36 * HOUR,
+            usual: 12 * HOUR,
+            whose: "Tencent Cloud's temporary credentials",
+        },
+        Kind::Ram => Bounds {
+            standard: STANDARD_RAM,
+            cap: 12 * HOUR,
+            usual: 12 * HOUR,
+            whose: "Alibaba Cloud's temporary credentials",
+        },
+        // A resource server checks a token by itself and hears of no revocation, so a long one cannot be taken back.
+        Kind::Token => Bounds {
+            standard: STANDARD_TOKEN,
+            cap: 24 * HOUR,
+            usual: 90 * MINUTE,
+            whose: "Entra's access tokens",
+        },
+        Kind::Unknown => Bounds { standard: STANDARD_RAM, cap: u32::MAX, usual: u32::MAX, whose: "" },
+    }
+}
+
+/// Reads `lifetime = { default = "30m", max = "2h" }`.
+pub(super) fn read(role: Section<'_>, kind: Kind) -> Option<Lifetime> {
+    let Bounds { standard, cap, usual, whose } = bounds(kind);
+    let Some(node) = role.node("lifetime") else { return Some(standard) };
+    let notes = role.notes();
+    let section = Section::of(notes, node, "lifetime", KEYS)?;
+    let (default, max) = (duration::need(section, "default"), duration::need(section, "max"));
+    let (default, max) = (default?, max?);
+    if default.value > max.value {
+        let message =
+            format!("the default of {} is longer than the longest, {}", show(default.value), show(max.value));
+        notes.error(default.place, Fault::new(message));
+        return None;
+    }
+    if max.value > cap {
+        notes.error(max.place, Fault::new(format!("{whose} live at most {}", show(cap))));
+        return None;
+    }
+    if max.value > usual {
+        notes.warning(max.place, Fault::new(format!("{whose} seldom live longer than {}", show(usual))));
+    }
+    Some(Lifetime { default: default.value, max: max.value })
+}

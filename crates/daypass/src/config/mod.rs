@@ -1,0 +1,155 @@
+//! The configuration: one TOML file, read once at the start.
+//!
+//! Reading is pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
+//! [`load`] and [`SealSource::read`] touch files and the environment. Each section of the file is a module here.
+
+mod caller;
+mod diagnostic;
+mod duration;
+mod endpoint;
+mod environment;
+mod issuer;
+mod lifetime;
+mod net;
+mod notes;
+mod policy;
+mod role;
+mod seal;
+mod secret;
+mod section;
+mod server;
+mod source;
+mod store;
+mod template;
+mod tenant;
+mod tree;
+mod url;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
+pub(crate) use net::IpNet;
+pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
+pub(crate) use template::template;
+
+use daypass_core::client::Tenant;
+use daypass_core::directory::Plan;
+use daypass_core::endpoint::Endpoint;
+use daypass_core::role::Role;
+use diagnostic::Fault;
+use environment::Variable;
+use notes::Notes;
+use section::Section;
+use source::{Source, Spot};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The configuration that `daypass dev` runs.
+pub(crate) const DEMO: &str = include_str!("demo.toml");
+
+/// The sections of the file.
+const KEYS: &[&str] = &["server", "store", "seal", "issuer", "tenant", "endpoint"];
+
+/// What a configuration is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// `daypass dev`: anonymous use need not be rationed.
+    Dev,
+    /// Everything else.
+    Production,
+}
+
+/// A configuration without errors.
+#[derive(Clone, Debug)]
+pub(crate) struct Loaded {
+    /// Where to listen.
+    pub(crate) listen: SocketAddr,
+    /// The networks of the proxies in front, whose word about a caller's address is taken.
+    pub(crate) behind_proxy: Vec<IpNet>,
+    /// Where clients reach us, without a trailing slash; if it is not set, at the address of the listener.
+    pub(crate) public_url: Option<String>,
+    /// The store's URL; a relative path in the file is already joined to the file's directory.
+    pub(crate) store_url: String,
+    /// Where the seal key is kept.
+    pub(crate) seal: SealSource,
+    /// What deserves a look.
+    pub(crate) warnings: Vec<Diagnostic>,
+    tenants: Vec<Arc<Tenant>>,
+    roles: Vec<Arc<Role>>,
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+impl Loaded {
+    /// What requests are judged by, under this public address.
+    pub(crate) fn plan(&self, public_url: &str) -> Plan {
+        Plan {
+            public_url: public_url.to_owned(),
+            tenants: self.tenants.clone(),
+            roles: self.roles.clone(),
+            endpoints: self.endpoints.clone(),
+        }
+    }
+}
+
+/// Reads a configuration file, with the overrides of the process's environment.
+pub(crate) fn load(path: &Path) -> Result<Loaded, Errors> {
+    let name = path.display().to_string();
+    let unreadable = |message: String| Errors(vec![Fault::new(message).at(Spot::named(&name))]);
+    let bytes = std::fs::read(path).map_err(|error| {
+        let mut fault = Fault::new(format!("cannot read the configuration: {error}"));
+        if error.kind() == std::io::ErrorKind::NotFound {
+            fault = fault.hint("`daypass init` writes one");
+        }
+        Errors(vec![fault.at(Spot::named(&name))])
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        unreadable(format!("the byte at offset {} is not UTF-8", error.utf8_error().valid_up_to()))
+    })?;
+    parse(&name, &text, Mode::Production, &environment::overrides())
+}
+
+/// The configuration of `daypass dev`.
+pub(crate) fn demo() -> Result<Loaded, Errors> {
+    parse("demo.toml", DEMO, Mode::Dev, &[])
+}
+
+/// Reads a configuration. Relative paths in it start where the file is.
+fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<Loaded, Errors> {
+    let variables = overrides.iter().map(|(name, _)| name.clone()).collect();
+    let notes = Notes::new(Source::new(name, text), variables);
+    let mut table = tree::read(text, &notes);
+    if notes.failed() {
+        // What a half-understood file means is a guess, and guesses would bury the real error.
+        return Err(Errors(notes.diagnostics()));
+    }
+    environment::apply(overrides, &mut table, &notes);
+    let base = Path::new(name).parent().unwrap_or(Path::new(""));
+    let root = Section::root(&notes, &table, KEYS);
+    let server = server::read(root);
+    let store_url = store::read(root, base);
+    let seal = seal::read(root, base);
+    let issuers = issuer::read(root, base);
+    let tenants = tenant::read(root, &issuers);
+    let endpoints = endpoint::read(root, &tenants, mode);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        notes.diagnostics().into_iter().partition(Diagnostic::is_error);
+    let (Some(server), Some(store_url), Some(seal), true) = (server, store_url, seal, errors.is_empty())
+    else {
+        return Err(Errors(errors));
+    };
+    let (tenants, roles): (Vec<_>, Vec<_>) =
+        tenants.into_iter().map(|entry| (entry.tenant, entry.roles)).unzip();
+    Ok(Loaded {
+        listen: server.listen,
+        behind_proxy: server.behind_proxy,
+        public_url: server.public_url,
+        store_url,
+        seal,
+        warnings,
+        tenants: tenants.into_iter().flatten().map(Arc::new).collect(),
+        roles: roles.into_iter().flatten().filter_map(|entry| entry.role).map(Arc::new).collect(),
+        endpoints: endpoints.into_iter().map(Arc::new).collect(),
+    })
+}

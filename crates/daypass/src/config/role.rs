@@ -1,0 +1,294 @@
+//! `[[tenant.role]]`: what may be handed out.
+
+use super::diagnostic::Fault;
+use super::issuer::Issuers;
+use super::lifetime;
+use super::notes::{Given, Place};
+use super::policy;
+use super::section::{Section, no_such, refuse_twice, text};
+use super::tenant::guid;
+use daypass_core::policy::{Language, Policy, Template, VariableType};
+use daypass_core::role::{Algorithm, Role};
+use std::collections::BTreeMap;
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &[
+    "name",
+    "issuer",
+    "lifetime",
+    "policy",
+    "wildcard_reason",
+    "variables",
+    "answer",
+    "audience",
+    "roles",
+    "algorithm",
+];
+/// Keys that only a role with a policy has.
+const OF_POLICY: &[&str] = &["wildcard_reason", "variables", "answer"];
+/// Keys that only a role with an audience has.
+const OF_AUDIENCE: &[&str] = &["roles", "algorithm"];
+/// Fixed fields of the answer, in the words of TOP's `SecurityTokenCredential`.
+pub(super) const ANSWER: &[&str] = &["end_point_public", "end_point_internal"];
+/// The types of variables.
+const TYPES: &[&str] = &["slug", "path", "uuid", "int"];
+
+/// A declared role. It keeps its name even where something else in it is wrong.
+pub(super) struct RoleEntry<'a> {
+    /// Its name as written.
+    pub(super) name: Given<&'a str>,
+    /// The role, if all of it was understood.
+    pub(super) role: Option<Role>,
+    /// The language of its policy, if it has one.
+    pub(super) language: Option<Language>,
+}
+
+/// Reads the roles of a tenant.
+pub(super) fn read<'a>(
+    tenant: Section<'a>,
+    tenant_name: &str,
+    boundary: Option<&Given<Policy>>,
+    issuers: &Issuers<'_>,
+) -> Vec<RoleEntry<'a>> {
+    let sections = tenant.sections("tenant.role", KEYS);
+    refuse_twice(tenant.notes(), "role", sections.iter().filter_map(|section| section.glance("name")));
+    let mut roles = Vec::new();
+    for section in sections {
+        let (name, read) = one(section, tenant_name, issuers);
+        let Some(name) = name else { continue };
+        if let (Some((language, place)), Some(boundary)) = (read.language, boundary)
+            && language != boundary.value.language
+        {
+            let message = "the tenant's boundary is in the other language, and nothing is allowed by both";
+            section.notes().error(place, Fault::new(message));
+        }
+        roles.push(RoleEntry {
+            name,
+            role: read.role,
+            language: read.language.map(|(language, _)| language),
+        });
+    }
+    agree(tenant, &roles);
+    roles
+}
+
+struct Read {
+    role: Option<Role>,
+    language: Option<(Language, Place)>,
+}
+
+fn one<'a>(section: Section<'a>, tenant: &str, issuers: &Issuers<'_>) -> (Option<Given<&'a str>>, Read) {
+    let name = section.need_text("name").filter(|given| section.parsed(*given, role_name).is_some());
+    let base = Role {
+        tenant: tenant.to_owned(),
+        name: name.map_or_else(String::new, |given| given.value.to_owned()),
+        issuer: issuers.of_role(section),
+        lifetime: lifetime::STANDARD_TOKEN,
+        variables: BTreeMap::new(),
+        policy: None,
+        answer: BTreeMap::new(),
+        audience: None,
+        app_roles: Vec::new(),
+        algorithm: Algorithm::default(),
+    };
+    let read = match (section.key("policy"), section.key("audience")) {
+        (Some(_), None) => with_policy(section, base),
+        (None, Some(_)) => Read { role: with_audience(section, base), language: None },
+        (Some(_), Some(place)) => {
+            let message =
+                "a role has either a `policy` (a signing credential) or an `audience` (an access token)";
+            section.notes().error(place, Fault::new(message));
+            Read { role: None, language: None }
+        }
+        (None, None) => {
+            let message =
+                "the role needs a `policy` (a signing credential) or an `audience` (an access token)";
+            section.notes().error(section.place(), Fault::new(message));
+            Read { role: None, language: None }
+        }
+    };
+    (name, read)
+}
+
+/// Names stand in ARNs, between a slash and the end.
+fn role_name(text: &str) -> Result<(), Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Fault::new(format!("`{text}` is not 1 to 64 letters, digits, dots, hyphens and underscores")))
+}
+
+fn misplaced(section: Section<'_>, keys: &[&str], with: &str) {
+    for key in keys {
+        if let Some(place) = section.key(key) {
+            section.notes().error(place, Fault::new(format!("`{key}` belongs to a role with {with}")));
+        }
+    }
+}
+
+fn with_policy(section: Section<'_>, base: Role) -> Read {
+    misplaced(section, OF_AUDIENCE, "an `audience`");
+    let variables = variables(section);
+    let answer = answer(section);
+    let policy = policy::read(section, "policy");
+    let language = policy.as_ref().map(|policy| (policy.value.language, policy.place));
+    let kind = match language {
+        Some((Language::Cam, _)) => lifetime::Kind::Cam,
+        Some((Language::Ram, _)) => lifetime::Kind::Ram,
+        None => lifetime::Kind::Unknown,
+    };
+    let lifetime = lifetime::read(section, kind);
+    if let Some(policy) = &policy {
+        wildcard(section, policy);
+    }
+    let template = policy.zip(variables.as_ref()).and_then(|(policy, variables)| {
+        match Template::new(policy.value, variables) {
+            Ok(template) => Some(template),
+            Err(bad) => {
+                section.notes().error(policy.place, Fault::new(bad.to_string()));
+                None
+            }
+        }
+    });
+    let role = match (template, variables, answer, lifetime) {
+        (Some(template), Some(variables), Some(answer), Some(lifetime)) => {
+            Some(Role { policy: Some(template), variables, answer, lifetime, ..base })
+        }
+        _ => None,
+    };
+    Read { role, language }
+}
+
+/// A policy without bounds needs a written reason, which `check` and the start-up log repeat.
+fn wildcard(section: Section<'_>, policy: &Given<Policy>) {
+    let (notes, reason) = (section.notes(), section.text("wildcard_reason"));
+    match (policy::unbounded(&policy.value), reason) {
+        (Some(what), None) if section.key("wildcard_reason").is_none() => {
+            let fault =
+                Fault::new(format!("the policy allows every {what}, and no `wildcard_reason` says why"))
+                    .hint(format!("name each {what}, or write the reason: wildcard_reason = \"…\""));
+            notes.error(policy.place, fault);
+        }
+        (Some(_), Some(reason)) if reason.value.trim().is_empty() => {
+            notes.error(reason.place, Fault::new("the reason is empty"));
+        }
+        (Some(what), Some(reason)) => {
+            notes
+                .warning(reason.place, Fault::new(format!("the role allows every {what}: {}", reason.value)));
+        }
+        (None, Some(reason)) => {
+            notes.warning(reason.place, Fault::new("the policy allows no `*`; the reason is not needed"));
+        }
+        (_, None) => {}
+    }
+}
+
+fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
+    let Some(node) = section.node("variables") else { return Some(BTreeMap::new()) };
+    let notes = section.notes();
+    let table = Section::free(notes, node, "variables")?;
+    let mut variables = BTreeMap::new();
+    let mut whole = true;
+    for (name, node) in table.entries() {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        if name.value.is_empty() || !name.value.bytes().all(plain) {
+            notes.error(
+                name.place,
+                Fault::new(format!("`{}` is not lower-case letters, digits and underscores", name.value)),
+            );
+            whole = false;
+        }
+        let kind = text(notes, name.value, node).and_then(|given| section.parsed(given, variable_type));
+        whole &= kind.is_some();
+        variables.extend(kind.map(|kind| (name.value.to_owned(), kind.value)));
+    }
+    whole.then_some(variables)
+}
+
+fn variable_type(name: &str) -> Result<VariableType, Fault> {
+    VariableType::named(name).ok_or_else(|| no_such("type of variables", name, TYPES))
+}
+
+fn answer(section: Section<'_>) -> Option<BTreeMap<String, String>> {
+    let Some(node) = section.node("answer") else { return Some(BTreeMap::new()) };
+    let table = Section::of(section.notes(), node, "answer", ANSWER)?;
+    ANSWER
+        .iter()
+        .filter(|key| table.node(key).is_some())
+        .map(|&key| Some((key.to_owned(), table.text(key)?.value.to_owned())))
+        .collect()
+}
+
+fn with_audience(section: Section<'_>, base: Role) -> Option<Role> {
+    misplaced(section, OF_POLICY, "a `policy`");
+    let notes = section.notes();
+    let lifetime = lifetime::read(section, lifetime::Kind::Token);
+    let audience = section.need_parsed("audience", audience);
+    let algorithm = match section.node("algorithm") {
+        None => Some(Algorithm::default()),
+        Some(_) => section.need_parsed("algorithm", algorithm).map(|given| given.value),
+    };
+    let roles = section.texts("roles");
+    refuse_twice(notes, "app role", roles.iter().copied());
+    let valid: Vec<_> = roles.iter().filter_map(|&role| section.parsed(role, app_role)).collect();
+    if section.need("roles").is_some() && section.is_empty_list("roles") {
+        // Resource servers refuse an application's token that carries no role at all.
+        notes.error(section.key("roles").unwrap_or(section.place()), Fault::new("`roles` names no role"));
+    }
+    Some(Role {
+        lifetime: lifetime?,
+        audience: Some(audience?.value),
+        app_roles: valid.into_iter().map(|role| role.value).collect(),
+        algorithm: algorithm?,
+        ..base
+    })
+}
+
+/// What stands before `/.default` in a scope: a GUID, or the URI of an application.
+fn audience(text: &str) -> Result<String, Fault> {
+    let uri = text.strip_prefix("api://").or_else(|| text.strip_prefix("https://"));
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:".contains(&b);
+    let is_uri = |rest: &str| !rest.is_empty() && !rest.ends_with('/') && rest.bytes().all(plain);
+    if uri.is_some_and(is_uri) || guid(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is neither a GUID nor a URI that begins with `api://` or `https://`")))
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, Fault> {
+    let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
+    let found = Algorithm::ALL.iter().find(|algorithm| algorithm.name() == name).copied();
+    found.ok_or_else(|| no_such("algorithm", name, &names))
+}
+
+fn app_role(text: &str) -> Result<String, Fault> {
+    if (1..=120).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not 1 to 120 printable characters without blanks")))
+}
+
+/// A token carries every role that its client has on the audience, so it can have only one lifetime, one signature
+/// and one issuer.
+fn agree(tenant: Section<'_>, roles: &[RoleEntry<'_>]) {
+    let mut first: BTreeMap<String, (&Role, Given<&str>)> = BTreeMap::new();
+    for entry in roles {
+        let Some((role, audience)) = entry.role.as_ref().and_then(|r| Some((r, r.audience.as_ref()?))) else {
+            continue;
+        };
+        let (other, other_name) = first.entry(audience.to_ascii_lowercase()).or_insert((role, entry.name));
+        let differs = [
+            ("algorithm", role.algorithm != other.algorithm),
+            ("lifetime", role.lifetime != other.lifetime),
+            ("issuer", role.issuer != other.issuer),
+        ];
+        for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
+            let message =
+                format!("`{}` and `{}` have one audience, and must have one `{key}`", role.name, other.name);
+            let fault = Fault::new(message)
+                .hint(format!("the other is on {}", tenant.notes().line(other_name.place)));
+            tenant.notes().error(entry.name.place, fault);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `[server]`: where the service listens, and what it is called.
+
+use super::diagnostic::Fault;
+use super::net::{BadNet, IpNet};
+use super::notes::Given;
+use super::section::Section;
+use super::url;
+use std::net::SocketAddr;
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &["listen", "public_url", "behind_proxy", "tls"];
+
+/// What the section says.
+pub(super) struct Server {
+    pub(super) listen: SocketAddr,
+    pub(super) public_url: Option<String>,
+    pub(super) behind_proxy: Vec<IpNet>,
+}
+
+/// Reads the section.
+pub(super) fn read(root: Section<'_>) -> Option<Server> {
+    let section = root.need_section("server", KEYS)?;
+    let notes = section.notes();
+    if let Some(place) = section.key("tls") {
+        let fault = Fault::new("TLS of our own comes in a later version")
+            .hint("end TLS in a proxy, and declare its addresses: behind_proxy = [\"10.0.0.0/8\"]");
+        notes.error(place, fault);
+    }
+    let public_url = section.text("public_url").and_then(|given| section.parsed(given, url::public_url));
+    let networks = section.texts("behind_proxy");
+    let behind_proxy: Vec<_> = networks.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
+    let listen = section.need_parsed("listen", listen);
+    if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
+        let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
+            .hint("public_url = \"https://pass.example.com\"");
+        notes.error(place, fault);
+    }
+    if let Some(listen) = &listen {
+        refuse_bare(section, listen, !networks.is_empty());
+    }
+    if let Some(given) =
+        public_url.as_ref().filter(|u| u.value.starts_with("http:") && !url::is_local(&u.value))
+    {
+        notes.warning(given.place, Fault::new("over `http` everyone on the way can read the credentials"));
+    }
+    Some(Server {
+        listen: listen?.value,
+        public_url: public_url.map(|given| given.value),
+        behind_proxy: behind_proxy.into_iter().map(|given| given.value).collect(),
+    })
+}
+
+fn listen(text: &str) -> Result<SocketAddr, Fault> {
+    text.parse().map_err(|_| {
+        Fault::new(format!("`{text}` is not an address and a port"))
+            .hint("such as \"127.0.0.1:5050\" or \"[::1]:5050\"")
+    })
+}
+
+fn proxy(text: &str) -> Result<IpNet, Fault> {
+    match text.parse::<IpNet>() {
+        // Whoever is believed here can give itself any source address, and with it a ration of its own.
+        Ok(net) if net.is_everything() => {
+            Err(Fault::new(format!("`{net}` would believe anyone about where they come from"))
+                .hint("list only the proxy's own addresses"))
+        }
+        Ok(net) => Ok(net),
+        Err(BadNet::Syntax) => Err(Fault::new(format!("`{text}` is not a network such as `10.0.0.0/8`"))),
+        Err(BadNet::HostBits(net)) => Err(Fault::new(format!("`{text}` has bits beyond its prefix"))
+            .hint(format!("did you mean \"{net}\"?"))),
+    }
+}
+
+/// Off loopback without TLS, every credential and every client secret would cross the network in clear.
+fn refuse_bare(section: Section<'_>, listen: &Given<SocketAddr>, proxied: bool) {
+    if listen.value.ip().to_canonical().is_loopback() || proxied {
+        return;
+    }
+    let message =
+        format!("`{}` is reached from other machines, and credentials would travel in clear", listen.value);
+    let hint = "listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = [\"10.0.0.0/8\"] \
+                ([server.tls] comes in a later version)";
+    section.notes().error(listen.place, Fault::new(message).hint(hint));
+}

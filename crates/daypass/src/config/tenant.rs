@@ -1,0 +1,102 @@
+//! `[[tenant]]`: the isolation boundaries, with their roles.
+
+use super::diagnostic::Fault;
+use super::issuer::Issuers;
+use super::notes::Given;
+use super::policy;
+use super::role::{self, RoleEntry};
+use super::section::{Section, refuse_twice};
+use daypass_core::client::Tenant;
+use daypass_core::policy::{Policy, Template};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// The keys of the section.
+pub(super) const KEYS: &[&str] = &["name", "guid", "account", "boundary", "role"];
+/// Names that mean something else where a tenant stands in a path of Entra's.
+const RESERVED: &[&str] = &["common", "organizations", "consumers"];
+
+/// A declared tenant. It keeps its name even where something else in it is wrong, so that an endpoint that names
+/// it is not blamed.
+pub(super) struct TenantEntry<'a> {
+    /// Its name as written.
+    pub(super) name: Given<&'a str>,
+    /// The tenant, if all of it was understood.
+    pub(super) tenant: Option<Tenant>,
+    /// Its roles.
+    pub(super) roles: Vec<RoleEntry<'a>>,
+}
+
+/// Reads every tenant.
+pub(super) fn read<'a>(root: Section<'a>, issuers: &Issuers<'_>) -> Vec<TenantEntry<'a>> {
+    let sections = root.sections("tenant", KEYS);
+    if sections.is_empty() {
+        root.notes()
+            .warning(root.place(), Fault::new("there is no `[[tenant]]`, and so nothing to hand out"));
+    }
+    let once = |what, key| refuse_twice(root.notes(), what, sections.iter().filter_map(|s| s.glance(key)));
+    once("tenant", "name");
+    // Two tenants of one guid or account would answer to each other's addresses and ARNs.
+    once("guid", "guid");
+    once("account", "account");
+    sections.into_iter().filter_map(|section| one(section, issuers)).collect()
+}
+
+fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>) -> Option<TenantEntry<'a>> {
+    let written = section.need_text("name");
+    let name = written.and_then(|given| section.parsed(given, tenant_name));
+    let guid = section.need_parsed("guid", guid);
+    let account = section.need_parsed("account", account);
+    let boundary = boundary(section);
+    let roles = role::read(section, name.as_ref().map_or("", |name| &name.value), boundary.as_ref(), issuers);
+    let whole = section.node("boundary").is_none() || boundary.is_some();
+    let tenant = match (name, guid, account) {
+        (Some(name), Some(guid), Some(account)) if whole => Some(Tenant {
+            name: name.value,
+            guid: guid.value,
+            account: account.value,
+            boundary: boundary.map(|boundary| boundary.value),
+        }),
+        _ => None,
+    };
+    Some(TenantEntry { name: written?, tenant, roles })
+}
+
+fn tenant_name(text: &str) -> Result<String, Fault> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(1..=64).contains(&text.len()) || !text.bytes().all(plain) {
+        return Err(Fault::new(format!("`{text}` is not 1 to 64 lower-case letters, digits and hyphens")));
+    }
+    if RESERVED.contains(&text) {
+        return Err(Fault::new(format!("`{text}` has another meaning where a tenant stands in a path")));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads a GUID in its usual form.
+pub(super) fn guid(text: &str) -> Result<Uuid, Fault> {
+    let parsed = Uuid::try_parse(text).ok().filter(|guid| text.len() == 36 && !guid.is_nil());
+    parsed.ok_or_else(|| {
+        Fault::new(format!("`{text}` is not a GUID"))
+            .hint("such as 387c56a8-cf86-45de-b9f5-b4de88cac054; `uuidgen` makes one")
+    })
+}
+
+fn account(text: &str) -> Result<String, Fault> {
+    if text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not an account of 12 digits")))
+}
+
+fn boundary(section: Section<'_>) -> Option<Given<Policy>> {
+    let boundary = policy::read(section, "boundary")?;
+    // A boundary is never bound to values: `{name}` in it would match those very characters and nothing else.
+    match Template::new(boundary.value.clone(), &BTreeMap::new()) {
+        Ok(_) => Some(boundary),
+        Err(bad) => {
+            section.notes().error(boundary.place, Fault::new(format!("a boundary has no variables: {bad}")));
+            None
+        }
+    }
+}

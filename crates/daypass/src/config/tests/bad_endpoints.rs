@@ -1,0 +1,369 @@
+//! Faults in endpoints.
+
+use super::*;
+use insta::assert_snapshot;
+
+const BROWSER: &str = r#"[[endpoint]]
+dialect = "tencent.getAuthorization"
+path = "/getAuthorization"
+tenant = "acme"
+role = "soe"
+origins = ["https://lesson.example.com"]
+caller = { anonymous = { reason = "public", per_minute = 60 } }
+"#;
+
+const TOP: &str = r#"[[endpoint]]
+dialect = "alibaba.top"
+path = "/router/rest"
+tenant = "acme"
+route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+"#;
+
+/// What is said when one line of the browser's endpoint is another; an empty one takes it away.
+fn browser(key: &str, line: &str) -> String {
+    changed(BROWSER, key, line)
+}
+
+fn top(key: &str, line: &str) -> String {
+    changed(TOP, key, line)
+}
+
+fn changed(endpoint: &str, key: &str, line: &str) -> String {
+    let mut lines: Vec<_> = endpoint.lines().collect();
+    let at = lines.iter().position(|l| l.starts_with(key)).unwrap();
+    lines[at] = line;
+    refused(&with_tenant(&(lines.join("\n") + "\n")))
+}
+
+#[test]
+fn the_unchanged_endpoints_are_good() {
+    assert_eq!(production(&with_tenant(&format!("{BROWSER}{TOP}"))).unwrap().plan("").endpoints.len(), 2);
+}
+
+#[test]
+fn dialects() {
+    assert_snapshot!(browser("dialect", "dialect = \"tencent.sts\""), @r#"
+    daypass.toml:31:11: `tencent.sts` needs no endpoint: it is always served, at `/`
+    31 | dialect = "tencent.sts"
+       |           ^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(browser("dialect", "dialect = \"tencent.getauthorization\""), @r#"
+    daypass.toml:31:11: there is no dialect with endpoints `tencent.getauthorization`; did you mean `tencent.getAuthorization`?
+    31 | dialect = "tencent.getauthorization"
+       |           ^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(top("dialect", ""), @"
+    daypass.toml:30:1: `endpoint` needs the key `dialect`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+    ");
+}
+
+#[test]
+fn keys_of_the_other_dialect() {
+    assert_snapshot!(browser("dialect", "dialect = \"alibaba.top\""), @r#"
+    daypass.toml:30:1: `endpoint` needs the key `route`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+
+    daypass.toml:32:8: `/getAuthorization` is not a plain path under `/router/`
+    32 | path = "/getAuthorization"
+       |        ^^^^^^^^^^^^^^^^^^^
+      hint: SDKs use "/router/rest"
+
+    daypass.toml:34:1: `role` belongs to an endpoint of `tencent.getAuthorization`
+    34 | role = "soe"
+       | ^^^^
+
+    daypass.toml:35:1: `origins` belongs to an endpoint of `tencent.getAuthorization`
+    35 | origins = ["https://lesson.example.com"]
+       | ^^^^^^^
+
+    daypass.toml:36:1: `caller` belongs to an endpoint of `tencent.getAuthorization`
+    36 | caller = { anonymous = { reason = "public", per_minute = 60 } }
+       | ^^^^^^
+    "#);
+    assert_snapshot!(top("dialect", "dialect = \"tencent.getAuthorization\""), @r#"
+    daypass.toml:30:1: `endpoint` needs the key `role`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+
+    daypass.toml:30:1: `endpoint` needs the key `origins`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+
+    daypass.toml:30:1: the endpoint does not say who may come to it: `caller` is missing
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+      hint: caller = { anonymous = { reason = "why anyone may have these credentials", per_minute = 60 } }
+
+    daypass.toml:32:8: `/router/rest` belongs to another part of the service
+    32 | path = "/router/rest"
+       |        ^^^^^^^^^^^^^^
+
+    daypass.toml:34:1: `route` belongs to an endpoint of `alibaba.top`
+    34 | route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+       | ^^^^^
+    "#);
+}
+
+#[test]
+fn references() {
+    assert_snapshot!(browser("tenant", "tenant = \"acmee\""), @r#"
+    daypass.toml:33:10: there is no tenant `acmee`; did you mean `acme`?
+    33 | tenant = "acmee"
+       |          ^^^^^^^
+    "#);
+    assert_snapshot!(browser("role", "role = \"soee\""), @r#"
+    daypass.toml:34:8: there is no role `soee`; did you mean `soe`?
+    34 | role = "soee"
+       |        ^^^^^^
+    "#);
+    assert_snapshot!(top("route", "route = [{ product_code = \"oss\", scene_code = \"app\", role = \"nobody\" }]"), @r#"
+    daypass.toml:34:10: `endpoint.route` needs the key `usage_scene`
+    34 | route = [{ product_code = "oss", scene_code = "app", role = "nobody" }]
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:34:61: there is no role `nobody`
+    34 | route = [{ product_code = "oss", scene_code = "app", role = "nobody" }]
+       |                                                             ^^^^^^^^
+      hint: there is `soe`, `upload`, `orders`, `cos`
+    "#);
+}
+
+#[test]
+fn a_broken_role_or_tenant_is_not_reported_twice() {
+    let text = with_tenant(BROWSER).replace("max = \"2h\"", "max = \"2x\"").replace("100000000001", "1");
+    assert_snapshot!(refused(&text), @r#"
+    daypass.toml:10:11: `1` is not an account of 12 digits
+    10 | account = "1"
+       |           ^^^
+
+    daypass.toml:13:37: `2x` is not a duration
+    13 | lifetime = { default = "30m", max = "2x" }
+       |                                     ^^^^
+      hint: hours, minutes and seconds in this order, such as "30m", "2h" or "1h30m"
+    "#);
+}
+
+#[test]
+fn paths_that_belong_to_others() {
+    for path in [
+        "/router/rest",
+        "/router",
+        "/common/x",
+        "/livez",
+        "/readyz",
+        "/387c56a8-cf86-45de-b9f5-b4de88cac054/x",
+        "/acme/oauth2/v2.0/token",
+        "/acme/v2.0/keys",
+        "/acme/Discovery",
+        "/.well-known/x",
+        "/LIVEZ",
+    ] {
+        let errors = browser("path", &format!("path = \"{path}\""));
+        assert!(errors.contains(&format!("`{path}` belongs to another part of the service")), "{errors}");
+    }
+    for path in ["", "/", "getAuthorization", "/a//b", "/a/", "/a?b", "/a/../b", "/%61", "/中"] {
+        let errors = browser("path", &format!("path = \"{path}\""));
+        assert!(errors.contains(&format!("`{path}` is not a plain path")), "{errors}");
+    }
+    for path in ["", "/router/", "/rest", "/router/a//b", "/routers/rest"] {
+        let errors = top("path", &format!("path = \"{path}\""));
+        assert!(errors.contains(&format!("`{path}` is not a plain path under `/router/`")), "{errors}");
+    }
+}
+
+#[test]
+fn one_path_is_one_endpoint() {
+    assert_snapshot!(refused(&with_tenant(&format!("{BROWSER}{TOP}{BROWSER}{TOP}"))), @r#"
+    daypass.toml:44:8: the path `/getAuthorization` is already served by the endpoint on line 32
+    44 | path = "/getAuthorization"
+       |        ^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:51:8: the path `/router/rest` is already served by the endpoint on line 39
+    51 | path = "/router/rest"
+       |        ^^^^^^^^^^^^^^
+    "#);
+    let other = TENANT
+        .replace("\"acme\"", "\"other\"")
+        .replace("387c56a8", "487c56a8")
+        .replace("100000000001", "100000000002");
+    let shared = format!("{TENANT}{other}{TOP}{}", TOP.replace("acme", "other"));
+    assert!(production(&with(&shared)).is_ok(), "tenants may share TOP's path");
+}
+
+#[test]
+fn origins() {
+    let origins = "origins = [\"*\", \"null\", \"https://a.example/\", \"https://A.example\", \"https://a.example:443\", \"a\", 1]";
+    assert_snapshot!(browser("origins", origins), @r#"
+    daypass.toml:35:12: an origin is exact; `*` would let every page of the web fetch credentials
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |            ^^^
+
+    daypass.toml:35:17: `null` is the origin of every sandboxed frame and local file; it cannot be listed
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                 ^^^^^^
+
+    daypass.toml:35:25: an origin has no path and no final slash
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                         ^^^^^^^^^^^^^^^^^^^^
+      hint: write "https://a.example"
+
+    daypass.toml:35:47: a host is written in lower case
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                                               ^^^^^^^^^^^^^^^^^^^
+      hint: write "a.example"
+
+    daypass.toml:35:68: the scheme's own port is never written out
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                                                                    ^^^^^^^^^^^^^^^^^^^^^^^
+      hint: write "https://a.example"
+
+    daypass.toml:35:93: `a` does not begin with a scheme such as `https://`
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                                                                                             ^^^
+
+    daypass.toml:35:98: `origins` must be a list of strings, and holds an integer
+    35 | origins = ["*", "null", "https://a.example/", "https://A.example", "https://a.example:443", "a", 1]
+       |                                                                                                  ^
+    "#);
+    assert_snapshot!(browser("origins", "origins = []"), @r#"
+    daypass.toml:35:1: `origins` lists no page that may come here
+    35 | origins = []
+       | ^^^^^^^
+      hint: ["https://lesson.example.com"]
+    "#);
+    assert_snapshot!(browser("origins", ""), @"
+    daypass.toml:30:1: `endpoint` needs the key `origins`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+    ");
+}
+
+#[test]
+fn callers() {
+    assert_snapshot!(browser("caller", ""), @r#"
+    daypass.toml:30:1: the endpoint does not say who may come to it: `caller` is missing
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
+      hint: caller = { anonymous = { reason = "why anyone may have these credentials", per_minute = 60 } }
+    "#);
+    assert_snapshot!(browser("caller", "caller = { session = { cookie = \"sid\" }, jwt = {} }"), @r#"
+    daypass.toml:36:12: callers known by `session` are not in this version
+    36 | caller = { session = { cookie = "sid" }, jwt = {} }
+       |            ^^^^^^^
+
+    daypass.toml:36:42: callers known by `jwt` are not in this version
+    36 | caller = { session = { cookie = "sid" }, jwt = {} }
+       |                                          ^^^
+    "#);
+    assert_snapshot!(browser("caller", "caller = {}"), @"
+    daypass.toml:36:10: `caller` names no way of knowing a caller
+    36 | caller = {}
+       |          ^^
+    ");
+    assert_snapshot!(browser("caller", "caller = { anonymos = { reason = \"x\" } }"), @r#"
+    daypass.toml:36:10: `caller` names no way of knowing a caller
+    36 | caller = { anonymos = { reason = "x" } }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:36:12: unknown key `anonymos` in `caller`; did you mean `anonymous`?
+    36 | caller = { anonymos = { reason = "x" } }
+       |            ^^^^^^^^
+    "#);
+    assert_snapshot!(browser("caller", "caller = { anonymous = { reason = \" \" } }"), @r#"
+    daypass.toml:36:24: anonymous use must be rationed outside `daypass dev`
+    36 | caller = { anonymous = { reason = " " } }
+       |                        ^^^^^^^^^^^^^^^^
+      hint: per_minute = 60, for each source network (/24 of IPv4, /48 of IPv6)
+
+    daypass.toml:36:35: the reason is empty
+    36 | caller = { anonymous = { reason = " " } }
+       |                                   ^^^
+    "#);
+    assert_snapshot!(browser("caller", "caller = { anonymous = { per_minute = 0 } }"), @"
+    daypass.toml:36:24: `anonymous` needs the key `reason`
+    36 | caller = { anonymous = { per_minute = 0 } }
+       |                        ^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:36:39: a ration is 1 to 100000 credentials a minute
+    36 | caller = { anonymous = { per_minute = 0 } }
+       |                                       ^
+    ");
+    assert_snapshot!(browser("caller", "caller = { anonymous = { reason = \"x\", per_minute = \"60\" } }"), @r#"
+    daypass.toml:36:53: `per_minute` must be an integer, and is a string
+    36 | caller = { anonymous = { reason = "x", per_minute = "60" } }
+       |                                                     ^^^^
+    "#);
+}
+
+#[test]
+fn dev_needs_a_reason_but_no_ration() {
+    let endpoint = |caller: &str| {
+        let text = with_tenant(&BROWSER.replace("{ reason = \"public\", per_minute = 60 }", caller));
+        parse("daypass.toml", &text, Mode::Dev, &[])
+    };
+    assert!(endpoint("{ reason = \"a demonstration\" }").is_ok());
+    assert!(endpoint("{}").is_err());
+}
+
+#[test]
+fn roles_that_a_browser_cannot_have() {
+    assert_snapshot!(browser("role", "role = \"upload\""), @r#"
+    daypass.toml:34:8: `upload` has no `cam` policy, and browsers get Tencent's credentials
+    34 | role = "upload"
+       |        ^^^^^^^^
+    "#);
+    assert_snapshot!(browser("role", "role = \"cos\""), @r#"
+    daypass.toml:34:8: `cos` has variables, and a request here has nothing to fill them with
+    34 | role = "cos"
+       |        ^^^^^
+    "#);
+    assert_snapshot!(browser("role", "role = \"orders\""), @r#"
+    daypass.toml:34:8: `orders` has no `cam` policy, and browsers get Tencent's credentials
+    34 | role = "orders"
+       |        ^^^^^^^^
+    "#);
+}
+
+#[test]
+fn routes() {
+    let rows = r#"route = [
+  { product_code = "oss", scene_code = "app", usage_scene = "up", role = "soe" },
+  { product_code = "oss", scene_code = "app", usage_scene = "up", role = "cos" },
+  { product_code = "", scene_code = "app", usage_scene = "down", role = "orders" },
+]"#;
+    assert_snapshot!(top("route", rows), @r#"
+    daypass.toml:35:74: `soe` has no `ram` policy, and TOP hands out Alibaba's credentials
+    35 |   { product_code = "oss", scene_code = "app", usage_scene = "up", role = "soe" },
+       |                                                                          ^^^^^
+
+    daypass.toml:36:3: the same product, scene and usage are already on line 35
+    36 |   { product_code = "oss", scene_code = "app", usage_scene = "up", role = "cos" },
+       |   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:36:74: `cos` has no `ram` policy, and TOP hands out Alibaba's credentials
+    36 |   { product_code = "oss", scene_code = "app", usage_scene = "up", role = "cos" },
+       |                                                                          ^^^^^
+
+    daypass.toml:37:20: `product_code` is empty
+    37 |   { product_code = "", scene_code = "app", usage_scene = "down", role = "orders" },
+       |                    ^^
+
+    daypass.toml:37:73: `orders` has no `ram` policy, and TOP hands out Alibaba's credentials
+    37 |   { product_code = "", scene_code = "app", usage_scene = "down", role = "orders" },
+       |                                                                         ^^^^^^^^
+    "#);
+    assert_snapshot!(top("route", "route = []"), @"
+    daypass.toml:34:1: `route` lists nothing to hand out
+    34 | route = []
+       | ^^^^^
+    ");
+    assert_snapshot!(top("route", "route = { product_code = \"oss\" }"), @r#"
+    daypass.toml:34:9: there can be several `endpoint.route`
+    34 | route = { product_code = "oss" }
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: write [[endpoint.route]]
+    "#);
+}

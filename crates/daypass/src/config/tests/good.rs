@@ -1,0 +1,332 @@
+//! Files that are accepted.
+
+use super::*;
+use crate::config::{DEMO, demo, role, section, template, tree};
+use crate::config::{caller, endpoint, issuer, lifetime, policy, seal, server, store, tenant};
+use daypass_core::endpoint::{CallerRule, DialectName};
+use daypass_core::policy::VariableType;
+use daypass_core::role::{Algorithm, Lifetime};
+use daypass_core::testing::SeededEntropy;
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use std::path::Path;
+
+fn initial() -> String {
+    template(
+        Path::new("/etc/daypass/seal.key"),
+        Path::new("/var/lib/daypass/daypass.db"),
+        &SeededEntropy::new(1),
+    )
+}
+
+/// The template with every setting switched on.
+fn switched_on() -> String {
+    let initial = initial();
+    let lines = initial.lines().map(|line| match line.strip_prefix('#') {
+        Some(setting) if !setting.starts_with(' ') => setting.to_owned(),
+        _ => line.to_owned(),
+    });
+    // The boundary is in one language, and the template's roles are in two.
+    lines.filter(|line| !line.starts_with("boundary")).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_demo_becomes_the_plan_that_the_seeds_ask_for() {
+    let plan = demo().unwrap().plan("http://127.0.0.1:5050");
+    assert_eq!(plan.public_url, "http://127.0.0.1:5050");
+    let [tenant] = plan.tenants.as_slice() else { panic!("one tenant") };
+    assert_eq!((tenant.name.as_str(), tenant.account.as_str()), ("demo", "100000000001"));
+    assert_eq!(tenant.guid.to_string(), "387c56a8-cf86-45de-b9f5-b4de88cac054");
+    let role = |name| plan.roles.iter().find(|role| role.name == name).unwrap();
+    let soe = role("soe");
+    assert_eq!(soe.lifetime, Lifetime { default: 1800, max: 7200 });
+    assert!(soe.policy.is_some() && soe.audience.is_none() && soe.issuer == "local" && soe.tenant == "demo");
+    let upload = role("store-upload");
+    let slug = |name: &str| (name.to_owned(), VariableType::Slug);
+    assert_eq!(upload.variables, [slug("tenant_code"), slug("poi_id")].into());
+    assert_eq!(upload.answer["end_point_public"], "https://oss-cn-hangzhou.aliyuncs.com");
+    for (name, algorithm) in [
+        ("devcenter", Algorithm::Rs256),
+        ("devcenter-es256", Algorithm::Es256),
+        ("devcenter-eddsa", Algorithm::EdDsa),
+    ] {
+        assert_eq!(role(name).algorithm, algorithm);
+        assert_eq!(role(name).app_roles, ["orders.read"]);
+        assert_eq!(role(name).lifetime, Lifetime { default: 3600, max: 3600 });
+    }
+    assert_eq!(role("devcenter").audience.as_deref(), Some("d6b7c858-55fa-4d04-85a6-131af690abd4"));
+    let [browser, top] = plan.endpoints.as_slice() else { panic!("two endpoints") };
+    assert_eq!(
+        (browser.dialect, browser.path.as_str()),
+        (DialectName::TencentGetAuthorization, "/getAuthorization")
+    );
+    assert_eq!(
+        (browser.role.as_deref(), browser.origins.as_slice()),
+        (Some("soe"), &["http://127.0.0.1:88".to_owned()][..])
+    );
+    assert!(matches!(browser.caller, Some(CallerRule::Anonymous { per_minute: None, .. })));
+    assert_eq!((top.dialect, top.path.as_str()), (DialectName::AlibabaTop, "/router/rest"));
+    assert_eq!(top.routes[0].role, "store-upload");
+    assert_eq!(top.routes[0].product.scene_code, "app-upload");
+}
+
+#[test]
+fn the_demo_is_for_dev_only() {
+    assert_snapshot!(refused(DEMO), @r#"
+    daypass.toml:59:25: anonymous use must be rationed outside `daypass dev`
+    59 | caller  = { anonymous = { reason = "a demonstration on this machine" } }
+       |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      hint: per_minute = 60, for each source network (/24 of IPv4, /48 of IPv6)
+    "#);
+}
+
+#[test]
+fn the_template_is_valid_as_written() {
+    let loaded = production(&initial()).unwrap();
+    assert_eq!(loaded.listen.to_string(), "127.0.0.1:5050");
+    assert_eq!(loaded.store_url, "sqlite:/var/lib/daypass/daypass.db");
+    assert_eq!((loaded.public_url.as_deref(), loaded.behind_proxy.len()), (None, 0));
+    let plan = loaded.plan("https://pass.example.com");
+    assert_eq!((plan.tenants.len(), plan.roles.len(), plan.endpoints.len()), (1, 3, 1));
+    assert_snapshot!(warned(&initial()), @r#"
+    daypass.toml:58:19: warning: the role allows every resource: SOE has no resource-level rights
+    58 | wildcard_reason = "SOE has no resource-level rights"
+       |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:87:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    87 | path = "/router/rest"
+       |        ^^^^^^^^^^^^^^
+      hint: a client that signs with hmac-sha256 can be made to refuse the others
+    "#);
+}
+
+#[test]
+fn the_template_is_valid_with_every_setting_switched_on() {
+    let loaded = production(&switched_on()).unwrap();
+    assert_eq!(loaded.public_url.as_deref(), Some("https://pass.example.com"));
+    assert_eq!(loaded.behind_proxy, ["10.0.0.0/8".parse().unwrap()]);
+    let plan = loaded.plan("https://pass.example.com");
+    let browser = plan.endpoints.iter().find(|e| e.dialect == DialectName::TencentGetAuthorization).unwrap();
+    let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), per_minute: Some(60) };
+    assert_eq!(browser.caller, Some(rule));
+}
+
+#[test]
+fn a_boundary_is_for_roles_of_its_language() {
+    let other = refused(&initial().replace("#boundary", "boundary"));
+    assert!(other.contains("the tenant's boundary is in the other language"), "{other}");
+    assert_eq!(production(&initial().replace("#boundary", "boundary")).unwrap_err().0.len(), 1);
+    let ram = r#"boundary = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"*"}]}' }"#;
+    let only_ram: String = TENANT
+        .split("[[tenant.role]]")
+        .filter(|part| !part.contains("cam = "))
+        .collect::<Vec<_>>()
+        .join("[[tenant.role]]");
+    let text = with(&only_ram.replacen("[[tenant.role]]", &format!("{ram}\n[[tenant.role]]"), 1));
+    let plan = production(&text).unwrap_or_else(|errors| panic!("{errors}")).plan("");
+    assert_eq!(plan.tenants[0].boundary.as_ref().map(|policy| policy.statements.len()), Some(1));
+    assert_eq!(plan.roles.len(), 2);
+}
+
+/// Keys that are understood but do nothing in this version.
+const NOT_EXPLAINED: &[&str] = &["tls", "previous", "session", "ticket", "jwt", "root_key", "kind", "region"];
+
+#[test]
+fn the_template_explains_every_key() {
+    let text = initial();
+    let lists = [
+        server::KEYS,
+        store::KEYS,
+        seal::KEYS,
+        tenant::KEYS,
+        role::KEYS,
+        role::ANSWER,
+        policy::KEYS,
+        lifetime::KEYS,
+        endpoint::KEYS,
+        endpoint::ROUTE,
+        caller::KEYS,
+        caller::ANONYMOUS,
+        issuer::KEYS,
+        crate::config::secret::KEYS,
+    ];
+    for key in lists.into_iter().flatten().filter(|key| !NOT_EXPLAINED.contains(key)) {
+        let mentioned = [format!("{key} = "), format!("[[{key}]]"), format!(".{key}]]")];
+        assert!(mentioned.iter().any(|form| text.contains(form)), "`{key}` is not in the template");
+    }
+}
+
+#[test]
+fn a_switched_off_setting_is_known() {
+    for (n, line) in initial().lines().enumerate().filter(|(_, l)| l.starts_with('#') && !l.starts_with("# "))
+    {
+        assert!(
+            line.len() == 1 || switched_on().contains(&line[1..]) || line.starts_with("#boundary"),
+            "line {}",
+            n + 1
+        );
+    }
+}
+
+#[test]
+fn an_override_takes_the_place_of_a_value_before_it_is_judged() {
+    let text =
+        with("").replace("127.0.0.1:5050", "nonsense").replace("[store]\nurl = \"sqlite:/d.db\"\n", "");
+    let variables = [
+        variable("DAYPASS__SERVER__LISTEN", "[::1]:80"),
+        variable("DAYPASS__SERVER__PUBLIC_URL", "https://pass.example.com"),
+        variable("DAYPASS__STORE__URL", "sqlite:other.db"),
+    ];
+    let loaded = parse("/etc/daypass/daypass.toml", &text, Mode::Production, &variables).unwrap();
+    assert_eq!(loaded.listen.to_string(), "[::1]:80");
+    assert_eq!(loaded.public_url.as_deref(), Some("https://pass.example.com"));
+    assert_eq!(loaded.store_url, "sqlite:/etc/daypass/other.db");
+}
+
+#[test]
+fn a_bad_override_is_named() {
+    let variables = [
+        variable("DAYPASS__SERVER__LISTEN", "0.0.0.0:80"),
+        variable("DAYPASS__SERVER__LISTN", "127.0.0.1:80"),
+        variable("DAYPASS__TENANT__NAME", "x"),
+        variable("DAYPASS__STORE__URL", "postgres://daypass:hunter2@db/daypass"),
+    ];
+    let errors = parse("daypass.toml", HEAD, Mode::Production, &variables).unwrap_err();
+    assert!(!errors.to_string().contains("hunter2"));
+    assert_snapshot!(errors, @r#"
+    DAYPASS__SERVER__LISTEN: `0.0.0.0:80` is reached from other machines, and credentials would travel in clear
+      hint: listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"] ([server.tls] comes in a later version)
+
+    DAYPASS__SERVER__LISTN: no such override; did you mean `DAYPASS__SERVER__LISTEN`?
+
+    DAYPASS__TENANT__NAME: no such override
+      hint: the overrides are `DAYPASS__SERVER__LISTEN`, `DAYPASS__SERVER__PUBLIC_URL`, `DAYPASS__STORE__URL`
+
+    DAYPASS__STORE__URL: PostgreSQL is not in this version
+      hint: sqlite:PATH
+    "#);
+    let text = "server = 1\n[store]\nurl = \"sqlite:/d\"\n[seal]\nkey = { env = \"K\" }\n";
+    let errors = parse("daypass.toml", text, Mode::Production, &variables[..1]).unwrap_err();
+    assert_snapshot!(errors, @"
+    daypass.toml:1:10: `server` must be a table, and is an integer
+    1 | server = 1
+      |          ^
+    ");
+}
+
+#[test]
+fn the_empty_list_of_tenants_and_a_wide_role_deserve_a_look() {
+    assert_snapshot!(warned(HEAD), @"daypass.toml:1:1: warning: there is no `[[tenant]]`, and so nothing to hand out");
+    let lax = TENANT
+        .replace("default = \"30m\", max = \"2h\"", "default = \"2h\", max = \"13h\"")
+        .replace("answer = ", "#");
+    let tail = format!(
+        "{lax}{}",
+        r#"
+[[endpoint]]
+dialect = "tencent.getAuthorization"
+path = "/getAuthorization"
+tenant = "acme"
+role = "soe"
+origins = ["https://lesson.example.com"]
+caller = { anonymous = { reason = "公开演示", per_minute = 60 } }
+[[endpoint]]
+dialect = "alibaba.top"
+path = "/router/rest"
+tenant = "acme"
+route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+"#
+    );
+    assert_snapshot!(warned(&with(&tail).replace("[store]", "public_url = \"http://pass.example.com\"\n[store]")), @r#"
+    daypass.toml:3:14: warning: over `http` everyone on the way can read the credentials
+    3 | public_url = "http://pass.example.com"
+      |              ^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:14:36: warning: Tencent Cloud's temporary credentials seldom live longer than 12h
+    14 | lifetime = { default = "2h", max = "13h" }
+       |                                    ^^^^^
+
+    daypass.toml:16:19: warning: the role allows every resource: SOE has no resource-level rights
+    16 | wildcard_reason = "SOE has no resource-level rights"
+       |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:36:8: warning: credentials in a browser should live at most 30m, and `soe` gives 2h
+    36 | role = "soe"
+       |        ^^^^^
+
+    daypass.toml:38:35: warning: anyone may have these credentials: 公开演示
+    38 | caller = { anonymous = { reason = "公开演示", per_minute = 60 } }
+       |                                   ^^^^^^^^^^
+
+    daypass.toml:41:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    41 | path = "/router/rest"
+       |        ^^^^^^^^^^^^^^
+      hint: a client that signs with hmac-sha256 can be made to refuse the others
+
+    daypass.toml:43:81: warning: `upload` has no `end_point_public` in its `answer`, and clients are told none
+    43 | route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+       |                                                                                 ^^^^^^^^
+
+    daypass.toml:43:81: warning: `upload` has no `end_point_internal` in its `answer`, and clients are told none
+    43 | route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+       |                                                                                 ^^^^^^^^
+    "#);
+}
+
+/// A tenant's roles that share an audience are one token.
+#[test]
+fn roles_of_one_audience_may_agree() {
+    let more = "[[tenant.role]]\nname = \"orders-2\"\naudience = \"D6B7C858-55FA-4D04-85A6-131AF690ABD4\"\nroles = [\"orders.write\"]\n";
+    assert_eq!(production(&with_tenant(more)).unwrap().plan("").roles.len(), 5);
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused(text: String) {
+        let _ = production(&text);
+    }
+
+    /// A good file with a piece cut out or put in: near enough to one that the readers behind the parser see it.
+    #[test]
+    fn a_damaged_file_is_read_or_refused(start: prop::sample::Index, length in 0_usize..60, put in "[ -~\n]{0,12}|中|\u{0}") {
+        let text = switched_on();
+        let boundary = |at: usize| (0..=at).rev().find(|n| text.is_char_boundary(*n)).unwrap_or(0);
+        let start = boundary(start.index(text.len()));
+        let end = boundary((start + length).min(text.len()));
+        let damaged = format!("{}{put}{}", &text[..start], &text[end..]);
+        if let Err(errors) = production(&damaged) {
+            prop_assert!(!errors.to_string().is_empty());
+            prop_assert!(errors.to_json().as_array().is_some_and(|list| !list.is_empty()));
+        }
+    }
+
+    /// Every value of a good file in the place of every other: types, references and sections all wrong.
+    #[test]
+    fn a_value_of_another_type_is_refused_or_read(line: prop::sample::Index, value in prop::sample::select(
+        &["1", "true", "\"\"", "[]", "{}", "[[]]", "[{}]", "1979-05-27", "1.5", "{ a = 1 }", "[1]", "-99999999999999999999"][..])
+    ) {
+        let text = switched_on();
+        let assignments: Vec<_> = text.lines().filter(|line| line.contains(" = ") && !line.starts_with('#')).collect();
+        let line = assignments[line.index(assignments.len())];
+        let key = line.split(" = ").next().unwrap_or_default();
+        let _ = production(&text.replace(line, &format!("{key} = {value}")));
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused_and_not_followed() {
+    for text in [
+        format!("a = {}", "[".repeat(100_000)),
+        format!("{}a = 1", "a.".repeat(100_000)),
+        format!("[{}a]", "a.".repeat(100_000)),
+    ] {
+        assert!(production(&text).is_err());
+    }
+}
+
+#[test]
+fn helpers_of_the_reader_are_total() {
+    let notes = super::super::notes::Notes::new(super::super::source::Source::new("f", ""), Vec::new());
+    assert!(tree::read("", &notes).is_empty() && !notes.failed());
+    assert_eq!(section::list(&[]), "");
+}
