@@ -31,6 +31,9 @@ pub enum StoreError {
     /// The change contradicts what is there, such as a second client of one name.
     #[error("{0}")]
     Conflict(String),
+    /// The address names no store that this version of Daypass can open.
+    #[error("{0}")]
+    BadUrl(String),
 }
 
 /// What became of an append.

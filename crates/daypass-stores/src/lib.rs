@@ -1,1 +1,57 @@
-//! placeholder
+//! Where clients, keys, the ring, cut-offs and records are kept.
+//!
+//! There is one port, [`daypass_core::store::Store`], and one folder for each backend behind it. Nothing outside
+//! a backend's folder asks which backend it talks to, and every backend passes the same suite
+//! (`conformance`, behind the feature of that name).
+
+use daypass_core::store::{Store, StoreError};
+use std::sync::Arc;
+
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+mod sqlite;
+
+/// Opens the store at this address, making it if there is none: `sqlite:PATH` is one file (and the two that
+/// SQLite keeps beside it), readable by its owner alone, in a folder that must exist.
+///
+/// This is start-up work: it blocks on the disk, and may take as long as reading a log that a crash left behind.
+pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) => Ok(Arc::new(sqlite::SqliteStore::open(path)?)),
+        // Not the address itself: one that was meant for another server may carry a password.
+        other => Err(StoreError::BadUrl(format!(
+            "the store's address {}; supported is `sqlite:PATH`, such as `sqlite:/var/lib/daypass/daypass.db`",
+            match other {
+                Some((scheme, _)) => format!("begins with `{scheme}:`, which this Daypass cannot open"),
+                None => "has no kind in front".to_owned(),
+            }
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        open(url).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn an_address_that_is_not_a_store_is_refused_by_name() {
+        let text = refusal("postgres://daypass:hunter2@db/daypass");
+        assert!(text.contains("`postgres:`") && text.contains("`sqlite:PATH`"), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(refusal("/var/lib/daypass.db").contains("has no kind in front"));
+    }
+
+    #[test]
+    fn a_path_must_be_named_and_its_folder_be_there() {
+        assert!(refusal("sqlite:").contains("names no file"));
+        assert!(refusal("sqlite://host/daypass.db").contains("`sqlite:/host/daypass.db`"));
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("nowhere/daypass.db");
+        let text = refusal(&format!("sqlite:{}", missing.display()));
+        assert!(text.contains("nowhere") && text.contains("does not exist"), "{text}");
+    }
+}

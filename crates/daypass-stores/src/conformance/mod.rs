@@ -1,0 +1,130 @@
+//! What every store must do, as one suite that knows nothing of any backend.
+//!
+//! A backend's tests call [`run_all`] with a function that makes a fresh database and gives back a function that
+//! opens one more handle on it. Each case is an ordinary function and can be run alone. A case fails by panicking.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing case is meant to panic")]
+
+mod records;
+mod replays;
+mod state;
+
+pub use records::*;
+pub use replays::*;
+pub use state::*;
+
+use daypass_core::client::Client;
+use daypass_core::clock::Timestamp;
+use daypass_core::record::{Chain, Checker, Entry, Record};
+use daypass_core::store::{Change, RecordQuery, Store, StoreError};
+use daypass_core::testing::{START, World, ring};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Opens one more handle on one database.
+pub type Open = Box<dyn Fn() -> Arc<dyn Store> + Send + Sync>;
+
+macro_rules! cases {
+    ($($case:ident),* $(,)?) => {
+        /// Runs every case, each on a database of its own.
+        pub async fn run_all(fresh: impl Fn() -> Open) {
+            $(
+                let open = fresh();
+                $case(&open).await;
+            )*
+        }
+    };
+}
+
+cases!(
+    an_empty_store_holds_nothing,
+    what_was_put_reads_back_equal,
+    putting_again_replaces,
+    of_two_cut_offs_the_later_counts,
+    a_second_client_of_a_name_is_refused,
+    a_key_stays_with_its_client,
+    a_change_is_all_or_nothing,
+    the_version_counts_every_change_and_no_append,
+    two_handles_see_each_other,
+    nothing_is_written_before_begin,
+    a_writer_id_is_used_once,
+    a_single_use_mark_is_spent_once,
+    a_single_use_mark_outlives_its_handle,
+    a_closed_store_refuses_everything,
+    closing_one_handle_leaves_the_other,
+    records_read_back_in_order,
+    records_are_read_by_pages,
+    records_are_found_by_tenant,
+    records_are_found_by_time,
+    chains_of_interleaved_writers_verify,
+    links_are_read_by_pages,
+    hundreds_at_once_are_all_durable,
+    changes_and_appends_at_once_keep_the_chain,
+    a_wait_that_is_dropped_does_no_harm,
+    another_writers_mark_is_seen,
+    a_writers_own_mark_is_not,
+    a_mark_is_seen_after_a_restart,
+    a_mark_is_forgotten_after_the_window,
+    of_two_writers_at_once_one_is_first,
+);
+
+/// A chain for the writer of this number.
+fn chain(writer: u128) -> Chain {
+    Chain::begin(&ring(), Uuid::from_u128(writer)).unwrap()
+}
+
+/// So many milliseconds behind [`START`].
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(START.as_millisecond() + millis).unwrap()
+}
+
+/// A record that can be told from others by its number.
+fn record(number: u128, at: Timestamp, tenant: Option<&str>) -> Record {
+    Record::change(Uuid::from_u128(number), at, tenant.map(str::to_owned), "test", &number.to_string())
+}
+
+fn entry(number: u128) -> Entry {
+    let millis = i64::try_from(number).unwrap();
+    Entry { record: record(number, at(millis), Some("acme")), mark: None }
+}
+
+/// A handle that may write, as the writer of this number.
+async fn writer(open: &Open, number: u128) -> Arc<dyn Store> {
+    let store = open();
+    store.begin(chain(number)).await.unwrap();
+    store
+}
+
+fn client(number: u128, tenant: &str, name: &str) -> Client {
+    Client { guid: Uuid::from_u128(number), tenant: tenant.into(), name: name.into(), ..World::new().client }
+}
+
+async fn put(store: &Arc<dyn Store>, number: u128, changes: Vec<Change>) -> Result<(), StoreError> {
+    store.change(changes, record(number, START, None)).await
+}
+
+async fn read(store: &Arc<dyn Store>, query: RecordQuery) -> Vec<u128> {
+    store.records(query).await.unwrap().iter().map(|stored| stored.record.id.as_u128()).collect()
+}
+
+fn everything() -> RecordQuery {
+    RecordQuery { limit: usize::MAX, ..RecordQuery::default() }
+}
+
+/// Checks every chain, reading it by pages of an odd size. Gives the number of records.
+async fn verify(store: &Arc<dyn Store>) -> u64 {
+    let ring = ring();
+    let mut records = 0;
+    for head in store.heads().await.unwrap() {
+        let mut checker = Checker::new(&ring, &head);
+        let mut after = 0;
+        loop {
+            let links = store.links(head.writer, after, 7).await.unwrap();
+            let Some(last) = links.last() else { break };
+            after = last.seq;
+            links.iter().for_each(|link| checker.take(link));
+        }
+        assert_eq!(checker.finish(), [], "the chain of writer {}", head.writer);
+        records += head.seq;
+    }
+    records
+}

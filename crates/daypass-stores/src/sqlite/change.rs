@@ -1,0 +1,195 @@
+//! Changes of clients, keys, the ring and cut-offs, inside a transaction that is already open.
+
+use super::fault::{Fault, damaged};
+use super::sums::{Digest, digest, toggle};
+use daypass_core::client::{Client, Key};
+use daypass_core::cutoff::Cutoff;
+use daypass_core::ring::RingRow;
+use daypass_core::store::{Change, StoreError};
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+/// Applies changes in order. A conflict leaves those before it applied: the caller rolls back.
+pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), Fault> {
+    let mut meta = Meta::load(connection)?;
+    for change in changes {
+        match change {
+            Change::PutClient(client) => put_client(connection, &mut meta.clients, client)?,
+            Change::PutKey(key) => put_key(connection, &mut meta.keys, key)?,
+            Change::PutRing(rows) => {
+                rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row))?;
+            }
+            Change::Cut(cutoff) => cut(connection, &mut meta.cutoffs, cutoff)?,
+        }
+    }
+    meta.save(connection)
+}
+
+/// The digests of the tables, and the number of changes.
+struct Meta {
+    changes: i64,
+    clients: Digest,
+    keys: Digest,
+    ring: Digest,
+    cutoffs: Digest,
+}
+
+impl Meta {
+    fn load(connection: &Connection) -> Result<Self, Fault> {
+        Ok(connection.query_row("SELECT changes, clients, keys, ring, cutoffs FROM meta", [], |row| {
+            Ok(Self {
+                changes: row.get(0)?,
+                clients: row.get(1)?,
+                keys: row.get(2)?,
+                ring: row.get(3)?,
+                cutoffs: row.get(4)?,
+            })
+        })?)
+    }
+
+    fn save(&self, connection: &Connection) -> Result<(), Fault> {
+        connection.execute(
+            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?",
+            params![self.changes.wrapping_add(1), self.clients, self.keys, self.ring, self.cutoffs],
+        )?;
+        Ok(())
+    }
+}
+
+fn document(value: &impl serde::Serialize) -> Result<Vec<u8>, Fault> {
+    serde_json::to_vec(value).map_err(damaged)
+}
+
+fn conflict(text: String) -> Fault {
+    StoreError::Conflict(text).into()
+}
+
+fn put_client(connection: &Connection, total: &mut Digest, client: &Client) -> Result<(), Fault> {
+    let Client { guid, tenant, name, .. } = client;
+    let taken = connection
+        .query_row("SELECT guid FROM clients WHERE tenant = ? AND name = ?", [tenant, name], |row| {
+            row.get::<_, Uuid>(0)
+        })
+        .optional()?;
+    if taken.is_some_and(|other| other != *guid) {
+        return Err(conflict(format!(
+            "the tenant `{tenant}` already has a client named `{name}`; choose another name, or change that one"
+        )));
+    }
+    let old: Option<Vec<u8>> = connection
+        .query_row("SELECT document FROM clients WHERE guid = ?", [guid], |row| row.get(0))
+        .optional()?;
+    let new = document(client)?;
+    connection.execute(
+        "INSERT INTO clients (guid, tenant, name, document) VALUES (?, ?, ?, ?) ON CONFLICT (guid)
+         DO UPDATE SET tenant = excluded.tenant, name = excluded.name, document = excluded.document",
+        params![guid, tenant, name, new],
+    )?;
+    replace(total, old.map(|old| digest(&[&old])), &digest(&[&new]));
+    Ok(())
+}
+
+fn put_key(connection: &Connection, total: &mut Digest, key: &Key) -> Result<(), Fault> {
+    let Key { id, client, .. } = key;
+    let owner = connection
+        .query_row("SELECT 1 FROM clients WHERE guid = ?", [client], |_| Ok(()))
+        .optional()?;
+    if owner.is_none() {
+        return Err(conflict(format!("the key `{id}` is for the client {client}, which does not exist")));
+    }
+    let old: Option<(Uuid, Vec<u8>)> = connection
+        .query_row("SELECT client, document FROM keys WHERE id = ?", [id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    // Ids are drawn at random, TOP's from eight digits: two can be the same, and the first owner must not lose
+    // its key to the second.
+    if old.as_ref().is_some_and(|(owner, _)| owner != client) {
+        return Err(conflict(format!("the key id `{id}` is in use by another client; take another one")));
+    }
+    let new = document(key)?;
+    connection.execute(
+        "INSERT INTO keys (id, client, document) VALUES (?, ?, ?) ON CONFLICT (id)
+         DO UPDATE SET document = excluded.document",
+        params![id, client, new],
+    )?;
+    replace(total, old.map(|(_, old)| digest(&[&old])), &digest(&[&new]));
+    Ok(())
+}
+
+/// A ring key as its row holds it. The sealed key is stored as it comes, outside any document.
+pub(super) struct RingColumns {
+    pub(super) purpose: String,
+    pub(super) version: u32,
+    pub(super) state: String,
+    pub(super) created: String,
+    pub(super) sealed: Vec<u8>,
+}
+
+impl RingColumns {
+    pub(super) const SELECT: &str = "SELECT purpose, version, state, created, sealed FROM ring";
+
+    pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            purpose: row.get(0)?,
+            version: row.get(1)?,
+            state: row.get(2)?,
+            created: row.get(3)?,
+            sealed: row.get(4)?,
+        })
+    }
+
+    pub(super) fn digest(&self) -> Digest {
+        let version = self.version.to_be_bytes();
+        digest(&[
+            self.purpose.as_bytes(),
+            &version,
+            self.state.as_bytes(),
+            self.created.as_bytes(),
+            &self.sealed,
+        ])
+    }
+}
+
+fn put_ring(connection: &Connection, total: &mut Digest, row: &RingRow) -> Result<(), Fault> {
+    let state = serde_json::to_value(row.state).map_err(damaged)?;
+    let new = RingColumns {
+        purpose: row.purpose.name().to_owned(),
+        version: row.version,
+        state: state.as_str().unwrap_or_default().to_owned(),
+        created: row.created.to_string(),
+        sealed: row.sealed.clone(),
+    };
+    let sql = format!("{} WHERE purpose = ? AND version = ?", RingColumns::SELECT);
+    let old = connection.query_row(&sql, params![new.purpose, new.version], RingColumns::read).optional()?;
+    connection.execute(
+        "INSERT OR REPLACE INTO ring (purpose, version, state, created, sealed) VALUES (?, ?, ?, ?, ?)",
+        params![new.purpose, new.version, new.state, new.created, new.sealed],
+    )?;
+    replace(total, old.map(|old| old.digest()), &new.digest());
+    Ok(())
+}
+
+/// The digest of a cut-off's row.
+pub(super) fn cutoff_digest(scope: &str, before: i64) -> Digest {
+    digest(&[scope.as_bytes(), &before.to_be_bytes()])
+}
+
+fn cut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result<(), Fault> {
+    let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
+    let old: Option<i64> = connection
+        .query_row("SELECT before FROM cutoffs WHERE scope = ?", [&scope], |row| row.get(0))
+        .optional()?;
+    let new = cutoff.before.as_millisecond().max(old.unwrap_or(i64::MIN));
+    connection
+        .execute("INSERT OR REPLACE INTO cutoffs (scope, before) VALUES (?, ?)", params![scope, new])?;
+    replace(total, old.map(|old| cutoff_digest(&scope, old)), &cutoff_digest(&scope, new));
+    Ok(())
+}
+
+fn replace(total: &mut Digest, old: Option<Digest>, new: &Digest) {
+    if let Some(old) = old {
+        toggle(total, &old);
+    }
+    toggle(total, new);
+}

@@ -1,0 +1,174 @@
+//! The store in one file: SQLite with a log, one writer thread with group commit, a few reading connections.
+//!
+//! `docs/decisions/0003-one-sqlite-database-with-group-commit.md` says why.
+
+mod change;
+mod checkpoint;
+mod fault;
+mod others;
+mod pool;
+mod read;
+mod schema;
+mod session;
+mod sums;
+mod writer;
+
+use async_trait::async_trait;
+use daypass_core::client::{Client, Key};
+use daypass_core::clock::Timestamp;
+use daypass_core::cutoff::Cutoff;
+use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
+use daypass_core::replay::Mark;
+use daypass_core::ring::RingRow;
+use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use pool::{Pool, Watch, closed, late};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use uuid::Uuid;
+use writer::{Command, Pending, QUEUE, Ticket, Write, Writer};
+
+/// A handle on the file. Dropping it ends its thread once what waits has been written.
+pub(crate) struct SqliteStore {
+    commands: mpsc::Sender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    pool: Pool,
+    watch: Watch,
+}
+
+impl SqliteStore {
+    /// Opens the file at this path, as it stands behind `sqlite:`.
+    pub(crate) fn open(path: &str) -> Result<Self, StoreError> {
+        let path = schema::path(path)?;
+        let connection = schema::prepare(&path).map_err(|fault| fault.error)?;
+        let watch = Watch::new(&path).map_err(|fault| fault.error)?;
+        let pool = Pool::new(&path);
+        let (commands, queue) = mpsc::channel(QUEUE);
+        let writer = Writer::new(path, connection, queue);
+        let thread = std::thread::Builder::new()
+            .name("daypass-writer".into())
+            .spawn(|| writer.run())
+            .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
+        Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch })
+    }
+
+    /// Hands the writer a command and waits for its answer, not longer than the deadline. What is not answered in
+    /// time may still be written, but whoever asked acts as if it had not been.
+    async fn ask<T>(&self, command: impl FnOnce(Ticket<T>) -> Command) -> Result<T, StoreError> {
+        let answer = self.send(command)?;
+        match timeout(DEADLINE, answer).await {
+            Ok(answer) => answer.unwrap_or_else(|_| Err(closed())),
+            Err(_) => Err(late()),
+        }
+    }
+
+    async fn write<T>(&self, write: impl FnOnce(Pending<T>) -> Write) -> Result<T, StoreError> {
+        self.ask(|ticket| Command::Write(write(Pending::new(ticket)))).await
+    }
+
+    fn send<T>(
+        &self,
+        command: impl FnOnce(Ticket<T>) -> Command,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError> {
+        let (ticket, answer) = oneshot::channel();
+        match self.commands.try_send(command(ticket)) {
+            Ok(()) => Ok(answer),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                Err(StoreError::Unavailable(format!("{QUEUE} requests already wait for the disk")))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    /// Start-up work, and not bound by the deadline: it loads the marks of the last window, a million of them in
+    /// about a second.
+    async fn begin(&self, chain: Chain) -> Result<(), StoreError> {
+        self.send(|ticket| Command::Begin(chain, ticket))?.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.pool.read(|connection| read::documents(connection, "clients")).await
+    }
+
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        self.pool.read(|connection| read::documents(connection, "keys")).await
+    }
+
+    async fn ring(&self) -> Result<Vec<RingRow>, StoreError> {
+        self.pool.read(read::ring).await
+    }
+
+    async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
+        self.pool.read(read::cutoffs).await
+    }
+
+    async fn version(&self) -> Result<u64, StoreError> {
+        self.watch.version().await
+    }
+
+    async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError> {
+        self.write(|pending| Write::Change(changes, Box::new(record), pending)).await
+    }
+
+    async fn append(&self, entry: Entry) -> Result<Appended, StoreError> {
+        self.write(|pending| Write::Append(Box::new(entry), pending)).await
+    }
+
+    async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
+        self.write(|pending| Write::Spend(mark, until, pending)).await
+    }
+
+    async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
+        self.pool.read(move |connection| read::records(connection, &query)).await
+    }
+
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
+        self.pool.read(|connection| read::heads(connection)).await
+    }
+
+    async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        self.pool.read(move |connection| read::links(connection, writer, after, limit)).await
+    }
+
+    /// Reading ends first, so that the writer's connection is the last and SQLite merges the log into the file.
+    async fn close(&self) -> Result<(), StoreError> {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(thread) = thread else { return Err(closed()) };
+        let done = async {
+            self.pool.close().await;
+            self.watch.close();
+            // The queue may be full; what is in it is written first in any case.
+            let _ = self.commands.send(Command::Close).await;
+            tokio::task::spawn_blocking(|| thread.join()).await
+        };
+        match timeout(DEADLINE, done).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(_) => Err(StoreError::Unavailable("the writer had ended before".into())),
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{self, Open};
+    use std::sync::Arc;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_store_suite_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let count = std::cell::Cell::new(0);
+        conformance::run_all(|| -> Open {
+            count.set(count.get() + 1);
+            let url = format!("sqlite:{}/{}.db", folder.path().display(), count.get());
+            Box::new(move || -> Arc<dyn Store> { crate::open(&url).unwrap() })
+        })
+        .await;
+        assert!(count.get() > 20);
+    }
+}

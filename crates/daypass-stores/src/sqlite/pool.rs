@@ -1,0 +1,128 @@
+//! Reading connections: a few, opened when needed and kept.
+
+use super::fault::Fault;
+use super::read;
+use super::schema::{self, Use};
+use daypass_core::record::DEADLINE;
+use daypass_core::store::StoreError;
+use rusqlite::Connection;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands.
+const READERS: u32 = 2;
+
+/// Runs queries on threads that may block, each within the deadline.
+#[derive(Clone)]
+pub(super) struct Pool {
+    path: Arc<Path>,
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+}
+
+impl Pool {
+    pub(super) fn new(path: &Path) -> Self {
+        let permits = Arc::new(Semaphore::new(READERS as usize));
+        Self { path: path.into(), permits, idle: Arc::default() }
+    }
+
+    /// Runs one query. Whoever stops waiting loses the answer and nothing else: the query ends on its own, and
+    /// keeps its place among the readers until then.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let pool = self.clone();
+        let answer = async move {
+            let permit = pool.permits.clone().acquire_owned().await.map_err(|_| closed())?;
+            let job = spawn_blocking(move || pool.run(permit, query));
+            job.await.map_err(|_| StoreError::Unavailable("a query was broken off".into()))?
+        };
+        timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    fn run<T>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        query: impl FnOnce(&mut Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = idle().pop();
+        let connection = kept.map_or_else(|| schema::connect(&self.path, Use::Read), Ok);
+        let mut connection = connection.map_err(|fault| fault.error)?;
+        // One that failed may have seen a file that is no longer there; the next query opens it anew.
+        let answer = query(&mut connection).map_err(|fault| fault.error)?;
+        idle().push(connection);
+        drop(permit);
+        Ok(answer)
+    }
+
+    /// Waits for what is being read, and lets nothing more begin.
+    pub(super) async fn close(&self) {
+        let _ = self.permits.acquire_many(READERS).await;
+        self.permits.close();
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Notices changes. A connection of its own, because SQLite tells each one separately whether the file has
+/// changed, and because the answer must not wait behind a long query.
+#[derive(Clone)]
+pub(super) struct Watch(Arc<Mutex<Option<Watching>>>);
+
+struct Watching {
+    connection: Connection,
+    /// SQLite's count of others' commits when the number of changes was read, and that number.
+    seen: Option<(i64, u64)>,
+}
+
+impl Watch {
+    pub(super) fn new(path: &Path) -> Result<Self, Fault> {
+        let connection = schema::connect(path, Use::Read)?;
+        Ok(Self(Arc::new(Mutex::new(Some(Watching { connection, seen: None })))))
+    }
+
+    /// The number of changes so far, read only if anything was committed since the last call.
+    pub(super) async fn version(&self) -> Result<u64, StoreError> {
+        let watch = self.clone();
+        let job = spawn_blocking(move || {
+            let mut guard = watch.0.lock().unwrap_or_else(PoisonError::into_inner);
+            guard.as_mut().ok_or_else(closed)?.version().map_err(|fault| fault.error)
+        });
+        match timeout(DEADLINE, job).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(StoreError::Unavailable("a query was broken off".into())),
+            Err(_) => Err(late()),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+impl Watching {
+    fn version(&mut self) -> Result<u64, Fault> {
+        let commits: i64 =
+            self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        if let Some((seen, changes)) = self.seen
+            && seen == commits
+        {
+            return Ok(changes);
+        }
+        let changes = read::changes(&self.connection)?.cast_unsigned();
+        self.seen = Some((commits, changes));
+        Ok(changes)
+    }
+}
+
+pub(super) fn closed() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+pub(super) fn late() -> StoreError {
+    StoreError::Unavailable(format!("no answer within {} s", DEADLINE.as_secs()))
+}

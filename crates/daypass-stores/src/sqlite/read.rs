@@ -1,0 +1,288 @@
+//! Queries. Everything read is checked against its sum before it is given away.
+
+use super::change::{RingColumns, cutoff_digest};
+use super::fault::{Fault, damaged};
+use super::sums::{Digest, digest, short, toggle};
+use daypass_core::clock::Timestamp;
+use daypass_core::cutoff::Cutoff;
+use daypass_core::record::{ChainHead, Link, Record};
+use daypass_core::ring::{Purpose, RingRow};
+use daypass_core::store::{RecordQuery, Stored};
+use rusqlite::{Connection, Row, ToSql, params};
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+/// The number of changes so far.
+pub(super) fn changes(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.prepare_cached("SELECT changes FROM meta")?.query_row([], |row| row.get(0))?)
+}
+
+/// Every client, or every key.
+pub(super) fn documents<T: DeserializeOwned>(
+    connection: &mut Connection,
+    table: &'static str,
+) -> Result<Vec<T>, Fault> {
+    whole_table(connection, table, &format!("SELECT document FROM {table}"), |row| {
+        let document: Vec<u8> = row.get(0)?;
+        Ok((serde_json::from_slice(&document).map_err(damaged)?, digest(&[&document])))
+    })
+}
+
+/// Every ring key.
+pub(super) fn ring(connection: &mut Connection) -> Result<Vec<RingRow>, Fault> {
+    whole_table(connection, "ring", RingColumns::SELECT, |row| {
+        let columns = RingColumns::read(row)?;
+        let digest = columns.digest();
+        let unknown = || damaged(format_args!("the ring has an unknown purpose `{}`", columns.purpose));
+        let row = RingRow {
+            purpose: Purpose::named(&columns.purpose).ok_or_else(unknown)?,
+            version: columns.version,
+            state: serde_json::from_value(columns.state.into()).map_err(damaged)?,
+            created: columns.created.parse().map_err(damaged)?,
+            sealed: columns.sealed,
+        };
+        Ok((row, digest))
+    })
+}
+
+/// Every cut-off.
+pub(super) fn cutoffs(connection: &mut Connection) -> Result<Vec<Cutoff>, Fault> {
+    whole_table(connection, "cutoffs", "SELECT scope, before FROM cutoffs", |row| {
+        let (scope, before): (String, i64) = (row.get(0)?, row.get(1)?);
+        let digest = cutoff_digest(&scope, before);
+        let scope = serde_json::from_str(&scope).map_err(damaged)?;
+        Ok((Cutoff { scope, before: Timestamp::from_millisecond(before).map_err(damaged)? }, digest))
+    })
+}
+
+/// Reads every row of a table and its digest in one snapshot, and compares.
+fn whole_table<T>(
+    connection: &mut Connection,
+    table: &'static str,
+    select: &str,
+    mut read: impl FnMut(&Row<'_>) -> Result<(T, Digest), Fault>,
+) -> Result<Vec<T>, Fault> {
+    let snapshot = connection.transaction()?;
+    let expected: Digest =
+        snapshot.query_row(&format!("SELECT {table} FROM meta"), [], |row| row.get(0))?;
+    let mut total = [0; 32];
+    let mut all = Vec::new();
+    let mut statement = snapshot.prepare_cached(select)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (value, digest) = read(row)?;
+        toggle(&mut total, &digest);
+        all.push(value);
+    }
+    if total == expected {
+        Ok(all)
+    } else {
+        Err(damaged(format_args!("the table `{table}` is not what was written to it")))
+    }
+}
+
+/// The head of every chain.
+pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT * FROM writers ORDER BY number")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let head = HeadRow::read(row)?;
+        // Writers are numbered from 1 and never removed.
+        if usize::try_from(head.number) != Ok(all.len() + 1) {
+            return Err(damaged(format_args!("the writer before number {} is missing", head.number)));
+        }
+        all.push(head.head);
+    }
+    Ok(all)
+}
+
+/// The head of a chain with the number that the records name its writer by.
+pub(super) struct HeadRow {
+    pub(super) number: i64,
+    pub(super) head: ChainHead,
+}
+
+impl HeadRow {
+    fn read(row: &Row<'_>) -> Result<Self, Fault> {
+        let head = ChainHead {
+            writer: row.get("guid")?,
+            key_version: row.get("key_version")?,
+            seq: u64::try_from(row.get::<_, i64>("seq")?).map_err(damaged)?,
+            mac: row.get("mac")?,
+        };
+        let head = Self { number: row.get("number")?, head };
+        if head.sum() == row.get::<_, i64>("sum")? {
+            Ok(head)
+        } else {
+            Err(damaged(format_args!("the head of writer number {} is not what was written", head.number)))
+        }
+    }
+
+    /// The head of this writer.
+    pub(super) fn of(connection: &Connection, number: i64) -> Result<Self, Fault> {
+        connection
+            .prepare_cached("SELECT * FROM writers WHERE number = ?")?
+            .query_row([number], |row| Ok(Self::read(row)))?
+    }
+
+    /// The sum of the row's columns.
+    pub(super) fn sum(&self) -> i64 {
+        let ChainHead { writer, key_version, seq, mac } = &self.head;
+        short(&[
+            &self.number.to_be_bytes(),
+            writer.as_bytes(),
+            &key_version.to_be_bytes(),
+            &seq.to_be_bytes(),
+            mac,
+        ])
+    }
+}
+
+/// Links of one chain. They are given as they stand, without their sums: whoever asks for links checks the chain,
+/// and is to be told which record was changed.
+pub(super) fn links(
+    connection: &Connection,
+    writer: Uuid,
+    after: u64,
+    limit: usize,
+) -> Result<Vec<Link>, Fault> {
+    let after = i64::try_from(after).unwrap_or(i64::MAX);
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(
+        "SELECT seq, document, mac FROM records
+         WHERE writer = (SELECT number FROM writers WHERE guid = ?) AND seq > ? ORDER BY seq LIMIT ?",
+    )?;
+    let mut rows = statement.query(params![writer, after, limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq = u64::try_from(row.get::<_, i64>(0)?).map_err(damaged)?;
+        all.push(Link { writer, seq, blob: row.get(1)?, mac: row.get(2)? });
+    }
+    Ok(all)
+}
+
+/// A record as its row holds it.
+pub(super) struct RecordRow<'a> {
+    pub(super) position: i64,
+    pub(super) writer: i64,
+    pub(super) seq: i64,
+    pub(super) at: i64,
+    pub(super) latest: i64,
+    pub(super) mark: Option<&'a [u8]>,
+    pub(super) mac: &'a [u8],
+    pub(super) tenant: Option<&'a str>,
+    pub(super) document: &'a [u8],
+}
+
+impl<'a> RecordRow<'a> {
+    const COLUMNS: &'static str = "position, writer, seq, at, latest, mark, mac, tenant, document, sum";
+    /// Takes the row's fields and the sum, in the order of [`Self::COLUMNS`].
+    pub(super) const INSERT: &'static str =
+        "INSERT INTO records (position, writer, seq, at, latest, mark, mac, tenant, document, sum)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+    pub(super) fn params(&'a self, sum: &'a i64) -> [&'a dyn ToSql; 10] {
+        [
+            &self.position,
+            &self.writer,
+            &self.seq,
+            &self.at,
+            &self.latest,
+            &self.mark,
+            &self.mac,
+            &self.tenant,
+            &self.document,
+            sum,
+        ]
+    }
+
+    fn read(row: &'a Row<'_>) -> Result<Self, Fault> {
+        let found = Self {
+            position: row.get(0)?,
+            writer: row.get(1)?,
+            seq: row.get(2)?,
+            at: row.get(3)?,
+            latest: row.get(4)?,
+            mark: row.get_ref(5)?.as_blob_or_null().map_err(damaged)?,
+            mac: row.get_ref(6)?.as_blob().map_err(damaged)?,
+            tenant: row.get_ref(7)?.as_str_or_null().map_err(damaged)?,
+            document: row.get_ref(8)?.as_blob().map_err(damaged)?,
+        };
+        if found.sum() == row.get::<_, i64>(9)? {
+            Ok(found)
+        } else {
+            Err(damaged(format_args!("the record at position {} is not what was written", found.position)))
+        }
+    }
+
+    /// The sum of the row's columns.
+    pub(super) fn sum(&self) -> i64 {
+        let numbers = [self.position, self.writer, self.seq, self.at, self.latest];
+        let [position, writer, seq, at, latest] = numbers.map(i64::to_be_bytes);
+        let (mark, tenant) = (self.mark.unwrap_or_default(), self.tenant.unwrap_or_default().as_bytes());
+        short(&[&position, &writer, &seq, &at, &latest, mark, self.mac, tenant, self.document])
+    }
+}
+
+/// Records, oldest first.
+pub(super) fn records(connection: &mut Connection, query: &RecordQuery) -> Result<Vec<Stored>, Fault> {
+    let snapshot = connection.transaction()?;
+    let first = match query.since {
+        Some(since) => first_since(&snapshot, since.as_millisecond())?,
+        None => i64::MIN,
+    };
+    let first = first.max(query.after.map_or(i64::MIN, |after| after.saturating_add(1)));
+    let newest_first = query.after.is_none();
+
+    let order = if newest_first { "DESC" } else { "ASC" };
+    // Named, because without statistics SQLite may walk the whole table for a tenant that is rare.
+    let index = if query.tenant.is_some() { "INDEXED BY records_tenant" } else { "" };
+    let of_tenant = if query.tenant.is_some() { "AND tenant = ?" } else { "" };
+    let columns = RecordRow::COLUMNS;
+    let mut statement = snapshot.prepare_cached(&format!(
+        "SELECT {columns} FROM records {index} WHERE position >= ? {of_tenant} ORDER BY position {order}"
+    ))?;
+    let mut rows = match &query.tenant {
+        Some(tenant) => statement.query(params![first, tenant])?,
+        None => statement.query([first])?,
+    };
+
+    let mut found: Vec<Stored> = Vec::new();
+    let mut previous = None;
+    while found.len() < query.limit
+        && let Some(row) = rows.next()?
+    {
+        let row = RecordRow::read(row)?;
+        let step = previous.replace(row.position).map_or(1, |before| row.position.abs_diff(before));
+        if query.tenant.is_none() && step != 1 {
+            return Err(damaged(format_args!("records beside position {} are missing", row.position)));
+        }
+        let record: Record = serde_json::from_slice(row.document).map_err(damaged)?;
+        if query.since.is_none_or(|since| record.at >= since) {
+            found.push(Stored { position: row.position, record });
+        }
+    }
+    if newest_first {
+        found.reverse();
+    }
+    Ok(found)
+}
+
+/// The first position whose `latest` is at or after this time (one behind the last if there is none): no record
+/// before it can be as late. By bisection, because positions have no gaps and `latest` never falls.
+pub(super) fn first_since(connection: &Connection, since: i64) -> Result<i64, Fault> {
+    let (mut low, mut high): (i64, i64) = connection
+        .prepare_cached("SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM records")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut latest = connection.prepare_cached("SELECT latest FROM records WHERE position = ?")?;
+    while low <= high {
+        let middle = low + (high - low) / 2;
+        if latest.query_row([middle], |row| row.get::<_, i64>(0))? < since {
+            low = middle + 1;
+        } else {
+            high = middle - 1;
+        }
+    }
+    Ok(low)
+}

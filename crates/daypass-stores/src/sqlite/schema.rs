@@ -1,0 +1,280 @@
+//! The file: making it, opening it, bringing it up to date, and refusing one that cannot be right.
+
+use super::fault::{Fault, damaged};
+use daypass_core::store::StoreError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// `Dayp`: the file is ours and not some other program's SQLite database.
+const APPLICATION: i64 = 0x4461_7970;
+
+/// Every step forward, in order; the file's `user_version` counts those it has taken. There is none back.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+
+/// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
+/// answer is "busy" and not silence.
+const BUSY: Duration = Duration::from_millis(1500);
+
+/// A file up to this size is checked whole when it is opened, in bytes: it costs about 0.1 s at most. In a larger
+/// one, damage shows where it is read: contents by their sums, omissions by positions, digests and chains.
+const CHECKED_WHOLE: i64 = 16 << 20;
+
+/// A log that ever held a commit is at least as long as its header.
+const LOG_HEADER: u64 = 32;
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Use {
+    Write,
+    Read,
+}
+
+/// The path behind `sqlite:`, made absolute, so that neither a later change of folder nor SQLite's special names
+/// (`:memory:`, the empty one) can mean another file.
+pub(super) fn path(text: &str) -> Result<PathBuf, StoreError> {
+    if text.is_empty() {
+        return Err(StoreError::BadUrl("`sqlite:` names no file".into()));
+    }
+    if let Some(rest) = text.strip_prefix("//") {
+        let rest = rest.trim_start_matches('/');
+        return Err(StoreError::BadUrl(format!(
+            "`sqlite:` is followed by a path without a host: write `sqlite:/{rest}`"
+        )));
+    }
+    let path = std::path::absolute(text).map_err(|e| StoreError::BadUrl(format!("`{text}`: {e}")))?;
+    match path.parent() {
+        Some(folder) if folder.is_dir() => Ok(path),
+        Some(folder) => Err(StoreError::BadUrl(format!("the folder `{}` does not exist", folder.display()))),
+        None => Err(StoreError::BadUrl(format!("`{text}` is no file"))),
+    }
+}
+
+/// Makes the file if there is none, brings it up to date and checks it. Gives the writer's connection.
+pub(super) fn prepare(path: &Path) -> Result<Connection, Fault> {
+    create(path)?;
+    // Two processes that start on a new file at once contend for it before there is a log, when SQLite answers
+    // "busy" without waiting.
+    let mut tries = 0;
+    let mut connection = loop {
+        match log_mode(path) {
+            Err(Fault { error: StoreError::Unavailable(_), .. }) if tries < 50 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => break other?,
+        }
+    };
+    migrate(&mut connection)?;
+    check_log(&connection, path)?;
+    check_whole(&connection)?;
+    Ok(connection)
+}
+
+/// Made here and not by SQLite for its mode alone; SQLite gives the log and its index the mode of the file.
+fn create(path: &Path) -> Result<(), Fault> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => Err(StoreError::Unavailable(format!("`{}` cannot be made: {e}", path.display())).into()),
+    }
+}
+
+fn log_mode(path: &Path) -> Result<Connection, Fault> {
+    let connection = connect(path, Use::Write)?;
+    refuse_strangers(&connection)?;
+    let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+    match mode.as_str() {
+        "wal" => Ok(connection),
+        _ => Err(StoreError::Unavailable("this file system does not support SQLite's log".into()).into()),
+    }
+}
+
+/// Opens the file, which is there.
+pub(super) fn connect(path: &Path, used: Use) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(48);
+    // A file may have been handed to us: nothing in its schema runs code, and nothing but SQL can change it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false)?;
+    // The log goes away only after `closed` was written (`release`), so that a missing one means something.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "query_only", used == Use::Read)?;
+    Ok(connection)
+}
+
+/// Before anything is written to it.
+fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if tables > 0 && application != APPLICATION {
+        return Err(damaged("the file is the database of another program, or its first page was changed"));
+    }
+    let (found, known) = (version(connection)?, known());
+    if found > known { Err(StoreError::Newer { found, known }.into()) } else { Ok(()) }
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    if version(connection)? == known() {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Asked again, now that nobody else can be taking the same steps.
+    let taken = usize::try_from(version(&transaction)?).map_err(|_| damaged("the schema version is negative"))?;
+    for step in MIGRATIONS.iter().skip(taken) {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", known())?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+fn version(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Attack or accident: the log holds every commit since it was last merged into the file. Whoever deletes it, or
+/// copies the file without it, rolls the store back to an older state that looks whole: with revoked keys alive
+/// and records gone. The file says whether it needs its log.
+///
+/// The order makes it safe against other processes: a state that says "open" was read, so whoever wrote it had
+/// made the log before, and while this connection is open nobody deletes it.
+fn check_log(connection: &Connection, path: &Path) -> Result<(), Fault> {
+    let closed: bool = connection.query_row("SELECT closed FROM meta", [], |row| row.get(0))?;
+    let log = log_path(path);
+    if closed || std::fs::metadata(&log).is_ok_and(|m| m.len() >= LOG_HEADER) {
+        return Ok(());
+    }
+    let (log, file) = (log.display(), path.display());
+    Err(damaged(format_args!(
+        "`{log}` is missing, and the store was not closed: what was written last is lost without it. Put it back; \
+         if another program has merged it into the file (the sqlite3 shell does), say so by \
+         `sqlite3 {file} \"UPDATE meta SET closed = 1\"`"
+    )))
+}
+
+/// Where SQLite keeps the log of this file.
+pub(super) fn log_path(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    log.into()
+}
+
+fn check_whole(connection: &Connection) -> Result<(), Fault> {
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    if pages.saturating_mul(size) > CHECKED_WHOLE {
+        return Ok(());
+    }
+    let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if found == "ok" { Ok(()) } else { Err(damaged(found)) }
+}
+
+/// Writes that nobody has the store open, and lets SQLite merge and remove the log if that is so. A process that
+/// still has it open takes `closed` back with its next record.
+pub(super) fn release(connection: &Connection, wrote: bool) -> Result<(), Fault> {
+    if wrote {
+        connection.execute("UPDATE meta SET closed = 1", [])?;
+    }
+    let closed: bool = connection.query_row("SELECT closed FROM meta", [], |row| row.get(0))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !closed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn error(path: &Path) -> StoreError {
+        prepare(path).err().unwrap().error
+    }
+
+    #[test]
+    fn the_files_are_for_their_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = prepare(&path).unwrap();
+        connection.execute("UPDATE meta SET changes = 1", []).unwrap();
+        let mut names: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| {
+                let entry = entry.unwrap();
+                assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+                entry.file_name().into_string().unwrap()
+            })
+            .collect();
+        names.sort();
+        assert_eq!(names, ["a.db", "a.db-shm", "a.db-wal"]);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = prepare(&path).unwrap();
+        connection.pragma_update(None, "user_version", 7).unwrap();
+        release(&connection, false).unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
+        assert_eq!(error(&path), StoreError::Newer { found: 7, known: 1 });
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_refused_unchanged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        std::fs::write(&path, "root:x:0:0:root:/root:/bin/bash\n".repeat(100)).unwrap();
+        let before = std::fs::read(&path).unwrap();
+        assert!(matches!(error(&path), StoreError::Damaged(text) if text.contains("not a database")));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+
+        let other = folder.path().join("b.db");
+        Connection::open(&other).unwrap().execute_batch("CREATE TABLE photos (name TEXT)").unwrap();
+        assert!(matches!(error(&other), StoreError::Damaged(text) if text.contains("another program")));
+    }
+
+    #[test]
+    fn many_may_start_on_a_new_file_at_once() {
+        for _ in 0..5 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("a.db");
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..6).map(|_| scope.spawn(|| prepare(&path).map(drop))).collect();
+                for one in all {
+                    one.join().unwrap().unwrap();
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn settings_are_what_durability_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = prepare(&folder.path().join("a.db")).unwrap();
+        let ask = |name: &str| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
+        assert_eq!(ask("synchronous"), 2);
+        assert_eq!(ask("foreign_keys"), 1);
+        assert_eq!(ask("wal_autocheckpoint"), 0);
+        let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+    }
+}

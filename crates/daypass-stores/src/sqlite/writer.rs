@@ -1,0 +1,291 @@
+//! The writer thread: the one place that writes, one commit for everything that waits.
+//!
+//! The batch is whatever arrived while the last commit was under way. There is no timer: a fixed window makes a
+//! quiet store slow and a busy one no faster, while this adapts to the disk by itself.
+//!
+//! # After a failed commit
+//!
+//! Linux reports a failed write-back once, to one `fsync`, and then counts the pages as clean: a second `fsync` on
+//! the same descriptor succeeds with data that never reached the disk ("fsyncgate"). So a failure is never retried
+//! on the connection it happened on. Everyone in the batch is told that nothing was written; the connection is
+//! dropped; and before anything else is accepted
+//!
+//! 1. the file is opened anew,
+//! 2. if the disk itself failed, a full checkpoint must succeed through the new descriptors: every page that only
+//!    the log held is written and synced again, and the log begins afresh over whatever the failed commit left,
+//! 3. the store is asked where this process's chain ends: before the failed batch, or, if the commit is found to
+//!    have happened, behind it. Anything else is damage, and stays an error.
+
+use super::change;
+use super::checkpoint::Checkpoints;
+use super::fault::Fault;
+use super::schema::{self, Use};
+use super::session::Session;
+use daypass_core::clock::Timestamp;
+use daypass_core::record::{Chain, Entry, Record};
+use daypass_core::replay::Mark;
+use daypass_core::store::{Appended, Change, Spent, StoreError};
+use rusqlite::{Connection, params};
+use std::path::PathBuf;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many requests may wait for the writer. A commit takes 0.1 to 20 ms and serves all of them; more than this
+/// waiting means that the disk stands still, and then the next one is better told at once.
+pub(super) const QUEUE: usize = 8192;
+
+/// The most records of one commit, so that its length stays bounded.
+const BATCH: usize = 2048;
+
+/// How many expired single-use marks each new one takes away: more than one, so that the table shrinks.
+const EXPIRED: i64 = 4;
+
+/// How long a single-use mark is kept after it has run out, in milliseconds: other processes' clocks may be
+/// behind ours, and to them it still means something.
+const SPENT_SLACK: i64 = 600_000;
+
+/// Where an answer goes.
+pub(super) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer thread is asked.
+pub(super) enum Command {
+    Begin(Chain, Ticket<()>),
+    Write(Write),
+    Close,
+    #[cfg(test)]
+    Try(Box<dyn Fn(&Connection) + Send>),
+}
+
+/// What goes into a commit together with whatever else waits.
+pub(super) enum Write {
+    Append(Box<Entry>, Pending<Appended>),
+    Change(Vec<Change>, Box<Record>, Pending<()>),
+    Spend(Mark, Timestamp, Pending<Spent>),
+}
+
+/// An answer that may be given once the commit is durable.
+pub(super) struct Pending<T> {
+    ticket: Ticket<T>,
+    result: Option<Result<T, StoreError>>,
+}
+
+impl<T> Pending<T> {
+    pub(super) fn new(ticket: Ticket<T>) -> Self {
+        Self { ticket, result: None }
+    }
+
+    /// Nobody waits any more: the caller gave up or went away, and has been given nothing.
+    fn abandoned(&self) -> bool {
+        self.ticket.is_closed()
+    }
+
+    /// Gives the answer; whoever does not wait for it any more does not mind.
+    fn send(self, failed: Option<&StoreError>) {
+        if let Some(result) = failed.map(|error| Err(error.clone())).or(self.result) {
+            let _ = self.ticket.send(result);
+        }
+    }
+}
+
+impl Write {
+    fn send(self, failed: Option<&StoreError>) {
+        match self {
+            Self::Append(_, pending) => pending.send(failed),
+            Self::Change(_, _, pending) => pending.send(failed),
+            Self::Spend(_, _, pending) => pending.send(failed),
+        }
+    }
+}
+
+/// The thread's state.
+pub(super) struct Writer {
+    path: PathBuf,
+    commands: mpsc::Receiver<Command>,
+    /// None after a failure, until it has been opened and proved anew.
+    connection: Option<Connection>,
+    session: Option<Session>,
+    checkpoints: Checkpoints,
+    /// The disk failed, and nothing is believed until a full checkpoint has succeeded.
+    disk_failed: bool,
+}
+
+impl Writer {
+    pub(super) fn new(path: PathBuf, connection: Connection, commands: mpsc::Receiver<Command>) -> Self {
+        let checkpoints = Checkpoints::new(path.clone());
+        let connection = Some(connection);
+        Self { path, commands, connection, session: None, checkpoints, disk_failed: false }
+    }
+
+    /// Works until every handle is gone or one of them closes the store.
+    pub(super) fn run(mut self) {
+        let mut commands = Vec::new();
+        let mut batch = Vec::new();
+        while self.commands.blocking_recv_many(&mut commands, BATCH) > 0 {
+            for command in commands.drain(..) {
+                match command {
+                    Command::Write(write) => batch.push(write),
+                    Command::Begin(chain, ticket) => {
+                        self.commit(&mut batch);
+                        let _ = ticket.send(self.begin(chain));
+                    }
+                    // What is in the queue is still taken, nothing more is let in.
+                    Command::Close => self.commands.close(),
+                    #[cfg(test)]
+                    Command::Try(what) => {
+                        self.commit(&mut batch);
+                        self.connection.iter().for_each(|connection| what(connection));
+                    }
+                }
+            }
+            self.commit(&mut batch);
+        }
+        self.finish();
+    }
+
+    fn begin(&mut self, chain: Chain) -> Result<(), StoreError> {
+        self.ready()?;
+        let Some(connection) = &mut self.connection else { return Err(closed()) };
+        self.session = Some(Session::begin(connection, chain).map_err(|fault| fault.error)?);
+        Ok(())
+    }
+
+    /// One transaction for the whole batch; then everyone is told.
+    fn commit(&mut self, batch: &mut Vec<Write>) {
+        if batch.is_empty() {
+            return;
+        }
+        let failed = self.transact(batch).err();
+        for write in batch.drain(..) {
+            write.send(failed.as_ref());
+        }
+        if let Some(connection) = &self.connection {
+            self.checkpoints.after_commit(connection);
+        }
+    }
+
+    fn transact(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
+        self.ready()?;
+        let Some(connection) = &self.connection else { return Err(closed()) };
+        let before = self.session.as_ref().map(Session::place);
+        let Err(fault) = write_all(connection, self.session.as_mut(), batch) else { return Ok(()) };
+        self.connection = None;
+        self.disk_failed |= fault.disk;
+        if let (Some(session), Some(before)) = (&mut self.session, before) {
+            session.go_back(before);
+        }
+        tracing::error!(error = %fault.error, waiting = batch.len(), "a commit failed, nothing of it is answered");
+        Err(fault.error)
+    }
+
+    /// A connection that is known to be good, as the head of this module says.
+    fn ready(&mut self) -> Result<(), StoreError> {
+        if self.connection.is_some() {
+            return Ok(());
+        }
+        self.connection = Some(self.reopen().map_err(|fault| fault.error)?);
+        self.disk_failed = false;
+        tracing::info!("the store is writable again");
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<Connection, Fault> {
+        let connection = schema::connect(&self.path, Use::Write)?;
+        if self.disk_failed {
+            let busy: bool = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get(0))?;
+            if busy {
+                return Err(StoreError::Unavailable("the disk failed, and the log is in use".into()).into());
+            }
+        }
+        if let Some(session) = &mut self.session {
+            session.settle(&connection)?;
+        }
+        Ok(connection)
+    }
+
+    fn finish(self) {
+        let Some(connection) = self.connection else { return };
+        if let Err(fault) = schema::release(&connection, self.session.is_some()) {
+            tracing::warn!(error = %fault.error, "the store stays marked as open");
+        }
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+fn write_all(
+    connection: &Connection,
+    mut session: Option<&mut Session>,
+    batch: &mut [Write],
+) -> Result<(), Fault> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    if let Some(session) = &mut session {
+        session.catch_up(connection)?;
+    }
+    for write in batch.iter_mut() {
+        match write {
+            Write::Append(_, pending) if pending.abandoned() => (),
+            Write::Append(entry, pending) => {
+                pending.result = Some(match &mut session {
+                    Some(session) => Ok(session.append(connection, &entry.record, entry.mark.as_ref())?),
+                    None => Err(nobody_began()),
+                });
+            }
+            Write::Change(_, _, pending) if pending.abandoned() => (),
+            Write::Change(changes, record, pending) => {
+                pending.result = Some(match &mut session {
+                    Some(session) => change_all(connection, session, changes, record)?,
+                    None => Err(nobody_began()),
+                });
+            }
+            Write::Spend(mark, until, pending) => {
+                let now = session.as_ref().map_or(i64::MIN, |session| session.own_time());
+                pending.result = Some(Ok(spend(connection, mark, *until, now)?));
+            }
+        }
+    }
+    if let Some(session) = session {
+        session.store_head(connection)?;
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(())
+}
+
+fn nobody_began() -> StoreError {
+    StoreError::Conflict("nobody began to write: `begin` comes first".into())
+}
+
+/// A conflict takes back this change alone, and none of the batch it shares a commit with.
+fn change_all(
+    connection: &Connection,
+    session: &mut Session,
+    changes: &[Change],
+    record: &Record,
+) -> Result<Result<(), StoreError>, Fault> {
+    connection.execute_batch("SAVEPOINT change")?;
+    match change::apply(connection, changes) {
+        Ok(()) => {
+            connection.execute_batch("RELEASE change")?;
+            session.append(connection, record, None)?;
+            Ok(Ok(()))
+        }
+        Err(Fault { error: error @ StoreError::Conflict(_), .. }) => {
+            connection.execute_batch("ROLLBACK TO change; RELEASE change")?;
+            Ok(Err(error))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// `now` is the time of this process's last record: nobody else's clock decides when a mark may be forgotten.
+fn spend(connection: &Connection, mark: &Mark, until: Timestamp, now: i64) -> Result<Spent, Fault> {
+    let new = connection
+        .prepare_cached("INSERT INTO spent (mark, until) VALUES (?, ?) ON CONFLICT (mark) DO NOTHING")?
+        .execute(params![mark, until.as_millisecond()])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM spent WHERE mark IN (SELECT mark FROM spent WHERE until < ? ORDER BY until LIMIT ?)",
+        )?
+        .execute([now.saturating_sub(SPENT_SLACK), EXPIRED])?;
+    Ok(if new == 0 { Spent::Before } else { Spent::Now })
+}
