@@ -1,0 +1,281 @@
+//! The clients: what each endpoint is asked, signed as its vendor's client signs.
+
+use crate::clock;
+use crate::credentials::{Credentials, Resource};
+use crate::requests::{BROWSER, Requests, request};
+use crate::yardstick;
+use daypass_core::clock::Timestamp;
+use daypass_core::role::Algorithm;
+use daypass_dialects::alibaba::sign::{SignMethod, sign};
+use daypass_dialects::alibaba::time::stamp;
+use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use serde_json::json;
+use std::fmt;
+use std::net::SocketAddr;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Work {
+    /// The fixed answer of bare axum.
+    Hello,
+    /// The form of bare axum.
+    Form,
+    /// The browser's endpoint.
+    GetAuthorization,
+    /// GetFederationToken, signed by TC3-HMAC-SHA256.
+    Tc3,
+    /// The TOP call, signed by hmac-sha256, answered in JSON.
+    Top,
+    /// An OAuth token by client credentials.
+    Token(Algorithm),
+}
+
+impl Work {
+    /// Whether bare axum answers it.
+    pub(crate) fn is_yardstick(self) -> bool {
+        matches!(self, Self::Hello | Self::Form)
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello => f.pad("axum GET"),
+            Self::Form => f.pad("axum POST form"),
+            Self::GetAuthorization => f.pad("getAuthorization"),
+            Self::Tc3 => f.pad("GetFederationToken TC3"),
+            Self::Top => f.pad("TOP hmac-sha256"),
+            Self::Token(algorithm) => f.pad(&format!("token {}", algorithm.name())),
+        }
+    }
+}
+
+/// What the soe role of the demo configuration allows, as the vendor's samples ask for it.
+const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
+/// The one call of the TOP gateway.
+const TOP_METHOD: &str = "alibaba.security.deepvision.proxy.security.common.token.get";
+const FORM_TYPE: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// Asks one server on behalf of the demo's clients.
+pub(crate) struct Asker {
+    host: String,
+    credentials: Credentials,
+    resources: Vec<Resource>,
+    /// How many signed requests were made. The number is part of each, so that no two signatures are the same.
+    made: u64,
+}
+
+impl Asker {
+    /// Asks the server at this address.
+    pub(crate) fn new(address: SocketAddr, credentials: Credentials, resources: Vec<Resource>) -> Self {
+        Self { host: address.to_string(), credentials, resources, made: 0 }
+    }
+
+    /// What this asker's server can be asked.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        let tokens = self.resources.iter().map(|resource| Work::Token(resource.algorithm));
+        [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens).collect()
+    }
+
+    /// The credentials it asks with.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The resource whose tokens are signed with this algorithm.
+    pub(crate) fn resource(&self, algorithm: Algorithm) -> Option<&Resource> {
+        self.resources.iter().find(|resource| resource.algorithm == algorithm)
+    }
+
+    /// Requests for a slice that sends at most `count`, signed now. Those that are signed are all different.
+    pub(crate) fn requests(&mut self, work: Work, count: usize) -> Requests {
+        let at = clock::wall();
+        match work {
+            Work::Hello => Requests::Same(self.get(yardstick::HELLO)),
+            Work::Form => Requests::Same(
+                self.post(yardstick::FORM, &self.token_form(&self.credentials.entra.client_id)),
+            ),
+            Work::GetAuthorization => Requests::Same(self.get(&self.credentials.get_authorization.path)),
+            Work::Token(algorithm) => {
+                let audience =
+                    self.resource(algorithm).map(|resource| resource.audience.clone()).unwrap_or_default();
+                let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
+                Requests::Same(self.post(&path, &self.token_form(&audience)))
+            }
+            Work::Tc3 => Requests::once((0..count).map(|_| self.tc3(at))),
+            Work::Top => Requests::once((0..count).map(|_| self.top(at))),
+        }
+    }
+
+    /// A signed question who the holder of a temporary credential is: it is answered only if the credential is real.
+    pub(crate) fn who_am_i(&self, key: &ClientKey<'_>) -> Vec<u8> {
+        self.signed(key, "GetCallerIdentity", b"{}", clock::wall())
+    }
+
+    fn get(&self, path: &str) -> Vec<u8> {
+        let origin = ("origin", self.credentials.get_authorization.origin.as_str());
+        request(
+            "GET",
+            path,
+            [("host", self.host.as_str())].into_iter().chain(BROWSER.iter().copied()).chain([origin]),
+            b"",
+        )
+    }
+
+    fn post(&self, path: &str, body: &str) -> Vec<u8> {
+        let headers = [
+            ("host", self.host.as_str()),
+            ("accept", "*/*"),
+            ("user-agent", "python-requests/2.32.5"),
+            FORM_TYPE,
+        ];
+        request("POST", path, headers, body.as_bytes())
+    }
+
+    fn token_form(&self, audience: &str) -> String {
+        let entra = &self.credentials.entra;
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &entra.client_id)
+            .append_pair("client_secret", &entra.client_secret)
+            .append_pair("scope", &format!("{audience}/.default"))
+            .append_pair("state", "12345")
+            .finish()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.made += 1;
+        self.made
+    }
+
+    fn tc3(&mut self, at: Timestamp) -> Vec<u8> {
+        let body = json!({
+            "Name": format!("bench-{:08}", self.number()),
+            "Policy": SOE_POLICY,
+            "DurationSeconds": 1800,
+        });
+        let tencent = &self.credentials.tencent;
+        let key = ClientKey { id: &tencent.secret_id, secret: tencent.secret_key.as_bytes(), token: None };
+        self.signed(&key, "GetFederationToken", body.to_string().as_bytes(), at)
+    }
+
+    fn signed(&self, key: &ClientKey<'_>, action: &str, body: &[u8], at: Timestamp) -> Vec<u8> {
+        let outgoing = Outgoing {
+            method: "POST",
+            host: &self.host,
+            query: "",
+            body,
+            unsigned_payload: false,
+            action,
+            region: "ap-guangzhou",
+            at,
+        };
+        let headers = sign_request(key, &outgoing);
+        request("POST", "/", headers.iter().map(|(name, value)| (*name, value.as_str())), body)
+    }
+
+    fn top(&mut self, at: Timestamp) -> Vec<u8> {
+        let number = self.number();
+        let alibaba = &self.credentials.alibaba;
+        let param = json!({
+            "product_code": alibaba.product_code,
+            "scene_code": alibaba.scene_code,
+            "usage_scene": alibaba.usage_scene,
+            "op_tenant_code": alibaba.tenant_code,
+            "op_poi_id": alibaba.poi_ids.first(),
+            "request_id": format!("bench-{number:08}"),
+        })
+        .to_string();
+        let stamp = stamp(at);
+        let method = SignMethod::HmacSha256;
+        let params = [
+            ("method", TOP_METHOD),
+            ("app_key", alibaba.app_key.as_str()),
+            ("timestamp", stamp.as_str()),
+            ("v", "2.0"),
+            ("format", "json"),
+            ("sign_method", method.name()),
+            ("param", param.as_str()),
+        ];
+        let sign = sign(method, alibaba.app_secret.as_bytes(), params);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(params)
+            .append_pair("sign", &sign)
+            .finish();
+        self.post("/router/rest", &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::tests::sample;
+    use std::collections::HashSet;
+
+    fn asker() -> Asker {
+        let resource = Resource { audience: "aud".into(), algorithm: Algorithm::Es256 };
+        Asker::new("127.0.0.1:5050".parse().unwrap(), sample(), vec![resource])
+    }
+
+    fn all(mut requests: Requests, count: usize) -> Vec<String> {
+        (0..count).map(|_| String::from_utf8(requests.next().unwrap().to_vec()).unwrap()).collect()
+    }
+
+    #[test]
+    fn no_two_signed_requests_are_the_same() {
+        let mut asker = asker();
+        for (work, mark) in [(Work::Tc3, "Signature="), (Work::Top, "&sign=")] {
+            let requests: Vec<_> = (0..2).flat_map(|_| all(asker.requests(work, 50), 50)).collect();
+            let signature = |text: &String| text.split_once(mark).unwrap().1[..64].to_owned();
+            let signatures: HashSet<_> = requests.iter().map(signature).collect();
+            assert_eq!(signatures.len(), 100, "{work}");
+        }
+    }
+
+    #[test]
+    fn a_tc3_request_carries_what_the_contract_wants() {
+        let text = all(asker().requests(Work::Tc3, 1), 1).remove(0);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("POST / HTTP/1.1\r\n"));
+        for field in ["host: 127.0.0.1:5050", "x-tc-action: GetFederationToken", "x-tc-version: 2018-08-13"] {
+            assert!(head.contains(field), "{field} in {head}");
+        }
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((&body["Name"], &body["DurationSeconds"]), (&json!("bench-00000001"), &json!(1800)));
+        assert_eq!(body["Policy"], SOE_POLICY);
+    }
+
+    #[test]
+    fn a_top_request_is_signed_over_its_decoded_parameters() {
+        let text = all(asker().requests(Work::Top, 1), 1).remove(0);
+        let body = text.split_once("\r\n\r\n").unwrap().1;
+        let params: Vec<(String, String)> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let expected = sign(SignMethod::HmacSha256, b"top-secret", pairs);
+        assert_eq!(params.last().unwrap(), &("sign".to_owned(), expected));
+    }
+
+    #[test]
+    fn a_token_is_asked_for_the_resource_of_its_algorithm() {
+        let mut asker = asker();
+        let text = all(asker.requests(Work::Token(Algorithm::Es256), 1), 1).remove(0);
+        assert!(
+            text.starts_with("POST /387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token HTTP/1.1\r\n")
+        );
+        assert!(text.contains("scope=aud%2F.default"), "{text}");
+        assert_eq!(asker.resource(Algorithm::Rs256), None);
+        let works = [Work::GetAuthorization, Work::Tc3, Work::Top, Work::Token(Algorithm::Es256)];
+        assert_eq!(asker.works(), works);
+    }
+
+    #[test]
+    fn yardsticks_are_told_apart() {
+        let mut asker = asker();
+        assert!(Work::Hello.is_yardstick() && Work::Form.is_yardstick() && !Work::Top.is_yardstick());
+        assert!(all(asker.requests(Work::Hello, 1), 1)[0].starts_with("GET /hello HTTP/1.1\r\n"));
+        assert!(all(asker.requests(Work::Form, 1), 1)[0].starts_with("POST /form HTTP/1.1\r\n"));
+        let page = all(asker.requests(Work::GetAuthorization, 1), 1).remove(0);
+        assert!(page.contains("origin: http://127.0.0.1:88\r\n"), "{page}");
+    }
+}

@@ -1,0 +1,237 @@
+//! Every endpoint's answer is read and verified once, before it is only counted.
+
+use crate::asker::{Asker, Work};
+use crate::clock;
+use crate::requests::{Requests, request};
+use crate::response::{Response, Shape};
+use crate::yardstick;
+use anyhow::{Context as _, bail, ensure};
+use daypass_core::clock::unix;
+use daypass_core::role::Algorithm;
+use daypass_dialects::tencent::sign::ClientKey;
+use jsonwebtoken::jwk::JwkSet;
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use serde::Deserialize;
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// How many answers the shape of an endpoint's answers is learned from.
+const SAMPLES: usize = 8;
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Sends one request over a connection of its own; gives status and body.
+pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> anyhow::Result<(u16, Vec<u8>)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request)?;
+    let (mut seen, mut buffer) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = stream.read(&mut buffer)?;
+        ensure!(read > 0, "the server closed the connection without a whole answer");
+        seen.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        match Response::read(&seen) {
+            Ok(Some(response)) => return Ok((response.status, response.body.to_vec())),
+            Ok(None) => {}
+            Err(malformed) => bail!("not an HTTP/1.1 response with a length ({malformed:?})"),
+        }
+    }
+}
+
+/// Asks an endpoint a few times, verifies each answer in full, and learns what they have in common.
+pub(crate) fn learn(address: SocketAddr, asker: &mut Asker, work: Work) -> anyhow::Result<Shape> {
+    let mut requests = asker.requests(work, SAMPLES);
+    let bodies =
+        (0..SAMPLES).map(|_| one(address, asker, work, &mut requests)).collect::<anyhow::Result<Vec<_>>>();
+    bodies
+        .and_then(|bodies| Shape::of(&bodies).context("no sample"))
+        .with_context(|| format!("{work} answers wrongly"))
+}
+
+fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) -> anyhow::Result<Vec<u8>> {
+    let (status, body) = exchange(address, requests.next().context("no request")?)?;
+    let shown = || format!("status {status}: {}", String::from_utf8_lossy(&body).escape_debug());
+    ensure!(status == 200, shown());
+    let value: Value = serde_json::from_slice(&body).with_context(shown)?;
+    match work {
+        Work::Hello => ensure!(body.len() == yardstick::HELLO_LENGTH, "{} bytes", body.len()),
+        Work::Form => {
+            ensure!(value.get("grant_type").and_then(Value::as_str) == Some("client_credentials"), shown());
+        }
+        Work::GetAuthorization => triple(address, asker, &value).with_context(shown)?,
+        Work::Tc3 => {
+            triple(address, asker, value.get("Response").with_context(shown)?).with_context(shown)?;
+        }
+        Work::Top => top(asker, &value).with_context(shown)?,
+        Work::Token(algorithm) => token(address, asker, algorithm, &value).with_context(shown)?,
+    }
+    Ok(body)
+}
+
+/// Tencent's temporary credential, as much of it as must be there.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Triple {
+    credentials: TripleKeys,
+    expiration: String,
+    expired_time: i64,
+    request_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TripleKeys {
+    token: String,
+    tmp_secret_id: String,
+    tmp_secret_key: String,
+}
+
+/// The credential is complete, has a future, and signs a request that the server itself believes.
+fn triple(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<()> {
+    let triple = Triple::deserialize(value)?;
+    ensure!(triple.expired_time > unix(clock::wall()), "it has expired already");
+    ensure!(!triple.expiration.is_empty() && !triple.request_id.is_empty(), "a member is empty");
+    let keys = &triple.credentials;
+    let key = ClientKey {
+        id: &keys.tmp_secret_id,
+        secret: keys.tmp_secret_key.as_bytes(),
+        token: Some(&keys.token),
+    };
+    let (status, body) = exchange(address, &asker.who_am_i(&key))?;
+    let answer: Value = serde_json::from_slice(&body)?;
+    let arn = answer.pointer("/Response/Arn").and_then(Value::as_str);
+    ensure!(
+        status == 200 && arn.is_some_and(|arn| arn.starts_with("qcs::")),
+        "the credential does not work: {}",
+        String::from_utf8_lossy(&body).escape_debug()
+    );
+    Ok(())
+}
+
+/// The TOP call's result: complete, for what was asked, with a policy that names tenant and store.
+fn top(asker: &Asker, value: &Value) -> anyhow::Result<()> {
+    const ROOT: &str = "alibaba_security_deepvision_proxy_security_common_token_get_response";
+    let alibaba = &asker.credentials().alibaba;
+    let response = value.get(ROOT).context("not a success")?;
+    let result = response.get("result").context("no result")?;
+    let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
+    for name in ["access_key_id", "access_key_secret", "token", "expiration"] {
+        ensure!(!text(name).is_empty(), "no {name}");
+    }
+    ensure!(text("product_code") == alibaba.product_code, "another product");
+    ensure!(text("tenant_code") == alibaba.tenant_code, "another tenant");
+    let policy = result.get("policy").context("no policy")?.to_string();
+    let place = format!("/{}/{}/", alibaba.tenant_code, alibaba.poi_ids.first().context("no store")?);
+    ensure!(policy.contains(&place), "the policy does not name {place}");
+    ensure!(response.get("resp_success") == Some(&Value::Bool(true)), "resp_success is not true");
+    Ok(())
+}
+
+/// The token is signed by a published key of the right algorithm, and is for the resource that was asked for.
+fn token(address: SocketAddr, asker: &Asker, algorithm: Algorithm, value: &Value) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Claims {
+        tid: String,
+        azp: String,
+    }
+    let entra = &asker.credentials().entra;
+    let keys =
+        request("GET", &format!("/{}/discovery/v2.0/keys", entra.tenant), [("host", "127.0.0.1")], b"");
+    let keys: JwkSet =
+        serde_json::from_slice(&exchange(address, &keys)?.1).context("the key set is not one")?;
+    let token = value.get("access_token").and_then(Value::as_str).context("no access_token")?;
+    let header = decode_header(token)?;
+    ensure!(format!("{:?}", header.alg) == algorithm.name(), "signed with {:?}", header.alg);
+    let jwk = keys.find(&header.kid.context("no kid")?).context("the key is not published")?;
+    let mut validation = Validation::new(header.alg);
+    validation.set_audience(&[&asker.resource(algorithm).context("no resource")?.audience]);
+    let claims = decode::<Claims>(token, &DecodingKey::from_jwk(jwk)?, &validation)?.claims;
+    ensure!(claims.tid == entra.tenant && claims.azp == entra.client_id, "for another tenant or client");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::tests::sample;
+    use serde_json::json;
+    use std::net::TcpListener;
+    use std::thread;
+
+    fn asker() -> Asker {
+        Asker::new("127.0.0.1:1".parse().unwrap(), sample(), Vec::new())
+    }
+
+    /// A server that gives every connection the same answer.
+    fn serve(body: String) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 8192]).unwrap();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        address
+    }
+
+    #[test]
+    fn a_top_answer_must_be_the_one_that_was_asked_for() {
+        let root = "alibaba_security_deepvision_proxy_security_common_token_get_response";
+        let good = json!({root: {
+            "result": {
+                "access_key_id": "STS.x", "access_key_secret": "y", "token": "z", "expiration": "2026-11-22T00:00:00Z",
+                "product_code": "oss", "tenant_code": "hema",
+                "policy": {"statement": {"datas": [{"resource": {"string": ["acs:oss:*:*:b/hema/8005/*"]}}]}},
+            },
+            "resp_success": true,
+        }});
+        top(&asker(), &good).unwrap();
+        for (pointer, bad) in [
+            ("/result/token", json!("")),
+            ("/result/tenant_code", json!("other")),
+            ("/result/product_code", json!("other")),
+            ("/result/policy", json!({"resource": "acs:oss:*:*:b/hema/9999/*"})),
+            ("/resp_success", json!(false)),
+        ] {
+            let mut value = good.clone();
+            *value.get_mut(root).unwrap().pointer_mut(pointer).unwrap() = bad;
+            assert!(top(&asker(), &value).is_err(), "{pointer}");
+        }
+        assert!(top(&asker(), &json!({"error_response": {"code": 25}})).is_err());
+    }
+
+    #[test]
+    fn a_temporary_credential_must_work() {
+        let credential = |expires: i64| {
+            json!({"Credentials": {"Token": "t", "TmpSecretId": "AKID", "TmpSecretKey": "k"},
+                   "Expiration": "x", "ExpiredTime": expires, "RequestId": "r"})
+        };
+        let (later, refused) =
+            (4_000_000_000, r#"{"Response":{"Error":{"Code":"AuthFailure.TokenFailure"}}}"#);
+        let known = serve(r#"{"Response":{"Arn":"qcs::sts:1:federated-user/2"}}"#.to_owned());
+        triple(known, &asker(), &credential(later)).unwrap();
+        assert!(triple(known, &asker(), &credential(1)).is_err(), "expired");
+        assert!(triple(known, &asker(), &json!({"Credentials": {}})).is_err(), "incomplete");
+        assert!(triple(serve(refused.to_owned()), &asker(), &credential(later)).is_err(), "refused");
+    }
+
+    #[test]
+    fn an_answer_that_is_not_right_is_shown() {
+        let address = serve(r#"{"Error":"no"}"#.to_owned());
+        let error = format!("{:#}", learn(address, &mut asker(), Work::GetAuthorization).err().unwrap());
+        assert!(error.contains("getAuthorization answers wrongly") && error.contains("Error"), "{error}");
+    }
+
+    #[test]
+    fn a_closed_connection_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || drop(listener.accept().unwrap()));
+        assert!(exchange(address, b"GET / HTTP/1.1\r\n\r\n").is_err());
+    }
+}

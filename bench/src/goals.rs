@@ -1,0 +1,84 @@
+//! What each endpoint should reach. The README says where the numbers come from.
+
+use crate::asker::Work;
+use crate::statistics::Goal;
+use daypass_core::role::Algorithm;
+
+/// Requests per second of getAuthorization over bare axum's, 32 connections, every record durable before the answer.
+pub(crate) const DURABLE_FEW: Goal = Goal::AtLeast(0.42);
+/// The same over 256 connections.
+pub(crate) const DURABLE_MANY: Goal = Goal::AtLeast(0.60);
+/// Resident megabytes after a first token.
+pub(crate) const IDLE_MEGABYTES: Goal = Goal::AtMost(15.0);
+/// Resident megabytes with 256 connections under load.
+pub(crate) const LOADED_MEGABYTES: Goal = Goal::AtMost(30.0);
+/// The size of the binary in megabytes.
+pub(crate) const BINARY_MEGABYTES: Goal = Goal::AtMost(15.0);
+/// Milliseconds from spawn to the first token, keys on disk.
+pub(crate) const START_MILLIS: Goal = Goal::AtMost(200.0);
+/// Open-loop median latency over bare axum's, each at half of its own closed-loop maximum.
+pub(crate) const OPEN_MEDIAN: Goal = Goal::AtMost(1.3);
+/// The same for the 99th percentile, from pooled histograms.
+pub(crate) const OPEN_TAIL: Goal = Goal::AtMost(2.5);
+/// Closed-loop 99th percentile over 256 connections, over what fair sharing gives (connections / throughput),
+/// where every record is durable before the answer.
+pub(crate) const FAIRNESS: Goal = Goal::AtMost(1.8);
+/// Requests that got no right answer.
+pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
+
+/// What an endpoint's CPU per request is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Bare axum's GET.
+    Hello,
+    /// One signature, in a loop that does nothing else.
+    Signature(Algorithm),
+}
+
+/// The target that an endpoint's CPU per request over 32 connections has.
+pub(crate) struct CpuTarget {
+    /// Its number in the README.
+    pub(crate) number: &'static str,
+    /// What it is compared with.
+    pub(crate) limit: Limit,
+    /// What it should reach, or none where the value is only shown.
+    pub(crate) goal: Option<Goal>,
+}
+
+/// The CPU target of an endpoint; yardsticks have none.
+pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
+    let (number, limit, goal) = match work {
+        Work::Hello | Work::Form => return None,
+        // The goal of target 1 is for records that are written at intervals; here they are durable at once.
+        Work::GetAuthorization => ("1", Limit::Hello, None),
+        Work::Token(algorithm) => match algorithm {
+            Algorithm::Es256 => ("3", Limit::Signature(algorithm), Some(0.55)),
+            Algorithm::EdDsa => ("4", Limit::Signature(algorithm), Some(0.45)),
+            Algorithm::Rs256 => ("5", Limit::Signature(algorithm), Some(0.88)),
+        },
+        Work::Tc3 => ("7", Limit::Hello, Some(0.42)),
+        Work::Top => ("8", Limit::Hello, Some(0.45)),
+    };
+    Some(CpuTarget { number, limit, goal: goal.map(Goal::AtLeast) })
+}
+
+/// Whether an endpoint's open-loop latency is held against bare axum's. A signature takes longer than a whole
+/// bare request, so for tokens the ratio is only shown.
+pub(crate) fn latency_is_judged(work: Work) -> bool {
+    matches!(work, Work::GetAuthorization | Work::Tc3 | Work::Top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_endpoint_but_the_yardsticks_has_a_cpu_target_of_its_own() {
+        let tokens = Algorithm::ALL.iter().map(|algorithm| Work::Token(*algorithm));
+        let works = [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens);
+        let mut numbers: Vec<_> = works.map(|work| cpu_target(work).unwrap().number).collect();
+        numbers.dedup();
+        assert_eq!(numbers, ["1", "7", "8", "5", "3", "4"]);
+        assert!(cpu_target(Work::Hello).is_none() && cpu_target(Work::Form).is_none());
+    }
+}

@@ -1,0 +1,154 @@
+//! Measures a release build of Daypass beside yardsticks, in one interleaved run, and prints ratios.
+//!
+//! See the README beside this crate for what is measured and why it is measured like this.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a bench does")]
+
+mod asker;
+mod check;
+mod clock;
+mod credentials;
+mod goals;
+mod loader;
+mod primitives;
+mod process;
+mod report;
+mod requests;
+mod response;
+mod run;
+mod schedule;
+mod start;
+mod statistics;
+mod yardstick;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use process::{Cores, Server};
+use report::{Machine, Report};
+use run::{Run, Side};
+use start::Installation;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+/// Measures a release build of Daypass beside yardsticks and prints ratios to them.
+#[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    role: Option<Role>,
+}
+
+#[derive(Args)]
+struct Options {
+    /// The binary to measure [default: daypass in target/dist, or else in target/release].
+    #[arg(long, value_name = "PATH")]
+    daypass: Option<PathBuf>,
+    /// How many rounds; fewer than nine give no verdict.
+    #[arg(long, default_value_t = 11, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// How long each endpoint is measured in a round.
+    #[arg(long, default_value_t = 400, value_name = "MS", value_parser = clap::value_parser!(u64).range(20..=5000))]
+    slice_ms: u64,
+    /// Three rounds of short slices: to see that everything works. Gives no verdict.
+    #[arg(long, conflicts_with_all = ["rounds", "slice_ms"])]
+    quick: bool,
+    /// Measure only the endpoints whose name holds one of these words (the yardsticks always stay).
+    #[arg(long, value_delimiter = ',', value_name = "WORDS")]
+    only: Vec<String>,
+    /// Also write everything, with the numbers of every round, to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Be the bare axum server (the bench starts it itself).
+    #[command(hide = true)]
+    Yardstick {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.role {
+        Some(Role::Yardstick { listen }) => yardstick::serve(listen).map(|()| ExitCode::SUCCESS),
+        None => bench(&cli.options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The whole bench. Only a request that went wrong makes it fail: a goal that was missed is a finding.
+fn bench(options: &Options) -> anyhow::Result<ExitCode> {
+    let (rounds, slice) = if options.quick { (3, 150) } else { (options.rounds, options.slice_ms) };
+    let (rounds, slice) = (usize::from(rounds), Duration::from_millis(slice));
+    let this = std::env::current_exe()?;
+    // …/target/release/daypass-bench: what is built and what is measured live in the same target folder.
+    let target = this.ancestors().nth(2).context("this program is in no target folder")?;
+    let daypass = options.daypass.clone().map_or_else(|| start::default_binary(target), Ok)?;
+    let home = target.join("bench");
+    std::fs::create_dir_all(&home)?;
+    let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&home)?;
+
+    let cores = Cores::choose()?;
+    cores.be_the_loader()?;
+    let mut machine = Machine::look(cores, &daypass);
+    eprintln!("{}", machine.headline());
+    let resources = credentials::resources(&daypass)?;
+    let installation = Installation { daypass, folder: folder.path().to_owned(), resources };
+    eprintln!("starting and stopping");
+    let starts = start::measure(&installation, cores, if options.quick { 3 } else { 9 })?;
+
+    let (axum, ours) = sides(&this, &installation, cores)?;
+    let run = Run::prepare(cores, axum, ours, folder.path().to_owned(), slice, &options.only)?;
+    let works = run.works();
+    let seed = clock::wall().as_microsecond().unsigned_abs();
+    let results = run.rounds(rounds, seed, &|step| eprintln!("{step}"))?;
+    machine.look_again();
+
+    let report = Report::new(machine, rounds, slice, seed, &works, &results, &starts);
+    println!("{}", report.text());
+    if let Some(path) = &options.json {
+        write_json(path, &report)?;
+    }
+    Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn sides(this: &Path, installation: &Installation, cores: Cores) -> anyhow::Result<(Side, Side)> {
+    let axum = Server::start(cores, |address| {
+        let mut command = Command::new(this);
+        command.args(["yardstick", "--listen", &address.to_string()]);
+        command
+    })?;
+    let ours = installation.start(cores)?;
+    // The yardstick is asked with the same heads and the same form.
+    let (axum_asker, our_asker) = (installation.asker(&axum)?, installation.asker(&ours)?);
+    Ok((Side::new(axum, axum_asker)?, Side::new(ours, our_asker)?))
+}
+
+fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(report)?;
+    std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+        assert!(Cli::try_parse_from(["bench", "--quick", "--rounds", "9"]).is_err());
+        assert!(Cli::try_parse_from(["bench", "--rounds", "0"]).is_err());
+        let cli = Cli::try_parse_from(["bench", "--only", "tc3,top"]).unwrap();
+        assert_eq!(cli.options.only, ["tc3", "top"]);
+    }
+}

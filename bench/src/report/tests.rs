@@ -1,0 +1,162 @@
+use super::*;
+use crate::loader::{Closed, Faults, Open, histogram};
+use crate::run::{CONNECTIONS, FEW, MANY, OPEN_SLICES};
+use crate::statistics::Goal;
+use daypass_core::role::Algorithm;
+use std::collections::HashMap;
+
+const WORKS: [Work; 4] = [Work::Hello, Work::GetAuthorization, Work::Tc3, Work::Token(Algorithm::Es256)];
+const ROUNDS: usize = 9;
+
+/// A slice of one second in which every request cost that much CPU, and took so long.
+fn slice(answers: u64, cpu_micros: u64, latency_micros: u64) -> Closed {
+    let mut latency = histogram().unwrap();
+    latency.record_n(latency_micros * 1_000, answers).unwrap();
+    let cpu = Duration::from_micros(answers * cpu_micros);
+    Closed { answers, elapsed: Duration::from_secs(1), cpu, latency, faults: Faults::default() }
+}
+
+fn results() -> Results {
+    let mut closed = HashMap::new();
+    let mut open = HashMap::new();
+    // Answers a second and CPU of each: all use the whole core.
+    for (work, answers, cpu) in
+        [(WORKS[0], 100_000, 10), (WORKS[1], 50_000, 20), (WORKS[2], 40_000, 25), (WORKS[3], 20_000, 50)]
+    {
+        for connections in CONNECTIONS {
+            let fair = u64::try_from(connections).unwrap() * 1_000_000 / answers;
+            closed.insert((work, connections), vec![slice(answers, cpu, fair); ROUNDS]);
+        }
+        let mut latency = histogram().unwrap();
+        latency.record_n(cpu * 1_000, 100).unwrap();
+        let slices = vec![Open { latency, faults: Faults::default() }; OPEN_SLICES.div_ceil(ROUNDS)];
+        open.insert(work, vec![slices; ROUNDS]);
+    }
+    let sign = HashMap::from([(Algorithm::Es256, vec![Duration::from_micros(30); ROUNDS])]);
+    let mut disk = histogram().unwrap();
+    disk.record(100_000).unwrap();
+    Results { closed, open, sign, disk, resident: vec![20_000], faults: Faults::default() }
+}
+
+fn starts() -> Starts {
+    let again = vec![Duration::from_millis(80), Duration::from_millis(90), Duration::from_millis(85)];
+    Starts { empty: Duration::from_millis(300), again, idle: vec![8_000], binary: 7_000_000 }
+}
+
+fn report(results: &Results, rounds: usize) -> Report {
+    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"));
+    Report::new(machine, rounds, Duration::from_millis(400), 7, &WORKS, results, &starts())
+}
+
+fn find<'a>(report: &'a Report, what: &str) -> &'a Target {
+    let found: Vec<_> = report.targets.iter().filter(|target| target.what.contains(what)).collect();
+    assert_eq!(found.len(), 1, "{what}");
+    found[0]
+}
+
+fn measured(report: &Report, what: &str) -> f64 {
+    (find(report, what).measured.unwrap().median * 1e4).round() / 1e4
+}
+
+#[test]
+fn ratios_are_of_what_they_say() {
+    let report = report(&results(), ROUNDS);
+    let close = |what: &str, value: f64| {
+        let seen = measured(&report, what);
+        assert!((seen - value).abs() < 0.01, "{what}: {seen}");
+    };
+    close("getAuthorization: CPU, axum GET over it", 0.5);
+    close("GetFederationToken TC3: CPU, axum GET over it", 0.4);
+    close("token ES256: CPU, its signature alone over it", 0.6);
+    close("getAuthorization, durable: requests/s over axum GET, c32", 0.5);
+    close("getAuthorization: open-loop p50 over", 2.0);
+    close("getAuthorization: open-loop p99 (pooled)", 2.0);
+    close("getAuthorization: closed-loop p99", 1.0);
+    close("resident, idle", 8.192);
+    close("size of the binary", 7.0);
+    close("start to first token", 85.0);
+    close("requests that went wrong", 0.0);
+}
+
+#[test]
+fn verdicts_follow_from_goals() {
+    let report = report(&results(), ROUNDS);
+    let verdict = |what: &str| find(&report, what).verdict.clone();
+    assert_eq!(verdict("token ES256: CPU"), Verdict::Met);
+    assert_eq!(verdict("GetFederationToken TC3: CPU"), Verdict::Missed);
+    assert_eq!(verdict("requests/s over axum GET, c32"), Verdict::Met);
+    assert_eq!(verdict("requests/s over axum GET, c256"), Verdict::Missed);
+    assert_eq!(verdict("getAuthorization: open-loop p50"), Verdict::Missed);
+    assert_eq!(verdict("getAuthorization: open-loop p99"), Verdict::Met);
+    assert_eq!(verdict("requests that went wrong"), Verdict::Met);
+    assert!(matches!(verdict("getAuthorization: CPU"), Verdict::None(why) if why.starts_with("information")));
+    assert!(
+        matches!(verdict("token ES256: open-loop p50"), Verdict::None(why) if why.starts_with("information"))
+    );
+}
+
+#[test]
+fn a_server_without_the_whole_core_is_judged_by_cpu() {
+    let mut results = results();
+    // Half the answers in the same time at the same cost: the core was idle, or someone else's, half of the time.
+    results.closed.insert((Work::GetAuthorization, FEW), vec![slice(25_000, 20, 1_000); ROUNDS]);
+    let report = report(&results, ROUNDS);
+    let target = find(&report, "requests/s over axum GET, c32");
+    assert!(target.what.contains("by CPU/request instead, since getAuthorization used 50 % of the core"));
+    assert!(target.what.contains("by requests/s 0.25"), "{}", target.what);
+    assert!((target.measured.unwrap().median - 0.5).abs() < 1e-9);
+    assert_eq!(target.verdict, Verdict::Met);
+}
+
+#[test]
+fn too_few_rounds_give_no_verdict_on_ratios() {
+    let report = report(&results(), 3);
+    assert!(matches!(find(&report, "token ES256: CPU").verdict, Verdict::None(_)));
+    assert_eq!(find(&report, "size of the binary").verdict, Verdict::Met);
+}
+
+#[test]
+fn faults_miss_their_target() {
+    let mut results = results();
+    results.faults = Faults { count: 2, first: Some("status 500".to_owned()) };
+    let report = report(&results, ROUNDS);
+    assert_eq!(report.faults(), 2);
+    assert_eq!(find(&report, "requests that went wrong").verdict, Verdict::Missed);
+    assert!(report.text().contains("2 requests went wrong. The first: status 500"));
+}
+
+#[test]
+fn what_was_not_measured_is_said() {
+    let mut results = results();
+    results.closed.remove(&(Work::Tc3, MANY));
+    results.sign.clear();
+    let report = report(&results, ROUNDS);
+    for what in ["token ES256: CPU", "GetFederationToken TC3: closed-loop p99"] {
+        assert_eq!(find(&report, what).verdict, Verdict::None("not measured".to_owned()), "{what}");
+    }
+}
+
+#[test]
+fn the_report_holds_everything() {
+    let report = report(&results(), ROUNDS);
+    let text = report.text();
+    for part in
+        ["| #", "getAuthorization", "closed, 256", "open, half", "fdatasync", "MISSED", "9 rounds of 400 ms"]
+    {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["endpoints"][0]["cpu_micros"].as_array().unwrap().len(), ROUNDS);
+    assert_eq!(json["targets"][0]["number"], "1");
+}
+
+#[test]
+fn numbers_have_as_many_digits_as_mean_something() {
+    assert_eq!(
+        [0.0, 0.123, 9.876, 12.34, 123.4, 45_678.9].map(number),
+        ["0", "0.12", "9.88", "12.3", "123", "45679"]
+    );
+    assert_eq!(spread(Quartiles::exact(2.0)), "2.00");
+    assert_eq!(spread(Quartiles { q1: 1.0, median: 2.0, q3: 30.0 }), "2.00 [1.00-30.0]");
+    assert!(matches!(Goal::AtMost(0.0).judge_exact(Quartiles::exact(0.0)), Verdict::Met));
+}

@@ -1,0 +1,258 @@
+//! The run: all servers up, short slices in random order, round after round.
+//!
+//! A machine's speed drifts by more than the differences that matter here. So nothing is measured for long: each
+//! round holds one slice of everything, and ratios are formed inside a round.
+
+use crate::asker::{Asker, Work};
+use crate::check;
+use crate::loader::{Closed, Faults, Loader, Open, histogram};
+use crate::primitives::{self, Signers};
+use crate::process::{Cores, Server};
+use crate::requests::Requests;
+use crate::response::Shape;
+use crate::schedule::Schedule;
+use anyhow::Context as _;
+use daypass_core::role::Algorithm;
+use hdrhistogram::Histogram;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Few connections, and many.
+pub(crate) const CONNECTIONS: [usize; 2] = [FEW, MANY];
+/// As a busy back end has.
+pub(crate) const FEW: usize = 32;
+/// As a public endpoint has.
+pub(crate) const MANY: usize = 256;
+/// Tails are pooled over at least this many open-loop slices.
+pub(crate) const OPEN_SLICES: usize = 20;
+/// What an endpoint is taken to manage before it was measured: enough requests are signed for that.
+const GUESS: u64 = 30_000;
+
+/// A server with its connections and its askers.
+pub(crate) struct Side {
+    server: Server,
+    loader: Loader,
+    asker: Asker,
+}
+
+impl Side {
+    /// Opens connections to a server.
+    pub(crate) fn new(server: Server, asker: Asker) -> anyhow::Result<Self> {
+        Ok(Self { loader: Loader::connect(server.address, MANY)?, server, asker })
+    }
+}
+
+/// One thing to measure in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Task {
+    Closed(Work, usize),
+    Open(Work),
+    Sign(Algorithm),
+    Disk,
+}
+
+/// What was measured, round by round.
+pub(crate) struct Results {
+    /// Closed-loop slices of an endpoint over so many connections, one a round.
+    pub(crate) closed: HashMap<(Work, usize), Vec<Closed>>,
+    /// Open-loop slices of an endpoint: a list for each round.
+    pub(crate) open: HashMap<Work, Vec<Vec<Open>>>,
+    /// CPU time of one signature, one a round.
+    pub(crate) sign: HashMap<Algorithm, Vec<Duration>>,
+    /// Write and flush, in nanoseconds.
+    pub(crate) disk: Histogram<u64>,
+    /// Resident memory of the server with all connections open, right after load over them, in kilobytes.
+    pub(crate) resident: Vec<u64>,
+    /// Everything that went wrong.
+    pub(crate) faults: Faults,
+}
+
+/// The servers and what is to be measured on them.
+pub(crate) struct Run {
+    cores: Cores,
+    axum: Side,
+    daypass: Side,
+    works: Vec<(Work, Shape)>,
+    algorithms: Vec<Algorithm>,
+    signers: Signers,
+    folder: PathBuf,
+    slice: Duration,
+    rates: HashMap<(Work, usize), u64>,
+    results: Results,
+}
+
+impl Run {
+    /// Checks every endpoint's answers in full and prepares the run. `only` keeps the endpoints whose name holds
+    /// one of these words; the yardsticks always stay.
+    pub(crate) fn prepare(
+        cores: Cores,
+        mut axum: Side,
+        mut daypass: Side,
+        folder: PathBuf,
+        slice: Duration,
+        only: &[String],
+    ) -> anyhow::Result<Self> {
+        let wanted = |work: &Work| {
+            let name = work.to_string().to_lowercase();
+            only.is_empty() || only.iter().any(|word| name.contains(&word.to_lowercase()))
+        };
+        let mut works = Vec::new();
+        for work in [Work::Hello, Work::Form] {
+            works.push((work, check::learn(axum.server.address, &mut axum.asker, work)?));
+        }
+        for work in daypass.asker.works().into_iter().filter(wanted) {
+            works.push((work, check::learn(daypass.server.address, &mut daypass.asker, work)?));
+        }
+        let results = Results {
+            closed: HashMap::new(),
+            open: HashMap::new(),
+            sign: HashMap::new(),
+            disk: histogram()?,
+            resident: Vec::new(),
+            faults: Faults::default(),
+        };
+        let algorithms = works
+            .iter()
+            .filter_map(|(work, _)| if let Work::Token(algorithm) = work { Some(*algorithm) } else { None })
+            .collect();
+        let signers = Signers::generate()?;
+        Ok(Self {
+            cores,
+            axum,
+            daypass,
+            works,
+            algorithms,
+            signers,
+            folder,
+            slice,
+            rates: HashMap::new(),
+            results,
+        })
+    }
+
+    /// What is measured, yardsticks first.
+    pub(crate) fn works(&self) -> Vec<Work> {
+        self.works.iter().map(|(work, _)| *work).collect()
+    }
+
+    /// Runs a warm-up and then the rounds, and calls `tell` before each.
+    pub(crate) fn rounds(mut self, rounds: usize, seed: u64, tell: &dyn Fn(&str)) -> anyhow::Result<Results> {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut tasks = self.tasks(OPEN_SLICES.div_ceil(rounds.max(1)));
+        tell("warm-up");
+        for task in &tasks {
+            if let Task::Closed(work, connections) = *task {
+                let slice = self.closed(work, connections, self.slice / 2)?;
+                self.results.faults.merge(&slice.faults);
+            }
+        }
+        for round in 0..rounds {
+            tell(&format!("round {} of {rounds}", round + 1));
+            tasks.shuffle(&mut random);
+            for task in &tasks {
+                self.perform(*task, round)?;
+            }
+        }
+        Ok(self.results)
+    }
+
+    fn tasks(&self, open: usize) -> Vec<Task> {
+        let mut tasks = vec![Task::Disk];
+        tasks.extend(self.algorithms.iter().map(|algorithm| Task::Sign(*algorithm)));
+        for (work, _) in &self.works {
+            tasks.extend(CONNECTIONS.map(|connections| Task::Closed(*work, connections)));
+            if *work != Work::Form {
+                tasks.extend(std::iter::repeat_n(Task::Open(*work), open));
+            }
+        }
+        tasks
+    }
+
+    fn perform(&mut self, task: Task, round: usize) -> anyhow::Result<()> {
+        match task {
+            Task::Closed(work, connections) => {
+                let slice = self.closed(work, connections, self.slice)?;
+                self.results.faults.merge(&slice.faults);
+                self.results.closed.entry((work, connections)).or_default().push(slice);
+                if connections == MANY && !work.is_yardstick() {
+                    self.results.resident.push(self.daypass.server.resident()?);
+                }
+            }
+            Task::Open(work) => {
+                let slice = self.open(work)?;
+                self.results.faults.merge(&slice.faults);
+                let rounds = self.results.open.entry(work).or_default();
+                rounds.resize_with(round + 1, Vec::new);
+                if let Some(slices) = rounds.last_mut() {
+                    slices.push(slice);
+                }
+            }
+            Task::Sign(algorithm) => {
+                // On the servers' core, at the same time as the servers: cores need not be equally fast.
+                let (signers, budget) = (&self.signers, self.slice / 4);
+                let time = self.cores.as_a_server(|| signers.time(algorithm, budget))??;
+                self.results.sign.entry(algorithm).or_default().push(time);
+            }
+            Task::Disk => self.results.disk.add(primitives::fdatasync(&self.folder)?)?,
+        }
+        Ok(())
+    }
+
+    fn side(&mut self, work: Work) -> (&mut Side, Option<&Shape>) {
+        let shape = self.works.iter().find(|(known, _)| *known == work).map(|(_, shape)| shape);
+        (if work.is_yardstick() { &mut self.axum } else { &mut self.daypass }, shape)
+    }
+
+    /// Requests for `length` at `rate` a second, signed just now.
+    fn requests(
+        &mut self,
+        work: Work,
+        rate: u64,
+        length: Duration,
+        spare: usize,
+    ) -> anyhow::Result<Requests> {
+        let count = usize::try_from(Schedule::new(rate, length).total())? + spare;
+        Ok(self.side(work).0.asker.requests(work, count))
+    }
+
+    fn closed(&mut self, work: Work, connections: usize, length: Duration) -> anyhow::Result<Closed> {
+        let rate = self.rates.get(&(work, connections)).copied().unwrap_or(GUESS);
+        // A third more than the last slice used, and what ramp and end need.
+        let mut requests = self.requests(work, rate + rate / 3, length, 4 * connections)?;
+        let (side, shape) = self.side(work);
+        let shape = shape.context("an endpoint that was not checked")?;
+        let server = &side.server;
+        let slice = side.loader.closed(&|| server.cpu(), &mut requests, shape, connections, length)?;
+        self.rates.insert((work, connections), per_second(slice.answers, slice.elapsed));
+        Ok(slice)
+    }
+
+    /// At half of what the endpoint itself managed over as many connections a moment ago.
+    fn open(&mut self, work: Work) -> anyhow::Result<Open> {
+        let rate = self.rates.get(&(work, MANY)).copied().context("an open loop before a closed one")? / 2;
+        let length = self.slice;
+        let mut requests = self.requests(work, rate, length, 0)?;
+        let (side, shape) = self.side(work);
+        let shape = shape.context("an endpoint that was not checked")?;
+        side.loader.open_loop(&mut requests, shape, Schedule::new(rate, length))
+    }
+}
+
+fn per_second(count: u64, elapsed: Duration) -> u64 {
+    u64::try_from(u128::from(count) * 1_000_000_000 / elapsed.as_nanos().max(1)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_count_over_a_time() {
+        assert_eq!(per_second(30, Duration::from_millis(300)), 100);
+        assert_eq!(per_second(0, Duration::ZERO), 0);
+    }
+}
