@@ -61,7 +61,7 @@ impl Cutoffs {
     }
 
     /// Whether something issued then, in any of these scopes, has been taken back.
-    pub fn cuts<const N: usize>(&self, issued: Timestamp, scopes: [Option<Scope>; N]) -> bool {
+    pub fn cuts<const N: usize>(&self, issued: Timestamp, scopes: &[Option<Scope>; N]) -> bool {
         // The common case: nothing was ever taken back, and nothing need be looked up.
         !self.0.is_empty()
             && scopes.iter().flatten().any(|scope| {
@@ -87,8 +87,8 @@ mod tests {
             Cutoff { scope: Scope::Key("AKID1".into()), before: crate::clock::before(at, 60) },
         ]);
         let scope = || [None, Some(Scope::Key("AKID1".into()))];
-        assert!(cuts.cuts(at, scope()));
-        assert!(!cuts.cuts("2026-11-22T06:00:00.501Z".parse().unwrap(), scope()));
-        assert!(!cuts.cuts(at, [Some(Scope::Key("AKID2".into()))]));
+        assert!(cuts.cuts(at, &scope()));
+        assert!(!cuts.cuts("2026-11-22T06:00:00.501Z".parse().unwrap(), &scope()));
+        assert!(!cuts.cuts(at, &[Some(Scope::Key("AKID2".into()))]));
     }
 }

@@ -193,7 +193,7 @@ impl Pipeline {
         let verified = Verified { call, caller };
         let sight = self.sight(context, &verified.call)?;
         trail.first_sight = sight.as_ref().filter(|s| s.sight == Sight::First).map(|s| s.mark);
-        self.after_proof(dialect, context, verified, &sight, trail).await
+        self.after_proof(dialect, context, verified, sight.as_ref(), trail).await
     }
 
     async fn after_proof<D: Dialect>(
@@ -201,7 +201,7 @@ impl Pipeline {
         dialect: &D,
         context: Context<'_>,
         verified: Verified<D::Call>,
-        sight: &Option<Sighted>,
+        sight: Option<&Sighted>,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         match dialect.ask(context, &verified)? {
@@ -215,7 +215,7 @@ impl Pipeline {
         directory: &Directory,
         verified: &Verified<C>,
         issue: &Issue,
-        sight: &Option<Sighted>,
+        sight: Option<&Sighted>,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         trail.session.clone_from(&issue.session);

@@ -315,7 +315,9 @@ fn head_mac(key: &hmac::Key, writer: Uuid, seq: u64, last: &Mac) -> Mac {
 // Every part but the last has a fixed length, so their boundaries cannot be moved.
 fn tag(key: &hmac::Key, parts: &[&[u8]]) -> Mac {
     let mut context = hmac::Context::with_key(key);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.sign().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
@@ -375,7 +377,9 @@ mod tests {
     fn check(links: &[Link], head: &ChainHead) -> Vec<ChainFault> {
         let ring = testing::ring();
         let mut checker = Checker::new(&ring, head);
-        links.iter().for_each(|link| checker.take(link));
+        for link in links {
+            checker.take(link);
+        }
         checker.finish()
     }
 

@@ -145,8 +145,8 @@ pub enum RingFault {
 
 enum Material {
     Seal(SealKey),
-    Mac(hmac::Key),
-    Signer(Signer),
+    Mac(Box<hmac::Key>),
+    Signer(Box<Signer>),
 }
 
 struct Entry {
@@ -237,7 +237,7 @@ impl Ring {
     /// A MAC key, by version.
     pub fn mac(&self, purpose: Purpose, version: u32) -> Option<&hmac::Key> {
         match self.get(purpose, version) {
-            Some(Material::Mac(key)) => Some(key),
+            Some(Material::Mac(key)) => Some(&**key),
             _ => None,
         }
     }
@@ -254,7 +254,7 @@ impl Ring {
     pub fn signer(&self, algorithm: Algorithm) -> Option<&Signer> {
         let purpose = algorithm.into();
         match self.get(purpose, self.active(purpose)) {
-            Some(Material::Signer(signer)) => Some(signer),
+            Some(Material::Signer(signer)) => Some(&**signer),
             _ => None,
         }
     }
@@ -262,7 +262,7 @@ impl Ring {
     /// Every signer that a verifier should know: prepared, active and retiring.
     pub fn signers(&self) -> impl Iterator<Item = (&Signer, RingState)> {
         self.keys.values().filter_map(|entry| match &entry.material {
-            Material::Signer(signer) => Some((signer, entry.state)),
+            Material::Signer(signer) => Some((&**signer, entry.state)),
             _ => None,
         })
     }
@@ -271,13 +271,13 @@ impl Ring {
 impl Material {
     fn parse(purpose: Purpose, version: u32, plain: &Secret) -> Result<Self, RingFault> {
         if let Some(algorithm) = purpose.algorithm() {
-            return Ok(Self::Signer(Signer::parse(algorithm, plain)?));
+            return Ok(Self::Signer(Box::new(Signer::parse(algorithm, plain)?)));
         }
         let bytes: &[u8; 32] =
             plain.expose().try_into().map_err(|_| RingFault::WrongSealKey(RingRow::row(purpose, version)))?;
         Ok(match purpose {
             Purpose::TokenSeal | Purpose::Rest => Self::Seal(SealKey::new(version, bytes)?),
-            _ => Self::Mac(hmac::Key::new(hmac::HMAC_SHA256, bytes)),
+            _ => Self::Mac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes))),
         })
     }
 }

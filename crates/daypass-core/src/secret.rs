@@ -31,6 +31,7 @@ impl Secret {
     }
 
     /// A second copy, spelled out so that it is seen: the lint-friendly replacement for `Clone`.
+    #[must_use]
     pub fn duplicate(&self) -> Self {
         Self::new(self.0.to_vec())
     }

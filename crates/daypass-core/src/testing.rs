@@ -1,5 +1,12 @@
 //! A fixed clock, seeded randomness, a store in memory and a small world, for tests of this crate and of others.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a fixture that cannot be made should end the test there"
+)]
+
 use crate::caller::{Caller, Proof};
 use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::{Clock, Timestamp, after};
@@ -51,7 +58,7 @@ impl Clock for FixedClock {
     }
 }
 
-/// A generator that repeats for a seed (SplitMix64). Never for anything but tests.
+/// A generator that repeats for a seed (`SplitMix64`). Never for anything but tests.
 pub struct SeededEntropy(AtomicU64);
 
 impl SeededEntropy {

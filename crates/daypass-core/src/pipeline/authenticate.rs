@@ -27,7 +27,7 @@ impl Pipeline {
                 Some(token) if triple::is_id(signed.key_id) => temporary(context, call, &signed, token),
                 _ => permanent(context, call, &signed),
             },
-            Claim::Secret(presented) => self.secret(context, &presented),
+            Claim::Secret(presented) => Self::shown_secret(context, &presented),
             Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail),
         }
     }
@@ -59,7 +59,7 @@ impl Pipeline {
         Ok(Caller::new(tenant.clone(), Proof::Anonymous { endpoint: endpoint.clone() }))
     }
 
-    fn secret(&self, context: Context<'_>, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+    fn shown_secret(context: Context<'_>, presented: &Presented<'_>) -> Result<Caller, Refusal> {
         let guid = Uuid::try_parse(presented.client).ok();
         let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
         let found = check_secret(context, client.map(|c| &**c), presented.secrets);
@@ -199,7 +199,7 @@ fn authority(
         claims.session.clone().map(|subject| Scope::Subject { tenant: claims.tenant.clone(), subject }),
         Some(Scope::Credential(id.to_owned())),
     ];
-    let cut = !directory.cutoffs().is_empty() && directory.cutoffs().cuts(claims.issued(), scopes);
+    let cut = !directory.cutoffs().is_empty() && directory.cutoffs().cuts(claims.issued(), &scopes);
     (!cut).then(|| (tenant.clone(), client))
 }
 

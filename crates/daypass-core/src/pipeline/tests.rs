@@ -327,7 +327,8 @@ async fn a_credential_of_one_second_lives_one_second() {
 
 #[tokio::test]
 async fn a_temporary_credential_falls_with_its_client_key_role_or_a_cutoff() {
-    let fall: [(&str, fn(&mut World)); 6] = [
+    type Change = fn(&mut World);
+    let fall: [(&str, Change); 6] = [
         ("client disabled", |world| world.client.enabled = false),
         ("key disabled", |world| world.keys[0].enabled = false),
         ("key expired", |world| world.keys[0].expires = Some(START)),
