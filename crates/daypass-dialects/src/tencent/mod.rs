@@ -1,1 +1,31 @@
-//! (being written)
+//! Tencent Cloud, both ways: the STS API 2018-08-13 and the `getAuthorization` endpoint of its browser SDKs.
+//!
+//! | file | says |
+//! |---|---|
+//! | [`sts`] | the STS API: `POST /` and `GET /` |
+//! | [`get_authorization`] | the browser's `GET /getAuthorization` |
+//! | [`wire`] | names and shapes on the wire |
+//! | [`sign`] | TC3-HMAC-SHA256, for the server and for a client |
+//! | `proof` | what an `Authorization` header must look like before it is verified |
+//! | `parameters` | the parameters of an action, from a JSON body or a query |
+//! | `cors` | which page may read an answer |
+//! | `identity` | who the caller is, in the vendor's words |
+//! | [`policy`] | CAM 2.0, to and from the core's policy |
+//! | [`fault`] | what each refusal becomes |
+
+mod cors;
+pub mod fault;
+pub mod get_authorization;
+mod identity;
+mod parameters;
+pub mod policy;
+mod proof;
+pub mod sign;
+pub mod sts;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use get_authorization::GetAuthorization;
+pub use sts::Sts;

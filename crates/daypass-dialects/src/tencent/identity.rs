@@ -1,0 +1,80 @@
+//! Who the caller is, in the words of `GetCallerIdentity`.
+//!
+//! The vendor knows accounts by a *uin*, a number. A tenant has one (its `account`). A client has a guid and no
+//! number, so its uin is computed: `200000000000` plus the guid, as a number, modulo `10^11`. It is the same for
+//! ever and on every node, never a tenant's by configuration habit, and only for reading: nothing is looked up by
+//! it, so that two clients with one uin would be a curiosity and no hole.
+
+use super::wire::CallerIdentity;
+use daypass_core::dialect::Facts;
+
+/// Where the uins of clients begin.
+const CLIENTS: u128 = 200_000_000_000;
+/// How many there are.
+const SPAN: u128 = 100_000_000_000;
+
+/// The name of a federated user that gave none: a browser's, at an endpoint without known callers.
+const NAMELESS: &str = "anonymous";
+
+/// The uin of a client.
+fn uin(guid: u128) -> String {
+    (CLIENTS + guid % SPAN).to_string()
+}
+
+/// The answer about this caller. Source: the vendor's page of the action, with a sample for each kind of key.
+pub(super) fn describe<'a>(facts: &'a Facts, request_id: &'a str) -> CallerIdentity<'a> {
+    let account = &facts.account;
+    // A key that belongs to no client belongs to the root account.
+    let uin = facts.client.map_or_else(|| account.clone(), |guid| uin(guid.as_u128()));
+    let (arn, user_id) = match &facts.role {
+        Some(_) => {
+            let name = facts.session.as_deref().unwrap_or(NAMELESS);
+            (format!("qcs::sts:{account}:federated-user/{uin}"), format!("{uin}:{name}"))
+        }
+        None => (format!("qcs::cam::uin/{account}:uin/{uin}"), uin.clone()),
+    };
+    CallerIdentity { arn, account_id: account, user_id, principal_id: uin, r#type: "CAMUser", request_id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daypass_core::testing::World;
+
+    fn facts() -> Facts {
+        Facts {
+            account: "100000000001".into(),
+            client: Some(World::new().client.guid),
+            key: Some("AKIDworld".into()),
+            role: None,
+            session: None,
+        }
+    }
+
+    fn written(facts: &Facts) -> String {
+        serde_json::to_string(&describe(facts, "id")).unwrap()
+    }
+
+    #[test]
+    fn a_permanent_key_is_a_sub_account() {
+        insta::assert_snapshot!(written(&facts()), @r#"{"Arn":"qcs::cam::uin/100000000001:uin/220245847057","AccountId":"100000000001","UserId":"220245847057","PrincipalId":"220245847057","Type":"CAMUser","RequestId":"id"}"#);
+    }
+
+    #[test]
+    fn a_temporary_key_is_a_federated_user() {
+        let facts = Facts { role: Some("soe".into()), session: Some("lesson".into()), ..facts() };
+        insta::assert_snapshot!(written(&facts), @r#"{"Arn":"qcs::sts:100000000001:federated-user/220245847057","AccountId":"100000000001","UserId":"220245847057:lesson","PrincipalId":"220245847057","Type":"CAMUser","RequestId":"id"}"#);
+    }
+
+    #[test]
+    fn a_browsers_key_belongs_to_the_root_account() {
+        let facts = Facts { role: Some("soe".into()), client: None, ..facts() };
+        insta::assert_snapshot!(written(&facts), @r#"{"Arn":"qcs::sts:100000000001:federated-user/100000000001","AccountId":"100000000001","UserId":"100000000001:anonymous","PrincipalId":"100000000001","Type":"CAMUser","RequestId":"id"}"#);
+    }
+
+    #[test]
+    fn a_uin_has_twelve_digits() {
+        assert_eq!(uin(0), "200000000000");
+        assert_eq!(uin(u128::MAX).len(), 12);
+    }
+}

@@ -1,0 +1,461 @@
+//! What a TC3 proof must look like before anyone computes anything, and the readings of it that may be right.
+//!
+//! The vendor's order: the common headers are there, the clock is near, the `Authorization` header has its form,
+//! its scope fits the request, and the signed headers are what they must be. Verification itself is
+//! [`Proof::verify`], over the bytes as received.
+
+use super::sign::{
+    self, ALGORITHM, CanonicalRequest, Digest, SERVICE, Scope, SignedHeader, StringToSign, TERMINATOR,
+};
+use super::wire::{header, shown};
+use daypass_core::clock::{Timestamp, rfc3339};
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request};
+use daypass_core::secret::{SigningKey, Witness};
+use http::Method;
+use std::borrow::Cow;
+
+/// How far the request's time may be from ours, in seconds, either way: the vendor's five minutes.
+///
+/// Attack: a captured request works for as long as its time is believed. Wider than this only helps the attacker,
+/// and the core's memory of used signatures must span twice this window.
+const WINDOW: i64 = 300;
+
+/// The headers that every signature must cover.
+///
+/// Attack: a signature that does not cover `host` is as good at another service of the same key, and one that
+/// does not cover `content-type` lets the same body be read by other rules.
+const MUST_SIGN: [&str; 2] = [header::CONTENT_TYPE, header::HOST];
+
+/// A proof that has the right form. Nothing about it is believed yet.
+pub(super) struct Proof {
+    /// `SecretId`.
+    pub(super) key_id: String,
+    /// The signature, decoded: one signature has one spelling, also for the replay rule.
+    pub(super) signature: Digest,
+    /// `X-TC-Token`, where one was sent.
+    pub(super) token: Option<String>,
+    /// The payload is not signed.
+    pub(super) unsigned_payload: bool,
+    timestamp: String,
+    date: String,
+    service: String,
+    signed_headers: String,
+}
+
+impl Proof {
+    /// Reads and checks the form.
+    pub(super) fn read(head: &Head, now: Timestamp) -> Result<Self, Refusal> {
+        let timestamp = required(head, header::TIMESTAMP, "Timestamp")?;
+        let date = sign::date(near(timestamp, now)?);
+        let authorization = one(head, header::AUTHORIZATION)?
+            .ok_or_else(|| Refusal::new(Reason::MissingProof, "there is no Authorization header"))?;
+        let fields = Fields::parse(authorization)?;
+        check_scope(&fields, &date, head)?;
+        check_signed_headers(fields.signed_headers, head)?;
+        Ok(Self {
+            key_id: fields.key_id.to_owned(),
+            signature: fields.signature,
+            token: one(head, header::TOKEN)?.filter(|token| !token.is_empty()).map(str::to_owned),
+            // Some clients send the real hash here; it says nothing that the signature does not.
+            unsigned_payload: one(head, header::CONTENT_SHA256)? == Some(sign::UNSIGNED_PAYLOAD),
+            timestamp: timestamp.to_owned(),
+            date,
+            service: fields.service.to_owned(),
+            signed_headers: fields.signed_headers.to_owned(),
+        })
+    }
+
+    /// Checks the signature. The Node SDK signs the host without the port that it sends, and the vendor's text
+    /// prescribes lower-case values that no SDK produces, so up to four readings of the same bytes may be right.
+    pub(super) fn verify(&self, request: &Request, key: &SigningKey<'_>) -> Option<Witness> {
+        let head = &request.head;
+        let get = head.method == Method::GET;
+        let payload = sign::hash(match (self.unsigned_payload, get) {
+            (true, _) => sign::UNSIGNED_PAYLOAD.as_bytes(),
+            (false, true) => b"",
+            (false, false) => &request.body,
+        });
+        let scope = Scope { date: &self.date, service: &self.service };
+        key.matches(&self.signature, |secret, right| {
+            let key = sign::derive(secret, scope);
+            for reading in Reading::ALL {
+                let Some(headers) = self.headers(head, reading) else { continue };
+                let canonical = CanonicalRequest {
+                    method: head.method.as_str(),
+                    uri: "/",
+                    query: if get { &head.query } else { "" },
+                    headers: &headers,
+                    signed_headers: &self.signed_headers,
+                    payload,
+                };
+                let text = StringToSign { timestamp: &self.timestamp, scope, request: canonical.digest() };
+                if right(&text.sign(&key)) {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// The signed headers in one reading; nothing where it would only repeat an earlier one.
+    fn headers<'a>(&'a self, head: &'a Head, reading: Reading) -> Option<Vec<SignedHeader<'a>>> {
+        let mut differs = !reading.lower;
+        let mut headers = Vec::with_capacity(MUST_SIGN.len());
+        for name in self.signed_headers.split(';') {
+            let mut value = head.headers.get(name)?.as_bytes();
+            if name == header::HOST && reading.bare_host {
+                value = without_port(value)?;
+            }
+            let lower = reading.lower.then(|| value.trim_ascii().to_ascii_lowercase());
+            differs |= lower.as_deref().is_some_and(|lower| lower != value);
+            headers.push((name, lower.map_or(Cow::Borrowed(value), Cow::Owned)));
+        }
+        differs.then_some(headers)
+    }
+}
+
+/// One way to read the signed headers.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// The host without its port.
+    bare_host: bool,
+    /// Every value lower-cased and trimmed.
+    lower: bool,
+}
+
+impl Reading {
+    /// The commonest first.
+    const ALL: [Self; 4] = [
+        Self { bare_host: false, lower: false },
+        Self { bare_host: true, lower: false },
+        Self { bare_host: false, lower: true },
+        Self { bare_host: true, lower: true },
+    ];
+}
+
+/// The host alone; nothing where there is no port.
+fn without_port(host: &[u8]) -> Option<&[u8]> {
+    let colon = host.iter().rposition(|c| *c == b':')?;
+    let (name, port) = (host.get(..colon)?, host.get(colon + 1..)?);
+    (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(name)
+}
+
+/// A header that may stand once or not at all. Two would let two readers each believe another one.
+pub(super) fn one<'a>(head: &'a Head, name: &'static str) -> Result<Option<&'a str>, Refusal> {
+    let mut values = head.headers.get_all(name).iter();
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        let proof = name == header::AUTHORIZATION;
+        let reason = if proof { Reason::SeveralProofs } else { Reason::DuplicateParameter };
+        let detail = format!("the header {name} stands twice in the request");
+        return Err(Refusal::new(reason, detail).parameter(name));
+    }
+    let text = first.map(|value| value.to_str()).transpose();
+    text.map_err(|_| {
+        let detail = format!("the header {name} has a character that is not visible ASCII");
+        Refusal::new(Reason::InvalidParameter, detail).parameter(name)
+    })
+}
+
+/// A common parameter of API 3.0, which travels as a header; `parameter` is the vendor's name of it.
+pub(super) fn required<'a>(
+    head: &'a Head,
+    name: &'static str,
+    parameter: &'static str,
+) -> Result<&'a str, Refusal> {
+    one(head, name)?.filter(|value| !value.is_empty()).ok_or_else(|| {
+        let detail = format!(
+            "the parameter {parameter} is required; it travels in the header {name}, which a proxy may have removed"
+        );
+        Refusal::new(Reason::MissingParameter, detail).parameter(parameter)
+    })
+}
+
+/// The request's own time, if it is near ours.
+fn near(timestamp: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let canonical = timestamp.bytes().all(|c| c.is_ascii_digit()) && !timestamp.starts_with('0');
+    let at = timestamp.parse().ok().filter(|_| canonical).and_then(|s| Timestamp::from_second(s).ok());
+    let at = at.ok_or_else(|| {
+        Refusal::new(Reason::InvalidParameter, "the parameter Timestamp must be a number of Unix seconds")
+            .parameter("Timestamp")
+    })?;
+    let skew = at.as_second() - now.as_second();
+    if skew.abs() > WINDOW {
+        let side = if skew < 0 { "behind" } else { "ahead of" };
+        return Err(Refusal::new(
+            Reason::ClockSkew,
+            format!(
+                "the request says {}, which is {} seconds {side} the server's time {}; at most {WINDOW} are allowed, so set the client's clock",
+                rfc3339(at),
+                skew.abs(),
+                rfc3339(now)
+            ),
+        ));
+    }
+    Ok(at)
+}
+
+/// The parts of an `Authorization` header.
+struct Fields<'a> {
+    key_id: &'a str,
+    date: &'a str,
+    service: &'a str,
+    signed_headers: &'a str,
+    signature: Digest,
+}
+
+impl<'a> Fields<'a> {
+    fn parse(authorization: &'a str) -> Result<Self, Refusal> {
+        let rest = authorization
+            .strip_prefix(ALGORITHM)
+            .filter(|rest| rest.starts_with(' '))
+            .ok_or_else(|| malformed("it must begin with TC3-HMAC-SHA256"))?;
+        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
+        for field in rest.split(',') {
+            let (name, value) =
+                field.trim().split_once('=').ok_or_else(|| malformed("a part of it is not name=value"))?;
+            let slot = match name {
+                "Credential" => &mut credential,
+                "SignedHeaders" => &mut signed_headers,
+                "Signature" => &mut signature,
+                _ => {
+                    return Err(malformed("it holds Credential, SignedHeaders and Signature, nothing else"));
+                }
+            };
+            if slot.replace(value).is_some() {
+                return Err(malformed("a part of it stands twice"));
+            }
+        }
+        let credential = credential.ok_or_else(|| malformed("it has no Credential"))?;
+        let [key_id, date, service] = scope(credential)
+            .ok_or_else(|| malformed("Credential must be SecretId/date/service/tc3_request"))?;
+        // What a client writes whose key was never set, in the languages of the vendor's SDKs.
+        if matches!(key_id, "" | "undefined" | "null" | "None") {
+            return Err(malformed("it names no SecretId: the client's own setting is empty"));
+        }
+        Ok(Self {
+            key_id,
+            date,
+            service,
+            signed_headers: signed_headers.ok_or_else(|| malformed("it has no SignedHeaders"))?,
+            signature: signature
+                .and_then(sign::unhex)
+                .ok_or_else(|| malformed("Signature must be 64 lower-case hexadecimal characters"))?,
+        })
+    }
+}
+
+/// `id/date/service/tc3_request`, and nothing but these four.
+fn scope(credential: &str) -> Option<[&str; 3]> {
+    let mut parts = credential.split('/');
+    let found = [parts.next()?, parts.next()?, parts.next()?];
+    (parts.next() == Some(TERMINATOR) && parts.next().is_none()).then_some(found)
+}
+
+fn malformed(what: &str) -> Refusal {
+    Refusal::new(
+        Reason::MalformedProof,
+        format!("the Authorization header is not of the vendor's form: {what}"),
+    )
+}
+
+/// The date must be the UTC date of the request's own time (not of ours: the two differ around midnight), and
+/// the service `sts` or what the Node, Java and PHP SDKs make of an endpoint: the first dot-label of the host.
+fn check_scope(fields: &Fields<'_>, date: &str, head: &Head) -> Result<(), Refusal> {
+    if fields.date != date {
+        return Err(Refusal::new(
+            Reason::WrongSignature,
+            format!(
+                "the scope's date is {}, and the UTC date of X-TC-Timestamp is {date}; clients must not use the local date",
+                shown(fields.date)
+            ),
+        ));
+    }
+    let label = head.header(header::HOST).and_then(|host| host.split('.').next());
+    if fields.service != SERVICE && Some(fields.service) != label {
+        return Err(Refusal::new(
+            Reason::WrongSignature,
+            format!(
+                "the scope's service is {}, and must be {SERVICE} or the first part of the host name",
+                shown(fields.service)
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// In order, none twice, each there exactly once, and at least [`MUST_SIGN`].
+///
+/// Attack: a signed header that stands twice, or not at all, is one the signature does not decide about.
+fn check_signed_headers(list: &str, head: &Head) -> Result<(), Refusal> {
+    let names = || list.split(';');
+    if !names().zip(names().skip(1)).all(|(a, b)| a < b) {
+        return Err(malformed("SignedHeaders must be in alphabetical order, none twice"));
+    }
+    if let Some(missing) = MUST_SIGN.iter().find(|must| names().all(|name| name != **must)) {
+        return Err(malformed(&format!("SignedHeaders must name {missing}")));
+    }
+    for name in names() {
+        if name.bytes().any(|c| c.is_ascii_uppercase()) {
+            return Err(malformed("SignedHeaders must be lower-case"));
+        }
+        let mut values = head.headers.get_all(name).iter();
+        if values.next().is_none() || values.next().is_some() {
+            let detail = format!("the signed header {} must be there exactly once", shown(name));
+            return Err(malformed(&detail));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daypass_core::testing::{START, later, request};
+
+    const SIGNATURE: &str = "72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168";
+
+    /// Reads a proof with one header replaced, added or (with no value) removed.
+    fn read(name: &str, value: Option<&str>) -> Result<Proof, Refusal> {
+        let authorization = format!(
+            "TC3-HMAC-SHA256 Credential=AKID1/2023-11-14/sts/tc3_request, SignedHeaders=content-type;host, Signature={SIGNATURE}"
+        );
+        let mut headers = vec![
+            ("host", "127.0.0.1:5050"),
+            ("content-type", "application/json"),
+            ("x-tc-timestamp", "1700000000"),
+            ("authorization", &authorization),
+        ];
+        headers.retain(|(n, _)| *n != name);
+        headers.extend(value.map(|value| (name, value)));
+        Proof::read(&request("POST", "/", &headers, b"{}").head, START)
+    }
+
+    fn authorization(value: &str) -> Result<Proof, Refusal> {
+        read("authorization", Some(value))
+    }
+
+    #[track_caller]
+    fn refused(proof: Result<Proof, Refusal>, reason: Reason, detail: &str) {
+        let refusal = proof.err().expect("a refusal");
+        assert_eq!(refusal.reason, reason, "{}", refusal.detail);
+        assert!(refusal.detail.contains(detail), "{}", refusal.detail);
+    }
+
+    #[test]
+    fn a_proof_of_the_right_form_is_read() {
+        let proof = read("x-tc-token", Some("tok")).unwrap_or_else(|r| panic!("{r:?}"));
+        assert_eq!((proof.key_id.as_str(), proof.token.as_deref()), ("AKID1", Some("tok")));
+        assert_eq!(sign::unhex(SIGNATURE), Some(proof.signature));
+        assert!(!proof.unsigned_payload);
+        assert!(read("x-tc-content-sha256", Some("UNSIGNED-PAYLOAD")).is_ok_and(|p| p.unsigned_payload));
+        assert!(read("x-tc-content-sha256", Some("unsigned-payload")).is_ok_and(|p| !p.unsigned_payload));
+        assert!(read("x-tc-token", Some("")).is_ok_and(|p| p.token.is_none()));
+    }
+
+    #[test]
+    fn the_time_is_checked_first_and_the_skew_is_told() {
+        refused(read("x-tc-timestamp", None), Reason::MissingParameter, "Timestamp");
+        for bad in
+            ["soon", "-1700000000", "+1700000000", "01700000000", "1700000000.5", "99999999999999999999"]
+        {
+            refused(read("x-tc-timestamp", Some(bad)), Reason::InvalidParameter, "Unix seconds");
+        }
+        refused(
+            read("x-tc-timestamp", Some("1699999699")),
+            Reason::ClockSkew,
+            "2023-11-14T22:08:19Z, which is 301 seconds behind the server's time 2023-11-14T22:13:20Z",
+        );
+        refused(read("x-tc-timestamp", Some("1700000301")), Reason::ClockSkew, "301 seconds ahead of");
+        assert!(read("x-tc-timestamp", Some("1700000300")).is_ok());
+        assert_eq!(later(300).as_second(), 1_700_000_300);
+    }
+
+    #[test]
+    fn the_form_of_the_header_is_the_vendors() {
+        refused(read("authorization", None), Reason::MissingProof, "no Authorization");
+        let good = |signature: &str| {
+            format!(
+                "TC3-HMAC-SHA256 Credential=AKID1/2023-11-14/sts/tc3_request,SignedHeaders=content-type;host,Signature={signature}"
+            )
+        };
+        assert!(authorization(&good(SIGNATURE)).is_ok(), "blanks behind commas are not needed");
+        for (value, detail) in [
+            ("SKIP".to_owned(), "must begin with"),
+            ("TC3-HMAC-SHA256".to_owned(), "must begin with"),
+            ("TC3-HMAC-SHA1 Credential=a/b/c/tc3_request".to_owned(), "must begin with"),
+            ("TC3-HMAC-SHA256 x".to_owned(), "not name=value"),
+            (good(SIGNATURE) + ",Other=1", "nothing else"),
+            (good(SIGNATURE) + ",Signature=1", "twice"),
+            (good("AB"), "64 lower-case"),
+            (good(&SIGNATURE.to_uppercase()), "64 lower-case"),
+            (good(SIGNATURE).replace("/tc3_request", ""), "SecretId/date/service"),
+            (good(SIGNATURE).replace("/tc3_request", "/tc3_request/x"), "SecretId/date/service"),
+            (good(SIGNATURE).replace("AKID1", ""), "no SecretId"),
+            (good(SIGNATURE).replace("AKID1", "undefined"), "no SecretId"),
+            (good(SIGNATURE).replace("SignedHeaders=content-type;host,", ""), "no SignedHeaders"),
+        ] {
+            refused(authorization(&value), Reason::MalformedProof, detail);
+        }
+    }
+
+    #[test]
+    fn the_scope_must_fit_the_request() {
+        let with = |date: &str, service: &str| {
+            authorization(&format!(
+                "TC3-HMAC-SHA256 Credential=AKID1/{date}/{service}/tc3_request, SignedHeaders=content-type;host, Signature={SIGNATURE}"
+            ))
+        };
+        assert!(with("2023-11-14", "127").is_ok(), "the first label of the host");
+        refused(
+            with("2023-11-15", "sts"),
+            Reason::WrongSignature,
+            "2023-11-15, and the UTC date of X-TC-Timestamp is 2023-11-14",
+        );
+        refused(with("2023-11-14", "cvm"), Reason::WrongSignature, "service is cvm");
+        refused(with("2023-11-14", ""), Reason::WrongSignature, "service");
+    }
+
+    #[test]
+    fn signed_headers_are_complete_sorted_and_there() {
+        let with = |list: &str| {
+            authorization(&format!(
+                "TC3-HMAC-SHA256 Credential=AKID1/2023-11-14/sts/tc3_request, SignedHeaders={list}, Signature={SIGNATURE}"
+            ))
+        };
+        assert!(with("content-type;host;x-tc-timestamp").is_ok());
+        for (list, detail) in [
+            ("", "content-type"),
+            ("host", "content-type"),
+            ("content-type", "host"),
+            ("host;content-type", "order"),
+            ("content-type;host;host", "none twice"),
+            ("content-type;host;x-tc-action", "x-tc-action must be there exactly once"),
+            ("Content-Type;content-type;host", "lower-case"),
+            ("content-type;host;", "order"),
+            ("content-type;host;x y", "exactly once"),
+        ] {
+            refused(with(list), Reason::MalformedProof, detail);
+        }
+    }
+
+    #[test]
+    fn a_header_that_stands_twice_is_believed_by_nobody() {
+        let ok = read("x-tc-token", Some("t"));
+        assert!(ok.is_ok());
+        for name in ["x-tc-token", "x-tc-timestamp", "x-tc-content-sha256", "authorization"] {
+            let head =
+                request("POST", "/", &[("x-tc-timestamp", "1700000000"), (name, "1"), (name, "2")], b"").head;
+            assert!(Proof::read(&head, START).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_digits_behind_the_last_colon() {
+        assert_eq!(without_port(b"127.0.0.1:5050"), Some(&b"127.0.0.1"[..]));
+        assert_eq!(without_port(b"[::1]:80"), Some(&b"[::1]"[..]));
+        for host in ["sts.tencentcloudapi.com", "[::1]", "host:", "host:8a"] {
+            assert_eq!(without_port(host.as_bytes()), None, "{host}");
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Names and shapes on the wire.
+//!
+//! Source: the vendor's API reference for STS 2018-08-13, its SDKs, and the SOE page that describes
+//! `getAuthorization`.
+
+use bytes::Bytes;
+use daypass_core::clock::{rfc3339, unix};
+use daypass_core::credential::{Credential, Granted};
+use daypass_core::request::Response;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// The one version of STS.
+pub const VERSION: &str = "2018-08-13";
+
+/// The content type of every answer. Exactly so: the Python SDK compares with `==`, and given a charset it takes
+/// every refusal for a success whose fields are all null.
+pub const JSON: &str = "application/json";
+
+/// Header names of API 3.0, lower-case.
+pub mod header {
+    /// The host as the client wrote it.
+    pub const HOST: &str = "host";
+    /// The type of the body; signed, so present on a GET as well.
+    pub const CONTENT_TYPE: &str = "content-type";
+    /// The proof.
+    pub const AUTHORIZATION: &str = "authorization";
+    /// The action; not signed by any official SDK.
+    pub const ACTION: &str = "x-tc-action";
+    /// The API version.
+    pub const VERSION: &str = "x-tc-version";
+    /// Unix seconds; part of the string to sign.
+    pub const TIMESTAMP: &str = "x-tc-timestamp";
+    /// The region.
+    pub const REGION: &str = "x-tc-region";
+    /// The token of a temporary key; not signed.
+    pub const TOKEN: &str = "x-tc-token";
+    /// [`crate::tencent::sign::UNSIGNED_PAYLOAD`], or a hash that means nothing.
+    pub const CONTENT_SHA256: &str = "x-tc-content-sha256";
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A temporary credential.
+    GetFederationToken,
+    /// Who am I?
+    GetCallerIdentity,
+    /// An action of this API that Daypass does not offer.
+    NotOffered,
+}
+
+impl Action {
+    /// The action of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "GetFederationToken" => Some(Self::GetFederationToken),
+            "GetCallerIdentity" => Some(Self::GetCallerIdentity),
+            "AssumeRole"
+            | "AssumeRoleWithSAML"
+            | "AssumeRoleWithWebIdentity"
+            | "GetSessionToken"
+            | "QueryApiKey" => Some(Self::NotOffered),
+            _ => None,
+        }
+    }
+}
+
+/// `{"Response": …}` of the STS API.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Enveloped<T> {
+    /// What the SDKs index without a guard.
+    pub response: T,
+}
+
+/// An answer with a credential: the same members in both dialects, inside and outside the envelope.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Issued<'a> {
+    /// The credential itself.
+    pub credentials: Credentials<'a>,
+    /// UTC to the second with `Z`; the Go SDK's provider parses nothing else.
+    pub expiration: String,
+    /// The same instant in Unix seconds, a number of ten digits; the COS browser SDK insists on them.
+    pub expired_time: i64,
+    /// Our id of the request.
+    pub request_id: &'a str,
+}
+
+/// A temporary key.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Credentials<'a> {
+    /// At most 4096 bytes.
+    pub token: &'a str,
+    /// Holds neither `/` nor `,`, because it is cut out of `Credential=`.
+    pub tmp_secret_id: &'a str,
+    /// What the holder signs with.
+    pub tmp_secret_key: &'a str,
+}
+
+impl<'a> Issued<'a> {
+    /// What was granted, in this shape; nothing where it is not a triple.
+    pub fn of(granted: &'a Granted, request_id: &'a str) -> Option<Self> {
+        let Credential::Triple(triple) = &granted.credential else { return None };
+        Some(Self {
+            credentials: Credentials {
+                token: &triple.token,
+                tmp_secret_id: &triple.id,
+                tmp_secret_key: triple.secret.expose_str(),
+            },
+            expiration: rfc3339(granted.expires),
+            expired_time: unix(granted.expires),
+            request_id,
+        })
+    }
+}
+
+/// Who the caller is. Every member is text.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CallerIdentity<'a> {
+    /// The caller in the vendor's notation.
+    pub arn: String,
+    /// The uin of the root account.
+    pub account_id: &'a str,
+    /// A uin, or a uin and a name.
+    pub user_id: String,
+    /// The uin of the account that the key belongs to.
+    pub principal_id: String,
+    /// What kind of identity.
+    pub r#type: &'static str,
+    /// Our id of the request.
+    pub request_id: &'a str,
+}
+
+/// An answer without what was asked for.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Failed<'a> {
+    /// Why.
+    pub error: Fault<'a>,
+    /// Our id of the request.
+    pub request_id: &'a str,
+}
+
+/// The vendor's error object.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Fault<'a> {
+    /// One of the vendor's codes.
+    pub code: &'a str,
+    /// A sentence for people.
+    pub message: &'a str,
+}
+
+/// An answer with this document: never kept by a cache, never taken for anything but JSON.
+pub(super) fn answer(document: &impl Serialize) -> Response {
+    // Large enough for a common token, so that the buffer does not grow while it is written.
+    let mut body = Vec::with_capacity(1024);
+    // Writing plain structs into memory cannot fail; an empty body would be all that is left to say.
+    let _ = serde_json::to_writer(&mut body, document);
+    let mut response = Response::new(Bytes::from(body));
+    let headers = response.headers_mut();
+    let mut put = |name: HeaderName, value| _ = headers.insert(name, HeaderValue::from_static(value));
+    put(CONTENT_TYPE, JSON);
+    put(CACHE_CONTROL, "no-store");
+    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    response
+}
+
+/// Decodes one name or value of a query or form: `+` is a blank, `%` begins two hexadecimal digits, and the
+/// result is UTF-8. Anything else is nothing, rather than the replacement characters of a lenient decoder.
+pub(super) fn form_decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['+', '%']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let nibble = |c: Option<u8>| char::from(c?).to_digit(16).and_then(|n| u8::try_from(n).ok());
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => b' ',
+            b'%' => nibble(bytes.next())? << 4 | nibble(bytes.next())?,
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok().map(Cow::Owned)
+}
+
+/// At most `limit` characters of a caller's text, for an error message.
+pub(super) fn shown(text: &str) -> &str {
+    const LIMIT: usize = 96;
+    text.char_indices().nth(LIMIT).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_decoded_once_and_strictly() {
+        assert_eq!(form_decode("a+b%2A%252A").as_deref(), Some("a b*%2A"));
+        assert_eq!(form_decode("%E8%AF%BE").as_deref(), Some("课"));
+        assert_eq!(form_decode("课").as_deref(), Some("课"));
+        for bad in ["%", "%2", "%2g", "%+1", "%ff", "%c0%af"] {
+            assert_eq!(form_decode(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_json_and_nothing_else() {
+        let response = answer(&Failed { error: Fault { code: "a\"", message: "b\n" }, request_id: "r" });
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+        assert_eq!(response.body().as_ref(), br#"{"Error":{"Code":"a\"","Message":"b\n"},"RequestId":"r"}"#);
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(shown("short"), "short");
+        assert_eq!(shown(&"课".repeat(200)).chars().count(), 96);
+    }
+}
