@@ -1,13 +1,13 @@
 //! What a caller gets of what it asked for.
 
-use super::{Policy, Undecided, covers, narrow};
+use super::{Policy, covers, narrow};
 use crate::caller::{Caller, Proof};
 use crate::client::{Grant, Tenant};
 use crate::dialect::{Form, Issue, RoleChoice};
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Product};
 use crate::refusal::{Reason, Refusal};
-use crate::role::{Algorithm, Role};
+use crate::role::{Algorithm, Lifetime, Role};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -124,11 +124,11 @@ pub fn authorize(
             "a temporary credential cannot be used to get another one; ask with the client's own key",
         ));
     }
-    let Chosen { role, app_roles, product } = choose(directory, caller, &issue.role)?;
+    let Chosen { role, app_roles, product, bounds } = choose(directory, caller, &issue.role)?;
     check_variables(caller, &role, &issue.variables)?;
     Ok(Authorized {
         policy: effective_policy(caller, &role, issue)?,
-        lifetime: lifetime(&role, issue.lifetime)?,
+        lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
         client: caller.client().map(|client| (client.guid, client.object)),
         key: caller.key().map(str::to_owned),
@@ -147,30 +147,20 @@ struct Chosen {
     role: Arc<Role>,
     app_roles: Vec<String>,
     product: Option<Product>,
+    bounds: Lifetime,
+}
+
+impl Chosen {
+    fn one(role: Arc<Role>) -> Self {
+        Self { app_roles: role.app_roles.clone(), bounds: role.lifetime, role, product: None }
+    }
 }
 
 /// Finds the role and makes sure that the caller may have it. A role that does not exist and one that was not
 /// granted get the same answer.
 fn choose(directory: &Directory, caller: &Caller, choice: &RoleChoice) -> Result<Chosen, Refusal> {
-    let tenant = &caller.tenant().name;
-    let granted = |name: &str| {
-        let role = directory.role(tenant, name).filter(|role| grants(caller, &role.name).next().is_some());
-        role.cloned().ok_or_else(|| {
-            Refusal::new(Reason::RoleNotGranted, "there is no such role, or this client has no grant on it")
-        })
-    };
-    let plain = |role: Arc<Role>| Chosen { app_roles: role.app_roles.clone(), role, product: None };
     match choice {
-        RoleChoice::Endpoint => match caller.proof() {
-            Proof::Anonymous { endpoint } => endpoint
-                .role
-                .as_deref()
-                .and_then(|name| directory.role(tenant, name))
-                .cloned()
-                .map(plain)
-                .ok_or_else(|| Refusal::internal("the endpoint names no role")),
-            _ => Err(Refusal::internal("only an endpoint without known callers chooses their role")),
-        },
+        RoleChoice::Endpoint => of_endpoint(directory, caller),
         RoleChoice::Default => {
             let name =
                 caller.client().and_then(|client| client.default_role.as_deref()).ok_or_else(|| {
@@ -179,39 +169,75 @@ fn choose(directory: &Directory, caller: &Caller, choice: &RoleChoice) -> Result
                         "this client has no default role; its operator can give it one",
                     )
                 })?;
-            granted(name).map(plain)
-        }
-        RoleChoice::Product { path, product } => {
-            let route = directory
-                .endpoints(DialectName::AlibabaTop, path)
-                .filter(|endpoint| &endpoint.tenant == tenant)
-                .flat_map(|endpoint| &endpoint.routes)
-                .find(|route| &route.product == product)
-                .ok_or_else(|| {
-                    Refusal::new(
-                        Reason::RoleNotGranted,
-                        "nothing is handed out for this product_code, scene_code and usage_scene",
-                    )
-                })?;
-            Ok(Chosen { product: Some(product.clone()), ..plain(granted(&route.role)?) })
-        }
-        RoleChoice::Resource(audience) => {
-            let mut roles = directory
-                .roles_of(tenant, audience)
-                .filter(|role| grants(caller, &role.name).next().is_some());
-            let role = roles.next().cloned().ok_or_else(|| {
+            let role = granted(directory, caller, name).ok_or_else(|| {
                 Refusal::new(
-                    Reason::UnknownResource,
-                    "the resource of the scope does not exist here, or this client has no role on it",
+                    Reason::RoleNotGranted,
+                    "there is no such role, or this client has no grant on it",
                 )
             })?;
-            let mut app_roles = role.app_roles.clone();
-            app_roles.extend(roles.flat_map(|role| role.app_roles.iter().cloned()));
-            app_roles.sort_unstable();
-            app_roles.dedup();
-            Ok(Chosen { role, app_roles, product: None })
+            Ok(Chosen::one(role))
         }
+        RoleChoice::Product { path, product } => of_product(directory, caller, path, product),
+        RoleChoice::Resource(audience) => of_resource(directory, caller, audience),
     }
+}
+
+fn granted(directory: &Directory, caller: &Caller, name: &str) -> Option<Arc<Role>> {
+    let role = directory.role(&caller.tenant().name, name)?;
+    grants(caller, &role.name).next().map(|_| role.clone())
+}
+
+fn of_endpoint(directory: &Directory, caller: &Caller) -> Result<Chosen, Refusal> {
+    let Proof::Anonymous { endpoint } = caller.proof() else {
+        return Err(Refusal::internal("only an endpoint without known callers chooses their role"));
+    };
+    let role = endpoint.role.as_deref().and_then(|name| directory.role(&caller.tenant().name, name));
+    role.cloned().map(Chosen::one).ok_or_else(|| Refusal::internal("the endpoint names no role"))
+}
+
+fn of_product(
+    directory: &Directory,
+    caller: &Caller,
+    path: &str,
+    product: &Product,
+) -> Result<Chosen, Refusal> {
+    let role = directory
+        .endpoints(DialectName::AlibabaTop, path)
+        .filter(|endpoint| endpoint.tenant == caller.tenant().name)
+        .flat_map(|endpoint| &endpoint.routes)
+        .find(|route| &route.product == product)
+        .and_then(|route| granted(directory, caller, &route.role))
+        .ok_or_else(|| {
+            Refusal::new(
+                Reason::RoleNotGranted,
+                "nothing is handed out for this product_code, scene_code and usage_scene, or this client has no grant on it",
+            )
+        })?;
+    Ok(Chosen { product: Some(product.clone()), ..Chosen::one(role) })
+}
+
+/// All app roles that the client has on an OAuth resource, in one token. It lives no longer than any of its roles
+/// allows.
+fn of_resource(directory: &Directory, caller: &Caller, audience: &str) -> Result<Chosen, Refusal> {
+    let mut roles = directory
+        .roles_of(&caller.tenant().name, audience)
+        .filter(|role| grants(caller, &role.name).next().is_some());
+    let first = roles.next().cloned().ok_or_else(|| {
+        Refusal::new(
+            Reason::UnknownResource,
+            "the resource of the scope does not exist here, or this client has no role on it",
+        )
+    })?;
+    let mut chosen = Chosen::one(first);
+    for role in roles {
+        chosen.app_roles.extend(role.app_roles.iter().cloned());
+        chosen.bounds.default = chosen.bounds.default.min(role.lifetime.default);
+        chosen.bounds.max = chosen.bounds.max.min(role.lifetime.max);
+    }
+    chosen.bounds.default = chosen.bounds.default.min(chosen.bounds.max);
+    chosen.app_roles.sort_unstable();
+    chosen.app_roles.dedup();
+    Ok(chosen)
 }
 
 fn grants<'a>(caller: &'a Caller, role: &'a str) -> impl Iterator<Item = &'a Grant> {
@@ -261,53 +287,91 @@ fn check_variables(caller: &Caller, role: &Role, values: &BTreeMap<String, Strin
 /// that goes beyond what is left is refused, so that its sender learns at once and not from a 403 later.
 fn effective_policy(caller: &Caller, role: &Role, issue: &Issue) -> Result<Option<Policy>, Refusal> {
     let Some(template) = &role.policy else {
-        return match issue.policy {
-            None => Ok(None),
-            Some(_) => Err(Refusal::new(Reason::PolicyInvalid, "credentials of this role carry no policy")),
-        };
+        return without_policy(issue);
     };
-    let undecided = |fault: Undecided| {
-        Refusal::new(Reason::PolicyInvalid, format!("the policies cannot be put together: {fault}"))
-    };
-    let mut policy = template.bind(&role.variables, &issue.variables).map_err(|bad| {
+    let mut policy = template.bind(&issue.variables).map_err(|bad| {
         Refusal::new(Reason::VariableRefused, format!("{} must be {}", bad.name, bad.expected))
             .parameter(bad.name)
     })?;
     let boundaries =
         [caller.client().and_then(|client| client.boundary.as_ref()), caller.tenant().boundary.as_ref()];
     for boundary in boundaries.into_iter().flatten() {
-        policy = narrow(&policy, boundary).map_err(undecided)?;
-    }
-    if let Some(asked) = &issue.policy {
-        covers(&policy, asked).map_err(|beyond| {
-            Refusal::new(
-                Reason::PolicyTooWide,
-                format!(
-                    "statement {} asks for {} on {}, which the role {} does not give",
-                    beyond.statement + 1,
-                    beyond.action,
-                    beyond.resource,
-                    role.name
-                ),
-            )
-            .parameter("Policy")
+        // Both sides are the operator's; the caller can do nothing about it and need not see them.
+        policy = narrow(&policy, boundary).map_err(|fault| {
+            Refusal::internal(format!("a boundary cannot be put on the role `{}`: {fault}", role.name))
         })?;
-        policy = narrow(&policy, asked).map_err(undecided)?;
     }
-    Ok(Some(policy))
+    if policy.allows_nothing() {
+        return Err(Refusal::new(
+            Reason::RoleNotGranted,
+            "the boundaries of this client and its tenant leave nothing of the role",
+        ));
+    }
+    match &issue.policy {
+        None => Ok(Some(policy)),
+        Some(asked) => narrow_to_ask(&policy, asked, &role.name).map(Some),
+    }
 }
 
-fn lifetime(role: &Role, asked: Option<u32>) -> Result<u32, Refusal> {
-    match asked {
-        None => Ok(role.lifetime.default),
-        Some(0) => Err(Refusal::new(Reason::InvalidParameter, "a lifetime is at least one second")),
-        Some(seconds) if seconds > role.lifetime.max => Err(Refusal::new(
-            Reason::LifetimeTooLong,
+/// A role without a policy gives access tokens. A signing credential without a policy would be one without bounds.
+fn without_policy(issue: &Issue) -> Result<Option<Policy>, Refusal> {
+    if matches!(issue.form, Form::Triple(_)) {
+        return Err(Refusal::new(
+            Reason::RoleNotGranted,
+            "this role gives access tokens and no signing credentials",
+        ));
+    }
+    match issue.policy {
+        None => Ok(None),
+        Some(_) => Err(Refusal::new(Reason::PolicyInvalid, "credentials of this role carry no policy")
+            .parameter("Policy")),
+    }
+}
+
+fn narrow_to_ask(policy: &Policy, asked: &Policy, role: &str) -> Result<Policy, Refusal> {
+    let invalid = |detail: String| Refusal::new(Reason::PolicyInvalid, detail).parameter("Policy");
+    covers(policy, asked).map_err(|beyond| {
+        Refusal::new(
+            Reason::PolicyTooWide,
             format!(
-                "the role {} gives at most {} seconds, and {seconds} were asked for",
-                role.name, role.lifetime.max
+                "statement {} asks for {} on {}, which the role {role} does not give",
+                beyond.statement + 1,
+                shown(&beyond.action),
+                shown(&beyond.resource),
             ),
+        )
+        .parameter("Policy")
+    })?;
+    let narrowed = narrow(policy, asked)
+        .map_err(|fault| invalid(format!("the policy cannot be put together with the role's: {fault}")))?;
+    if narrowed.allows_nothing() {
+        return Err(invalid(
+            "the policy allows nothing; leave it out or add an allowing statement".to_owned(),
+        ));
+    }
+    Ok(narrowed)
+}
+
+/// The beginning of a caller's text: refusals are recorded, and a record must not grow with what was sent.
+fn shown(text: &str) -> String {
+    const SHOWN: usize = 128;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}...", text.split_at(end).0),
+        None => text.to_owned(),
+    }
+}
+
+fn lifetime(role: &str, bounds: Lifetime, asked: Option<u32>) -> Result<u32, Refusal> {
+    match asked {
+        None => Ok(bounds.default),
+        Some(0) => Err(Refusal::new(Reason::InvalidParameter, "a lifetime is at least one second")),
+        Some(seconds) if seconds > bounds.max => Err(Refusal::new(
+            Reason::LifetimeTooLong,
+            format!("the role {role} gives at most {} seconds, and {seconds} were asked for", bounds.max),
         )),
         Some(seconds) => Ok(seconds),
     }
 }
+
+#[cfg(test)]
+mod tests;

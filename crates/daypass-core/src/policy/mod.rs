@@ -6,15 +6,25 @@
 //! no wider than another, [`decide`] answers one request, and [`authorize`] puts them together.
 
 mod authorize;
+mod conditions;
 mod decide;
+mod intersect;
 mod model;
 mod narrow;
 mod pattern;
+mod segments;
 mod template;
+mod variable;
+
+#[cfg(test)]
+mod brute;
+#[cfg(test)]
+mod properties;
 
 pub use authorize::{Authorized, authorize};
 pub use decide::{Access, Decision, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};
-pub use pattern::{Pattern, Piece};
-pub use template::{BadTemplate, BadVariable, Template, VariableType};
+pub use pattern::{LiteralStar, Pattern, Piece};
+pub use template::{BadTemplate, BadVariable, Template};
+pub use variable::VariableType;

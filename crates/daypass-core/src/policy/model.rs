@@ -22,6 +22,14 @@ pub struct Policy {
     pub statements: Vec<Statement>,
 }
 
+impl Policy {
+    /// Whether no statement allows anything. Such a policy must not be handed out: a vendor may take an empty
+    /// document for none, and none for everything that the role has.
+    pub fn allows_nothing(&self) -> bool {
+        self.statements.iter().all(|statement| statement.effect == Effect::Deny)
+    }
+}
+
 /// One statement: it applies where an action, a resource and every condition match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
