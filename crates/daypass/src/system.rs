@@ -15,7 +15,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// The thread's reseeding generator (ChaCha12 over the operating system's entropy): for what each request draws.
+/// The thread's reseeding generator (`ChaCha12` over the operating system's entropy): for what each request draws.
 /// It costs a twentieth of a system call.
 pub(crate) struct RequestEntropy;
 

@@ -6,6 +6,7 @@ use daypass_core::clock::rfc3339;
 use daypass_core::record::{ChainFault, Checker, Event, Record};
 use daypass_core::store::{RecordQuery, Store};
 use serde_json::json;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 /// The records.
@@ -107,7 +108,8 @@ fn line(record: &Record) -> String {
         ("by", record.dialect.as_deref()),
     ] {
         if let Some(value) = value {
-            line.push_str(&format!(" {name}={}", value.escape_debug()));
+            // Writing to a string cannot fail.
+            let _ = write!(line, " {name}={}", value.escape_debug());
         }
     }
     line
@@ -125,7 +127,9 @@ async fn verify(place: &Place, output: &Output) -> Result<(), Failure> {
             let Some(last) = links.last() else { break };
             after = last.seq;
             records += links.len();
-            links.iter().for_each(|link| checker.take(link));
+            for link in &links {
+                checker.take(link);
+            }
         }
         chains += 1;
         faults.extend(checker.finish());

@@ -105,13 +105,13 @@ pub(super) struct Which {
 /// What a key is for.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Kind {
-    /// Tencent SecretId and SecretKey.
+    /// Tencent: `SecretId` and `SecretKey`.
     Tencent,
-    /// TOP app_key and app_secret.
+    /// TOP: `app_key` and `app_secret`.
     Top,
-    /// Alibaba Cloud AccessKeyId and AccessKeySecret.
+    /// Alibaba Cloud: `AccessKeyId` and `AccessKeySecret`.
     AccessKey,
-    /// OAuth client_id and client_secret.
+    /// OAuth: `client_id` and `client_secret`.
     ClientSecret,
 }
 
@@ -229,7 +229,8 @@ async fn add(place: &Place, args: Add, output: &Output) -> Result<(), Failure> {
     let made = create(place, &client, args.kind.iter().map(|kind| KeyKind::from(*kind))).await?;
     let mut text = format!("added client {} ({}) to tenant {}", client.name, client.guid, client.tenant);
     for new in &made {
-        text.push_str(&format!("\n{}", secret_lines(new)));
+        text.push('\n');
+        text.push_str(&secret_lines(new));
     }
     text.push_str("\nthe secrets are shown this once");
     output.show(text, || json!({ "client": client_document(&client), "keys": secrets_document(&made) }));
@@ -303,17 +304,16 @@ async fn rotate(place: &Place, which: &Which, kind: Option<Kind>, output: &Outpu
     let keys = keys_of(place, client.guid).await?;
     let now = app::now();
     let live = || keys.iter().filter(|key| key.live(now));
-    let kind = match kind {
-        Some(kind) => kind.into(),
-        None => {
-            let mut kinds = live().map(|key| key.kind);
-            let first =
-                kinds.next().ok_or_else(|| Failure::Usage("it has no live key; say --kind".to_owned()))?;
-            if kinds.any(|kind| kind != first) {
-                return Err(Failure::Usage("it has keys of several kinds; say which with --kind".to_owned()));
-            }
-            first
+    let kind = if let Some(kind) = kind {
+        kind.into()
+    } else {
+        let mut kinds = live().map(|key| key.kind);
+        let first =
+            kinds.next().ok_or_else(|| Failure::Usage("it has no live key; say --kind".to_owned()))?;
+        if kinds.any(|kind| kind != first) {
+            return Err(Failure::Usage("it has keys of several kinds; say which with --kind".to_owned()));
         }
+        first
     };
     let same_kind: Vec<_> = live().filter(|key| key.kind == kind).collect();
     if same_kind.len() >= keys::LIVE {

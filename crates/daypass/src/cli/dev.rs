@@ -147,7 +147,12 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path) {
         return;
     }
     let list = |name: &str| {
-        let lines = commands[name].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str);
+        let lines = commands
+            .get(name)
+            .and_then(serde_json::Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(serde_json::Value::as_str);
         lines.map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     };
     output.line(format!(

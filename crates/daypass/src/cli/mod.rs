@@ -25,7 +25,7 @@ struct Cli {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
-    /// What to log, in the syntax of RUST_LOG (serve and dev).
+    /// What to log, in the syntax of `RUST_LOG` (serve and dev).
     #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
     log: String,
     #[command(subcommand)]

@@ -44,9 +44,9 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
     }
     let mut segments = path.split('/').skip(1);
     match (segments.next(), segments.next()) {
-        (Some("common"), Some(_)) => Route::Entra,
-        (Some(".well-known"), Some("oauth-authorization-server" | "openid-configuration")) => Route::Entra,
-        (Some(_), Some("oauth2" | "v2.0" | "discovery" | ".well-known")) => Route::Entra,
+        (Some("common"), Some(_))
+        | (Some(".well-known"), Some("oauth-authorization-server" | "openid-configuration"))
+        | (Some(_), Some("oauth2" | "v2.0" | "discovery" | ".well-known")) => Route::Entra,
         _ => Route::Nothing,
     }
 }

@@ -68,7 +68,8 @@ impl Running {
             at: START,
         };
         let headers = sign_request(&key, &request);
-        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let lines = lines.concat();
         let length = body.len();
         let head = format!("POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");
         self.exchange(&format!("{head}{body}")).await

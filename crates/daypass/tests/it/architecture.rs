@@ -58,7 +58,8 @@ fn the_core_and_the_dialects_do_no_input_or_output() {
 fn issuers_use_only_wire_types_and_signatures_of_the_dialects() {
     for (file, text) in sources("daypass-issuers") {
         for path in text.split("daypass_dialects::").skip(1) {
-            let path: String = path.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
+            let path: String =
+                path.chars().take_while(|c| c.is_alphanumeric() || "_:".contains(*c)).collect();
             let module = path.split("::").nth(1).unwrap_or_default();
             assert!(["wire", "sign"].contains(&module), "{} uses daypass_dialects::{path}", file.display());
         }

@@ -52,7 +52,8 @@ fn a_lost_credentials_file_is_replaced_and_the_old_keys_are_dead() {
     std::fs::remove_file(folder.path().join("data/credentials.json")).unwrap();
     let again = Dev::start_in(folder, &[]);
     json_of(&token(&["tencent"], &again.file()));
-    let mut old: Value = serde_json::from_slice(&std::fs::read(again.folder.path().join("before.json")).unwrap()).unwrap();
+    let mut old: Value =
+        serde_json::from_slice(&std::fs::read(again.folder.path().join("before.json")).unwrap()).unwrap();
     old["url"] = again.credentials["url"].clone();
     std::fs::write(&before, old.to_string()).unwrap();
     assert_eq!(token(&["tencent"], &before).status.code(), Some(1));
@@ -78,7 +79,10 @@ fn a_client_added_while_the_server_runs_is_served_and_a_disabled_one_is_not() {
 
     let listed = json_of(&dev.cli(&["client", "list", "--json"]));
     assert_eq!(listed.as_array().unwrap().len(), 4);
-    assert!(!stdout(&dev.cli(&["client", "show", "edge"])).contains(file["tencent"]["secret_key"].as_str().unwrap()));
+    assert!(
+        !stdout(&dev.cli(&["client", "show", "edge"]))
+            .contains(file["tencent"]["secret_key"].as_str().unwrap())
+    );
 
     let rotated = json_of(&dev.cli(&["client", "rotate", "edge", "--json"]));
     let new = rotated["keys"][0]["id"].as_str().unwrap().to_owned();
@@ -256,7 +260,8 @@ fn read_answer(stream: &mut TcpStream) -> String {
         let text = String::from_utf8_lossy(&answer);
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let length = head.to_ascii_lowercase();
-            let length = length.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap().parse().unwrap();
+            let length =
+                length.split("content-length: ").nth(1).unwrap().split('\r').next().unwrap().parse().unwrap();
             if body.len() >= length {
                 return text.into_owned();
             }

@@ -19,7 +19,10 @@ fn hostile_heads_are_refused_in_the_envelope_of_their_path() {
     for (why, head) in [
         ("a long query", format!("GET /?{long} HTTP/1.1\r\nhost: {host}\r\n")),
         ("too many headers", format!("GET / HTTP/1.1\r\nhost: {host}\r\n{many}")),
-        ("a large header", format!("GET / HTTP/1.1\r\nhost: {host}\r\nx: {}\r\n", "a".repeat(limits::HEADER_BYTES))),
+        (
+            "a large header",
+            format!("GET / HTTP/1.1\r\nhost: {host}\r\nx: {}\r\n", "a".repeat(limits::HEADER_BYTES)),
+        ),
         ("no host", "GET / HTTP/1.1\r\n".to_owned()),
         ("two hosts", format!("GET / HTTP/1.1\r\nhost: {host}\r\nhost: {host}\r\n")),
         ("a bad host", "GET / HTTP/1.1\r\nhost: a@b\r\n".to_owned()),
@@ -36,7 +39,9 @@ fn hostile_heads_are_refused_in_the_envelope_of_their_path() {
 #[test]
 fn hostile_paths_reach_no_decoder() {
     let dev = Dev::start();
-    for path in ["/%2e%2e/x", "/a%00b", "/x/../y", "/nothing", "/getAuthorization/", "//", "/getauthorization"] {
+    for path in
+        ["/%2e%2e/x", "/a%00b", "/x/../y", "/nothing", "/getAuthorization/", "//", "/getauthorization"]
+    {
         let answer = dev.send("GET", path, &[], b"");
         assert_eq!((answer.status, answer.body.as_str()), (404, r#"{"error":"not_found"}"#), "{path}");
     }
@@ -70,7 +75,8 @@ fn methods_that_no_dialect_knows_are_refused() {
 fn hostile_bodies_cost_nothing() {
     let dev = Dev::start();
     let deep = format!("{{\"Name\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    let announced = format!("POST / HTTP/1.1\r\nhost: {}\r\ncontent-length: 9000000000000000000\r\n\r\nabc", dev.host());
+    let announced =
+        format!("POST / HTTP/1.1\r\nhost: {}\r\ncontent-length: 9000000000000000000\r\n\r\nabc", dev.host());
     let answer = parse(&dev.raw(announced.as_bytes()));
     assert_eq!(answer.json()["Response"]["Error"]["Code"], "RequestSizeLimitExceeded", "{answer:?}");
     for (content_type, body) in [
@@ -84,7 +90,9 @@ fn hostile_bodies_cost_nothing() {
         ("application/x-www-form-urlencoded", b"a=%zz&a=%00&a"),
         ("application/xml", b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>"),
     ] {
-        for target in ["/", "/router/rest", "/router/rest?format=json", &format!("/{TENANT}/oauth2/v2.0/token")] {
+        for target in
+            ["/", "/router/rest", "/router/rest?format=json", &format!("/{TENANT}/oauth2/v2.0/token")]
+        {
             let answer = dev.send("POST", target, &[("content-type", content_type)], body);
             let parses = answer.body.contains("<error_response>") || answer.json().is_object();
             assert!(parses && answer.status < 500, "{target} {content_type}: {answer:?}");
@@ -100,8 +108,13 @@ fn doubled_and_overlong_parameters_are_refused() {
         let headers = [("content-type", "application/x-www-form-urlencoded")];
         dev.send("POST", &format!("/{TENANT}/oauth2/v2.0/token"), &headers, body.as_bytes())
     };
-    let doubled = form("grant_type=client_credentials&grant_type=client_credentials&client_id=a&client_secret=b");
-    assert_eq!((doubled.status, doubled.json()["error"].as_str()), (400, Some("invalid_request")), "{doubled:?}");
+    let doubled =
+        form("grant_type=client_credentials&grant_type=client_credentials&client_id=a&client_secret=b");
+    assert_eq!(
+        (doubled.status, doubled.json()["error"].as_str()),
+        (400, Some("invalid_request")),
+        "{doubled:?}"
+    );
     let many: String = (0..500).map(|n| format!("p{n}=1&")).collect();
     assert!(form(&many).status >= 400);
     let top = dev.send("GET", "/router/rest?format=json&method=a&method=b", &[], b"");

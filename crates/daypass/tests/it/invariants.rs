@@ -11,7 +11,11 @@ fn text<'a>(value: &'a Value, path: &str) -> &'a str {
 fn audit(dev: &Dev) -> Vec<Value> {
     let output = dev.cli(&["audit", "tail", "-n", "1000", "--json"]);
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn entra_form(dev: &Dev) -> Vec<(String, String)> {
@@ -34,7 +38,8 @@ fn post_entra(dev: &Dev, form: &[(String, String)]) -> crate::process::Answer {
 }
 
 fn with(form: &[(String, String)], name: &str, value: &str) -> Vec<(String, String)> {
-    let replace = |(n, v): &(String, String)| (n.clone(), if n == name { value.to_owned() } else { v.clone() });
+    let replace =
+        |(n, v): &(String, String)| (n.clone(), if n == name { value.to_owned() } else { v.clone() });
     form.iter().map(replace).collect()
 }
 
@@ -90,7 +95,7 @@ fn invariant_3_a_temporary_credential_falls_with_its_client() {
     };
     assert!(who(&dev)["Response"]["Error"].is_null(), "{}", who(&dev));
     assert!(dev.cli(&["client", "disable", "soe-server"]).status.success());
-    std::thread::sleep(std::time::Duration::from_millis(1_000));
+    std::thread::sleep(std::time::Duration::from_secs(1));
     assert_eq!(text(&who(&dev), "/Response/Error/Code"), "AuthFailure.TokenFailure");
     let refused = token(&["tencent"], &dev.file());
     assert_eq!(refused.status.code(), Some(1));
@@ -125,14 +130,10 @@ fn whoami(dev: &Dev, file: &Value, security_token: &str) -> Value {
 fn invariant_4_no_secret_appears_in_a_log_an_error_or_a_record() {
     let dev = Dev::start_in(tempfile::tempdir().unwrap(), &["--log", "trace"]);
     let credentials = dev.credentials.clone();
-    let mut secrets: Vec<String> = [
-        "/tencent/secret_key",
-        "/alibaba/app_secret",
-        "/alibaba/access_key_secret",
-        "/entra/client_secret",
-    ]
-    .map(|path| text(&credentials, path).to_owned())
-    .to_vec();
+    let mut secrets: Vec<String> =
+        ["/tencent/secret_key", "/alibaba/app_secret", "/alibaba/access_key_secret", "/entra/client_secret"]
+            .map(|path| text(&credentials, path).to_owned())
+            .to_vec();
     let given = dev.send("GET", "/getAuthorization", &[], b"").json();
     secrets.push(text(&given, "/Credentials/TmpSecretKey").to_owned());
     secrets.push(text(&given, "/Credentials/Token").to_owned());
@@ -150,14 +151,20 @@ fn invariant_4_no_secret_appears_in_a_log_an_error_or_a_record() {
     errors.push(String::from_utf8(token(&["alibaba", "--poi", "1"], &dev.file()).stdout).unwrap());
     let records = serde_json::to_string(&audit(&dev)).unwrap();
     let (_folder, log) = dev.stop();
-    assert!(log.contains("answered") && records.contains("grant"), "the places that are searched are not empty");
+    assert!(
+        log.contains("answered") && records.contains("grant"),
+        "the places that are searched are not empty"
+    );
     secrets.push(guess.to_owned());
     for (i, secret) in secrets.iter().enumerate() {
         assert!(!log.contains(secret.as_str()), "secret {i} is in the log");
         assert!(!records.contains(secret.as_str()), "secret {i} is in the records");
         // What a caller sent as its scope may be named to it; what it sent as a secret may not.
         assert!(!errors[0].contains(secret.as_str()), "secret {i} is in an error");
-        assert!(!errors[2..].iter().any(|error| error.contains(secret.as_str())), "secret {i} is in an error");
+        assert!(
+            !errors[2..].iter().any(|error| error.contains(secret.as_str())),
+            "secret {i} is in an error"
+        );
     }
 }
 
@@ -220,7 +227,9 @@ fn invariant_7_the_store_holds_no_secret_in_clear() {
 fn invariant_8_time_and_randomness_are_arguments() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let clippy = std::fs::read_to_string(root.join("clippy.toml")).unwrap();
-    for method in ["SystemTime::now", "Instant::now", "Timestamp::now", "rand::rng", "Uuid::new_v4", "env::var\""] {
+    for method in
+        ["SystemTime::now", "Instant::now", "Timestamp::now", "rand::rng", "Uuid::new_v4", "env::var\""]
+    {
         assert!(clippy.contains(method), "{method}");
     }
     let system = std::fs::read_to_string(root.join("crates/daypass/src/system.rs")).unwrap();
@@ -233,7 +242,8 @@ fn invariant_9_our_own_name_never_comes_from_the_host_header() {
     let tenant = text(&dev.credentials, "/entra/tenant");
     let path = format!("/{tenant}/v2.0/.well-known/openid-configuration");
     let honest = dev.send("GET", &path, &[], b"");
-    let misled = dev.send("GET", &path, &[("host", "evil.example"), ("x-forwarded-host", "evil.example")], b"");
+    let misled =
+        dev.send("GET", &path, &[("host", "evil.example"), ("x-forwarded-host", "evil.example")], b"");
     assert_eq!(honest.json(), misled.json());
     assert_eq!(text(&honest.json(), "/issuer"), format!("http://{}/{tenant}/v2.0", dev.host()));
     let error = dev.send("POST", &format!("/{tenant}/oauth2/v2.0/token"), &[("host", "evil.example")], b"");
@@ -249,7 +259,9 @@ fn invariant_10_every_error_can_be_parsed_by_its_sdk() {
     let json = [("content-type", "application/json")];
     let sts = dev.send("POST", "/", &json, big.as_bytes());
     assert_eq!((sts.status, text(&sts.json(), "/Response/Error/Code")), (200, "RequestSizeLimitExceeded"));
-    assert!(sts.head.contains("content-type: application/json\r\n") || sts.head.ends_with("application/json"));
+    assert!(
+        sts.head.contains("content-type: application/json\r\n") || sts.head.ends_with("application/json")
+    );
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let top = dev.send("POST", "/router/rest", &form, big.as_bytes());
     assert!(top.status == 200 && top.body.contains("<error_response>"), "{top:?}");

@@ -1,5 +1,15 @@
 //! Tests of the whole: the crates together, and the binary from outside. One program, so that it links once.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::format_push_string,
+    clippy::format_collect,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is not as it should be, runs the real program, and need not be fast"
+)]
+
 mod architecture;
 mod cli;
 mod hostile;

@@ -39,8 +39,13 @@ fn every_refusal_in_every_dialect() {
             let body = String::from_utf8(response.body().to_vec()).unwrap();
             let retry = header("retry-after");
             let retry = if retry == "-" { String::new() } else { format!(" retry-after={retry}") };
-            writeln!(table, "{name}: {} {}{retry}\n    {body}", response.status().as_u16(), header("content-type"))
-                .unwrap();
+            writeln!(
+                table,
+                "{name}: {} {}{retry}\n    {body}",
+                response.status().as_u16(),
+                header("content-type")
+            )
+            .unwrap();
         }
     }
     insta::assert_snapshot!("refusals", table);
