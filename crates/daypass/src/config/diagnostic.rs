@@ -111,8 +111,6 @@ impl fmt::Display for Errors {
 
 impl std::error::Error for Errors {}
 
-impl std::error::Error for Diagnostic {}
-
 #[cfg(test)]
 mod tests {
     use super::*;

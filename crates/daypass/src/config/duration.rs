@@ -45,8 +45,14 @@ fn parse(given: &str) -> Result<u32, Fault> {
 
 /// Seconds as people write them, for messages.
 pub(super) fn show(seconds: u32) -> String {
-    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect()
+    let mut text = String::new();
+    for (number, unit) in [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')] {
+        if number > 0 {
+            text.push_str(&number.to_string());
+            text.push(unit);
+        }
+    }
+    text
 }
 
 #[cfg(test)]

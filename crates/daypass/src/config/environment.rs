@@ -65,19 +65,17 @@ fn unknown(name: &str) -> Fault {
 
 /// Sets a scalar, or finds a section and creates it if need be; then hands it on.
 fn put(table: &mut Table, key: &str, fresh: Node, then: impl FnOnce(&mut Node)) {
-    match table.iter_mut().find(|entry| entry.key == key) {
-        Some(entry) => {
-            if !matches!(fresh.value, Value::Table(_)) {
-                entry.node = fresh;
-            }
-            then(&mut entry.node);
-        }
-        None => {
-            let mut entry = Entry { key: key.to_owned(), key_place: fresh.place, node: fresh };
-            then(&mut entry.node);
-            table.push(entry);
-        }
+    let at = table.iter().position(|entry| entry.key == key).unwrap_or(table.len());
+    let Some(entry) = table.get_mut(at) else {
+        let mut entry = Entry { key: key.to_owned(), key_place: fresh.place, node: fresh };
+        then(&mut entry.node);
+        table.push(entry);
+        return;
+    };
+    if !matches!(fresh.value, Value::Table(_)) {
+        entry.node = fresh;
     }
+    then(&mut entry.node);
 }
 
 #[cfg(test)]

@@ -44,17 +44,12 @@ fn one<'a>(section: Section<'a>, base: &Path) -> Option<Given<&'a str>> {
 impl Issuers<'_> {
     /// Which issuer a role names. Upstream issuers are refused where they are used, and only there.
     pub(super) fn of_role(&self, role: Section<'_>) -> String {
-        match role.text("issuer") {
-            Some(name) if name.value != LOCAL => {
-                if find(role.notes(), "issuer", name, &self.0, |issuer| issuer.value).is_some() {
-                    let message = format!(
-                        "credentials of an upstream cloud, as `{}` is, are not in this version",
-                        name.value
-                    );
-                    role.notes().error(name.place, Fault::new(message).hint("issuer = \"local\""));
-                }
-            }
-            _ => {}
+        let named = role.text("issuer").filter(|name| name.value != LOCAL);
+        let declared = |name| find(role.notes(), "issuer", name, &self.0, |issuer| issuer.value);
+        if let Some(name) = named.filter(|name| declared(*name).is_some()) {
+            let message =
+                format!("credentials of an upstream cloud, as `{}` is, are not in this version", name.value);
+            role.notes().error(name.place, Fault::new(message).hint("issuer = \"local\""));
         }
         LOCAL.to_owned()
     }

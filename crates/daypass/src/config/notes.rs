@@ -83,7 +83,12 @@ impl<'a> Notes<'a> {
             let line_end = span.start + rest.find('\n').unwrap_or(rest.len());
             self.hide((line_start..line_end).into());
         }
-        self.error(span.into(), fault);
+        let value = before.split_once('=').map(|(_, value)| value.trim_start());
+        let unquoted = value.is_some_and(|value| !value.starts_with(['"', '\'', '[', '{']));
+        self.error(
+            span.into(),
+            if unquoted { fault.hint("text stands in quotes: key = \"text\"") } else { fault },
+        );
     }
 
     /// Keeps a value out of every message.

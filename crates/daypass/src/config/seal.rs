@@ -1,6 +1,6 @@
 //! `[seal]`: the key that wraps Daypass's own keys in the store.
 
-use super::diagnostic::{Diagnostic, Fault};
+use super::diagnostic::{Errors, Fault};
 use super::environment::variable;
 use super::secret::{self, SecretSource};
 use super::section::Section;
@@ -36,14 +36,14 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<SealSource> {
 
 impl SealSource {
     /// Reads the key.
-    pub(crate) fn read(&self) -> Result<[u8; LENGTH], Diagnostic> {
+    pub(crate) fn read(&self) -> Result<[u8; LENGTH], Errors> {
         let key = self.source.read(&variable).and_then(|secret| decode(&secret));
-        key.map_err(|fault| fault.at(self.spot.clone()))
+        key.map_err(|fault| Errors(vec![fault.at(self.spot.clone())]))
     }
 }
 
 /// Reads the seal key from a file.
-pub(crate) fn read_seal_key(path: &Path) -> Result<[u8; LENGTH], Diagnostic> {
+pub(crate) fn read_seal_key(path: &Path) -> Result<[u8; LENGTH], Errors> {
     let spot = Spot::named(path.display().to_string());
     SealSource { source: SecretSource::File(path.to_owned()), spot }.read()
 }

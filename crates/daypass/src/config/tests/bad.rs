@@ -5,14 +5,28 @@ use insta::assert_snapshot;
 
 #[test]
 fn syntax() {
-    assert_snapshot!(refused("[server\nlisten = 127.0.0.1:5050\n\"a\" = 'x\n[seal]\nkey = 1\nkey = 2\n"), @"
-    daypass.toml:1:8: unclosed table, expected `]`
-    1 | [server
-      |        ^
+    assert_snapshot!(refused("[server]\nlisten = 127.0.0.1:5050\npublic_url = 'x\n[store]\nurl = 1\nurl = 2\n"), @r#"
+    daypass.toml:2:15: invalid float, expected nothing
+    2 | listen = 127.0.0.1:5050
+      |               ^^^^^^^^^
+      hint: text stands in quotes: key = "text"
+
+    daypass.toml:3:16: invalid literal string, expected `'`
+    3 | public_url = 'x
+      |                ^
 
     daypass.toml:6:1: duplicate key
-    6 | key = 2
+    6 | url = 2
       | ^^^
+    "#);
+    assert_snapshot!(refused("[[tenant]\nname = \"a\"\n= 1\n"), @"
+    daypass.toml:1:10: unclosed array table, expected `]`
+    1 | [[tenant]
+      |          ^
+
+    daypass.toml:3:1: unquoted keys cannot be empty, expected letters, numbers, `-`, `_`
+    3 | = 1
+      | ^
     ");
 }
 
