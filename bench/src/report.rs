@@ -76,6 +76,8 @@ pub(crate) struct Target {
     /// None if nothing was measured.
     measured: Option<Quartiles>,
     verdict: Verdict,
+    /// What else must be known to read it.
+    note: Option<String>,
 }
 
 /// Everything.
@@ -135,13 +137,18 @@ impl Report {
         );
         text.push_str("Targets (ratios are formed inside a round; median [quartiles])\n\n");
         text.push_str(&self.target_table().to_string());
+        for target in &self.targets {
+            if let Some(note) = &target.note {
+                // Writing to a string does not fail.
+                let _ = writeln!(text, "\n{}: {note}", target.what);
+            }
+        }
         text.push_str(
             "\nEndpoints (absolute numbers of this machine and this hour: information, never a verdict)\n\n",
         );
         text.push_str(&endpoints::table(&self.endpoints).to_string());
         text.push_str("\nYardsticks\n\n");
         for yardstick in &self.yardsticks {
-            // Writing to a string does not fail.
             let _ = writeln!(text, "- {}: {}", yardstick.what, yardstick.shown());
         }
         if let Some(first) = &self.first_fault {

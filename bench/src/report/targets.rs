@@ -32,15 +32,11 @@ pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: us
 /// A target whose values need no number of rounds.
 fn exact(number: &'static str, what: &str, goal: Goal, measured: Option<Quartiles>) -> Target {
     let verdict = measured.map_or_else(not_measured, |values| goal.judge_exact(values));
-    Target { number, what: what.to_owned(), goal: Some(goal), measured, verdict }
+    Target { number, what: what.to_owned(), goal: Some(goal), measured, verdict, note: None }
 }
 
 fn not_measured() -> Verdict {
     Verdict::None("not measured".to_owned())
-}
-
-fn information(why: &str) -> Verdict {
-    Verdict::None(format!("information: {why}"))
 }
 
 /// Memory, size and start-up time.
@@ -87,56 +83,59 @@ impl View<'_> {
         median(&values).unwrap_or_default()
     }
 
-    fn judged(&self, goal: Goal, measured: Option<Quartiles>) -> Verdict {
-        measured.map_or_else(not_measured, |values| goal.judge(values, self.rounds))
+    /// A target that is judged by rounds, or only shown where it has no goal.
+    fn target(
+        &self,
+        number: &'static str,
+        what: String,
+        goal: Option<Goal>,
+        measured: Option<Quartiles>,
+    ) -> Target {
+        let verdict = match (goal, measured) {
+            (None, _) => Verdict::None("information".to_owned()),
+            (_, None) => not_measured(),
+            (Some(goal), Some(values)) => goal.judge(values, self.rounds),
+        };
+        Target { number, what, goal, measured, verdict, note: None }
     }
 
     /// CPU per request against the limit of the endpoint, over 32 connections.
     fn cpu(&self, work: Work) -> Option<Target> {
         let target = goals::cpu_target(work)?;
         let (over, limit) = match target.limit {
-            Limit::Hello => (self.cpu_micros(Work::Hello, FEW), "axum GET".to_owned()),
+            Limit::Hello => (self.cpu_micros(Work::Hello, FEW), "axum GET"),
             Limit::Signature(algorithm) => {
                 let times = self.results.sign.get(&algorithm).into_iter().flatten();
-                (times.map(|time| Some(micros(*time))).collect(), "its signature alone".to_owned())
+                (times.map(|time| Some(micros(*time))).collect(), "its signature alone")
             }
         };
         let measured = Quartiles::of(&ratios(&over, &self.cpu_micros(work, FEW)));
-        let verdict = match target.goal {
-            Some(goal) => self.judged(goal, measured),
-            None => information("the goal 0.70 is for records written at intervals; ours are durable"),
-        };
         let what = format!("{work}: CPU, {limit} over it, c{FEW}");
-        Some(Target { number: target.number, what, goal: target.goal, measured, verdict })
+        let note = target.goal.is_none().then(|| {
+            "its goal of 0.70 is for records that are written at intervals; these are durable before the answer".to_owned()
+        });
+        Some(Target { note, ..self.target(target.number, what, target.goal, measured) })
     }
 
     /// Durable getAuthorization against bare axum: requests a second, or CPU where one of the two did not have
     /// the core for itself (or waited for the disk).
     fn durable(&self, connections: usize, goal: Goal) -> Target {
         let (ours, axum) = (Work::GetAuthorization, Work::Hello);
-        let uses = [(ours, self.server_use(ours, connections)), (axum, self.server_use(axum, connections))];
-        let part = uses.iter().find(|(_, part)| *part < FULL_USE);
-        let per_second = ratios(&self.per_second(ours, connections), &self.per_second(axum, connections));
+        let ratio = ratios(&self.per_second(ours, connections), &self.per_second(axum, connections));
         let what = format!("{ours}, durable: requests/s over axum GET, c{connections}");
-        let Some((who, part)) = part else {
-            let measured = Quartiles::of(&per_second);
-            return Target {
-                number: "2",
-                what,
-                goal: Some(goal),
-                measured,
-                verdict: self.judged(goal, measured),
-            };
+        let by_requests = self.target("2", what, Some(goal), Quartiles::of(&ratio));
+        let uses = [ours, axum].map(|work| (work, self.server_use(work, connections)));
+        let Some((who, part)) = uses.into_iter().find(|(_, part)| *part < FULL_USE) else {
+            return by_requests;
         };
         let cpu = ratios(&self.cpu_micros(axum, connections), &self.cpu_micros(ours, connections));
-        let measured = Quartiles::of(&cpu);
-        let verdict = self.judged(goal, measured);
-        let by_requests = median(&per_second).map_or_else(|| "-".to_owned(), super::number);
-        let what = format!(
-            "{what}; by CPU/request instead, since {who} used {:.0} % of the core (by requests/s {by_requests})",
-            part * 100.0
+        let what = format!("{ours}, durable: CPU, axum GET over it, c{connections}");
+        let note = format!(
+            "judged by CPU/request, because {who} used only {:.0} % of its core; by requests/s it is {}",
+            part * 100.0,
+            by_requests.measured.map_or_else(|| "-".to_owned(), super::spread)
         );
-        Target { number: "2", what, goal: Some(goal), measured, verdict }
+        Target { note: Some(note), ..self.target("2", what, Some(goal), Quartiles::of(&cpu)) }
     }
 
     /// The open loop against bare axum's in the same run: the median by rounds, the tail pooled.
@@ -149,28 +148,20 @@ impl View<'_> {
         let tail = |work| pooled(slices(work).map(|s: &Open| &s.latency)).map(|all| percentile(&all, 99.0));
         let p50 = Quartiles::of(&ratios(&rounds(work), &rounds(Work::Hello)));
         let p99 = tail(work).zip(tail(Work::Hello)).map(|(ours, axum)| Quartiles::exact(ours / axum));
-        let enough = [work, Work::Hello].iter().all(|work| slices(*work).count() >= OPEN_SLICES);
-        let (goal50, goal99) = (goals::OPEN_MEDIAN, goals::OPEN_TAIL);
         let judged = goals::latency_is_judged(work);
-        let (verdict50, verdict99) = if judged {
-            let tail = match p99 {
-                Some(values) if enough => goal99.judge_exact(values),
-                Some(_) => Verdict::None(format!("fewer than {OPEN_SLICES} slices")),
-                None => not_measured(),
-            };
-            (self.judged(goal50, p50), tail)
-        } else {
-            let why = "a signature takes longer than a bare request";
-            (information(why), information(why))
+        let named = |what: &str, goal: Goal, values| {
+            self.target(
+                "18",
+                format!("{work}: open-loop {what} over axum GET's"),
+                judged.then_some(goal),
+                values,
+            )
         };
-        let target = |goal, what: &str, measured, verdict| Target {
-            number: "18",
-            what: format!("{work}: open-loop {what} over axum GET's"),
-            goal: judged.then_some(goal),
-            measured,
-            verdict,
-        };
-        [target(goal50, "p50", p50, verdict50), target(goal99, "p99 (pooled)", p99, verdict99)]
+        let mut tail = named("p99 (pooled)", goals::OPEN_TAIL, p99);
+        if judged && [work, Work::Hello].iter().any(|work| slices(*work).count() < OPEN_SLICES) {
+            tail.verdict = Verdict::None(format!("fewer than {OPEN_SLICES} slices"));
+        }
+        [named("p50", goals::OPEN_MEDIAN, p50), tail]
     }
 
     /// How much longer the slowest hundredth waits than equal turns would make it.
@@ -185,9 +176,8 @@ impl View<'_> {
                 percentile(&slice.latency, 99.0) / micros(share)
             })
             .collect();
-        let (goal, measured) = (goals::FAIRNESS, Quartiles::of(&values));
         let what = format!("{work}: closed-loop p99 over {MANY}/throughput");
-        Target { number: "19", what, goal: Some(goal), measured, verdict: self.judged(goal, measured) }
+        self.target("19", what, Some(goals::FAIRNESS), Quartiles::of(&values))
     }
 }
 
