@@ -106,7 +106,7 @@ def listed():
         got = shown(address, "chromium-listed")
     equal(set(got), {"Token", "TmpSecretId", "TmpSecretKey", "ExpiredTime"}, f"members of {got}")
     matches(r"AKID[\w-]+", got["TmpSecretId"], "TmpSecretId")
-    matches(r"[A-Za-z0-9+/]+=*", got["TmpSecretKey"], "TmpSecretKey")
+    matches(r"[\w+/-]{43}=?", got["TmpSecretKey"], "TmpSecretKey")
     check(got["Token"] and isinstance(got["ExpiredTime"], int), f"the page shows {got}")
 
 

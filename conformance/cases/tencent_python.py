@@ -60,7 +60,7 @@ def refused(code, call, *arguments, **named):
 def usable(answer, seconds):
     """The answer has the vendor's shape and its triple signs for the federated user."""
     matches(r"AKID[A-Za-z0-9_-]+", answer.Credentials.TmpSecretId, "TmpSecretId")
-    matches(r"[A-Za-z0-9+/]+=*", answer.Credentials.TmpSecretKey, "TmpSecretKey")
+    matches(r"[\w+/-]{43}=?", answer.Credentials.TmpSecretKey, "TmpSecretKey")
     check(0 < len(answer.Credentials.Token) <= 4096, f"Token has {len(answer.Credentials.Token)} characters")
     check(abs(answer.ExpiredTime - time.time() - seconds) < 10, f"ExpiredTime {answer.ExpiredTime} is not in {seconds} s")
     equal(answer.Expiration, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.ExpiredTime)), "Expiration")
