@@ -1,9 +1,12 @@
 """The command line beside a running server, and a server that is told to stop."""
 
+import contextlib
 import json
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -82,6 +85,30 @@ def audit():
         check(server.credentials["entra"]["client_secret"] not in printed, "a secret is in the records")
         command("audit", "verify", "--data", data)
     command("audit", "verify", "--data", data)
+
+
+@case("audit verify finds a changed, a missing and a cut-off record")
+def tampered():
+    folder = fresh("tampered")
+    with Server(folder / "data") as server:
+        for _ in range(3):
+            equal(token(server).status, 200, "status")
+    for name, damage in (
+        ("changed", "UPDATE records SET document = CAST(document || x'20' AS BLOB) WHERE position = :middle"),
+        ("missing", "DELETE FROM records WHERE position = :middle"),
+        ("cut-off", "DELETE FROM records WHERE position = :last"),
+    ):
+        copy = folder / name
+        shutil.copytree(folder / "data", copy)
+        command("audit", "verify", "--data", copy)
+        with contextlib.closing(sqlite3.connect(copy / "daypass.db")) as database:
+            positions = [row[0] for row in database.execute("SELECT position FROM records ORDER BY position")]
+            where = {"middle": positions[len(positions) // 2], "last": positions[-1]}
+            touched = database.execute(damage, {key: at for key, at in where.items() if f":{key}" in damage}).rowcount
+            database.commit()
+        equal(touched, 1, f"number of records {name}")
+        said = command("audit", "verify", "--data", copy, status=1).stdout
+        check(not said.endswith(" 0 faults\n"), f"{name}: {said!r}")
 
 
 @case("check: a broken file exits 2 with file, line, column and what was meant")

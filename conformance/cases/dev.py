@@ -62,18 +62,24 @@ def file():
             check(re.fullmatch(r"[A-Za-z0-9_.~-]{32,}", secret), f"{member} is not made of unreserved characters")
 
 
+def paste(server):
+    """Runs every command that the server printed, as if pasted into another terminal; their answers."""
+    printed = re.findall(r"^    (\S.*)$", server.output(), re.MULTILINE)
+    check(len(printed) >= 3, f"only {printed} is printed")
+    answers = []
+    for command in printed:
+        done = subprocess.run(
+            ["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, cwd="/"
+        )
+        equal(done.returncode, 0, f"exit status of {command} ({done.stdout} {done.stderr})")
+        answers.append(done.stdout)
+    return answers
+
+
 @case("every command that it prints for the seeds succeeds")
 def commands():
     with Server(fresh("a folder with a blank") / "data") as server:
-        printed = re.findall(r"^    (\S.*)$", server.output(), re.MULTILINE)
-        check(len(printed) >= 3, f"only {printed} is printed")
-        answers = []
-        for command in printed:
-            done = subprocess.run(
-                ["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, cwd="/"
-            )
-            equal(done.returncode, 0, f"exit status of {command} ({done.stdout} {done.stderr})")
-            answers.append(done.stdout)
+        answers = paste(server)
         for dialect, mark in (
             ("Tencent", r'"TmpSecretId"\s*:\s*"AKID'),
             ("Alibaba", r'"access_key_id"\s*:\s*"STS\.'),
@@ -82,6 +88,24 @@ def commands():
             check(any(re.search(mark, answer) for answer in answers), f"no {dialect} credential among {answers}")
         for answer in answers:
             check(not re.search(r'"(Error|error|error_response)"', answer), f"a command was answered {answer}")
+
+
+@case("no secret stands in the most talkative log")
+def silent():
+    with Server(fresh("silent") / "data", "--log", "trace") as server:
+        answers = paste(server)
+        ours = server.credentials
+        equal(token(server).status, 200, "status")
+    handed_out = re.findall(
+        r'"(?:TmpSecretKey|Token|access_key_secret|token|access_token)"\s*:\s*"([^"]{20,})"', "".join(answers)
+    )
+    check(len(handed_out) >= 5, f"only {len(handed_out)} secrets are in the answers")
+    ours = [ours["tencent"]["secret_key"], ours["alibaba"]["app_secret"], ours["entra"]["client_secret"]]
+    logged = [line for line in server.output().splitlines() if line.startswith("{")]
+    check(len(logged) >= len(answers), f"only {len(logged)} lines are logged")
+    for secret in handed_out + ours:
+        for line in logged:
+            check(secret not in line, f"a secret is in the log: {line}")
 
 
 @case("the same commands as JSON")
