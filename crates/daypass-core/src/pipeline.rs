@@ -104,7 +104,7 @@ pub enum Success {
 /// What is known of a request as it goes through the phases, for its record.
 struct Trail {
     dialect: DialectName,
-    head: Head,
+    head: Arc<Head>,
     now: Timestamp,
     caller: Option<Caller>,
     role: Option<String>,

@@ -4,6 +4,7 @@ use crate::clock::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::net::IpAddr;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// The head of a request: all that is known before the body is read.
@@ -40,10 +41,18 @@ impl Head {
 /// keeps them.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Everything but the body.
-    pub head: Head,
+    /// Everything but the body; shared, because the answer's log line outlives the request.
+    pub head: Arc<Head>,
     /// The body as received, within [`crate::limits::BODY`].
     pub body: Bytes,
+}
+
+impl Request {
+    /// The head, to be changed: for tests that tamper with a request.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn head_mut(&mut self) -> &mut Head {
+        Arc::make_mut(&mut self.head)
+    }
 }
 
 /// A whole answer.

@@ -112,7 +112,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
         );
     }
     Request {
-        head: Head {
+        head: Arc::new(Head {
             method: Method::from_bytes(method.as_bytes()).expect("a method"),
             path: path.to_owned(),
             query: query.to_owned(),
@@ -120,7 +120,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
             source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
             request_id: Uuid::from_u128(0x59a5_e07e_4147_4d2e_a808_dca7_6ac5_b3fd),
             received: START,
-        },
+        }),
         body: Bytes::copy_from_slice(body),
     }
 }

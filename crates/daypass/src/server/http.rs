@@ -36,7 +36,7 @@ impl Server {
     ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
         let version = parts.version;
-        let head = Head {
+        let head = Arc::new(Head {
             source: self.proxies.source(peer, &parts.headers),
             method: parts.method,
             path: parts.uri.path().to_owned(),
@@ -44,7 +44,7 @@ impl Server {
             headers: parts.headers,
             request_id: random_uuid(&*self.app.ambient.entropy),
             received: self.app.ambient.clock.now(),
-        };
+        });
         let fault = check_head(&head, &parts.uri, version).err();
         let directory = self.app.directory.load_full();
         let route = by_head(&head, &directory);
@@ -60,7 +60,7 @@ impl Server {
     async fn dispatch(
         &self,
         route: Route,
-        head: Head,
+        head: Arc<Head>,
         fault: Option<Refusal>,
         body: Incoming,
         directory: &Directory,

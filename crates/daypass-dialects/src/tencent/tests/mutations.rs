@@ -12,7 +12,7 @@ fn vector(name: &str) -> Value {
 }
 
 fn put(request: &mut Request, name: &'static str, value: &str) {
-    request.head.headers.insert(name, value.parse().unwrap());
+    request.head_mut().headers.insert(name, value.parse().unwrap());
 }
 
 /// Signs again, over the host alone.
@@ -44,7 +44,7 @@ fn change(request: &mut Request, vector: &Value, mutation: &str) -> i64 {
         "none" => {}
         "append one space to the body" => request.body = [&request.body[..], b" "].concat().into(),
         "remove header X-TC-Content-SHA256" => {
-            _ = request.head.headers.remove("x-tc-content-sha256").unwrap();
+            _ = request.head_mut().headers.remove("x-tc-content-sha256").unwrap();
         }
         "add header X-TC-Content-SHA256: UNSIGNED-PAYLOAD" => {
             put(request, "x-tc-content-sha256", "UNSIGNED-PAYLOAD");
@@ -60,10 +60,10 @@ fn change(request: &mut Request, vector: &Value, mutation: &str) -> i64 {
         }
         "re-order the two query parameters" => {
             let (a, b) = request.head.query.split_once('&').unwrap();
-            request.head.query = format!("{b}&{a}");
+            request.head_mut().query = format!("{b}&{a}");
         }
-        "replace + by %20 in the query" => request.head.query = request.head.query.replace('+', "%20"),
-        "drop X-TC-Token" => _ = request.head.headers.remove("x-tc-token").unwrap(),
+        "replace + by %20 in the query" => request.head_mut().query = request.head.query.replace('+', "%20"),
+        "drop X-TC-Token" => _ = request.head_mut().headers.remove("x-tc-token").unwrap(),
         "X-TC-Token + 'error'" => {
             let token = request.head.headers["x-tc-token"].to_str().unwrap().to_owned() + "error";
             put(request, "x-tc-token", &token);

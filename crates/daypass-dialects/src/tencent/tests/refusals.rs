@@ -14,20 +14,20 @@ fn changed(change: impl FnOnce(&mut Request)) -> Request {
 }
 
 fn with(name: &'static str, value: &'static str) -> Request {
-    changed(|request| _ = request.head.headers.insert(name, value.parse().unwrap()))
+    changed(|request| _ = request.head_mut().headers.insert(name, value.parse().unwrap()))
 }
 
 fn without(name: &str) -> Request {
-    changed(|request| _ = request.head.headers.remove(name).unwrap())
+    changed(|request| _ = request.head_mut().headers.remove(name).unwrap())
 }
 
 #[tokio::test]
 async fn what_is_wrong_with_the_head_has_the_gateways_codes() {
     let service = Service::new();
     for (request, expected) in [
-        (changed(|r| r.head.method = "PUT".parse().unwrap()), "UnsupportedProtocol"),
-        (changed(|r| r.head.method = "OPTIONS".parse().unwrap()), "UnsupportedProtocol"),
-        (changed(|r| r.head.method = "HEAD".parse().unwrap()), "UnsupportedProtocol"),
+        (changed(|r| r.head_mut().method = "PUT".parse().unwrap()), "UnsupportedProtocol"),
+        (changed(|r| r.head_mut().method = "OPTIONS".parse().unwrap()), "UnsupportedProtocol"),
+        (changed(|r| r.head_mut().method = "HEAD".parse().unwrap()), "UnsupportedProtocol"),
         (without("authorization"), "AuthFailure.InvalidAuthorization"),
         (with("authorization", "SKIP"), "AuthFailure.InvalidAuthorization"),
         (with("authorization", ""), "AuthFailure.InvalidAuthorization"),
@@ -59,12 +59,12 @@ async fn two_proofs_are_none() {
     let service = Service::new();
     let twice = changed(|request| {
         let first = request.head.headers["authorization"].clone();
-        request.head.headers.append("authorization", first);
+        request.head_mut().headers.append("authorization", first);
     });
     assert_eq!(service.code(twice).await, "AuthFailure.InvalidAuthorization");
     let two_tokens = changed(|request| {
-        request.head.headers.append("x-tc-token", "a".parse().unwrap());
-        request.head.headers.append("x-tc-token", "b".parse().unwrap());
+        request.head_mut().headers.append("x-tc-token", "a".parse().unwrap());
+        request.head_mut().headers.append("x-tc-token", "b".parse().unwrap());
     });
     assert_eq!(service.code(two_tokens).await, "InvalidParameter");
 }
