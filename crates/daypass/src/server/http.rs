@@ -125,21 +125,21 @@ impl Server {
 
 /// Limits and shapes that hold for every dialect, before anything is read or decided.
 fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
-    let too_large = |what, most| {
-        Refusal::new(Reason::TooLarge, format!("the {what} is larger than {most} bytes or fields"))
+    let too_large = |what, most, unit| {
+        Refusal::new(Reason::TooLarge, format!("the {what} of the request has more than {most} {unit}"))
     };
     if head.path.len() > limits::PATH {
-        return Err(too_large("path", limits::PATH));
+        return Err(too_large("path", limits::PATH, "bytes"));
     }
     if head.query.len() > limits::QUERY {
-        return Err(too_large("query", limits::QUERY));
+        return Err(too_large("query", limits::QUERY, "bytes"));
     }
     if head.headers.len() > limits::HEADERS {
-        return Err(too_large("head", limits::HEADERS));
+        return Err(too_large("head", limits::HEADERS, "fields"));
     }
     let bytes: usize = head.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > limits::HEADER_BYTES {
-        return Err(too_large("head", limits::HEADER_BYTES));
+        return Err(too_large("head", limits::HEADER_BYTES, "bytes"));
     }
     // Encoded dots, slashes and zero bytes mean one thing to a router and another to whoever decodes them later.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/-".contains(&byte);
