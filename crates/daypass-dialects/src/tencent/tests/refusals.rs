@@ -190,7 +190,7 @@ async fn a_body_in_a_get_and_a_query_in_a_post_are_refused() {
     get.body = b"{}".as_slice().into();
     assert_eq!(service.code(get).await, "InvalidParameter");
     let mut post = Asking::who().sent();
-    post.head.query = "Name=evil".to_owned();
+    post.head_mut().query = "Name=evil".to_owned();
     assert_eq!(service.code(post).await, "InvalidParameter");
 }
 
