@@ -29,7 +29,7 @@ fn parse(language: &str, document: &str) -> Result<Policy, Fault> {
         "cam" => tencent::policy::parse(document).map_err(|fault| fault.to_string()),
         _ => alibaba::policy::parse(document).map_err(|fault| fault.to_string()),
     };
-    parsed.map_err(|fault| Fault::new(format!("the policy is not valid: {fault}")))
+    parsed.map_err(Fault::new)
 }
 
 /// What a policy allows without any bound, if it does: `action` or `resource`.

@@ -379,7 +379,7 @@ boundary = { cam = 'x' }
     16 | boundary = { cam = '{}', ram = '{}' }
        |            ^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:21:20: the policy is not valid: the policy is not a JSON document (line 1, column 1)
+    daypass.toml:21:20: the policy is not a JSON document (line 1, column 1)
     21 | boundary = { cam = 'x' }
        |                    ^^^
     "#);

@@ -150,12 +150,12 @@ fn lifetimes_beyond_the_vendor_s() {
 #[test]
 fn policies() {
     assert_snapshot!(role("name = \"a\"\npolicy = { cam = '{\"version\":' }"), @r#"
-    daypass.toml:13:18: the policy is not valid: the policy is not a JSON document (line 1, column 11)
+    daypass.toml:13:18: the policy is not a JSON document (line 1, column 11)
     13 | policy = { cam = '{"version":' }
        |                  ^^^^^^^^^^^^^
     "#);
     assert_snapshot!(role("name = \"a\"\npolicy = { ram = '' }"), @"
-    daypass.toml:13:18: the policy is not valid: the policy is not a JSON document (line 1, column 0)
+    daypass.toml:13:18: the policy is not a JSON document (line 1, column 0)
     13 | policy = { ram = '' }
        |                  ^^
     ");

@@ -1,7 +1,7 @@
 //! Files that are accepted.
 
 use super::*;
-use crate::config::{DEMO, demo, role, section, template, tree};
+use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{caller, endpoint, issuer, lifetime, policy, seal, server, store, tenant};
 use daypass_core::endpoint::{CallerRule, DialectName};
 use daypass_core::policy::VariableType;
@@ -148,23 +148,11 @@ fn the_template_explains_every_key() {
         caller::KEYS,
         caller::ANONYMOUS,
         issuer::KEYS,
-        crate::config::secret::KEYS,
+        secret::KEYS,
     ];
     for key in lists.into_iter().flatten().filter(|key| !NOT_EXPLAINED.contains(key)) {
         let mentioned = [format!("{key} = "), format!("[[{key}]]"), format!(".{key}]]")];
         assert!(mentioned.iter().any(|form| text.contains(form)), "`{key}` is not in the template");
-    }
-}
-
-#[test]
-fn a_switched_off_setting_is_known() {
-    for (n, line) in initial().lines().enumerate().filter(|(_, l)| l.starts_with('#') && !l.starts_with("# "))
-    {
-        assert!(
-            line.len() == 1 || switched_on().contains(&line[1..]) || line.starts_with("#boundary"),
-            "line {}",
-            n + 1
-        );
     }
 }
 
@@ -322,11 +310,4 @@ fn deep_nesting_is_refused_and_not_followed() {
     ] {
         assert!(production(&text).is_err());
     }
-}
-
-#[test]
-fn helpers_of_the_reader_are_total() {
-    let notes = super::super::notes::Notes::new(super::super::source::Source::new("f", ""), Vec::new());
-    assert!(tree::read("", &notes).is_empty() && !notes.failed());
-    assert_eq!(section::list(&[]), "");
 }
