@@ -1,1 +1,26 @@
-//! (being written)
+//! Alibaba's two dialects: the TOP gateway at `/router/rest`, and Alibaba Cloud STS at `/`.
+//!
+//! A TOP call goes through `parameters` (query and body become one set), [`time`] (its stamp), [`sign`] (its
+//! signature) and `param` (what it asks for); its answer is described once, in `answer` or `fault`, and written
+//! by one of the two writers of `document`. Request bodies are never read as XML.
+
+mod answer;
+mod document;
+mod fault;
+mod json;
+mod multipart;
+mod param;
+mod parameters;
+pub mod policy;
+pub mod sign;
+mod sts;
+pub mod time;
+mod top;
+pub mod wire;
+mod xml;
+
+pub use sts::{Never, Sts, StsManner, is_sts, is_sts_form};
+pub use top::{Top, TopCall, TopManner};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! What each refusal becomes: the gateway's error for TOP, Alibaba Cloud's for STS.
+//!
+//! Sources: Taobao Open Platform, "Error codes" (docId 101618 and its captured answers), Alibaba Cloud,
+//! "Common error codes" and the error table of STS 2015-04-01.
+
+use super::document::{Document, Writer};
+use super::parameters::Names;
+use super::sign::SignMethod;
+use super::wire::{ERROR_ROOT, POI_ID, TENANT_CODE};
+use daypass_core::refusal::{Reason, Refusal};
+use std::borrow::Cow;
+
+/// An error of the gateway. `isv.` in a sub code means the caller's fault, `isp.` means that asking again may
+/// help; SDKs retry on it.
+pub(super) struct TopFault {
+    code: u16,
+    msg: Cow<'static, str>,
+    sub_code: Option<Cow<'static, str>>,
+    sub_msg: Option<Cow<'static, str>>,
+}
+
+/// What the gateway says of a refusal. `signed` is what the signature of the call was over, for whoever gets code
+/// 25: names only, never a value, the signature or what it should have been.
+pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFault {
+    let at = refusal.parameter.as_deref().map(wire_name);
+    let fault = |code, msg: &'static str| TopFault {
+        code,
+        msg: msg.into(),
+        sub_code: None,
+        sub_msg: Some(said(refusal, at)),
+    };
+    match refusal.reason {
+        Reason::TooSlow => fault(3, "Upload fail"),
+        Reason::RateLimited => fault(7, "App Call Limited")
+            .sub_code("accesscontrol.limited-by-app-api-access-count")
+            .sub_msg(format!("This ban will last for {} more seconds", refusal.retry_after.unwrap_or(1))),
+        Reason::MethodNotAllowed => fault(9, "Http action not allowed"),
+        Reason::Unavailable | Reason::Internal => {
+            fault(10, "Service currently unavailable").sub_code("isp.service-unavailable")
+        }
+        // One text for a product that nobody gets and for one that others get.
+        Reason::RoleNotGranted | Reason::NoRole | Reason::UnknownResource => {
+            fault(11, "Insufficient isv permissions").sub_code("isv.permission-api-package-limit").sub_msg(
+                "nothing is handed out to this app for this product_code, scene_code and usage_scene",
+            )
+        }
+        Reason::ClientDisabled | Reason::OriginNotAllowed => {
+            fault(11, "Insufficient isv permissions").sub_code("isv.permission-api-package-limit")
+        }
+        Reason::UnknownAction => fault(22, "Invalid method"),
+        Reason::UnknownFormat => fault(23, "Invalid format"),
+        Reason::MissingProof => fault(24, "Missing signature"),
+        Reason::WrongSignature | Reason::WrongSecret => {
+            fault(25, "Invalid signature").sub_msg(format!(
+                "{}; signed by {} are the names and values, in UTF-8 and as they are before URL encoding, of: {signed}",
+                refusal.detail,
+                method.name()
+            ))
+        }
+        Reason::MalformedProof | Reason::SeveralProofs | Reason::Replayed => fault(25, "Invalid signature"),
+        Reason::TokenInvalid | Reason::TokenRevoked => fault(27, "Invalid session"),
+        Reason::TokenExpired => fault(27, "Invalid session").sub_code("session-expired"),
+        Reason::UnknownKey | Reason::UnknownClient | Reason::UnknownTenant | Reason::ExpiredSecret => {
+            fault(29, "Invalid app Key").sub_code("isv.appkey-not-exists")
+        }
+        Reason::ClockSkew => fault(31, "Invalid timestamp"),
+        Reason::UnknownVersion => fault(34, "Unsupported version"),
+        Reason::MissingParameter => missing(refusal, at),
+        Reason::InvalidParameter if at == Some("v") => fault(33, "Invalid version"),
+        Reason::InvalidParameter | Reason::UnknownParameter | Reason::DuplicateParameter => match at {
+            Some(name) => TopFault { msg: format!("Invalid arguments:{name}").into(), ..fault(41, "") },
+            None => fault(43, "Parameter error"),
+        },
+        Reason::TemporaryNotAllowed => fault(42, "Insufficient session permissions"),
+        Reason::TooLarge
+        | Reason::UnsupportedMediaType
+        | Reason::UnsupportedGrant
+        | Reason::InvalidScope => fault(43, "Parameter error"),
+        Reason::Malformed => fault(47, "Invalid encoding"),
+        Reason::VariableRefused
+        | Reason::LifetimeTooLong
+        | Reason::PolicyMalformed
+        | Reason::PolicyInvalid
+        | Reason::PolicyResource
+        | Reason::PolicyTooLong
+        | Reason::PolicyTooWide
+        | Reason::CredentialTooLarge => fault(50, "Remote service error")
+            .sub_code("isv.invalid-parameter")
+            .sub_msg(format!("非法参数: {}", said(refusal, at))),
+        Reason::WeakProofRefused => fault(53, "Insufficient security level"),
+    }
+}
+
+/// Every common parameter has its own code; the others share one that names them.
+fn missing(refusal: &Refusal, at: Option<&str>) -> TopFault {
+    let name = at.unwrap_or("param");
+    let own = match name {
+        "method" => Some((21, "Missing method")),
+        "sign" => Some((24, "Missing signature")),
+        "session" => Some((26, "Missing session")),
+        "app_key" => Some((28, "Missing app key")),
+        "timestamp" => Some((30, "Missing timestamp")),
+        "v" => Some((32, "Missing version")),
+        _ => None,
+    };
+    let sub_msg = match name {
+        // The gateway's own words.
+        "method" => "http传入的参数加入method字段".into(),
+        _ => refusal.detail.clone(),
+    };
+    match own {
+        Some((code, msg)) => TopFault { code, msg: msg.into(), sub_code: None, sub_msg: Some(sub_msg) },
+        None => TopFault {
+            code: 40,
+            msg: format!("Missing required arguments:{name}").into(),
+            sub_code: Some(format!("isv.missing-parameter:{}", name.trim_start_matches("param.")).into()),
+            sub_msg: Some(sub_msg),
+        },
+    }
+}
+
+/// The name on the wire of what the core knows as a variable of a role.
+fn wire_name(name: &str) -> &str {
+    match name {
+        TENANT_CODE => "param.op_tenant_code",
+        POI_ID => "param.op_poi_id",
+        other => other,
+    }
+}
+
+/// The refusal's sentence, with the parameter it is about.
+fn said(refusal: &Refusal, at: Option<&str>) -> Cow<'static, str> {
+    match at {
+        Some(name) if !refusal.detail.contains(name) => format!("{name}: {}", refusal.detail).into(),
+        _ => refusal.detail.clone(),
+    }
+}
+
+impl TopFault {
+    fn sub_code(self, sub_code: &'static str) -> Self {
+        Self { sub_code: Some(sub_code.into()), ..self }
+    }
+
+    fn sub_msg(self, sub_msg: impl Into<Cow<'static, str>>) -> Self {
+        Self { sub_msg: Some(sub_msg.into()), ..self }
+    }
+}
+
+/// A gateway error with our id of the request.
+pub(super) struct TopError<'a> {
+    /// The error.
+    pub fault: TopFault,
+    /// Our id of the request, in the gateway's form.
+    pub request_id: &'a str,
+}
+
+impl Document for TopError<'_> {
+    const ROOT: &'static str = ERROR_ROOT;
+
+    fn members<W: Writer>(&self, writer: &mut W) {
+        let TopFault { code, msg, sub_code, sub_msg } = &self.fault;
+        writer.literal("code", code);
+        writer.text("msg", msg);
+        if let Some(sub_code) = sub_code {
+            writer.text("sub_code", sub_code);
+        }
+        if let Some(sub_msg) = sub_msg {
+            writer.text("sub_msg", sub_msg);
+        }
+        writer.text("request_id", self.request_id);
+    }
+}
+
+/// The status and the code of a refusal in Alibaba Cloud STS.
+pub(super) fn sts(refusal: &Refusal) -> (u16, Cow<'static, str>) {
+    let (status, code) = match refusal.reason {
+        Reason::Malformed
+        | Reason::InvalidParameter
+        | Reason::UnknownParameter
+        | Reason::DuplicateParameter
+        | Reason::InvalidScope
+        | Reason::UnsupportedGrant
+        | Reason::VariableRefused => return (400, invalid_parameter(refusal)),
+        Reason::TooLarge => (413, "RequestTooLarge"),
+        Reason::TooSlow => (408, "RequestTimeout"),
+        Reason::MethodNotAllowed => (405, "UnsupportedHTTPMethod"),
+        Reason::UnsupportedMediaType => (415, "UnsupportedContentType"),
+        Reason::MissingParameter => (400, "MissingParameter"),
+        Reason::UnknownFormat => (400, "InvalidParameter.Format"),
+        Reason::UnknownAction => (404, "InvalidApi.NotFound"),
+        Reason::UnknownVersion => (400, "InvalidVersion"),
+        Reason::MissingProof => (400, "MissingSignature"),
+        Reason::MalformedProof | Reason::SeveralProofs => (400, "IncompleteSignature"),
+        Reason::UnknownKey | Reason::UnknownClient | Reason::UnknownTenant => {
+            (404, "InvalidAccessKeyId.NotFound")
+        }
+        Reason::ExpiredSecret | Reason::ClientDisabled => (400, "InvalidAccessKeyId.Inactive"),
+        Reason::WrongSignature | Reason::WrongSecret => (400, "SignatureDoesNotMatch"),
+        Reason::ClockSkew => (400, "InvalidTimeStamp.Expired"),
+        Reason::Replayed => (400, "SignatureNonceUsed"),
+        Reason::TokenInvalid => (400, "InvalidSecurityToken.Malformed"),
+        Reason::TokenExpired | Reason::TokenRevoked => (400, "InvalidSecurityToken.Expired"),
+        Reason::RoleNotGranted => (404, "EntityNotExist.Role"),
+        Reason::LifetimeTooLong => (400, "InvalidParameter.DurationSeconds"),
+        Reason::PolicyMalformed | Reason::PolicyInvalid | Reason::PolicyResource => {
+            (400, "InvalidParameter.PolicyGrammar")
+        }
+        Reason::PolicyTooLong | Reason::CredentialTooLarge => (400, "InvalidParameter.PolicySize"),
+        Reason::WeakProofRefused
+        | Reason::TemporaryNotAllowed
+        | Reason::OriginNotAllowed
+        | Reason::NoRole
+        | Reason::UnknownResource
+        | Reason::PolicyTooWide => (403, "NoPermission"),
+        Reason::RateLimited => (429, "Throttling.User"),
+        Reason::Unavailable => (503, "ServiceUnavailable"),
+        Reason::Internal => (500, "InternalError"),
+    };
+    (status, code.into())
+}
+
+fn invalid_parameter(refusal: &Refusal) -> Cow<'static, str> {
+    match &refusal.parameter {
+        Some(name) => format!("InvalidParameter.{name}").into(),
+        None => "InvalidParameter".into(),
+    }
+}

@@ -1,0 +1,226 @@
+//! The TOP gateway: `/router/rest`.
+//!
+//! Source: Taobao Open Platform, "API call protocol" (docId 101617).
+
+use super::answer::Success;
+use super::document::{Style, write};
+use super::fault::{TopError, top};
+use super::param::Param;
+use super::parameters::{Names, Parameters, format_of, format_of_query};
+use super::sign::{self, SignMethod};
+use super::time;
+use super::wire::{Format, METHOD, Name, POI_ID, TENANT_CODE, VERSION, request_id, response};
+use daypass_core::client::KeyKind;
+use daypass_core::credential::Credential;
+use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Form, Issue, Outcome, RoleChoice, Signed};
+use daypass_core::endpoint::DialectName;
+use daypass_core::pipeline::Verified;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request, Response};
+use daypass_core::secret::{SigningKey, Witness};
+use daypass_core::triple::TripleKind;
+use http::Method;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The dialect.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Top;
+
+/// How to answer, and what the signature of the call was over.
+#[derive(Clone, Debug)]
+pub struct TopManner {
+    format: Format,
+    simplify: bool,
+    request_id: Uuid,
+    signed: Names,
+    sign_method: SignMethod,
+}
+
+/// A call that was read and is not believed yet.
+#[derive(Debug)]
+pub struct TopCall {
+    head: Arc<Head>,
+    parameters: Parameters,
+    sign_method: SignMethod,
+}
+
+impl Dialect for Top {
+    type Manner = TopManner;
+    type Call = TopCall;
+
+    fn name(&self) -> DialectName {
+        DialectName::AlibabaTop
+    }
+
+    fn manner(&self, head: &Head) -> TopManner {
+        TopManner {
+            format: format_of_query(&head.query),
+            simplify: false,
+            request_id: head.request_id,
+            signed: Names::default(),
+            sign_method: SignMethod::default(),
+        }
+    }
+
+    fn read(
+        &self,
+        context: Context<'_>,
+        request: Request,
+        manner: &mut TopManner,
+    ) -> Result<TopCall, Refusal> {
+        let parameters = Parameters::read(&request);
+        manner.format = match &parameters {
+            Ok(parameters) => parameters.get(Name::Format).and_then(Format::named).unwrap_or_default(),
+            Err(_) => format_of(&request),
+        };
+        if !matches!(request.head.method, Method::GET | Method::POST) {
+            return Err(Refusal::new(Reason::MethodNotAllowed, "send GET or POST"));
+        }
+        let parameters = parameters?;
+        manner.signed = parameters.names();
+        manner.simplify = parameters.get(Name::Simplify) == Some("true");
+        manner.sign_method = check(context, &request.head.path, &parameters)?;
+        Ok(TopCall { head: request.head, parameters, sign_method: manner.sign_method })
+    }
+
+    fn ask(&self, _: Context<'_>, verified: &Verified<TopCall>) -> Result<Ask, Refusal> {
+        let call = verified.call();
+        let param = Param::parse(call.parameters.get(Name::Param))?;
+        Ok(Ask::Issue(Box::new(Issue {
+            role: RoleChoice::Product { path: call.head.path.clone(), product: param.product },
+            form: Form::Triple(TripleKind::Alibaba),
+            variables: [(TENANT_CODE.to_owned(), param.tenant_code), (POI_ID.to_owned(), param.poi_id)]
+                .into(),
+            lifetime: None,
+            policy: None,
+            session: None,
+            correlation: param.request_id,
+            permanent_only: true,
+        })))
+    }
+
+    fn render(&self, manner: &TopManner, outcome: Outcome) -> Response {
+        let request_id = request_id(manner.request_id);
+        let refusal = match &outcome {
+            Outcome::Granted(recorded) => match &recorded.get().credential {
+                Credential::Triple(triple) => {
+                    let success = Success { granted: recorded.get(), triple, request_id: &request_id };
+                    let style = if manner.simplify { Style::Simple } else { Style::Wrapped };
+                    return response(manner.format, write(&success, manner.format, style));
+                }
+                Credential::Bearer(_) => &Refusal::internal("the gateway does not hand out access tokens"),
+            },
+            Outcome::Facts(_) => &Refusal::internal("the gateway has no question about the caller"),
+            Outcome::Refused(refusal) => refusal,
+        };
+        let fault = top(refusal, manner.signed, manner.sign_method);
+        // Errors keep their root when the answer is simplified.
+        let body = write(&TopError { fault, request_id: &request_id }, manner.format, Style::Wrapped);
+        response(manner.format, body)
+    }
+}
+
+impl Call for TopCall {
+    fn claim(&self) -> Claim<'_> {
+        Claim::Signed(Signed {
+            key_id: self.parameters.get(Name::AppKey).unwrap_or_default(),
+            kind: KeyKind::Top,
+            token: None,
+            signature: self.presented().as_bytes(),
+            weak: self.sign_method.weak(),
+        })
+    }
+
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        key.matches(self.presented().as_bytes(), |secret, test| {
+            let base = sign::base_string(self.parameters.signed());
+            test(sign::digest(self.sign_method, secret, &base).as_bytes());
+        })
+    }
+}
+
+impl TopCall {
+    fn presented(&self) -> &str {
+        self.parameters.get(Name::Sign).unwrap_or_default()
+    }
+
+    #[cfg(test)]
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+}
+
+/// The gateway's checks of presence and form, in its order as far as that is known: method, format, app key,
+/// timestamp, version, signature, and then what else came. Which key it is and what it signed follows.
+fn check(context: Context<'_>, path: &str, parameters: &Parameters) -> Result<SignMethod, Refusal> {
+    check_method(context, path, required(parameters, Name::Method)?)?;
+    if parameters.get(Name::Format).is_some_and(|format| Format::named(format).is_none()) {
+        return Err(Refusal::new(Reason::UnknownFormat, "format is xml or json").parameter("format"));
+    }
+    check_app_key(required(parameters, Name::AppKey)?)?;
+    time::check(required(parameters, Name::Timestamp)?, context.now)?;
+    check_version(required(parameters, Name::V)?)?;
+    let sign_method = check_sign(parameters)?;
+    if !matches!(parameters.get(Name::Simplify), None | Some("true" | "false")) {
+        return Err(Refusal::new(Reason::InvalidParameter, "simplify is true or false").parameter("simplify"));
+    }
+    parameters.refuse_unknown()?;
+    Ok(sign_method)
+}
+
+fn required(parameters: &Parameters, name: Name) -> Result<&str, Refusal> {
+    parameters.get(name).ok_or_else(|| Refusal::missing(name.text()))
+}
+
+fn check_method(context: Context<'_>, path: &str, method: &str) -> Result<(), Refusal> {
+    let unknown = |detail: &'static str| Err(Refusal::new(Reason::UnknownAction, detail).parameter("method"));
+    if context.directory.endpoints(DialectName::AlibabaTop, path).next().is_none() {
+        return unknown("no gateway is configured at this path");
+    }
+    match method {
+        METHOD => Ok(()),
+        _ => {
+            unknown("this gateway answers alibaba.security.deepvision.proxy.security.common.token.get alone")
+        }
+    }
+}
+
+/// An app key is a number. Attack: what follows it in the signed text is `format` or `method`, and a key id that
+/// could hold letters could swallow them: a call signed for one key would then be one of another.
+fn check_app_key(app_key: &str) -> Result<(), Refusal> {
+    let number = app_key.bytes().all(|b| b.is_ascii_digit());
+    let refusal = || Refusal::new(Reason::UnknownKey, "an app_key is a number").parameter("app_key");
+    if number { Ok(()) } else { Err(refusal()) }
+}
+
+fn check_version(version: &str) -> Result<(), Refusal> {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match version.split_once('.') {
+        _ if version == VERSION => Ok(()),
+        Some((major, minor)) if number(major) && number(minor) => {
+            Err(Refusal::new(Reason::UnknownVersion, "v is 2.0").parameter("v"))
+        }
+        _ => Err(Refusal::new(Reason::InvalidParameter, "v is 2.0").parameter("v")),
+    }
+}
+
+fn check_sign(parameters: &Parameters) -> Result<SignMethod, Refusal> {
+    let sign = parameters.get(Name::Sign).ok_or_else(|| {
+        Refusal::new(Reason::MissingProof, "the parameter sign is required").parameter("sign")
+    })?;
+    let malformed = |detail: String| Refusal::new(Reason::MalformedProof, detail).parameter("sign");
+    let method = match parameters.get(Name::SignMethod) {
+        None => SignMethod::default(),
+        Some(name) => SignMethod::named(name)
+            .ok_or_else(|| malformed("sign_method is md5, hmac or hmac-sha256".into()))?,
+    };
+    if method.admits(sign) {
+        return Ok(method);
+    }
+    Err(malformed(format!(
+        "a signature by {} has {} hexadecimal digits, in upper case",
+        method.name(),
+        method.length()
+    )))
+}
