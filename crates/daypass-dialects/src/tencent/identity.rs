@@ -2,8 +2,8 @@
 //!
 //! The vendor knows accounts by a *uin*, a number. A tenant has one (its `account`). A client has a guid and no
 //! number, so its uin is computed: `200000000000` plus the guid, as a number, modulo `10^11`. It is the same for
-//! ever and on every node, never a tenant's by configuration habit, and only for reading: nothing is looked up by
-//! it, so that two clients with one uin would be a curiosity and no hole.
+//! ever and on every node. It is only for reading: nothing is looked up by it, so two clients that happened to
+//! share one would be a curiosity and no hole.
 
 use super::wire::CallerIdentity;
 use daypass_core::dialect::Facts;

@@ -144,16 +144,19 @@ fn without_port(host: &[u8]) -> Option<&[u8]> {
 pub(super) fn one<'a>(head: &'a Head, name: &'static str) -> Result<Option<&'a str>, Refusal> {
     let mut values = head.headers.get_all(name).iter();
     let (first, second) = (values.next(), values.next());
+    let (twice, unreadable) = if name == header::AUTHORIZATION {
+        (Reason::SeveralProofs, Reason::MalformedProof)
+    } else {
+        (Reason::DuplicateParameter, Reason::InvalidParameter)
+    };
     if second.is_some() {
-        let proof = name == header::AUTHORIZATION;
-        let reason = if proof { Reason::SeveralProofs } else { Reason::DuplicateParameter };
         let detail = format!("the header {name} stands twice in the request");
-        return Err(Refusal::new(reason, detail).parameter(name));
+        return Err(Refusal::new(twice, detail).parameter(name));
     }
     let text = first.map(|value| value.to_str()).transpose();
     text.map_err(|_| {
         let detail = format!("the header {name} has a character that is not visible ASCII");
-        Refusal::new(Reason::InvalidParameter, detail).parameter(name)
+        Refusal::new(unreadable, detail).parameter(name)
     })
 }
 
@@ -448,6 +451,12 @@ mod tests {
                 request("POST", "/", &[("x-tc-timestamp", "1700000000"), (name, "1"), (name, "2")], b"").head;
             assert!(Proof::read(&head, START).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_header_that_is_not_text_is_not_guessed_at() {
+        refused(authorization("TC3-HMAC-SHA256 课"), Reason::MalformedProof, "visible ASCII");
+        refused(read("x-tc-token", Some("课")), Reason::InvalidParameter, "visible ASCII");
     }
 
     #[test]
