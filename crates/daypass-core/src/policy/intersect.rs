@@ -4,6 +4,7 @@
 //! fall on each other. All of them together are the exact intersection, so all of them are found, or none.
 
 use super::Pattern;
+use super::pattern::glob;
 
 /// The most patterns that an intersection may fall into. Documents that people write need one to four; each
 /// further one makes the credential's token longer.
@@ -59,13 +60,13 @@ impl Pattern {
             return None;
         }
         let met = meet(&a, &b, work)?;
-        (met.len() <= MEMBERS).then(|| met.iter().map(|text| Self::parse(text)).collect())
+        (met.len() <= MEMBERS).then(|| met.into_iter().map(Self::from).collect())
     }
 }
 
 /// The spelling, letter by letter. In it `*` is always the wildcard.
 fn letters(pattern: &Pattern) -> Vec<char> {
-    pattern.to_string().chars().collect()
+    pattern.as_str().chars().collect()
 }
 
 /// The intersection of what is left of two patterns.
@@ -85,7 +86,7 @@ fn meet(a: &[char], b: &[char], work: &mut Work) -> Option<Vec<String>> {
         ([_, ..], ['*', after @ ..]) => slide(b, after, a, work)?,
         _ => Vec::new(),
     };
-    let met = without_covered(prefixed(head, met));
+    let met = maximal(prefixed(head, met), |outer, inner| glob(outer, inner));
     (met.len() <= HELD).then_some(met)
 }
 
@@ -110,15 +111,6 @@ fn prefixed(head: &[char], mut tails: Vec<String>) -> Vec<String> {
         }
     }
     tails
-}
-
-fn without_covered(texts: Vec<String>) -> Vec<String> {
-    if texts.len() < 2 {
-        return texts;
-    }
-    let patterns = texts.into_iter().map(|text| (Pattern::parse(&text), text)).collect();
-    let kept = maximal(patterns, |(outer, _), (inner, _)| outer.covers(inner));
-    kept.into_iter().map(|(_, text)| text).collect()
 }
 
 /// Leaves out what another one covers; of several that cover each other the first stays.

@@ -1,19 +1,18 @@
 //! Text with wildcards: what actions and resources are written in.
 
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// A pattern that matches whole strings: literal text with any number of `*`.
 ///
-/// Normal form: no empty text, no two texts and no two `*` beside each other, so equal languages of simple
-/// patterns have equal values. A text never holds a `*` itself: the vendors' documents cannot write a literal one,
-/// so a pattern that held one would come back as a wildcard.
+/// It is kept as it is written, in normal form: no two `*` beside each other. That is not ambiguous, because a
+/// literal text never holds a `*`: the vendors' documents cannot write a literal one, so a pattern that held one
+/// would come back as a wildcard.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Piece>")]
-pub struct Pattern(Vec<Piece>);
+#[serde(from = "String")]
+pub struct Pattern(String);
 
 /// A part of a pattern.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Exactly this text.
     Text(String),
@@ -29,78 +28,62 @@ pub struct LiteralStar;
 impl Pattern {
     /// Reads `*` as the wildcard and everything else as itself.
     pub fn parse(text: &str) -> Self {
+        let mut spelling = String::with_capacity(text.len());
+        for c in text.chars() {
+            if c != '*' || !spelling.ends_with('*') {
+                spelling.push(c);
+            }
+        }
+        Self(spelling)
+    }
+
+    /// A pattern of these pieces. A text with a `*` in it is refused: it would be written like a wildcard, and
+    /// whoever reads the document would take it for one.
+    pub fn from_pieces(pieces: impl IntoIterator<Item = Piece>) -> Result<Self, LiteralStar> {
+        let mut spelling = String::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(text) if text.contains('*') => return Err(LiteralStar),
+                Piece::Text(text) => spelling.push_str(&text),
+                Piece::Any if spelling.ends_with('*') => {}
+                Piece::Any => spelling.push('*'),
+            }
+        }
+        Ok(Self(spelling))
+    }
+
+    /// The pieces, in order. No text is empty, and no two texts and no two wildcards stand beside each other.
+    pub fn pieces(&self) -> Vec<Piece> {
         let mut pieces = Vec::new();
-        for (n, part) in text.split('*').enumerate() {
-            if n > 0 && pieces.last() != Some(&Piece::Any) {
+        for (n, text) in self.0.split('*').enumerate() {
+            if n > 0 {
                 pieces.push(Piece::Any);
             }
-            if !part.is_empty() {
-                pieces.push(Piece::Text(part.to_owned()));
+            if !text.is_empty() {
+                pieces.push(Piece::Text(text.to_owned()));
             }
         }
-        Self(pieces)
+        pieces
     }
 
-    /// A pattern of these pieces, brought to normal form. A text with a `*` in it is refused: it would be written
-    /// like a wildcard, and whoever reads the document would take it for one.
-    pub fn from_pieces(pieces: impl IntoIterator<Item = Piece>) -> Result<Self, LiteralStar> {
-        let mut out: Vec<Piece> = Vec::new();
-        for piece in pieces {
-            match (out.last_mut(), piece) {
-                (_, Piece::Text(t)) if t.contains('*') => return Err(LiteralStar),
-                (_, Piece::Text(t)) if t.is_empty() => {}
-                (Some(Piece::Any), Piece::Any) => {}
-                (Some(Piece::Text(last)), Piece::Text(t)) => last.push_str(&t),
-                (_, piece) => out.push(piece),
-            }
-        }
-        Ok(Self(out))
-    }
-
-    /// The pieces, in order.
-    pub fn pieces(&self) -> &[Piece] {
+    /// How it is written.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether it matches every text.
     pub fn is_any(&self) -> bool {
-        self.0 == [Piece::Any]
+        self.0 == "*"
     }
 
     /// Whether it matches one text only.
     pub fn is_literal(&self) -> bool {
-        !self.0.contains(&Piece::Any)
+        !self.0.contains('*')
     }
 
-    /// Whether it matches this whole text, upper and lower case told apart. Each text after a wildcard is taken
-    /// where it is first found, which is never wrong for `*`; nothing is tried twice, so that the time is linear.
+    /// Whether it matches this whole text, upper and lower case told apart, in linear time.
     pub fn matches(&self, text: &str) -> bool {
-        let mut rest = text;
-        let mut floating = false;
-        let mut pieces = self.0.iter().peekable();
-        while let Some(piece) = pieces.next() {
-            let after = match piece {
-                Piece::Any => {
-                    floating = true;
-                    continue;
-                }
-                Piece::Text(text) if !floating => rest.strip_prefix(text.as_str()),
-                Piece::Text(text) if pieces.peek().is_none() => return rest.ends_with(text.as_str()),
-                Piece::Text(text) => rest.split_once(text.as_str()).map(|(_, after)| after),
-            };
-            let Some(after) = after else { return false };
-            rest = after;
-        }
-        floating || rest.is_empty()
-    }
-
-    /// How it is written.
-    pub(super) fn spelling(&self) -> Cow<'_, str> {
-        match self.0.as_slice() {
-            [Piece::Text(text)] => Cow::Borrowed(text),
-            [Piece::Any] => Cow::Borrowed("*"),
-            _ => Cow::Owned(self.to_string()),
-        }
+        glob(&self.0, text)
     }
 
     /// Whether it matches every text that the other matches. Exact.
@@ -110,24 +93,38 @@ impl Pattern {
     /// whatever stands in a star's place is taken by the same wildcard; and if it does not, the spelling is a
     /// text that proves the difference.
     pub fn covers(&self, inner: &Self) -> bool {
-        self.matches(&inner.spelling())
+        glob(&self.0, &inner.0)
     }
 }
 
-impl TryFrom<Vec<Piece>> for Pattern {
-    type Error = LiteralStar;
+/// Whether a spelling matches the whole of a text. What stands between two wildcards is taken where it is first
+/// found, which is never wrong for `*`; nothing is tried twice, so that the time is linear.
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        let Some((_, after)) = text.split_once(part) else {
+            return false;
+        };
+        text = after;
+    }
+    text.ends_with(last)
+}
 
-    fn try_from(pieces: Vec<Piece>) -> Result<Self, LiteralStar> {
-        Self::from_pieces(pieces)
+impl From<String> for Pattern {
+    fn from(text: String) -> Self {
+        Self::parse(&text)
     }
 }
 
 impl std::fmt::Display for Pattern {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|piece| match piece {
-            Piece::Text(text) => f.write_str(text),
-            Piece::Any => f.write_str("*"),
-        })
+        f.write_str(&self.0)
     }
 }
 
@@ -194,15 +191,14 @@ mod tests {
     #[test]
     fn a_literal_star_cannot_be_made() {
         assert_eq!(Pattern::from_pieces([Piece::Text("a*".into())]), Err(LiteralStar));
-        let stored = r#"[{"Text":"a*"}]"#;
-        assert!(serde_json::from_str::<Pattern>(stored).is_err());
+        assert_eq!(Pattern::from_pieces([Piece::Text("a".into()), Piece::Any]), Ok(Pattern::parse("a*")));
     }
 
     #[test]
-    fn what_was_stored_comes_back_in_normal_form() {
-        let stored = r#"[{"Text":"a"},{"Text":""},{"Text":"b"},"Any","Any"]"#;
-        assert_eq!(serde_json::from_str::<Pattern>(stored).unwrap(), Pattern::parse("ab*"));
+    fn it_is_stored_as_it_is_written() {
         let pattern = Pattern::parse("cos:*Bucket*");
+        assert_eq!(serde_json::to_string(&pattern).unwrap(), "\"cos:*Bucket*\"");
+        assert_eq!(serde_json::from_str::<Pattern>("\"cos:**Bucket*\"").unwrap(), pattern);
         let bytes = postcard::to_allocvec(&pattern).unwrap();
         assert_eq!(postcard::from_bytes::<Pattern>(&bytes).unwrap(), pattern);
     }
@@ -213,8 +209,9 @@ mod tests {
         #[test]
         fn spelling_and_reading_are_inverse(text in "[ab*]{0,8}") {
             let pattern = Pattern::parse(&text);
-            prop_assert_eq!(Pattern::parse(&pattern.to_string()), pattern.clone());
-            prop_assert_eq!(Pattern::from_pieces(pattern.pieces().to_vec()).unwrap(), pattern);
+            prop_assert!(!pattern.as_str().contains("**"));
+            prop_assert_eq!(Pattern::parse(pattern.as_str()), pattern.clone());
+            prop_assert_eq!(Pattern::from_pieces(pattern.pieces()).unwrap(), pattern);
         }
 
         #[test]

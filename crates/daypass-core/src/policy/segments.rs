@@ -9,7 +9,9 @@
 //! A pattern with fewer segments than its language has, such as `*`, is one text without segments.
 
 use super::intersect::{MEMBERS, Work};
+use super::pattern::glob;
 use super::{Language, Pattern};
+use std::borrow::Cow;
 
 /// Into how many segments a text is divided; the last one may hold colons.
 #[derive(Clone, Copy, Debug)]
@@ -29,24 +31,16 @@ impl Shape {
 
     /// Whether an allowing pattern matches.
     pub(super) fn matches(self, pattern: &Pattern, text: &str) -> bool {
-        match self.split(pattern) {
-            None => pattern.matches(text),
-            Some(patterns) => {
-                let texts: Vec<_> = text.splitn(self.0, ':').collect();
-                texts.len() == self.0 && patterns.iter().zip(texts).all(|(p, text)| p.matches(text))
-            }
+        if !self.is_whole(pattern.as_str()) {
+            return pattern.matches(text);
         }
+        self.is_whole(text)
+            && self.split(pattern.as_str()).zip(self.split(text)).all(|(p, text)| glob(p, text))
     }
 
-    /// Whether one allowing pattern matches all that another does. Exact.
+    /// Whether one allowing pattern matches all that another does. Exact: of a pattern, too, the spelling tells.
     pub(super) fn covers(self, outer: &Pattern, inner: &Pattern) -> bool {
-        // The wide reading first: it is necessary, and it costs less.
-        outer.covers(inner)
-            && match (self.split(outer), self.split(inner)) {
-                (Some(outer), Some(inner)) => outer.iter().zip(&inner).all(|(o, i)| o.covers(i)),
-                (Some(_), None) => false,
-                (None, _) => true,
-            }
+        self.matches(outer, inner.as_str())
     }
 
     /// What two allowing patterns both match; none where it cannot be told.
@@ -57,53 +51,59 @@ impl Shape {
         if self.covers(b, a) {
             return Some(vec![a.clone()]);
         }
-        let (split_a, split_b) = (self.split(a), self.split(b));
-        if split_a.is_none() && split_b.is_none() {
-            let met = a.intersect_within(b, work)?;
-            // One that came to have all segments would be read differently from the two it is made of.
-            return met.iter().all(|pattern| self.split(pattern).is_none()).then_some(met);
-        }
-        match (split_a.or_else(|| self.stretched(a)), split_b.or_else(|| self.stretched(b))) {
-            (Some(a), Some(b)) => meet_segments(&a, &b, work),
+        match (self.stretched(a), self.stretched(b)) {
+            _ if !self.is_whole(a.as_str()) && !self.is_whole(b.as_str()) => {
+                let met = a.intersect_within(b, work)?;
+                // One that came to have all segments would be read differently from the two it is made of.
+                met.iter().all(|pattern| !self.is_whole(pattern.as_str())).then_some(met)
+            }
+            (Some(a), Some(b)) => self.meet(&a, &b, work),
             // Nothing in common when read as one text is nothing in common when read in segments.
             _ => a.intersect_within(b, work).filter(Vec::is_empty),
         }
     }
 
-    /// The segments of a pattern; none where it has fewer than the language.
-    fn split(self, pattern: &Pattern) -> Option<Vec<Pattern>> {
-        let spelling = pattern.spelling();
-        let segments: Vec<_> = spelling.splitn(self.0, ':').map(Pattern::parse).collect();
-        (segments.len() == self.0).then_some(segments)
+    /// Every segment of one with the same segment of the other, in all combinations.
+    fn meet(self, a: &str, b: &str, work: &mut Work) -> Option<Vec<Pattern>> {
+        let pairs = self.split(a).zip(self.split(b));
+        let met: Vec<_> =
+            pairs.map(|(a, b)| Pattern::parse(a).intersect_within(&Pattern::parse(b), work)).collect();
+        // A segment without anything in common decides, even where another one cannot be told.
+        if met.iter().flatten().any(Vec::is_empty) {
+            return Some(Vec::new());
+        }
+        let met: Vec<_> = met.into_iter().collect::<Option<_>>()?;
+        if met.iter().map(Vec::len).product::<usize>() > MEMBERS {
+            return None;
+        }
+        let join = |begun: Vec<String>, segment: &Vec<Pattern>| {
+            let longer = |begun: &String| segment.iter().map(|last| format!("{begun}:{last}")).collect();
+            begun.iter().flat_map(|begun| -> Vec<String> { longer(begun) }).collect()
+        };
+        let (first, others) = met.split_first()?;
+        let first = first.iter().map(Pattern::to_string).collect();
+        Some(others.iter().fold(first, join).into_iter().map(Pattern::from).collect())
     }
 
-    /// The segments of a pattern such as `acs:oss:*`, as far as texts with all segments go: `acs:oss:*:*:*`. Only
-    /// where this is the same, which needs a single wildcard, and no colon behind it.
-    fn stretched(self, pattern: &Pattern) -> Option<Vec<Pattern>> {
-        let spelling = pattern.spelling();
+    fn split(self, text: &str) -> impl Iterator<Item = &str> {
+        text.splitn(self.0, ':')
+    }
+
+    fn is_whole(self, text: &str) -> bool {
+        self.split(text).count() == self.0
+    }
+
+    /// The pattern with all its segments. One such as `acs:oss:*` is the same as `acs:oss:*:*:*`, as far as texts
+    /// with all segments go, but only if it has a single wildcard, and no colon behind it.
+    fn stretched(self, pattern: &Pattern) -> Option<Cow<'_, str>> {
+        let spelling = pattern.as_str();
+        if self.is_whole(spelling) {
+            return Some(Cow::Borrowed(spelling));
+        }
         let (before, after) = spelling.split_once('*').filter(|(_, after)| !after.contains([':', '*']))?;
         let missing = self.0.checked_sub(1 + before.matches(':').count())?;
-        self.split(&Pattern::parse(&format!("{before}*{}{after}", ":*".repeat(missing))))
+        Some(Cow::Owned(format!("{before}*{}{after}", ":*".repeat(missing))))
     }
-}
-
-/// Every segment of one with the same segment of the other, in all combinations.
-fn meet_segments(a: &[Pattern], b: &[Pattern], work: &mut Work) -> Option<Vec<Pattern>> {
-    let met: Vec<_> = a.iter().zip(b).map(|(a, b)| a.intersect_within(b, work)).collect();
-    // A segment without anything in common decides, even where another one cannot be told.
-    if met.iter().flatten().any(Vec::is_empty) {
-        return Some(Vec::new());
-    }
-    let met: Vec<_> = met.into_iter().collect::<Option<_>>()?;
-    if met.iter().map(Vec::len).product::<usize>() > MEMBERS {
-        return None;
-    }
-    let join = |begun: Vec<String>, segment: &Vec<Pattern>| {
-        begun.iter().flat_map(|begun| segment.iter().map(move |last| format!("{begun}:{last}"))).collect()
-    };
-    let mut segments = met.iter();
-    let first = segments.next()?.iter().map(Pattern::to_string).collect();
-    Some(segments.fold(first, join).iter().map(|text| Pattern::parse(text)).collect())
 }
 
 #[cfg(test)]

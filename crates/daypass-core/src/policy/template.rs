@@ -145,9 +145,9 @@ struct Scan<'a> {
 impl Scan<'_> {
     fn statement(&mut self, statement: Statement) -> Result<Frame, BadTemplate> {
         for action in &statement.actions {
-            without_braces(&action.spelling(), "an action")?;
+            without_braces(action.as_str(), "an action")?;
         }
-        let resources = statement.resources.iter().map(|resource| self.text(&resource.spelling()));
+        let resources = statement.resources.iter().map(|resource| self.text(resource.as_str()));
         let resources = resources.collect::<Result<_, _>>()?;
         let mut conditions = Vec::with_capacity(statement.conditions.len());
         for condition in statement.conditions {

@@ -17,7 +17,9 @@ pub(super) struct Args {
 /// Prints every error and warning; fails if there is an error.
 pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let name = args.config.display();
-    match config::load(&args.config) {
+    // A key that is missing, malformed or readable by others would stop the start, so it is a fault here too.
+    let checked = config::load(&args.config).and_then(|config| config.seal.read().map(|_| config));
+    match checked {
         Ok(config) => {
             for warning in &config.warnings {
                 if !output.is_json() {
