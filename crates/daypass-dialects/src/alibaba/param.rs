@@ -30,44 +30,44 @@ impl Param {
     pub(super) fn parse(text: Option<&str>) -> Result<Self, Refusal> {
         let text = text.ok_or_else(|| Refusal::missing("param"))?;
         let invalid = |detail: String| Refusal::new(Reason::InvalidParameter, detail).parameter("param");
-        let object = match json::parse(text.as_bytes()) {
+        let mut object = match json::parse(text.as_bytes()) {
             Ok(Value::Object(object)) => object,
             Ok(_) => return Err(invalid("param must be a JSON object".into())),
             Err(fault) => return Err(invalid(format!("param is {fault}; send a JSON object as text"))),
         };
         // A nonce that sibling methods document as a random value: it is signed, and nothing else.
-        member(&object, "token", LONGEST_TOKEN)?;
+        member(&mut object, "token", LONGEST_TOKEN)?;
         Ok(Self {
             product: Product {
-                product_code: required(&object, "product_code")?,
-                scene_code: required(&object, "scene_code")?,
-                usage_scene: required(&object, "usage_scene")?,
+                product_code: required(&mut object, "product_code")?,
+                scene_code: required(&mut object, "scene_code")?,
+                usage_scene: required(&mut object, "usage_scene")?,
             },
-            tenant_code: required(&object, "op_tenant_code")?,
-            poi_id: required(&object, "op_poi_id")?,
-            request_id: member(&object, "request_id", LONGEST)?,
+            tenant_code: required(&mut object, "op_tenant_code")?,
+            poi_id: required(&mut object, "op_poi_id")?,
+            request_id: member(&mut object, "request_id", LONGEST)?,
         })
     }
 }
 
-fn required(object: &Map<String, Value>, name: &str) -> Result<String, Refusal> {
+fn required(object: &mut Map<String, Value>, name: &str) -> Result<String, Refusal> {
     member(object, name, LONGEST)?.ok_or_else(|| Refusal::missing(format!("param.{name}")))
 }
 
 /// A member as text. Clients whose language has no types send numbers where text is documented; only integers
 /// are taken, since `1.0`, `1e0` and `1` are one number but not one name. Null and empty are absent.
-fn member(object: &Map<String, Value>, name: &str, longest: usize) -> Result<Option<String>, Refusal> {
+fn member(object: &mut Map<String, Value>, name: &str, longest: usize) -> Result<Option<String>, Refusal> {
     let invalid = |what: String| {
         Err(Refusal::new(Reason::InvalidParameter, format!("param.{name} must be {what}"))
             .parameter(format!("param.{name}")))
     };
-    match object.get(name) {
+    match object.remove(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) if text.is_empty() => Ok(None),
         Some(Value::String(text)) if text.chars().count() > longest => {
             invalid(format!("at most {longest} characters long"))
         }
-        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(Value::String(text)) => Ok(Some(text)),
         Some(Value::Number(number)) if !number.is_f64() => Ok(Some(number.to_string())),
         Some(_) => invalid("a string".into()),
     }

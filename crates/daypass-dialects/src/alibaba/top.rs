@@ -1,6 +1,16 @@
 //! The TOP gateway: `/router/rest`.
 //!
-//! Source: Taobao Open Platform, "API call protocol" (docId 101617).
+//! Source: Taobao Open Platform, "API call protocol" (docId 101617). Decided here, because it is silent:
+//!
+//! - Every refusal is an `error_response`, never a success with `resp_success` false: clients do not raise on that.
+//! - A parameter that is unknown, came twice, or differs between query and body is code 41 with its name (43 where
+//!   the name is none). The same value in query and body counts once.
+//! - A signature in lower case is code 25: one spelling, so that one signature is one request to the replay rule.
+//! - A stamp that cannot be read is code 31 like one that is off; an unknown `sign_method` is code 25.
+//! - A tenant or store that is not the client's is code 50 with `isv.invalid-parameter`, like one that does not
+//!   exist; a product, scene or usage that it may not have is code 11, whether or not others may.
+//! - `resp_code` is 200, and `resp_request_id` the caller's `request_id`, or ours where it sent none.
+//! - `token` in `param` is the caller's nonce: bounded, signed with the rest, and otherwise without meaning.
 
 use super::answer::Success;
 use super::document::{Style, write};
