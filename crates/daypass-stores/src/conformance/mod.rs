@@ -2,7 +2,12 @@
 //!
 //! A backend's tests call [`run_all`] with a function that makes a fresh database and gives back a function that
 //! opens one more handle on it. Each case is an ordinary function and can be run alone. A case fails by panicking.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing case is meant to panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a case fails by panicking, as the head of this module says"
+)]
 
 mod records;
 mod replays;
@@ -68,7 +73,7 @@ cases!(
 );
 
 /// A chain for the writer of this number.
-fn chain(writer: u128) -> Chain {
+pub(crate) fn chain(writer: u128) -> Chain {
     Chain::begin(&ring(), Uuid::from_u128(writer)).unwrap()
 }
 
@@ -78,11 +83,11 @@ fn at(millis: i64) -> Timestamp {
 }
 
 /// A record that can be told from others by its number.
-fn record(number: u128, at: Timestamp, tenant: Option<&str>) -> Record {
+pub(crate) fn record(number: u128, at: Timestamp, tenant: Option<&str>) -> Record {
     Record::change(Uuid::from_u128(number), at, tenant.map(str::to_owned), "test", &number.to_string())
 }
 
-fn entry(number: u128) -> Entry {
+pub(crate) fn entry(number: u128) -> Entry {
     let millis = i64::try_from(number).unwrap();
     Entry { record: record(number, at(millis), Some("acme")), mark: None }
 }
@@ -94,24 +99,28 @@ async fn writer(open: &Open, number: u128) -> Arc<dyn Store> {
     store
 }
 
-fn client(number: u128, tenant: &str, name: &str) -> Client {
+pub(crate) fn client(number: u128, tenant: &str, name: &str) -> Client {
     Client { guid: Uuid::from_u128(number), tenant: tenant.into(), name: name.into(), ..World::new().client }
 }
 
-async fn put(store: &Arc<dyn Store>, number: u128, changes: Vec<Change>) -> Result<(), StoreError> {
+pub(crate) async fn put(
+    store: &Arc<dyn Store>,
+    number: u128,
+    changes: Vec<Change>,
+) -> Result<(), StoreError> {
     store.change(changes, record(number, START, None)).await
 }
 
-async fn read(store: &Arc<dyn Store>, query: RecordQuery) -> Vec<u128> {
+pub(crate) async fn read(store: &Arc<dyn Store>, query: RecordQuery) -> Vec<u128> {
     store.records(query).await.unwrap().iter().map(|stored| stored.record.id.as_u128()).collect()
 }
 
-fn everything() -> RecordQuery {
+pub(crate) fn everything() -> RecordQuery {
     RecordQuery { limit: usize::MAX, ..RecordQuery::default() }
 }
 
 /// Checks every chain, reading it by pages of an odd size. Gives the number of records.
-async fn verify(store: &Arc<dyn Store>) -> u64 {
+pub(crate) async fn verify(store: &Arc<dyn Store>) -> u64 {
     let ring = ring();
     let mut records = 0;
     for head in store.heads().await.unwrap() {
@@ -121,7 +130,9 @@ async fn verify(store: &Arc<dyn Store>) -> u64 {
             let links = store.links(head.writer, after, 7).await.unwrap();
             let Some(last) = links.last() else { break };
             after = last.seq;
-            links.iter().for_each(|link| checker.take(link));
+            for link in &links {
+                checker.take(link);
+            }
         }
         assert_eq!(checker.finish(), [], "the chain of writer {}", head.writer);
         records += head.seq;

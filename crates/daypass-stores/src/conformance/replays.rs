@@ -68,7 +68,9 @@ pub async fn of_two_writers_at_once_one_is_first(open: &Open) {
     let stores = [writer(open, 1).await, writer(open, 2).await];
     for round in 0..20_u8 {
         let tasks = stores.clone().map(|store| {
-            tokio::spawn(async move { append(&store, u128::from(round), [round; 16], i64::from(round)).await })
+            tokio::spawn(
+                async move { append(&store, u128::from(round), [round; 16], i64::from(round)).await },
+            )
         });
         let mut first = 0;
         for task in tasks {

@@ -91,9 +91,8 @@ fn put_client(connection: &Connection, total: &mut Digest, client: &Client) -> R
 
 fn put_key(connection: &Connection, total: &mut Digest, key: &Key) -> Result<(), Fault> {
     let Key { id, client, .. } = key;
-    let owner = connection
-        .query_row("SELECT 1 FROM clients WHERE guid = ?", [client], |_| Ok(()))
-        .optional()?;
+    let owner =
+        connection.query_row("SELECT 1 FROM clients WHERE guid = ?", [client], |_| Ok(())).optional()?;
     if owner.is_none() {
         return Err(conflict(format!("the key `{id}` is for the client {client}, which does not exist")));
     }

@@ -63,8 +63,7 @@ fn whole_table<T>(
     mut read: impl FnMut(&Row<'_>) -> Result<(T, Digest), Fault>,
 ) -> Result<Vec<T>, Fault> {
     let snapshot = connection.transaction()?;
-    let expected: Digest =
-        snapshot.query_row(&format!("SELECT {table} FROM meta"), [], |row| row.get(0))?;
+    let expected: Digest = snapshot.query_row(&format!("SELECT {table} FROM meta"), [], |row| row.get(0))?;
     let mut total = [0; 32];
     let mut all = Vec::new();
     let mut statement = snapshot.prepare_cached(select)?;

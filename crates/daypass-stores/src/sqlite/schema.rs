@@ -132,7 +132,8 @@ fn migrate(connection: &mut Connection) -> Result<(), Fault> {
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again, now that nobody else can be taking the same steps.
-    let taken = usize::try_from(version(&transaction)?).map_err(|_| damaged("the schema version is negative"))?;
+    let taken =
+        usize::try_from(version(&transaction)?).map_err(|_| damaged("the schema version is negative"))?;
     for step in MIGRATIONS.iter().skip(taken) {
         transaction.execute_batch(step)?;
     }
@@ -270,7 +271,8 @@ mod tests {
     fn settings_are_what_durability_needs() {
         let folder = tempfile::tempdir().unwrap();
         let connection = prepare(&folder.path().join("a.db")).unwrap();
-        let ask = |name: &str| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
+        let ask =
+            |name: &str| -> i64 { connection.pragma_query_value(None, name, |row| row.get(0)).unwrap() };
         assert_eq!(ask("synchronous"), 2);
         assert_eq!(ask("foreign_keys"), 1);
         assert_eq!(ask("wal_autocheckpoint"), 0);

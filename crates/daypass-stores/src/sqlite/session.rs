@@ -47,7 +47,8 @@ impl Session {
             .into());
         }
         let number =
-            transaction.query_row("SELECT coalesce(max(number), 0) + 1 FROM writers", [], |row| row.get(0))?;
+            transaction
+                .query_row("SELECT coalesce(max(number), 0) + 1 FROM writers", [], |row| row.get(0))?;
         let row = HeadRow { number, head: chain.head() };
         transaction.execute(
             "INSERT INTO writers (number, guid, key_version, seq, mac, sum) VALUES (?, ?, ?, 0, ?, ?)",

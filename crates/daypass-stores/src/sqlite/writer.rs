@@ -48,7 +48,7 @@ pub(super) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer thread is asked.
 pub(super) enum Command {
-    Begin(Chain, Ticket<()>),
+    Begin(Box<Chain>, Ticket<()>),
     Write(Write),
     Close,
     #[cfg(test)]
@@ -110,8 +110,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(path: PathBuf, connection: Connection, commands: mpsc::Receiver<Command>) -> Self {
-        let checkpoints = Checkpoints::new(path.clone());
-        let connection = Some(connection);
+        let (connection, checkpoints) = (Some(connection), Checkpoints::default());
         Self { path, commands, connection, session: None, checkpoints, disk_failed: false }
     }
 
@@ -125,14 +124,14 @@ impl Writer {
                     Command::Write(write) => batch.push(write),
                     Command::Begin(chain, ticket) => {
                         self.commit(&mut batch);
-                        let _ = ticket.send(self.begin(chain));
+                        let _ = ticket.send(self.begin(*chain));
                     }
                     // What is in the queue is still taken, nothing more is let in.
                     Command::Close => self.commands.close(),
                     #[cfg(test)]
                     Command::Try(what) => {
                         self.commit(&mut batch);
-                        self.connection.iter().for_each(|connection| what(connection));
+                        self.connection.iter().for_each(what);
                     }
                 }
             }
@@ -157,8 +156,12 @@ impl Writer {
         for write in batch.drain(..) {
             write.send(failed.as_ref());
         }
-        if let Some(connection) = &self.connection {
-            self.checkpoints.after_commit(connection);
+        let Some(connection) = &self.connection else { return };
+        if let Err(fault) = self.checkpoints.after_commit(connection) {
+            // The log still has everything. A full disk may take the next commit; a failed one must prove itself.
+            tracing::error!(error = %fault.error, "the log could not be merged into the file");
+            self.disk_failed |= fault.disk;
+            self.connection.take_if(|_| fault.disk);
         }
     }
 
