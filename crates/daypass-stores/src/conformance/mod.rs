@@ -78,7 +78,7 @@ pub(crate) fn chain(writer: u128) -> Chain {
 }
 
 /// So many milliseconds behind [`START`].
-fn at(millis: i64) -> Timestamp {
+pub(crate) fn at(millis: i64) -> Timestamp {
     Timestamp::from_millisecond(START.as_millisecond() + millis).unwrap()
 }
 

@@ -62,9 +62,10 @@ impl Pool {
 
     /// Waits for what is being read, and lets nothing more begin.
     pub(super) async fn close(&self) {
-        let _ = self.permits.acquire_many(READERS).await;
+        let all = self.permits.acquire_many(READERS).await;
         self.permits.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        drop(all);
     }
 }
 

@@ -80,66 +80,30 @@ fn whole_table<T>(
     }
 }
 
-/// The head of every chain.
+/// The head of every chain. Like links, they carry no sum: whoever asks for them checks the chains, and is to be
+/// told which one is at fault.
 pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
-    let mut statement = connection.prepare_cached("SELECT * FROM writers ORDER BY number")?;
+    let mut statement = connection
+        .prepare_cached("SELECT number, guid, key_version, seq, mac FROM writers ORDER BY number")?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        let head = HeadRow::read(row)?;
         // Writers are numbered from 1 and never removed.
-        if usize::try_from(head.number) != Ok(all.len() + 1) {
-            return Err(damaged(format_args!("the writer before number {} is missing", head.number)));
+        let number: i64 = row.get(0)?;
+        if usize::try_from(number) != Ok(all.len() + 1) {
+            return Err(damaged(format_args!("the writer before number {number} is missing")));
         }
-        all.push(head.head);
+        all.push(ChainHead {
+            writer: row.get(1)?,
+            key_version: row.get(2)?,
+            seq: u64::try_from(row.get::<_, i64>(3)?).map_err(damaged)?,
+            mac: row.get(4)?,
+        });
     }
     Ok(all)
 }
 
-/// The head of a chain with the number that the records name its writer by.
-pub(super) struct HeadRow {
-    pub(super) number: i64,
-    pub(super) head: ChainHead,
-}
-
-impl HeadRow {
-    fn read(row: &Row<'_>) -> Result<Self, Fault> {
-        let head = ChainHead {
-            writer: row.get("guid")?,
-            key_version: row.get("key_version")?,
-            seq: u64::try_from(row.get::<_, i64>("seq")?).map_err(damaged)?,
-            mac: row.get("mac")?,
-        };
-        let head = Self { number: row.get("number")?, head };
-        if head.sum() == row.get::<_, i64>("sum")? {
-            Ok(head)
-        } else {
-            Err(damaged(format_args!("the head of writer number {} is not what was written", head.number)))
-        }
-    }
-
-    /// The head of this writer.
-    pub(super) fn of(connection: &Connection, number: i64) -> Result<Self, Fault> {
-        connection
-            .prepare_cached("SELECT * FROM writers WHERE number = ?")?
-            .query_row([number], |row| Ok(Self::read(row)))?
-    }
-
-    /// The sum of the row's columns.
-    pub(super) fn sum(&self) -> i64 {
-        let ChainHead { writer, key_version, seq, mac } = &self.head;
-        short(&[
-            &self.number.to_be_bytes(),
-            writer.as_bytes(),
-            &key_version.to_be_bytes(),
-            &seq.to_be_bytes(),
-            mac,
-        ])
-    }
-}
-
-/// Links of one chain. They are given as they stand, without their sums: whoever asks for links checks the chain,
-/// and is to be told which record was changed.
+/// Links of one chain, as they stand.
 pub(super) fn links(
     connection: &Connection,
     writer: Uuid,
@@ -274,10 +238,12 @@ pub(super) fn first_since(connection: &Connection, since: i64) -> Result<i64, Fa
     let (mut low, mut high): (i64, i64) = connection
         .prepare_cached("SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM records")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let mut latest = connection.prepare_cached("SELECT latest FROM records WHERE position = ?")?;
+    let columns = RecordRow::COLUMNS;
+    let mut select =
+        connection.prepare_cached(&format!("SELECT {columns} FROM records WHERE position = ?"))?;
     while low <= high {
         let middle = low + (high - low) / 2;
-        if latest.query_row([middle], |row| row.get::<_, i64>(0))? < since {
+        if select.query_row([middle], |row| Ok(RecordRow::read(row).map(|row| row.latest)))?? < since {
             low = middle + 1;
         } else {
             high = middle - 1;

@@ -4,7 +4,8 @@ use super::fault::{Fault, damaged};
 use daypass_core::store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,40 +56,52 @@ pub(super) fn path(text: &str) -> Result<PathBuf, StoreError> {
 
 /// Makes the file if there is none, brings it up to date and checks it. Gives the writer's connection.
 pub(super) fn prepare(path: &Path) -> Result<Connection, Fault> {
-    create(path)?;
-    // Two processes that start on a new file at once contend for it before there is a log, when SQLite answers
-    // "busy" without waiting.
-    let mut tries = 0;
-    let mut connection = loop {
-        match log_mode(path) {
-            Err(Fault { error: StoreError::Unavailable(_), .. }) if tries < 50 => {
-                tries += 1;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            other => break other?,
-        }
-    };
+    match std::fs::metadata(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => make(path)?,
+        // To SQLite an empty file is a new database; to us it is one that lost everything, since `make` leaves none.
+        Ok(file) if file.len() == 0 => return Err(damaged(format_args!("`{}` is empty", path.display()))),
+        _ => (),
+    }
+    let mut connection = connect(path, Use::Write)?;
+    refuse_strangers(&connection)?;
+    log_mode(&connection)?;
     migrate(&mut connection)?;
     check_log(&connection, path)?;
     check_whole(&connection)?;
     Ok(connection)
 }
 
-/// Made here and not by SQLite for its mode alone; SQLite gives the log and its index the mode of the file.
-fn create(path: &Path) -> Result<(), Fault> {
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(_) => Ok(()),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => Err(StoreError::Unavailable(format!("`{}` cannot be made: {e}", path.display())).into()),
+/// Makes the file under another name first. It appears under its own complete or not at all, however the process
+/// ends; and of several that start at once, the first one's is taken by all.
+fn make(path: &Path) -> Result<(), Fault> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(format!("-new-{}-{:?}", std::process::id(), std::thread::current().id()));
+    let draft = PathBuf::from(draft);
+    let made = make_draft(&draft).and_then(|()| match std::fs::hard_link(&draft, path) {
+        Err(e) if e.kind() != ErrorKind::AlreadyExists => Err(e.into()),
+        _ => Ok(()),
+    });
+    let _ = std::fs::remove_file(&draft);
+    made?;
+    match path.parent() {
+        Some(folder) => Ok(File::open(folder)?.sync_all()?),
+        None => Ok(()),
     }
 }
 
-fn log_mode(path: &Path) -> Result<Connection, Fault> {
-    let connection = connect(path, Use::Write)?;
-    refuse_strangers(&connection)?;
+/// The file is made here and not by SQLite for its mode alone; SQLite gives the log and its index the same mode.
+fn make_draft(draft: &Path) -> Result<(), Fault> {
+    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
+    let mut connection = connect(draft, Use::Write)?;
+    log_mode(&connection)?;
+    migrate(&mut connection)?;
+    release(&connection, false)
+}
+
+fn log_mode(connection: &Connection) -> Result<(), Fault> {
     let mode: String = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
     match mode.as_str() {
-        "wal" => Ok(connection),
+        "wal" => Ok(()),
         _ => Err(StoreError::Unavailable("this file system does not support SQLite's log".into()).into()),
     }
 }
@@ -251,6 +264,18 @@ mod tests {
         let other = folder.path().join("b.db");
         Connection::open(&other).unwrap().execute_batch("CREATE TABLE photos (name TEXT)").unwrap();
         assert!(matches!(error(&other), StoreError::Damaged(text) if text.contains("another program")));
+    }
+
+    #[test]
+    fn an_emptied_file_is_not_taken_for_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        drop(prepare(&path).unwrap());
+        let left: Vec<_> =
+            std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(left.iter().all(|name| !name.to_string_lossy().contains("new")), "{left:?}");
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(error(&path), StoreError::Damaged(text) if text.contains("is empty")));
     }
 
     #[test]

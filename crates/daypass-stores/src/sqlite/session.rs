@@ -2,9 +2,9 @@
 
 use super::fault::{Fault, damaged};
 use super::others::Others;
-use super::read::{HeadRow, RecordRow};
+use super::read::RecordRow;
 use daypass_core::clock::Timestamp;
-use daypass_core::record::{Chain, Record};
+use daypass_core::record::{Chain, Mac, Record};
 use daypass_core::replay::Mark;
 use daypass_core::store::{Appended, StoreError};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -49,10 +49,10 @@ impl Session {
         let number =
             transaction
                 .query_row("SELECT coalesce(max(number), 0) + 1 FROM writers", [], |row| row.get(0))?;
-        let row = HeadRow { number, head: chain.head() };
+        let head = chain.head();
         transaction.execute(
-            "INSERT INTO writers (number, guid, key_version, seq, mac, sum) VALUES (?, ?, ?, 0, ?, ?)",
-            params![number, writer, row.head.key_version, row.head.mac, row.sum()],
+            "INSERT INTO writers (number, guid, key_version, seq, mac) VALUES (?, ?, ?, 0, ?)",
+            params![number, writer, head.key_version, head.mac],
         )?;
         transaction.execute("UPDATE meta SET closed = 0 WHERE closed <> 0", [])?;
         transaction.commit()?;
@@ -123,11 +123,11 @@ impl Session {
         if !std::mem::take(&mut self.place.grown) {
             return Ok(());
         }
-        let row = HeadRow { number: self.number, head: self.place.chain.head() };
-        let seq = i64::try_from(row.head.seq).map_err(damaged)?;
+        let head = self.place.chain.head();
+        let seq = i64::try_from(head.seq).map_err(damaged)?;
         connection
-            .prepare_cached("UPDATE writers SET seq = ?, mac = ?, sum = ? WHERE number = ?")?
-            .execute(params![seq, row.head.mac, row.sum(), self.number])?;
+            .prepare_cached("UPDATE writers SET seq = ?, mac = ? WHERE number = ?")?
+            .execute(params![seq, head.mac, self.number])?;
         Ok(())
     }
 
@@ -150,11 +150,13 @@ impl Session {
     /// Over a new connection: finds out which of the two ends the store has. A commit whose sync failed may be
     /// found after all; its records were reported as not written, which is allowed, but the chain goes on from them.
     pub(super) fn settle(&mut self, connection: &Connection) -> Result<(), Fault> {
-        let stored = HeadRow::of(connection, self.number)?.head;
+        let stored: Mac = connection
+            .prepare_cached("SELECT mac FROM writers WHERE number = ?")?
+            .query_row([self.number], |row| row.get(0))?;
         self.looked = None;
         match self.doubt.take() {
-            _ if stored == self.place.chain.head() => Ok(()),
-            Some(doubt) if stored == doubt.chain.head() => {
+            _ if stored == self.place.chain.head().mac => Ok(()),
+            Some(doubt) if stored == doubt.chain.head().mac => {
                 self.place = doubt;
                 Ok(())
             }

@@ -143,7 +143,13 @@ impl Writer {
     fn begin(&mut self, chain: Chain) -> Result<(), StoreError> {
         self.ready()?;
         let Some(connection) = &mut self.connection else { return Err(closed()) };
-        self.session = Some(Session::begin(connection, chain).map_err(|fault| fault.error)?);
+        match Session::begin(connection, chain) {
+            Ok(session) => self.session = Some(session),
+            Err(fault) => {
+                self.distrust(fault.disk);
+                return Err(fault.error);
+            }
+        }
         Ok(())
     }
 
@@ -160,9 +166,14 @@ impl Writer {
         if let Err(fault) = self.checkpoints.after_commit(connection) {
             // The log still has everything. A full disk may take the next commit; a failed one must prove itself.
             tracing::error!(error = %fault.error, "the log could not be merged into the file");
-            self.disk_failed |= fault.disk;
-            self.connection.take_if(|_| fault.disk);
+            self.distrust(fault.disk);
         }
+    }
+
+    /// If the disk itself failed, what this connection holds is not believed any more.
+    fn distrust(&mut self, disk: bool) {
+        self.disk_failed |= disk;
+        self.connection.take_if(|_| disk);
     }
 
     fn transact(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {

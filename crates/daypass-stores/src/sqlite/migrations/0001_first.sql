@@ -54,8 +54,7 @@ CREATE TABLE writers (
     guid        BLOB NOT NULL UNIQUE,
     key_version INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
-    mac         BLOB NOT NULL,
-    sum         INTEGER NOT NULL
+    mac         BLOB NOT NULL
 ) STRICT;
 
 -- Positions have no gaps. `at` is the record's own time, `latest` the latest `at` up to this position: it never

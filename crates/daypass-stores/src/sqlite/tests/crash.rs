@@ -4,7 +4,7 @@ use super::open;
 use crate::conformance::{chain, client, entry, everything, put, read, verify};
 use daypass_core::store::{Change, Store, StoreError};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, IsTerminal, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
@@ -29,7 +29,9 @@ fn start(part: &str, setup: &str, path: &Path, writer: u128) -> (Child, BufReade
 /// What the parent said: the number of the writer to be and the path of the store. Nothing, if there is no parent.
 fn orders() -> Option<(u128, Arc<dyn Store>)> {
     let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).unwrap();
+    if !std::io::stdin().is_terminal() {
+        std::io::stdin().lock().read_line(&mut line).unwrap();
+    }
     let (writer, path) = line.trim_end().split_once(' ')?;
     Some((writer.parse().unwrap(), open(Path::new(path))))
 }

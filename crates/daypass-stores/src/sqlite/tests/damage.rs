@@ -1,7 +1,7 @@
 //! Files that are not what was written. Each is refused or reads as it was; none is served changed.
 
 use super::open;
-use crate::conformance::{chain, client, entry, put, verify};
+use crate::conformance::{at, chain, client, entry, put, verify};
 use crate::sqlite::fault::{Fault, damaged};
 use crate::sqlite::read;
 use crate::sqlite::schema::{self, Use, log_path};
@@ -45,6 +45,7 @@ struct Contents {
     cutoffs: Vec<Cutoff>,
     records: Vec<(i64, String)>,
     links: Vec<Link>,
+    since: Vec<i64>,
     searched: Option<Vec<i64>>,
 }
 
@@ -65,10 +66,11 @@ fn contents(connection: &mut Connection, search: bool) -> Result<Contents, Fault
         }
         links.extend(chain);
     }
-    let mut searched = || -> Result<_, Fault> {
-        Ok(read::records(connection, &of_tenant)?.iter().map(|stored| stored.position).collect())
+    let mut positions = |query: RecordQuery| -> Result<Vec<i64>, Fault> {
+        Ok(read::records(connection, &query)?.iter().map(|stored| stored.position).collect())
     };
-    let searched = if search { Some(searched()?) } else { None };
+    let since = positions(RecordQuery { since: Some(at(20)), ..every })?;
+    let searched = if search { Some(positions(of_tenant)?) } else { None };
     Ok(Contents {
         clients: read::documents(connection, "clients")?,
         keys: read::documents(connection, "keys")?,
@@ -76,6 +78,7 @@ fn contents(connection: &mut Connection, search: bool) -> Result<Contents, Fault
         cutoffs: read::cutoffs(connection)?,
         records: records.iter().map(|s| (s.position, serde_json::to_string(&s.record).unwrap())).collect(),
         links,
+        since,
         searched,
     })
 }
