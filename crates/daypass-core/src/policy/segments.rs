@@ -2,8 +2,8 @@
 //!
 //! In `acs:oss:*:*:bucket/hema/*`, does the first wildcard end at the next colon, or does it run over colons too?
 //! No vendor says. Under the second reading the intersection with `acs:oss:*:1000:bucket/*` has strange members,
-//! such as `acs:oss:*:1000:bucket/*:bucket/hema/*`, which under the first reading give what neither parent
-//! does. So we take whatever is safe under both: **what allows is read with wildcards that stay in their segment,
+//! such as `acs:oss:*:1000:bucket/*:bucket/hema/*`, which under the first reading gives what one of the two does
+//! not. So we take whatever is safe under both: **what allows is read with wildcards that stay in their segment,
 //! what denies is read with wildcards that run over colons.**
 //!
 //! A pattern with fewer segments than its language has, such as `*`, is one text without segments.
