@@ -6,6 +6,7 @@ use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::triple::Triple;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A credential, fresh from its issuer.
@@ -47,7 +48,7 @@ pub struct Granted {
     /// The role it was issued in.
     pub role: String,
     /// What it may be used for; an access token has none.
-    pub policy: Option<Policy>,
+    pub policy: Option<Arc<Policy>>,
     /// The role's fixed answer fields.
     pub answer: BTreeMap<String, String>,
     /// The variables it was bound to.

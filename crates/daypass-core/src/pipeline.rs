@@ -288,7 +288,7 @@ impl Pipeline {
             expires: after(draw.at(), authorized.lifetime()),
             account: authorized.tenant().account.clone(),
             role: authorized.role().to_owned(),
-            policy: authorized.policy().cloned(),
+            policy: authorized.shared_policy(),
             answer: authorized.answer().clone(),
             variables: authorized.variables().clone(),
             product: authorized.product().cloned(),

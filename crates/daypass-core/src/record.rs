@@ -15,6 +15,7 @@ use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -72,7 +73,7 @@ pub enum Event {
         expires: Timestamp,
         /// What it may be used for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        policy: Option<Policy>,
+        policy: Option<Arc<Policy>>,
         /// The OAuth app roles it carries.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         app_roles: Vec<String>,

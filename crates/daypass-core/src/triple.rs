@@ -20,6 +20,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Which vendor's clients the triple is for; decides how its id begins.
@@ -57,7 +58,7 @@ pub struct Claims {
     /// The session name or subject, as the client gave it.
     pub session: Option<String>,
     /// What it may be used for.
-    pub policy: Policy,
+    pub policy: Arc<Policy>,
     /// Milliseconds since the Unix epoch.
     pub issued: i64,
     /// Milliseconds since the Unix epoch; from here on it is refused.
@@ -229,7 +230,7 @@ mod tests {
             endpoint: "/getAuthorization".into(),
             role: "soe".into(),
             session: None,
-            policy: Policy { language: Language::Cam, statements: vec![statement; statements] },
+            policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),
             expires: START.as_millisecond() + 1000,
         }
@@ -273,7 +274,7 @@ mod tests {
         let mut big = claims(1);
         let mut bytes = [0; 24];
         let entropy = SeededEntropy::new(5);
-        big.policy.statements[0].resources = (0..200)
+        Arc::make_mut(&mut big.policy).statements[0].resources = (0..200)
             .map(|_| {
                 crate::id::Entropy::fill(&entropy, &mut bytes);
                 Pattern::parse(&URL_SAFE_NO_PAD.encode(bytes))

@@ -101,7 +101,7 @@ fn make_triple(
     draw: &Draw,
     kind: TripleKind,
 ) -> Result<Triple, Refusal> {
-    let policy = authorized.policy().cloned().ok_or_else(|| {
+    let policy = authorized.shared_policy().ok_or_else(|| {
         Refusal::internal(format!("the role `{}` has no policy to put into a triple", authorized.role()))
     })?;
     let claims = Claims {
@@ -245,7 +245,7 @@ mod tests {
                 ("acme".into(), "soe".into(), "/here".into())
             );
             let ask = authorized(&world, Form::Triple(kind), RoleChoice::Default, None);
-            assert_eq!(Some(&claims.policy), ask.policy());
+            assert_eq!(Some(&*claims.policy), ask.policy());
         }
     }
 

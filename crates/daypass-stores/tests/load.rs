@@ -16,7 +16,11 @@ fn entry(n: u64) -> Entry {
     let event = Event::Grant {
         credential: format!("AKID{n:032}"),
         expires: START,
-        policy: Some(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/hema/8005/*")),
+        policy: Some(std::sync::Arc::new(allow(
+            Language::Ram,
+            "oss:PutObject",
+            "acs:oss:*:*:bucket/hema/8005/*",
+        ))),
         app_roles: vec![],
         variables: [("tenant_code", "hema"), ("poi_id", "8005")].map(|(k, v)| (k.into(), v.into())).into(),
         repeat: false,

@@ -130,7 +130,7 @@ impl Issuer for TestIssuer {
             endpoint: authorized.endpoint().to_owned(),
             role: authorized.role().to_owned(),
             session: authorized.session().map(str::to_owned),
-            policy: authorized.policy().cloned().unwrap(),
+            policy: authorized.shared_policy().unwrap(),
             issued,
             expires: issued + i64::from(authorized.lifetime()) * 1000,
         };

@@ -28,7 +28,7 @@ pub struct Authorized {
     role: Arc<Role>,
     app_roles: Vec<String>,
     form: Form,
-    policy: Option<Policy>,
+    policy: Option<Arc<Policy>>,
     lifetime: u32,
     variables: BTreeMap<String, String>,
     session: Option<String>,
@@ -83,7 +83,11 @@ impl Authorized {
     }
     /// What the credential may be used for: ask ∩ role ∩ client's boundary ∩ tenant's boundary.
     pub fn policy(&self) -> Option<&Policy> {
-        self.policy.as_ref()
+        self.policy.as_deref()
+    }
+    /// The same, shared: it goes into the credential, its record and the answer without being copied.
+    pub fn shared_policy(&self) -> Option<Arc<Policy>> {
+        self.policy.clone()
     }
     /// Seconds of life, within the role's bounds.
     pub fn lifetime(&self) -> u32 {
@@ -127,7 +131,7 @@ pub fn authorize(
     let Chosen { role, app_roles, product, bounds } = choose(directory, caller, &issue.role)?;
     check_variables(caller, &role, &issue.variables)?;
     Ok(Authorized {
-        policy: effective_policy(caller, &role, issue)?,
+        policy: effective_policy(caller, &role, issue)?.map(Arc::new),
         lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
         client: caller.client().map(|client| (client.guid, client.object)),

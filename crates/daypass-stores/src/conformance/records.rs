@@ -27,7 +27,7 @@ pub async fn records_read_back_in_order(open: &Open) {
         Event::Grant {
             credential: "AKID1".into(),
             expires: at(1_800_000),
-            policy: Some(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:b/\u{8056}/*")),
+            policy: Some(Arc::new(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:b/\u{8056}/*"))),
             app_roles: vec!["orders.read".into()],
             variables: [("poi_id".to_owned(), "8005".to_owned())].into(),
             repeat: true,

@@ -213,14 +213,15 @@ async fn unpanicked<T>(work: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
-/// One line for each request, at the boundary; nothing else is logged about it anywhere.
+/// One line for each request, at the boundary; nothing else is logged about it anywhere. What was granted stands
+/// in the records, which are durable and say more: its line is for debugging.
 fn log(head: &Head, answer: Answer) -> Response {
     let summary = answer.summary;
     let (dialect, request_id) = (summary.dialect.name(), head.request_id);
     let client = summary.client.map(tracing::field::display);
     match summary.result {
         Ok(success) => {
-            tracing::info!(dialect, ?success, %request_id, source = %head.source, client, "answered");
+            tracing::debug!(dialect, ?success, %request_id, source = %head.source, client, "answered");
         }
         Err(refusal) => {
             let (reason, detail, cause) =

@@ -23,7 +23,8 @@ fn commands(text: &str) -> Vec<String> {
 fn links_lead_to_files_that_exist() {
     let decisions = std::fs::read_dir(root().join("docs/decisions")).unwrap();
     let decisions = decisions.map(|entry| format!("docs/decisions/{}", entry.unwrap().file_name().display()));
-    let pages = ["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+    let pages =
+        ["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
     let pages: Vec<_> = pages.into_iter().map(str::to_owned).chain(decisions).collect();
     let mut checked = 0;
     for page in &pages {

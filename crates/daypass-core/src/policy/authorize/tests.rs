@@ -289,7 +289,7 @@ fn a_temporary_credential_gets_no_other_one() {
         endpoint: "/".into(),
         role: "soe".into(),
         session: None,
-        policy: allow(Language::Cam, "*", "*"),
+        policy: Arc::new(allow(Language::Cam, "*", "*")),
         issued: START.as_millisecond(),
         expires: i64::MAX,
     };

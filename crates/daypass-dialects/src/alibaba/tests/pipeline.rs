@@ -39,7 +39,7 @@ impl Issuer for Local {
             endpoint: ask.endpoint().to_owned(),
             role: ask.role().to_owned(),
             session: ask.session().map(str::to_owned),
-            policy: ask.policy().cloned().ok_or_else(|| Refusal::internal("no policy"))?,
+            policy: ask.shared_policy().ok_or_else(|| Refusal::internal("no policy"))?,
             issued: draw.at().as_millisecond(),
             expires: after(draw.at(), ask.lifetime()).as_millisecond(),
         };

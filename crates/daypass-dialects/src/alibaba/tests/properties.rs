@@ -74,7 +74,7 @@ impl Words {
             expires: START,
             account: String::new(),
             role: String::new(),
-            policy: self.policy.clone(),
+            policy: self.policy.clone().map(std::sync::Arc::new),
             answer: [("end_point_public".to_owned(), usage_scene.clone())].into(),
             variables: [("tenant_code".to_owned(), tenant), ("poi_id".to_owned(), store)].into(),
             product: Some(Product { product_code, scene_code, usage_scene }),

@@ -53,7 +53,7 @@ impl Issuer for TestIssuer {
             endpoint: asked.endpoint().to_owned(),
             role: asked.role().to_owned(),
             session: asked.session().map(str::to_owned),
-            policy: asked.policy().cloned().expect("a policy"),
+            policy: asked.shared_policy().expect("a policy"),
             issued: draw.at().as_millisecond(),
             expires: after(draw.at(), asked.lifetime()).as_millisecond(),
         };
