@@ -8,6 +8,7 @@
 //! Sources: RFC 6749, RFC 8414, OpenID Connect Discovery 1.0, and Microsoft's "Microsoft identity platform and the
 //! OAuth 2.0 client credentials flow" with its list of AADSTS codes.
 
+mod explain;
 mod fault;
 mod form;
 mod metadata;
@@ -117,6 +118,9 @@ impl Dialect for Entra {
     /// counted like any other.
     fn open(&self, context: Context<'_>, head: &Head) -> Option<Response> {
         let place = Place::of(&head.path);
+        if matches!(place, Place::Explanation) && matches!(head.method, Method::GET | Method::HEAD) {
+            return Some(explain::page(head));
+        }
         let found =
             place.is_document().then(|| metadata::document(context.directory, place, head).ok()).flatten();
         found.map(render::document)
@@ -133,7 +137,7 @@ impl Dialect for Entra {
                 let refused = metadata::document(directory, place, &request.head).err();
                 Err(refused.unwrap_or_else(|| Refusal::internal("a document was read as a token request")))
             }
-            Place::Nowhere => Err(nothing_here()),
+            Place::Explanation | Place::Nowhere => Err(nothing_here()),
         }
     }
 

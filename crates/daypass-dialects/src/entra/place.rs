@@ -19,6 +19,8 @@ pub(super) enum Place<'a> {
     Keys(Option<&'a str>),
     /// Where MSAL asks whether it knows this host.
     Instance,
+    /// Where `error_uri` leads.
+    Explanation,
     /// Nothing is here.
     Nowhere,
 }
@@ -32,6 +34,7 @@ impl<'a> Place<'a> {
     pub(super) fn of(path: &'a str) -> Self {
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         match segments.as_slice() {
+            ["error"] => Self::Explanation,
             ["common", "discovery", "instance"] => Self::Instance,
             ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"] => Self::Keys(None),
             [tenant, "discovery", "keys"] | [tenant, "discovery", "v2.0", "keys"] => Self::Keys(Some(tenant)),

@@ -1,9 +1,9 @@
 //! Merging the log into the file, so that neither the log nor the next start grows without bound.
 //!
 //! The writer does it between two commits, after everyone in the last batch has been answered. A thread of its own
-//! looks better and is not: its syncs compete with the commits' for the same disk, and while it works the log
-//! goes on growing, so that the writer must finish the work all the same. A larger log means fewer merges, each of
-//! which holds up more requests. Figures are in `docs/decisions/0003-one-sqlite-database.md`.
+//! measured no better: its syncs share the disk with the commits', and since the log grows while it works, the
+//! writer has to finish what it began. A longer log means fewer merges, each of which holds up the requests behind
+//! it for longer. Figures are in `docs/decisions/0003-one-sqlite-database.md`.
 
 use super::fault::Fault;
 use rusqlite::Connection;

@@ -10,9 +10,10 @@
 //! on the connection it happened on. Everyone in the batch is told that nothing was written; the connection is
 //! dropped; and before anything else is accepted
 //!
-//! 1. the file is opened anew,
-//! 2. if the disk itself failed, a full checkpoint must succeed through the new descriptors: every page that only
-//!    the log held is written and synced again, and the log begins afresh over whatever the failed commit left,
+//! 1. the file and its log are opened anew,
+//! 2. if the disk itself failed, a full checkpoint must succeed: every page that only the log held is written to the
+//!    file again, which is what makes the next sync mean something, and the log begins afresh over whatever the
+//!    failed commit left in it,
 //! 3. the store is asked where this process's chain ends: before the failed batch, or, if the commit is found to
 //!    have happened, behind it. Anything else is damage, and stays an error.
 

@@ -24,7 +24,7 @@ const OF_TOP: &[&str] = &["route"];
 /// What a TOP request says beside product and scene: its role can depend on nothing else.
 const TOP_VARIABLES: &[&str] = &["tenant_code", "poi_id"];
 /// First parts of paths that belong to something else.
-const RESERVED_FIRST: &[&str] = &["router", "common", "livez", "readyz", ".well-known"];
+const RESERVED_FIRST: &[&str] = &["router", "common", "error", "livez", "readyz", ".well-known"];
 /// Second parts of paths that make them Entra's, whatever the tenant before them.
 const RESERVED_SECOND: &[&str] = &["oauth2", "v2.0", "discovery", ".well-known"];
 

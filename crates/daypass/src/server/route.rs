@@ -32,6 +32,7 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
     match path {
         "/livez" => return Route::Live,
         "/readyz" => return Route::Ready,
+        "/error" => return Route::Entra,
         "/" if alibaba::is_sts(head) => return Route::AlibabaSts,
         "/" => return Route::TencentSts,
         _ => {}
@@ -100,6 +101,7 @@ mod tests {
             ("/.well-known/oauth-authorization-server/x/v2.0", &[], b"", "entra"),
             ("/.well-known/openid-configuration/x/v2.0", &[], b"", "entra"),
             ("/.well-known/security.txt", &[], b"", "nothing"),
+            ("/error?code=7000215", &[], b"", "entra"),
             ("/livez", &[], b"", "live"),
             ("/readyz", &[], b"", "ready"),
             ("/admin", &[], b"", "nothing"),

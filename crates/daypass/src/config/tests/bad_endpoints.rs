@@ -152,6 +152,7 @@ fn paths_that_belong_to_others() {
         "/router/rest",
         "/router",
         "/common/x",
+        "/error",
         "/livez",
         "/readyz",
         "/387c56a8-cf86-45de-b9f5-b4de88cac054/x",
