@@ -25,7 +25,9 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
             json(&keys(directory))
         }
         Place::Instance => json(&instance(directory, base, &head.query)?),
-        Place::Token(_) | Place::Authorize(_) | Place::Nowhere => Err(super::nothing_here()),
+        Place::Token(_) | Place::Authorize(_) | Place::Explanation | Place::Nowhere => {
+            Err(super::nothing_here())
+        }
     }
 }
 
