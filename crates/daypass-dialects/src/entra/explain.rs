@@ -77,6 +77,6 @@ mod tests {
 
     #[test]
     fn nothing_of_the_request_is_repeated() {
-        assert!(!text("/error?code=<script>&x=evil").contains("script"));
+        assert!(!text("/error?code=<script>&x=evil").contains(['<', '>']));
     }
 }
