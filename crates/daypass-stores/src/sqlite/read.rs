@@ -100,7 +100,15 @@ pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
             mac: row.get(4)?,
         });
     }
-    Ok(all)
+    // Whoever removes the last writer would otherwise hide its records from every check of the chains.
+    let last: Option<i64> =
+        connection.prepare_cached("SELECT max(writer) FROM records")?.query_row([], |row| row.get(0))?;
+    match last {
+        Some(number) if usize::try_from(number).is_ok_and(|number| number > all.len()) => {
+            Err(damaged(format_args!("the writer number {number} of some records is missing")))
+        }
+        _ => Ok(all),
+    }
 }
 
 /// Links of one chain, as they stand.

@@ -3,8 +3,8 @@
 use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use daypass_core::clock::rfc3339;
-use daypass_core::record::{ChainFault, Checker, Event, Record};
-use daypass_core::store::{RecordQuery, Store};
+use daypass_core::record::{ChainFault, ChainHead, Checker, Event, Record};
+use daypass_core::store::{RecordQuery, Store, StoreError};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -119,11 +119,14 @@ async fn verify(place: &Place, output: &Output) -> Result<(), Failure> {
     let store = &*place.opened.store;
     let mut faults: Vec<ChainFault> = Vec::new();
     let (mut chains, mut records) = (0, 0);
-    for head in store.heads().await? {
-        let mut checker = Checker::new(&place.opened.ring, &head);
+    // Heads first: a server may go on writing, and what it adds is proved by a later head.
+    let heads = store.heads().await?;
+    for head in heads.iter().filter(|head| head.seq > 0) {
+        let mut checker = Checker::new(&place.opened.ring, head);
         let mut after = 0;
-        loop {
-            let links = store.links(head.writer, after, PAGE).await?;
+        while after < head.seq {
+            let mut links = store.links(head.writer, after, PAGE).await?;
+            links.retain(|link| link.seq <= head.seq);
             let Some(last) = links.last() else { break };
             after = last.seq;
             records += links.len();
@@ -134,10 +137,29 @@ async fn verify(place: &Place, output: &Output) -> Result<(), Failure> {
         chains += 1;
         faults.extend(checker.finish());
     }
+    faults.extend(behind_their_heads(store, &heads).await?);
     let mut text: Vec<_> = faults.iter().map(ToString::to_string).collect();
     text.push(format!("{records} records in {chains} chains, {} faults", faults.len()));
     output.show(text.join("\n"), || json!({ "records": records, "chains": chains, "faults": faults }));
     if faults.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
+}
+
+/// Records behind the end of their chain that no later end proves: added by someone without the key.
+async fn behind_their_heads(store: &dyn Store, heads: &[ChainHead]) -> Result<Vec<ChainFault>, StoreError> {
+    let mut beyond = Vec::new();
+    for head in heads {
+        if let Some(last) = store.links(head.writer, head.seq, PAGE).await?.last() {
+            beyond.push((head.writer, last.seq));
+        }
+    }
+    if beyond.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A head is written in the same commit as its records, so one read now is behind all that was read before.
+    let now = store.heads().await?;
+    let proved = |writer, seq| now.iter().any(|head| head.writer == writer && head.seq >= seq);
+    let unproved = beyond.into_iter().filter(|(writer, seq)| !proved(*writer, *seq));
+    Ok(unproved.map(|(writer, _)| ChainFault::Head { writer }).collect())
 }
 
 #[cfg(test)]

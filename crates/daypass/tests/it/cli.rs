@@ -147,6 +147,22 @@ fn audit_tail_and_verify_see_what_happened() {
 }
 
 #[test]
+fn audit_verify_finds_no_fault_while_the_server_writes() {
+    let dev = Dev::start();
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            for _ in 0..300 {
+                assert_eq!(dev.send("GET", "/getAuthorization", &[], b"").status, 200);
+            }
+        });
+        while !asking.is_finished() {
+            json_of(&dev.cli(&["audit", "verify", "--json"]));
+        }
+    });
+    assert!(json_of(&dev.cli(&["audit", "verify", "--json"]))["records"].as_u64().unwrap() > 300);
+}
+
+#[test]
 fn token_says_refused_usage_and_unreachable_by_its_exit_code() {
     let dev = Dev::start();
     assert_eq!(token(&["alibaba", "--poi", "1"], &dev.file()).status.code(), Some(1));

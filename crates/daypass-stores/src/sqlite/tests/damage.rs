@@ -190,6 +190,22 @@ async fn a_flipped_bit_in_a_document_is_named() {
     assert!(store.keys().await.is_ok(), "what is whole is served");
 }
 
+/// Without its head a chain would be checked by nobody.
+#[tokio::test]
+async fn a_removed_writer_is_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    fill(&path).await;
+    let file = Connection::open(&path).unwrap();
+    file.execute("DELETE FROM writers WHERE number = (SELECT max(writer) FROM records)", []).unwrap();
+    drop(file);
+    let refused = open(&path).heads().await;
+    assert!(
+        matches!(&refused, Err(StoreError::Damaged(text)) if text.contains("writer number")),
+        "{refused:?}"
+    );
+}
+
 /// A process that ended without closing leaves a log, and without it the file is an older state.
 #[tokio::test]
 async fn a_file_without_its_log_is_refused() {
