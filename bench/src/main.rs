@@ -43,7 +43,7 @@ struct Cli {
 
 #[derive(Args)]
 struct Options {
-    /// The binary to measure [default: daypass in target/dist, or else in target/release].
+    /// The binary to measure [default: daypass built in the same profile as this program].
     #[arg(long, value_name = "PATH")]
     daypass: Option<PathBuf>,
     /// How many rounds; fewer than nine give no verdict.
@@ -90,16 +90,16 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     let (rounds, slice) = if options.quick { (3, 150) } else { (options.rounds, options.slice_ms) };
     let (rounds, slice) = (usize::from(rounds), Duration::from_millis(slice));
     let this = std::env::current_exe()?;
-    // …/target/release/daypass-bench: what is built and what is measured live in the same target folder.
-    let target = this.ancestors().nth(2).context("this program is in no target folder")?;
-    let daypass = options.daypass.clone().map_or_else(|| start::default_binary(target), Ok)?;
-    let home = target.join("bench");
+    // …/target/PROFILE/daypass-bench: what is built and what is measured live in the same target folder.
+    let here = this.parent().context("this program is in no folder")?;
+    let daypass = options.daypass.clone().map_or_else(|| start::default_binary(here), Ok)?;
+    let home = here.with_file_name("bench");
     std::fs::create_dir_all(&home)?;
     let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&home)?;
 
     let cores = Cores::choose()?;
     cores.be_the_loader()?;
-    let mut machine = Machine::look(cores, &daypass);
+    let mut machine = Machine::look(cores, &daypass, daypass.parent() == Some(here));
     eprintln!("{}", machine.headline());
     let resources = credentials::resources(&daypass)?;
     let installation = Installation { daypass, folder: folder.path().to_owned(), resources };

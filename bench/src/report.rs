@@ -24,13 +24,14 @@ pub(crate) struct Machine {
     kernel: String,
     processor: String,
     pinned: bool,
+    same_profile: bool,
     load_before: String,
     load_after: String,
 }
 
 impl Machine {
-    /// Looks at the machine before the run.
-    pub(crate) fn look(cores: Cores, daypass: &Path) -> Self {
+    /// Looks at the machine before the run. `same_profile`: binary and yardsticks come out of the same folder.
+    pub(crate) fn look(cores: Cores, daypass: &Path, same_profile: bool) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let model = read("/proc/cpuinfo").lines().find_map(|line| {
             Some(line.strip_prefix("model name")?.trim_start_matches([' ', '\t', ':']).to_owned())
@@ -40,6 +41,7 @@ impl Machine {
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             processor: model.unwrap_or_else(|| "unknown".to_owned()),
             pinned: cores.are_pinned(),
+            same_profile,
             load_before: load(),
             load_after: String::new(),
         }
@@ -57,7 +59,12 @@ impl Machine {
         } else {
             "NOT PINNED: there is one core"
         };
-        format!("{} on {}, Linux {}; {pinned}", self.daypass, self.processor, self.kernel)
+        let profile = if self.same_profile {
+            ""
+        } else {
+            "; the yardsticks were built elsewhere, perhaps in ANOTHER PROFILE"
+        };
+        format!("{} on {}, Linux {}; {pinned}{profile}", self.daypass, self.processor, self.kernel)
     }
 }
 

@@ -90,16 +90,18 @@ fn size(binary: &Path) -> anyhow::Result<u64> {
     Ok(std::fs::metadata(binary)?.len())
 }
 
-/// The binary to measure when none is named: the shipped profile, or else the plain release build.
-pub(crate) fn default_binary(target: &Path) -> anyhow::Result<PathBuf> {
-    ["dist", "release"]
-        .map(|profile| target.join(profile).join("daypass"))
+/// The binary to measure when none is named: the one built in the same profile as this program, `here` being the
+/// folder of that, because a yardstick with other optimisations would be no yardstick; or else another release build.
+pub(crate) fn default_binary(here: &Path) -> anyhow::Result<PathBuf> {
+    let target = here.parent().unwrap_or(here);
+    [here.to_owned(), target.join("dist"), target.join("release")]
+        .map(|folder| folder.join("daypass"))
         .into_iter()
         .find(|path| path.exists())
         .with_context(|| {
             format!(
-                "no daypass in {}; build one (cargo build --profile dist) or name it with --daypass",
-                target.display()
+                "no daypass in {}; build one in the same profile, or name it with --daypass",
+                here.display()
             )
         })
 }
@@ -110,15 +112,16 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_shipped_profile_is_preferred() {
+    fn the_binary_of_the_same_profile_is_preferred() {
         let target = tempfile::tempdir().unwrap();
-        assert!(default_binary(target.path()).unwrap_err().to_string().contains("--daypass"));
-        for profile in ["release", "dist"] {
-            fs::create_dir(target.path().join(profile)).unwrap();
-            let path = target.path().join(profile).join("daypass");
-            fs::write(&path, "four").unwrap();
-            assert_eq!(default_binary(target.path()).unwrap(), path);
-            assert_eq!(size(&path).unwrap(), 4);
+        let here = target.path().join("profiling");
+        assert!(default_binary(&here).unwrap_err().to_string().contains("--daypass"));
+        for profile in ["release", "dist", "profiling"] {
+            let folder = target.path().join(profile);
+            fs::create_dir(&folder).unwrap();
+            fs::write(folder.join("daypass"), "four").unwrap();
+            assert_eq!(default_binary(&here).unwrap(), folder.join("daypass"));
         }
+        assert_eq!(size(&here.join("daypass")).unwrap(), 4);
     }
 }

@@ -44,7 +44,7 @@ fn starts() -> Starts {
 }
 
 fn report(results: &Results, rounds: usize) -> Report {
-    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"));
+    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"), true);
     Report::new(machine, rounds, Duration::from_millis(400), 7, &WORKS, results, &starts())
 }
 
