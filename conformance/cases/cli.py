@@ -156,6 +156,18 @@ def serve():
         server.kill()
 
 
+@case("SIGTERM in the moment of the announcement ends the process cleanly")
+def at_once():
+    folder = fresh("at-once")
+    for _ in range(10):
+        arguments = ("dev", "--listen", "127.0.0.1:0", "--data", folder / "data")
+        server = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        with server.stdout:
+            check(b"is ready" in server.stdout.readline(), "dev does not begin with saying that it is ready")
+            server.send_signal(signal.SIGTERM)
+            equal(server.wait(15), 0, "exit status")
+
+
 @case("SIGTERM: every request in flight is answered, and the process ends within ten seconds")
 def drain():
     with Server(fresh("drain") / "data") as server:

@@ -72,9 +72,10 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
         place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
+    let stop = stop_signal();
     let listener = listen(socket)?;
     announce(output, &credentials, &file);
-    Server::new(app.clone(), Proxies::default()).run(listener, stop_signal()).await;
+    Server::new(app.clone(), Proxies::default()).run(listener, stop).await;
     background.abort();
     app.close().await;
     Ok(())

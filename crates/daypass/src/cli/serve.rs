@@ -36,8 +36,9 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let app = App::build(opened, config.plan(&public_url), Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let server = Server::new(app.clone(), Proxies::new(config.behind_proxy.clone()));
+    let stop = stop_signal();
     tracing::info!(%address, public_url, "ready");
-    server.run(listener, stop_signal()).await;
+    server.run(listener, stop).await;
     background.abort();
     app.close().await;
     tracing::info!("stopped");

@@ -150,16 +150,19 @@ async fn accept(
     }
 }
 
-/// Resolves at SIGTERM or SIGINT.
-pub(crate) async fn stop_signal() {
+/// Catches SIGTERM and SIGINT from this call on, not from the first poll: whoever announces a server calls this
+/// first, because a signal that nobody catches yet kills the process. Resolves at the first of them.
+pub(crate) fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::warn!("signals cannot be caught; the process will stop without draining");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+    let caught = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async move {
+        let (Ok(mut term), Ok(mut int)) = caught else {
+            tracing::warn!("signals cannot be caught; the process will stop without draining");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
     }
 }
