@@ -5,7 +5,7 @@
 //! was due; it finds out how long a user waits. See [`crate::schedule`].
 
 use crate::clock;
-use crate::process::Cpu;
+use crate::process::{Cpu, Used};
 use crate::requests::Requests;
 use crate::response::{Response, Shape};
 use crate::schedule::Schedule;
@@ -56,8 +56,8 @@ pub(crate) struct Closed {
     pub(crate) answers: u64,
     /// How long they were counted.
     pub(crate) elapsed: Duration,
-    /// The server's CPU time in that while.
-    pub(crate) cpu: Duration,
+    /// What the server used in that while.
+    pub(crate) used: Used,
     /// From sending to the complete answer, in nanoseconds.
     pub(crate) latency: Histogram<u64>,
     /// What went wrong.
@@ -391,7 +391,8 @@ impl Window {
             )
         })?;
         let (end, cpu_then) = self.end.context("the slice was not closed")?;
-        Ok(Closed { answers: self.answers, elapsed: end - begin, cpu: cpu_then.since(&cpu), latency, faults })
+        let used = cpu_then.since(&cpu);
+        Ok(Closed { answers: self.answers, elapsed: end - begin, used, latency, faults })
     }
 }
 

@@ -100,14 +100,14 @@ impl Server {
         Ok(())
     }
 
-    /// The CPU time of each of its threads so far.
+    /// What each of its threads has used so far.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let mut threads = HashMap::new();
         for entry in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
             let path = entry?.path();
             // A thread may end between being listed and being read.
             let Ok(text) = fs::read_to_string(path.join("schedstat")) else { continue };
-            threads.insert(file_name(&path), on_cpu(&text).context("`schedstat` is not what it was")?);
+            threads.insert(file_name(&path), Thread::read(&text).context("`schedstat` is not what it was")?);
         }
         ensure!(!threads.is_empty(), "the server is gone");
         Ok(Cpu(threads))
@@ -137,23 +137,49 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-/// The CPU time of each thread of a process, in nanoseconds.
+/// What each thread of a process has used so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cpu(HashMap<String, u64>);
+pub(crate) struct Cpu(HashMap<String, Thread>);
+
+/// What one thread has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Thread {
+    /// Nanoseconds on a CPU.
+    nanos: u64,
+    /// How often it was put on one.
+    turns: u64,
+}
+
+/// What a process used in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// CPU time.
+    pub(crate) time: Duration,
+    /// How often one of its threads was put on a CPU: a hand-over between two threads is one.
+    pub(crate) turns: u64,
+}
 
 impl Cpu {
-    /// The CPU time since `earlier`. A thread that has started since counts wholly; one that has ended takes what
+    /// What was used since `earlier`. A thread that has started since counts wholly; one that has ended takes what
     /// it used in between with it.
-    pub(crate) fn since(&self, earlier: &Self) -> Duration {
-        let spent =
-            |(thread, now): (&String, &u64)| now.saturating_sub(earlier.0.get(thread).copied().unwrap_or(0));
-        Duration::from_nanos(self.0.iter().map(spent).sum())
+    pub(crate) fn since(&self, earlier: &Self) -> Used {
+        let mut used = Thread::default();
+        for (name, now) in &self.0 {
+            let before = earlier.0.get(name).copied().unwrap_or_default();
+            used.nanos += now.nanos.saturating_sub(before.nanos);
+            used.turns += now.turns.saturating_sub(before.turns);
+        }
+        Used { time: Duration::from_nanos(used.nanos), turns: used.turns }
     }
 }
 
-/// The first number of a `schedstat` file: nanoseconds on a CPU.
-fn on_cpu(schedstat: &str) -> Option<u64> {
-    schedstat.split_ascii_whitespace().next()?.parse().ok()
+impl Thread {
+    /// Reads a `schedstat` file: nanoseconds on a CPU, nanoseconds waiting for one, turns.
+    fn read(schedstat: &str) -> Option<Self> {
+        let mut fields = schedstat.split_ascii_whitespace();
+        let nanos = fields.next()?.parse().ok()?;
+        Some(Self { nanos, turns: fields.nth(1)?.parse().ok()? })
+    }
 }
 
 /// One line of `/proc/PID/status`.
@@ -168,8 +194,9 @@ mod tests {
 
     #[test]
     fn proc_files_are_read() {
-        assert_eq!(on_cpu("123456 789 12\n"), Some(123_456));
-        assert_eq!(on_cpu(""), None);
+        assert_eq!(Thread::read("123456 789 12\n"), Some(Thread { nanos: 123_456, turns: 12 }));
+        assert_eq!(Thread::read("123456"), None);
+        assert_eq!(Thread::read(""), None);
         let status = "Name:\tx\nVmHWM:\t    900 kB\nVmRSS:\t    812 kB\nThreads:\t4\n";
         assert_eq!(kilobytes(status, "VmRSS"), Some(812));
         assert_eq!(kilobytes(status, "Vm"), None);
@@ -178,10 +205,15 @@ mod tests {
 
     #[test]
     fn threads_that_start_and_end_are_counted() {
-        let cpu = |threads: &[(&str, u64)]| Cpu(threads.iter().map(|(t, n)| ((*t).to_owned(), *n)).collect());
-        let before = cpu(&[("1", 100), ("2", 50)]);
-        let after = cpu(&[("1", 175), ("3", 20)]);
-        assert_eq!(after.since(&before), Duration::from_nanos(95));
+        let cpu = |threads: &[(&str, u64, u64)]| {
+            let thread = |(name, nanos, turns): &(&str, u64, u64)| {
+                ((*name).to_owned(), Thread { nanos: *nanos, turns: *turns })
+            };
+            Cpu(threads.iter().map(thread).collect())
+        };
+        let before = cpu(&[("1", 100, 7), ("2", 50, 1)]);
+        let after = cpu(&[("1", 175, 9), ("3", 20, 1)]);
+        assert_eq!(after.since(&before), Used { time: Duration::from_nanos(95), turns: 3 });
     }
 
     #[test]
@@ -191,7 +223,7 @@ mod tests {
         let server = Server { child, address: free_address().unwrap() };
         assert!(server.resident().unwrap() > 0);
         let first = server.cpu().unwrap();
-        assert!(server.cpu().unwrap().since(&first) < PATIENCE);
+        assert!(server.cpu().unwrap().since(&first).time < PATIENCE);
         server.stop().unwrap();
     }
 

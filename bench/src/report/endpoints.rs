@@ -19,6 +19,8 @@ pub(super) struct Endpoint {
     load: String,
     /// The server's CPU time a request, one value a round.
     cpu_micros: Vec<f64>,
+    /// How often a thread of the server was put on a CPU for a request, one value a round.
+    turns: Vec<f64>,
     /// Answers a second, one value a round.
     per_second: Vec<f64>,
     /// How much of its core the server used, one value a round.
@@ -32,7 +34,12 @@ pub(super) struct Endpoint {
 impl Closed {
     /// The server's CPU time a request, in microseconds. None if there was no answer.
     pub(super) fn cpu_micros(&self) -> Option<f64> {
-        (self.answers > 0).then(|| micros(self.cpu) / statistics::number(self.answers))
+        (self.answers > 0).then(|| micros(self.used.time) / statistics::number(self.answers))
+    }
+
+    /// How often one of the server's threads was put on a CPU, for each answer.
+    fn turns(&self) -> Option<f64> {
+        (self.answers > 0).then(|| statistics::number(self.used.turns) / statistics::number(self.answers))
     }
 
     /// Answers a second.
@@ -42,7 +49,7 @@ impl Closed {
 
     /// How much of its core the server used.
     pub(super) fn server_use(&self) -> f64 {
-        self.cpu.as_secs_f64() / self.elapsed.as_secs_f64()
+        self.used.time.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 }
 
@@ -67,6 +74,7 @@ impl Endpoint {
             name,
             load,
             cpu_micros: slices.iter().filter_map(Closed::cpu_micros).collect(),
+            turns: slices.iter().filter_map(Closed::turns).collect(),
             per_second: slices.iter().map(Closed::per_second).collect(),
             server_use: slices.iter().map(Closed::server_use).collect(),
             p50_micros: percentile(latency, 50.0),
@@ -99,6 +107,7 @@ pub(super) fn table(endpoints: &[Endpoint]) -> Table {
         "endpoint",
         "load",
         "CPU us/request",
+        "turns/request",
         "requests/s",
         "server use",
         "p50 us",
@@ -113,6 +122,7 @@ pub(super) fn table(endpoints: &[Endpoint]) -> Table {
             endpoint.name.clone(),
             endpoint.load.clone(),
             shown(&endpoint.cpu_micros),
+            statistics::median(&endpoint.turns).map_or_else(|| "-".to_owned(), number),
             shown(&endpoint.per_second),
             percent,
             number(endpoint.p50_micros),

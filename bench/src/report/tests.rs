@@ -1,5 +1,6 @@
 use super::*;
 use crate::loader::{Closed, Faults, Open, histogram};
+use crate::process::Used;
 use crate::run::{CONNECTIONS, FEW, MANY, OPEN_SLICES};
 use crate::statistics::Goal;
 use daypass_core::role::Algorithm;
@@ -12,14 +13,16 @@ const ROUNDS: usize = 9;
 fn slice(answers: u64, cpu_micros: u64, latency_micros: u64) -> Closed {
     let mut latency = histogram().unwrap();
     latency.record_n(latency_micros * 1_000, answers).unwrap();
-    let cpu = Duration::from_micros(answers * cpu_micros);
-    Closed { answers, elapsed: Duration::from_secs(1), cpu, latency, faults: Faults::default() }
+    let used = Used { time: Duration::from_micros(answers * cpu_micros), turns: answers / 4 };
+    Closed { answers, elapsed: Duration::from_secs(1), used, latency, faults: Faults::default() }
 }
 
 fn results() -> Results {
     let mut closed = HashMap::new();
     let mut open = HashMap::new();
     // Answers a second and CPU of each: all use the whole core.
+    let form = |connections| ((Work::Form, connections), vec![slice(50_000, 20, 500); ROUNDS]);
+    closed.extend(CONNECTIONS.map(form));
     for (work, answers, cpu) in
         [(WORKS[0], 100_000, 10), (WORKS[1], 50_000, 20), (WORKS[2], 40_000, 25), (WORKS[3], 20_000, 50)]
     {
@@ -76,6 +79,18 @@ fn ratios_are_of_what_they_say() {
     close("size of the binary", 7.0);
     close("start to first token", 85.0);
     close("requests that went wrong", 0.0);
+}
+
+#[test]
+fn notes_say_what_this_machine_allows() {
+    let report = report(&results(), ROUNDS);
+    // 30 us of signature in 30 + 20 us; 100 us of flush on top of 10 us.
+    let note = |what: &str| find(&report, what).note.clone().unwrap_or_default();
+    assert!(note("token ES256: CPU").contains("it would be 0.60 here"), "{}", note("token ES256: CPU"));
+    let floor = note("getAuthorization: open-loop p50");
+    assert!(floor.contains("it would be 11.0 here"), "{floor}");
+    assert_eq!(note("token ES256: open-loop p50"), "", "what is not judged needs no floor");
+    assert_eq!(note("GetFederationToken TC3: CPU"), "");
 }
 
 #[test]
