@@ -192,8 +192,8 @@ impl Pipeline {
         trail.caller = Some(caller.clone());
         let verified = Verified { call, caller };
         let sight = self.sight(context, &verified.call)?;
-        trail.first_sight = sight.as_ref().filter(|s| s.sight == Sight::First).map(|s| s.mark);
-        self.after_proof(dialect, context, verified, sight.as_ref(), trail).await
+        trail.first_sight = sight.filter(|s| !s.repeat).map(|s| s.mark);
+        self.after_proof(dialect, context, verified, sight, trail).await
     }
 
     async fn after_proof<D: Dialect>(
@@ -201,7 +201,7 @@ impl Pipeline {
         dialect: &D,
         context: Context<'_>,
         verified: Verified<D::Call>,
-        sight: Option<&Sighted>,
+        sight: Option<Sighted>,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         match dialect.ask(context, &verified)? {
@@ -215,31 +215,35 @@ impl Pipeline {
         directory: &Directory,
         verified: &Verified<C>,
         issue: &Issue,
-        sight: Option<&Sighted>,
+        mut sight: Option<Sighted>,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         trail.session.clone_from(&issue.session);
         let authorized = authorize(directory, &verified.caller, &trail.head.path, issue)?;
         trail.role = Some(authorized.role().to_owned());
-        let (mut first, mark) = match sight {
-            None => (None, None),
-            Some(Sighted { sight: Sight::First, mark }) => (Some(trail.now), Some(*mark)),
-            Some(Sighted { sight: Sight::Again(first), .. }) => (Some(*first), None),
-        };
         // At most twice: another node may have seen these bytes first, and then its time counts.
-        for attempt_mark in [mark, None] {
-            let draw = self.draw(directory, &verified.call, issue, first, trail.now)?;
+        for _ in 0..2 {
+            let draw = self.draw(directory, &verified.call, issue, sight.map(|s| s.first), trail.now)?;
             let granted = self.issue(directory, &authorized, &draw).await?;
-            let repeat = first.is_some() && attempt_mark.is_none();
-            let entry =
-                Entry { record: self.grant_record(trail, &authorized, &granted, repeat), mark: attempt_mark };
-            match record::commit(&*self.store, entry, granted).await? {
-                record::Outcome::Recorded(recorded) => {
+            let repeat = sight.is_some_and(|s| s.repeat);
+            let mark = sight.filter(|s| !s.settled).map(|s| s.mark);
+            let entry = Entry { record: self.grant_record(trail, &authorized, &granted, repeat), mark };
+            match (record::commit(&*self.store, entry, granted).await?, sight) {
+                (record::Outcome::Recorded(recorded), _) => {
+                    if let Some(unsettled) = sight.filter(|s| !s.settled) {
+                        self.window.settle(unsettled.mark, unsettled.first);
+                    }
                     let success = if repeat { Success::Repeated } else { Success::Granted };
                     return Ok((success, Outcome::Granted(Box::new(recorded))));
                 }
-                record::Outcome::Seen(seen) if replay::is_retry(seen, trail.now) => first = Some(seen),
-                record::Outcome::Seen(_) => return Err(replayed()),
+                (record::Outcome::Seen(first), Some(Sighted { mark, .. })) => {
+                    self.window.settle(mark, first);
+                    if !replay::is_retry(first, trail.now) {
+                        return Err(replayed());
+                    }
+                    sight = Some(Sighted { mark, first, repeat: true, settled: true });
+                }
+                (record::Outcome::Seen(_), None) => break,
             }
         }
         Err(Refusal::internal("a repeat without a mark was taken for a replay"))
@@ -301,10 +305,15 @@ impl Pipeline {
         let Claim::Signed(signed) = call.claim() else { return Ok(None) };
         let mark = replay::mark(context.directory.ring(), signed.key_id, signed.signature)
             .ok_or_else(|| Refusal::internal("no replay key"))?;
-        match self.window.see(mark, context.now) {
-            Sight::Again(first) if !replay::is_retry(first, context.now) => Err(replayed()),
-            sight => Ok(Some(Sighted { mark, sight })),
+        let (first, repeat, settled) = match self.window.see(mark, context.now) {
+            Sight::First => (context.now, false, false),
+            Sight::Again(first) => (first, true, false),
+            Sight::Settled(first) => (first, true, true),
+        };
+        if repeat && !replay::is_retry(first, context.now) {
+            return Err(replayed());
         }
+        Ok(Some(Sighted { mark, first, repeat, settled }))
     }
 
     async fn finish<D: Dialect>(
@@ -387,10 +396,17 @@ impl Pipeline {
     }
 }
 
-/// A signed request's mark and whether it was seen before.
+/// What is known of a signed request's earlier copies.
+#[derive(Clone, Copy)]
 struct Sighted {
     mark: Mark,
-    sight: Sight,
+    /// When the first copy came; now, if this is it.
+    first: Timestamp,
+    /// An earlier copy came within the time of a retry.
+    repeat: bool,
+    /// The store has confirmed `first`. Until then every copy asks it, because the first may still be waiting for
+    /// the answer that another node was earlier.
+    settled: bool,
 }
 
 fn unsigned_part(issue: &Issue) -> Result<Vec<u8>, Refusal> {

@@ -42,8 +42,10 @@ pub fn mark(ring: &Ring, key_id: &str, signature: &[u8]) -> Option<Mark> {
 pub enum Sight {
     /// Never seen: it is remembered from now on.
     First,
-    /// Seen before, first at this time.
+    /// Seen before, first at this time; whether the store knows of it as well is not certain.
     Again(Timestamp),
+    /// Seen before, first at this time, as the store has confirmed.
+    Settled(Timestamp),
 }
 
 /// How many seconds one generation of marks spans.
@@ -51,37 +53,70 @@ const SPAN: i64 = 300;
 
 /// The marks of one process, forgotten a generation at a time.
 ///
-/// An entry costs about 25 bytes. A look-up asks at most five small tables, and nothing is ever scanned: a whole
+/// An entry costs about 30 bytes. A look-up asks at most five small tables, and nothing is ever scanned: a whole
 /// generation falls out when every mark in it is older than [`WINDOW`].
 #[derive(Default)]
 pub struct Window(Mutex<BTreeMap<i64, Generation>>);
 
-/// First sight in milliseconds since the generation began. A mark is a keyed hash, hence its own first bytes are
-/// as good a hash as any, and no stranger can choose them.
-type Generation = HashMap<Mark, u32, BuildHasherDefault<FirstBytes>>;
+/// A mark is a keyed hash, hence its own first bytes are as good a hash as any, and no stranger can choose them.
+type Generation = HashMap<Mark, Seen, BuildHasherDefault<FirstBytes>>;
+
+/// What is remembered of a mark.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// First sight in milliseconds since the generation began.
+    offset: u32,
+    /// The store has confirmed that time.
+    settled: bool,
+}
 
 impl Window {
     /// Looks a mark up and remembers it if it is new.
     pub fn see(&self, mark: Mark, now: Timestamp) -> Sight {
         let mut generations = self.0.lock();
-        let (millis, span) = (now.as_millisecond(), SPAN * 1000);
-        let current = millis.div_euclid(span);
-        let kept = generations.split_off(&(current - i64::from(WINDOW) / SPAN));
+        let kept = generations.split_off(&(place(now).0 - i64::from(WINDOW) / SPAN));
         *generations = kept;
-        let known =
-            generations.iter().rev().find_map(|(g, marks)| Some(g * span + i64::from(*marks.get(&mark)?)));
-        if let Some(first) = known.and_then(|first| Timestamp::from_millisecond(first).ok()) {
-            return Sight::Again(first);
-        }
-        let offset = u32::try_from(millis.rem_euclid(span)).unwrap_or_default();
-        generations.entry(current).or_default().insert(mark, offset);
-        Sight::First
+        let known = generations.iter().rev().find_map(|(g, marks)| {
+            let seen = marks.get(&mark)?;
+            let first = Timestamp::from_millisecond(g * SPAN * 1000 + i64::from(seen.offset)).ok()?;
+            Some(if seen.settled { Sight::Settled(first) } else { Sight::Again(first) })
+        });
+        known.unwrap_or_else(|| {
+            insert(&mut generations, mark, now, false);
+            Sight::First
+        })
     }
 
-    /// Forgets a mark whose request was not answered after all, so that its retry is a first sight.
-    pub fn forget(&self, mark: &Mark) {
-        self.0.lock().values_mut().for_each(|marks| _ = marks.remove(mark));
+    /// Takes up what the store has said: the request of this mark was first seen at this time, here or elsewhere.
+    ///
+    /// Attack: a process that has just started, or another node, sees an old request for the first time. The store
+    /// knows better; if what it says were not remembered, the second copy would count as a retry of the first.
+    pub fn settle(&self, mark: Mark, first: Timestamp) {
+        let mut generations = self.0.lock();
+        generations.values_mut().for_each(|marks| _ = marks.remove(&mark));
+        insert(&mut generations, mark, first, true);
     }
+
+    /// Forgets a mark whose request was not answered after all, so that its retry is a first sight. One that the
+    /// store has confirmed in the meantime, for another copy of the request, stays.
+    pub fn forget(&self, mark: &Mark) {
+        for marks in self.0.lock().values_mut() {
+            if marks.get(mark).is_some_and(|seen| !seen.settled) {
+                marks.remove(mark);
+            }
+        }
+    }
+}
+
+/// The generation of an instant, and the milliseconds since that began.
+fn place(at: Timestamp) -> (i64, u32) {
+    let (millis, span) = (at.as_millisecond(), SPAN * 1000);
+    (millis.div_euclid(span), u32::try_from(millis.rem_euclid(span)).unwrap_or_default())
+}
+
+fn insert(generations: &mut BTreeMap<i64, Generation>, mark: Mark, first: Timestamp, settled: bool) {
+    let (generation, offset) = place(first);
+    generations.entry(generation).or_default().insert(mark, Seen { offset, settled });
 }
 
 /// Takes the first eight bytes of a mark as its hash.
@@ -133,6 +168,16 @@ mod tests {
         window.see([1; 16], at(0));
         window.forget(&[1; 16]);
         assert_eq!(window.see([1; 16], at(1)), Sight::First);
+    }
+
+    #[test]
+    fn what_the_store_said_counts_and_is_not_forgotten() {
+        let window = Window::default();
+        let (mark, earlier) = ([1; 16], at(-SPAN * 1000));
+        assert_eq!(window.see(mark, at(0)), Sight::First);
+        window.settle(mark, earlier);
+        window.forget(&mark);
+        assert_eq!(window.see(mark, at(1)), Sight::Settled(earlier));
     }
 
     #[test]

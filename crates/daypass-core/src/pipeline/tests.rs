@@ -273,6 +273,34 @@ async fn a_retry_that_reaches_another_node_gets_the_identical_credential() {
 }
 
 #[tokio::test]
+async fn what_the_store_said_once_holds_for_the_next_copy() {
+    // Sent again after a restart: the store is asked about the first copy, and its answer counts for the second.
+    let restarted = Bench::new();
+    restarted.clock.advance(60_000);
+    restarted.store.seen_elsewhere(START);
+    assert_eq!(restarted.get(GOOD).await, "refused replayed");
+    assert_eq!(restarted.get(GOOD).await, "refused replayed");
+
+    // A retry does not begin its own five seconds.
+    let there = Bench::new();
+    there.clock.advance(4_000);
+    there.store.seen_elsewhere(START);
+    assert!(there.get(GOOD).await.starts_with("AKID"));
+    there.clock.advance(1_001);
+    assert_eq!(there.get(GOOD).await, "refused replayed");
+}
+
+#[tokio::test]
+async fn a_copy_that_overtakes_the_first_asks_the_store_too() {
+    let bench = Bench::new();
+    bench.clock.advance(60_000);
+    // A first sight that never came as far as the store, as if it were still waiting there.
+    assert_eq!(bench.get(&format!("{GOOD}&who")).await, "None None");
+    bench.store.seen_elsewhere(START);
+    assert_eq!(bench.get(GOOD).await, "refused replayed");
+}
+
+#[tokio::test]
 async fn a_question_may_not_be_replayed_either() {
     let bench = Bench::new();
     let who = format!("{GOOD}&who");
