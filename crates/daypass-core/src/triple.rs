@@ -7,6 +7,7 @@
 //! The vendors' SDKs do not sign the token header, so the secret itself depends on the token's exact bytes: a
 //! swapped, cut or re-encoded token gives another secret, and with it a wrong signature.
 
+use crate::client::KeyKind;
 use crate::clock::Timestamp;
 use crate::id::Draw;
 use crate::limits;
@@ -34,10 +35,21 @@ pub enum TripleKind {
 }
 
 impl TripleKind {
+    const ALL: [Self; 2] = [Self::Tencent, Self::Alibaba];
+
     fn prefix(self) -> &'static str {
         match self {
             Self::Tencent => "AKID",
             Self::Alibaba => "STS.",
+        }
+    }
+
+    /// The kind of key whose protocols such a credential signs in. Attack: one that was narrowed in one vendor's
+    /// policy language means nothing, or something else, at the other vendor's endpoints.
+    pub fn signs_as(self) -> KeyKind {
+        match self {
+            Self::Tencent => KeyKind::Tencent,
+            Self::Alibaba => KeyKind::AccessKey,
         }
     }
 }
@@ -133,9 +145,9 @@ pub fn open(ring: &Ring, id: &str, token: &str) -> Result<Opened, Refusal> {
     Ok(Opened { claims, secret })
 }
 
-/// Whether this looks like the id of a triple, so that a client that forgot its token can be told.
-pub fn is_id(id: &str) -> bool {
-    id_version(id).is_some()
+/// Of which kind this is the id, if it looks like one of a triple.
+pub fn kind_of(id: &str) -> Option<TripleKind> {
+    id_parts(id).map(|(kind, _)| kind)
 }
 
 fn make_id(kind: TripleKind, version: u32, draw: &Draw) -> String {
@@ -147,19 +159,22 @@ fn make_id(kind: TripleKind, version: u32, draw: &Draw) -> String {
     id
 }
 
-fn id_version(id: &str) -> Option<u32> {
-    let rest = id.strip_prefix("AKID").or_else(|| id.strip_prefix("STS."))?;
+/// The kind, and the version of the ring key that the secret is derived from.
+fn id_parts(id: &str) -> Option<(TripleKind, u32)> {
+    let (kind, rest) =
+        TripleKind::ALL.into_iter().find_map(|kind| Some((kind, id.strip_prefix(kind.prefix())?)))?;
     // 21 bytes are 28 characters; anything else is not ours and is not decoded.
     let bytes: [u8; 21] =
         (rest.len() == 28).then(|| URL_SAFE_NO_PAD.decode(rest).ok()).flatten()?.try_into().ok()?;
     match bytes {
-        [FORMAT, a, b, c, d, ..] => Some(u32::from_be_bytes([a, b, c, d])),
+        [FORMAT, a, b, c, d, ..] => Some((kind, u32::from_be_bytes([a, b, c, d]))),
         _ => None,
     }
 }
 
 fn derive(ring: &Ring, id: &str, token: &str) -> Option<Secret> {
-    let key = ring.mac(Purpose::Triple, id_version(id)?)?;
+    let (_, version) = id_parts(id)?;
+    let key = ring.mac(Purpose::Triple, version)?;
     let mut context = hmac::Context::with_key(key);
     context.update(b"daypass triple v1");
     context.update(&(id.len() as u64).to_be_bytes());
@@ -243,11 +258,11 @@ mod tests {
 
     #[test]
     fn a_triple_opens_to_what_was_put_in() {
-        for kind in [TripleKind::Tencent, TripleKind::Alibaba] {
+        for kind in TripleKind::ALL {
             for statements in [1, 100] {
                 let claims = claims(statements);
                 let made = triple(kind, &claims, 1);
-                assert!(made.id.starts_with(kind.prefix()) && is_id(&made.id));
+                assert_eq!(kind_of(&made.id), Some(kind), "{}", made.id);
                 assert!(!made.id.contains(['/', ',']), "the id is cut out of `Credential=`");
                 let opened =
                     open(&testing::ring(), &made.id, &made.token).unwrap_or_else(|r| panic!("{r:?}"));

@@ -24,7 +24,7 @@ impl Pipeline {
     ) -> Result<Caller, Refusal> {
         match call.claim() {
             Claim::Signed(signed) => match signed.token {
-                Some(token) if triple::is_id(signed.key_id) => temporary(context, call, &signed, token),
+                Some(token) if is_temporary(&signed) => temporary(context, call, &signed, token),
                 _ => permanent(context, call, &signed),
             },
             Claim::Secret(presented) => Self::shown_secret(context, &presented),
@@ -87,6 +87,11 @@ impl Pipeline {
     }
 }
 
+/// Whether the id is one of a temporary credential for this protocol.
+fn is_temporary(signed: &Signed<'_>) -> bool {
+    triple::kind_of(signed.key_id).is_some_and(|kind| kind.signs_as() == signed.kind)
+}
+
 /// A request signed with a client's own key. An unknown id costs the same work as a wrong signature: a stand-in
 /// is opened and the signature is computed with it.
 fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Caller, Refusal> {
@@ -95,7 +100,7 @@ fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Res
     let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
     let witness = call.verify(&SigningKey::new(&secret));
     let Some(found) = found else {
-        let detail = if triple::is_id(signed.key_id) {
+        let detail = if signed.token.is_none() && is_temporary(signed) {
             "this is the id of a temporary credential; send its token as well"
         } else {
             "there is no such key, or it has been disabled or has run out"

@@ -344,6 +344,23 @@ async fn a_temporary_credential_is_refused_in_each_wrong_way() {
 }
 
 #[tokio::test]
+async fn a_temporary_credential_of_another_vendor_is_no_key_here() {
+    let bench = Bench::new();
+    let granted = bench.get(GOOD).await;
+    let [id, _, token] = granted.split(' ').collect::<Vec<_>>()[..] else { panic!("{granted}") };
+    let claims = triple::open(&crate::testing::ring(), id, token).unwrap_or_else(|r| panic!("{r:?}")).claims;
+    for (kind, answer) in
+        [(TripleKind::Tencent, r#"Some("soe") None"#), (TripleKind::Alibaba, "refused unknown_key")]
+    {
+        let draw = Draw::fresh(&SeededEntropy::new(7), START);
+        let made =
+            triple::make(&crate::testing::ring(), kind, &claims, &draw).unwrap_or_else(|r| panic!("{r:?}"));
+        let who = Bench::who(&format!("{} {} {}", made.id, made.secret.expose_str(), made.token));
+        assert_eq!(bench.get(&who).await, answer, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_credential_of_one_second_lives_one_second() {
     let bench = Bench::new();
     let granted = bench.get(&format!("{GOOD}&life=1")).await;
