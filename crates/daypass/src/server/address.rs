@@ -22,11 +22,10 @@ impl Proxies {
             return peer;
         }
         let mut source = peer;
-        let hops: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
-        for hop in hops.iter().rev().filter_map(|value| value.to_str().ok()).flat_map(|list| list.rsplit(','))
-        {
-            let Ok(address) = hop.trim().parse::<IpAddr>() else { break };
-            source = address.to_canonical();
+        let lists: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
+        for hop in lists.iter().rev().flat_map(|list| list.as_bytes().rsplit(|byte| *byte == b',')) {
+            let Some(address) = address(hop) else { break };
+            source = address;
             if !self.trusts(source) {
                 break;
             }
@@ -39,15 +38,23 @@ impl Proxies {
     }
 }
 
+/// One hop. Bytes and not text: a client can put any byte before what the proxy appends, and must not make us pass
+/// over the whole list by it.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let hop = std::str::from_utf8(hop.trim_ascii()).ok()?;
+    hop.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     fn source(peer: &str, forwarded: &[&str]) -> String {
         let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", value.parse().unwrap());
+            headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         proxies.source(peer.parse().unwrap(), &headers).to_string()
     }
@@ -64,6 +71,8 @@ mod tests {
         assert_eq!(source("10.0.0.1", &["127.0.0.1, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
         assert_eq!(source("10.0.0.1", &["127.0.0.1", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(source("10.0.0.1", &["198.51.100.7, junk"]), "10.0.0.1");
+        assert_eq!(source("10.0.0.1", &["127.0.0.1", "\u{ff}, 198.51.100.7"]), "198.51.100.7");
+        assert_eq!(source("10.0.0.1", &["127.0.0.1", "\u{ff}"]), "10.0.0.1");
         assert_eq!(source("10.0.0.1", &[]), "10.0.0.1");
     }
 }
