@@ -26,6 +26,7 @@ use crate::store::Store;
 use crate::strangers::Strangers;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 use uuid::Uuid;
 
 /// A call whose sender was proved. An ask exists on this and on nothing else.
@@ -167,10 +168,16 @@ impl Pipeline {
 
     /// Writes what strangers were refused since the last call. The server calls it once a second.
     pub async fn record_strangers(&self) {
-        for record in self.strangers.collect(self.now(), &*self.entropy) {
+        let records = self.strangers.collect(self.now(), &*self.entropy);
+        // All at once, so that a flood costs one commit and not one for each row.
+        let append = |record| self.store.append(Entry { record, mark: None });
+        let mut pending: Vec<_> = records.into_iter().map(append).collect();
+        std::future::poll_fn(|context| {
             // Nobody waits for these rows; a store that does not take them is reported by every other request.
-            let _ = self.store.append(Entry { record, mark: None }).await;
-        }
+            pending.retain_mut(|one| one.as_mut().poll(context).is_pending());
+            if pending.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// To the millisecond, because that is what the store keeps and a retry must be computed from.

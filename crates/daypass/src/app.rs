@@ -141,20 +141,33 @@ impl App {
         if silence <= STALE { Ok(()) } else { Err("the store is silent") }
     }
 
-    /// Follows the store's changes and writes down refused strangers, for as long as the process lives.
+    /// Follows the store's changes and writes down refused strangers, for as long as the process lives. Side by side:
+    /// a store that takes no records must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
+        tokio::join!(self.follow(), self.count());
+    }
+
+    async fn follow(&self) {
         let mut version = None;
         let mut refresh = tokio::time::interval(REFRESH);
-        let mut strangers = tokio::time::interval(STRANGERS);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
-                _ = refresh.tick() => match self.refresh(version).await {
-                    Ok(now) => version = now,
-                    Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot follow the store; trying again"),
-                },
-                _ = strangers.tick() => self.pipeline.record_strangers().await,
+            refresh.tick().await;
+            match self.refresh(version).await {
+                Ok(now) => version = now,
+                Err(error) => {
+                    tracing::warn!(error = format!("{error:#}"), "cannot follow the store; trying again");
+                }
             }
+        }
+    }
+
+    async fn count(&self) {
+        let mut strangers = tokio::time::interval(STRANGERS);
+        strangers.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            strangers.tick().await;
+            self.pipeline.record_strangers().await;
         }
     }
 
