@@ -46,9 +46,8 @@ impl Server {
             received: self.app.ambient.clock.now(),
         });
         let fault = check_head(&head, &parts.uri, version).err();
-        let directory = self.app.directory.load_full();
-        let route = by_head(&head, &directory);
-        let (mut response, whole) = self.dispatch(route, head, fault, body, &directory).await;
+        let route = by_head(&head, &self.app.directory.load());
+        let (mut response, whole) = self.dispatch(route, head, fault, body).await;
         if self.draining() || !whole {
             // A body that was not read to its end makes the connection useless for a next request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -63,7 +62,6 @@ impl Server {
         head: Arc<Head>,
         fault: Option<Refusal>,
         body: Incoming,
-        directory: &Directory,
     ) -> (Response, bool) {
         match route {
             Route::Live => return (probe(&head, Ok(())), true),
@@ -80,6 +78,8 @@ impl Server {
             Err(refusal) => return (self.refuse(&route, &head, refusal), false),
         };
         let request = Request { head, body };
+        // As it is now: while a body trickles in, a key may be revoked.
+        let directory = &*self.app.directory.load_full();
         let response = match by_request(route, &request) {
             Route::GetAuthorization(endpoint) => {
                 self.answer(&tencent::GetAuthorization::new(endpoint), directory, request).await

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 struct Running {
     address: SocketAddr,
+    app: Arc<App>,
     clock: Arc<FixedClock>,
     store: Arc<MemoryStore>,
     stop: Option<oneshot::Sender<()>>,
@@ -35,9 +36,9 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = Server::new(app, Proxies::default());
+        let server = Server::new(app.clone(), Proxies::default());
         let done = tokio::spawn(server.run(listener, async { _ = stopped.await }));
-        Self { address, clock, store, stop: Some(stop), done }
+        Self { address, app, clock, store, stop: Some(stop), done }
     }
 
     /// Sends these bytes and reads the answer to the end, without the date that hyper takes from the wall clock.
@@ -56,6 +57,10 @@ impl Running {
     }
 
     async fn federation_token(&self, body: &str) -> String {
+        self.exchange(&Self::signed(body)).await
+    }
+
+    fn signed(body: &str) -> String {
         let key = ClientKey { id: "AKIDworld", secret: b"secret of AKIDworld", token: None };
         let request = Outgoing {
             method: "POST",
@@ -72,7 +77,7 @@ impl Running {
         let lines = lines.concat();
         let length = body.len();
         let head = format!("POST / HTTP/1.1\r\nconnection: close\r\ncontent-length: {length}\r\n{lines}\r\n");
-        self.exchange(&format!("{head}{body}")).await
+        format!("{head}{body}")
     }
 
     async fn stop(mut self) {
@@ -124,6 +129,24 @@ async fn a_store_that_is_down_is_told_in_every_dialect() {
     assert!(server.get("/getAuthorization", "").await.contains("TmpSecretId"));
     let sts = server.federation_token(ASK).await;
     assert!(sts.contains("TmpSecretId"), "the refused request was not used up: {sts}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_revoked_while_a_body_arrives_is_refused() {
+    let server = Running::start().await;
+    let request = Running::signed(ASK);
+    let (before, rest) = request.split_at(request.len() - 1);
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(before.as_bytes()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let mut world = World::new();
+    world.keys.clear();
+    server.app.directory.store(Arc::new(world.directory()));
+    stream.write_all(rest.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("AuthFailure.SecretIdNotFound"), "{answer}");
     server.stop().await;
 }
 
