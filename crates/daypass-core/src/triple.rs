@@ -285,6 +285,16 @@ mod tests {
     }
 
     #[test]
+    fn the_secret_depends_on_the_id_and_on_every_byte_of_the_token() {
+        let Triple { id, token, .. } = triple(TripleKind::Tencent, &claims(1), 1);
+        let other = triple(TripleKind::Tencent, &claims(1), 2);
+        let secret = |id: &str, token: &str| derive(&testing::ring(), id, token).unwrap().expose().to_vec();
+        assert_ne!(secret(&id, &token), secret(&other.id, &token));
+        assert_ne!(secret(&id, &token), secret(&id, &other.token));
+        assert_ne!(secret(&id, &token), secret(&id, &token[..token.len() - 1]));
+    }
+
+    #[test]
     fn a_policy_that_makes_too_long_a_token_is_refused() {
         let mut big = claims(1);
         let mut bytes = [0; 24];

@@ -322,6 +322,16 @@ async fn two_asks_under_one_unsigned_signature_have_two_ids() {
 }
 
 #[tokio::test]
+async fn a_temporary_credential_is_as_strict_as_its_client() {
+    let mut bench = Bench::new();
+    let who = Bench::who(&bench.get(GOOD).await);
+    bench.toy.weak = Some(Weak::UnsignedPayload);
+    assert!(bench.get(&who).await.starts_with("Some"));
+    bench.world.client.refuses.unsigned_payload = true;
+    assert_eq!(bench.get(&who).await, "refused weak_proof_refused");
+}
+
+#[tokio::test]
 async fn a_temporary_credential_is_refused_in_each_wrong_way() {
     let bench = Bench::new();
     let (a, b) = (bench.fresh(1).await, bench.fresh(2).await);
@@ -394,6 +404,19 @@ async fn a_temporary_credential_falls_with_its_client_key_role_or_a_cutoff() {
             "{why}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_key_that_was_disabled_or_has_run_out_is_no_key() {
+    let mut bench = Bench::new();
+    bench.world.keys[0].expires = Some(later(60));
+    assert!(bench.fresh(1).await.starts_with("AKID"));
+    bench.clock.set(later(60));
+    assert_eq!(bench.fresh(2).await, "refused unknown_key");
+    bench.world.keys[0].expires = None;
+    assert!(bench.fresh(3).await.starts_with("AKID"));
+    bench.world.keys[0].enabled = false;
+    assert_eq!(bench.fresh(4).await, "refused unknown_key");
 }
 
 #[tokio::test]
