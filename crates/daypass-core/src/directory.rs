@@ -206,6 +206,20 @@ mod tests {
     }
 
     #[test]
+    fn sealed_keys_and_hashed_secrets_are_bound_to_their_rows() {
+        let mut world = World::new();
+        let stolen = Key { id: "AKIDother".into(), ..world.keys[0].clone() };
+        world.keys.push(stolen.clone());
+        let opened = world.directory().signing_secret(Some(&stolen)).err();
+        assert_eq!(opened, Some(SealFault::DoesNotOpen), "copied to another row");
+
+        let ring = crate::testing::ring();
+        let hash = |client| hash_secret(&ring, 1, Uuid::from_u128(client), b"secret").unwrap();
+        assert_eq!(hash(1), hash(1));
+        assert_ne!(hash(1), hash(2), "one client's hash recognises nothing of another's");
+    }
+
+    #[test]
     fn a_stand_in_opens_like_a_key() {
         let world = World::new();
         let directory = world.directory();

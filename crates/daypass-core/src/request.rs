@@ -12,7 +12,8 @@ use uuid::Uuid;
 pub struct Head {
     /// The method as sent.
     pub method: Method,
-    /// The path as sent, still percent-encoded. Bytes outside `[A-Za-z0-9._~/-]` were refused before this exists.
+    /// The path as sent, still percent-encoded. The server refuses bytes outside `[A-Za-z0-9._~/-]` before a dialect
+    /// reads the request; only the answer to that refusal is made with such a path.
     pub path: String,
     /// The query as sent, without the question mark; empty when there was none. Signatures cover these bytes.
     pub query: String,

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Default)]
 struct Toy {
     verified: AtomicUsize,
+    /// Signatures computed.
+    computed: Arc<AtomicUsize>,
     weak: Option<Weak>,
 }
 
@@ -27,6 +29,7 @@ struct ToyCall {
     endpoint: Option<Arc<crate::endpoint::Endpoint>>,
     secret: Vec<Secret>,
     tenant: Option<Arc<crate::client::Tenant>>,
+    computed: Arc<AtomicUsize>,
     weak: Option<Weak>,
 }
 
@@ -51,7 +54,10 @@ impl Call for ToyCall {
     fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
         // `|` ends the secret; what follows makes two requests differ.
         let sign = self.claim.get("sign")?.split('|').next()?;
-        key.matches(sign.as_bytes(), |secret, test| _ = test(secret))
+        key.matches(sign.as_bytes(), |secret, test| {
+            self.computed.fetch_add(1, Ordering::SeqCst);
+            test(secret);
+        })
     }
 }
 
@@ -73,6 +79,7 @@ impl Dialect for Toy {
             secret: claim.get("secret").map(|s| Secret::new(s.replace('+', " "))).into_iter().collect(),
             tenant: claim.get("tenant").and_then(|name| context.directory.tenant(name)).cloned(),
             claim,
+            computed: self.computed.clone(),
             weak: self.weak,
         })
     }
@@ -220,6 +227,22 @@ async fn the_stand_in_of_an_unknown_key_opens_nothing() {
     let bench = Bench::new();
     let stand_in = "\0".repeat(32);
     assert_eq!(bench.get(&format!("/?key=AKIDnobody&sign={stand_in}")).await, "refused unknown_key");
+}
+
+#[tokio::test]
+async fn a_signature_is_computed_for_keys_and_tokens_that_do_not_exist_too() {
+    let bench = Bench::new();
+    let granted = bench.get(GOOD).await;
+    let [id, secret, token] = granted.split(' ').collect::<Vec<_>>()[..] else { panic!("{granted}") };
+    for (target, answer) in [
+        ("/?key=AKIDworld&sign=wrong".to_owned(), "refused wrong_signature"),
+        ("/?key=AKIDnobody&sign=wrong".to_owned(), "refused unknown_key"),
+        (format!("/?key={id}&sign={secret}&token=x{token}"), "refused token_invalid"),
+    ] {
+        let before = bench.toy.computed.load(Ordering::SeqCst);
+        assert_eq!(bench.get(&target).await, answer);
+        assert_eq!(bench.toy.computed.load(Ordering::SeqCst), before + 1, "{target}");
+    }
 }
 
 #[tokio::test]
@@ -403,6 +426,23 @@ async fn a_temporary_credential_falls_with_its_client_key_role_or_a_cutoff() {
             "refused token_revoked",
             "{why}"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_an_anonymous_endpoint_gave_falls_with_the_endpoint() {
+    type Change = fn(&mut World);
+    let fall: [(&str, Change); 3] = [
+        ("removed", |world| world.plan.endpoints.clear()),
+        ("another role", |world| Arc::make_mut(&mut world.plan.endpoints[0]).role = Some("other".into())),
+        ("another tenant", |world| Arc::make_mut(&mut world.plan.endpoints[0]).tenant = "other".into()),
+    ];
+    for (why, change) in fall {
+        let mut bench = Bench::new();
+        let who = Bench::who(&bench.get("/getAuthorization").await);
+        assert!(bench.get(&who).await.starts_with("Some"), "{why}");
+        change(&mut bench.world);
+        assert_eq!(bench.get(&who).await, "refused token_revoked", "{why}");
     }
 }
 
