@@ -14,10 +14,11 @@ use daypass_dialects::{alibaba, entra, tencent};
 use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -28,11 +29,13 @@ use tokio::time::timeout;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Server {
-    /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect.
+    /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect. The
+    /// `last` answer of a connection says that it is.
     pub(super) async fn serve(
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
         peer: IpAddr,
+        last: bool,
     ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
         let (parts, body) = request.into_parts();
         let version = parts.version;
@@ -48,7 +51,7 @@ impl Server {
         let fault = check_head(&head, &parts.uri, version).err();
         let route = by_head(&head, &self.app.directory.load());
         let (mut response, whole) = self.dispatch(route, head, fault, body).await;
-        if self.draining() || !whole {
+        if last || self.draining() || !whole {
             // A body that was not read to its end makes the connection useless for a next request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -95,7 +98,9 @@ impl Server {
 
     async fn answer<D: Dialect>(&self, dialect: &D, directory: &Directory, request: Request) -> Response {
         let head = request.head.clone();
-        let answer = match unpanicked(self.app.pipeline.answer(dialect, directory, request)).await {
+        // Pinned here: passing it on by value would copy its whole state.
+        let work = std::pin::pin!(self.app.pipeline.answer(dialect, directory, request));
+        let answer = match unpanicked(work).await {
             Some(answer) => answer,
             // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
             None => self.app.pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
@@ -183,6 +188,9 @@ fn authority_port_fits(authority: &http::uri::Authority) -> bool {
 }
 
 async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
     let too_large =
         || Refusal::new(Reason::TooLarge, format!("the body is larger than {} bytes", limits::BODY));
     let announced =
@@ -204,8 +212,7 @@ async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal
 }
 
 /// Runs to the end, or to a panic. One bad request must not take the process, nor its own answer, with it.
-async fn unpanicked<T>(work: impl Future<Output = T>) -> Option<T> {
-    let mut work = std::pin::pin!(work);
+async fn unpanicked<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T> {
     std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
         Ok(poll) => poll.map(Some),
         Err(_) => Poll::Ready(None),
@@ -316,7 +323,7 @@ mod tests {
         let broken = async {
             assert!(std::hint::black_box(false), "a test");
         };
-        assert!(unpanicked(broken).await.is_none());
-        assert_eq!(unpanicked(async { 7 }).await, Some(7));
+        assert!(unpanicked(std::pin::pin!(broken)).await.is_none());
+        assert_eq!(unpanicked(std::pin::pin!(async { 7 })).await, Some(7));
     }
 }

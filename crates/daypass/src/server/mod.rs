@@ -20,13 +20,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How long a connection may take to send a whole request head, and how long it may idle between two requests.
 /// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How old a connection may become: from then on its next answer is its last.
+const AGE: Duration = Duration::from_mins(10);
+/// How long past that a connection may stand before it is cut.
+/// Attack: a client that sends requests and reads no answer blocks our writing, where no other timeout counts.
+const OVERTIME: Duration = Duration::from_mins(1);
 /// The most connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
 /// After a signal to stop: how long requests on standing connections are still answered (with `connection: close`),
@@ -39,13 +44,15 @@ const DRAIN: Duration = Duration::from_secs(9);
 pub(crate) struct Server {
     app: Arc<App>,
     proxies: Proxies,
+    slots: Arc<Semaphore>,
     draining: AtomicBool,
 }
 
 impl Server {
     /// A server for this application. `proxies` may name the client in `X-Forwarded-For`.
     pub(crate) fn new(app: Arc<App>, proxies: Proxies) -> Arc<Self> {
-        Arc::new(Self { app, proxies, draining: AtomicBool::new(false) })
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        Arc::new(Self { app, proxies, slots, draining: AtomicBool::new(false) })
     }
 
     fn draining(&self) -> bool {
@@ -56,40 +63,11 @@ impl Server {
     pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
         let (close, closed) = watch::channel(false);
         let mut connections = JoinSet::new();
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        tokio::pin!(stop);
-        loop {
-            tokio::select! {
-                () = &mut stop => break,
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = accept(&listener, &slots) => {
-                    if let Some((stream, peer, slot)) = accepted {
-                        let connection = self.clone().connection(stream, peer, closed.clone());
-                        connections.spawn(async move {
-                            connection.await;
-                            drop(slot);
-                        });
-                    }
-                }
-            }
-        }
+        self.clone().accept_until(stop, &listener, &closed, &mut connections).await;
         tracing::info!(connections = connections.len(), "stopping: answering what was sent");
         self.draining.store(true, Ordering::Relaxed);
         // What clients have already sent is still answered, on new connections in the kernel's queue as well.
-        let grace = sleep(GRACE);
-        tokio::pin!(grace);
-        loop {
-            tokio::select! {
-                () = &mut grace => break,
-                Some((stream, peer, slot)) = accept(&listener, &slots) => {
-                    let connection = self.clone().connection(stream, peer, closed.clone());
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(slot);
-                    });
-                }
-            }
-        }
+        self.accept_until(sleep(GRACE), &listener, &closed, &mut connections).await;
         drop(listener);
         let _ = close.send(true);
         let drained = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
@@ -99,44 +77,69 @@ impl Server {
         connections.abort_all();
     }
 
-    async fn connection(
+    async fn accept_until(
         self: Arc<Self>,
-        stream: TcpStream,
-        peer: SocketAddr,
-        mut closed: watch::Receiver<bool>,
+        end: impl Future<Output = ()>,
+        listener: &TcpListener,
+        closed: &watch::Receiver<bool>,
+        connections: &mut JoinSet<()>,
     ) {
-        let service = hyper::service::service_fn(move |request| self.clone().serve(request, peer.ip()));
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return,
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+                accepted = accept(listener, &self.slots) => if let Some(accepted) = accepted {
+                    connections.spawn(self.clone().connection(accepted, closed.clone()));
+                },
+            }
+        }
+    }
+
+    /// Serves one connection to its end; its slot is free again after that.
+    async fn connection(self: Arc<Self>, accepted: Accepted, mut closed: watch::Receiver<bool>) {
+        let Accepted { stream, peer, slot: _slot } = accepted;
+        let opened = Instant::now();
+        let service = hyper::service::service_fn(move |request| {
+            self.clone().serve(request, peer.ip(), opened.elapsed() >= AGE)
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .half_close(true)
             .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
-        tokio::select! {
-            // Errors of a connection are its client's affair: resets, half heads, timeouts.
-            result = &mut connection => if let Err(error) = result {
-                tracing::debug!(%error, %peer, "connection ended");
-                return;
-            } else {
-                return;
-            },
-            _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+        let ended = timeout(AGE + OVERTIME, async {
+            tokio::select! {
+                result = &mut connection => return result,
+                _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+            }
+            connection.await
+        });
+        // Errors of a connection are its client's affair: resets, half heads, timeouts.
+        match ended.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(%error, %peer, "connection ended"),
+            Err(_) => tracing::debug!(%peer, "connection was cut: it did not take its answers"),
         }
-        let _ = connection.await;
     }
 }
 
+/// A connection with the slot that it takes.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: OwnedSemaphorePermit,
+}
+
 /// Waits for a free slot, then for a connection. Running out of file descriptors must not become a busy loop.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
             // An answer is one small write; waiting to fill a packet would only delay it.
             let _ = stream.set_nodelay(true);
-            Some((stream, peer, slot))
+            Some(Accepted { stream, peer, slot })
         }
         Err(error) => {
             let transient =
