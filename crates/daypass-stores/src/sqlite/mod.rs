@@ -2,6 +2,7 @@
 //!
 //! `docs/decisions/0003-one-sqlite-database.md` says why.
 
+mod answers;
 mod change;
 mod checkpoint;
 mod fault;
@@ -13,6 +14,7 @@ mod session;
 mod sums;
 mod writer;
 
+use answers::Answers;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
@@ -22,6 +24,7 @@ use daypass_core::replay::Mark;
 use daypass_core::ring::RingRow;
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
 use pool::{Pool, Watch, closed, late};
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +38,7 @@ pub(crate) struct SqliteStore {
     thread: Mutex<Option<JoinHandle<()>>>,
     pool: Pool,
     watch: Watch,
+    answers: Answers,
 }
 
 impl SqliteStore {
@@ -45,22 +49,20 @@ impl SqliteStore {
         let watch = Watch::new(&path).map_err(|fault| fault.error)?;
         let pool = Pool::new(&path);
         let (commands, queue) = mpsc::channel(QUEUE);
-        let writer = Writer::new(path, connection, queue);
+        let answers = Answers::default();
+        let writer = Writer::new(path, connection, queue, answers.clone());
         let thread = std::thread::Builder::new()
             .name("daypass-writer".into())
             .spawn(|| writer.run())
             .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
-        Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch })
+        Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch, answers })
     }
 
     /// Hands the writer a command and waits for its answer, not longer than the deadline. What is not answered in
     /// time may still be written, but whoever asked acts as if it had not been.
     async fn ask<T>(&self, command: impl FnOnce(Ticket<T>) -> Command) -> Result<T, StoreError> {
-        let answer = self.send(command)?;
-        match timeout(DEADLINE, answer).await {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(closed())),
-            Err(_) => Err(late()),
-        }
+        self.answers.start();
+        answered(self.send(command)?).await
     }
 
     async fn write<T>(&self, write: impl FnOnce(Pending<T>) -> Write) -> Result<T, StoreError> {
@@ -79,6 +81,14 @@ impl SqliteStore {
                 Err(StoreError::Unavailable(format!("{QUEUE} requests already wait for the disk")))
             }
         }
+    }
+}
+
+/// Waits for an answer, not longer than the deadline.
+async fn answered<T>(answer: oneshot::Receiver<Result<T, StoreError>>) -> Result<T, StoreError> {
+    match timeout(DEADLINE, answer).await {
+        Ok(answer) => answer.unwrap_or_else(|_| Err(closed())),
+        Err(_) => Err(late()),
     }
 }
 
@@ -114,8 +124,18 @@ impl Store for SqliteStore {
         self.write(|pending| Write::Change(changes, Box::new(record), pending)).await
     }
 
-    async fn append(&self, entry: Entry) -> Result<Appended, StoreError> {
-        self.write(|pending| Write::Append(Box::new(entry), pending)).await
+    // By hand, because every request waits here: the record is on its way before there is a future to carry it.
+    fn append<'a, 'f>(
+        &'a self,
+        entry: Entry,
+    ) -> Pin<Box<dyn Future<Output = Result<Appended, StoreError>> + Send + 'f>>
+    where
+        'a: 'f,
+        Self: 'f,
+    {
+        self.answers.start();
+        let sent = self.send(|ticket| Command::Write(Write::Append(Box::new(entry), Pending::new(ticket))));
+        Box::pin(async move { answered(sent?).await })
     }
 
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
