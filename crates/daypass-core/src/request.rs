@@ -3,12 +3,13 @@
 use crate::clock::Timestamp;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
 /// The head of a request: all that is known before the body is read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Head {
     /// The method as sent.
     pub method: Method,
@@ -40,7 +41,7 @@ impl Head {
 
 /// A whole request. The bytes that are verified are the bytes that are used: a dialect takes this by value and
 /// keeps them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Request {
     /// Everything but the body; shared, because the answer's log line outlives the request.
     pub head: Arc<Head>,
@@ -56,5 +57,35 @@ impl Request {
     }
 }
 
+/// Headers, queries and bodies carry client secrets, tokens and signatures, so that none of them is ever printed.
+impl fmt::Debug for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
 /// A whole answer.
 pub type Response = http::Response<Bytes>;
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::request;
+
+    #[test]
+    fn a_printed_request_shows_nothing_that_it_carries() {
+        let request =
+            request("POST", "/x?token=hidden", &[("authorization", "Basic hidden")], b"client_secret=hidden");
+        let printed = format!("{request:?} {:?}", request.head);
+        assert!(printed.contains("/x") && !printed.contains("hidden"), "{printed}");
+    }
+}

@@ -22,7 +22,7 @@ const TENANT_CODE: &str = "hema";
 const POI_IDS: [&str; 2] = ["8005", "8006"];
 
 /// Everything a script needs to ask this server as each vendor's client would. The names are a contract.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Credentials {
     /// Where the server listens.
     pub(super) url: String,
@@ -33,7 +33,7 @@ pub(super) struct Credentials {
 }
 
 /// The browser endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct GetAuthorization {
     pub(super) path: String,
     /// An origin that it serves.
@@ -41,14 +41,14 @@ pub(super) struct GetAuthorization {
 }
 
 /// A client of Tencent's STS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Tencent {
     pub(super) secret_id: String,
     pub(super) secret_key: String,
 }
 
 /// A client of the TOP gateway, and of Alibaba's STS.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Alibaba {
     pub(super) app_key: String,
     pub(super) app_secret: String,
@@ -63,7 +63,7 @@ pub(super) struct Alibaba {
 }
 
 /// A client of the OAuth endpoint.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entra {
     pub(super) tenant: String,
     pub(super) client_id: String,
