@@ -234,6 +234,11 @@ impl Ring {
         self.active.get(&purpose).copied().unwrap_or_default()
     }
 
+    /// The versions of a purpose's keys, oldest first.
+    pub fn versions(&self, purpose: Purpose) -> impl Iterator<Item = u32> {
+        self.keys.range((purpose, 0)..=(purpose, u32::MAX)).map(|((_, version), _)| *version)
+    }
+
     /// A MAC key, by version.
     pub fn mac(&self, purpose: Purpose, version: u32) -> Option<&hmac::Key> {
         match self.get(purpose, version) {
@@ -318,7 +323,9 @@ mod tests {
             Ring::generate_one(&kek, &entropy, testing::START, Purpose::Pepper, 2, RingState::Active)
                 .unwrap();
         rows.push(RingRow { state: RingState::Prepared, ..second.clone() });
-        assert!(Ring::open(&rows, &kek).is_ok(), "a prepared key is no second active one");
+        let ring = Ring::open(&rows, &kek).unwrap_or_else(|fault| panic!("no second active one: {fault}"));
+        assert_eq!(ring.active(Purpose::Pepper), 1);
+        assert_eq!(ring.versions(Purpose::Pepper).collect::<Vec<_>>(), [1, 2]);
         rows.pop();
         rows.push(second);
         assert_eq!(Ring::open(&rows, &kek).err(), Some(RingFault::NoActive("pepper")));

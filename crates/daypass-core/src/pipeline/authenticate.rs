@@ -2,14 +2,14 @@
 
 use super::{Pipeline, Trail};
 use crate::caller::{Caller, Proof};
-use crate::client::{Client, KeyKind, Material, Tenant};
+use crate::client::{Client, Material, Tenant};
 use crate::clock::rfc3339;
 use crate::cutoff::Scope;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
 use crate::directory::hash_secret;
 use crate::endpoint::{CallerRule, DialectName, Endpoint};
 use crate::refusal::{Reason, Refusal};
-use crate::ring::{Purpose, Ring};
+use crate::ring::Purpose;
 use crate::secret::{Secret, SigningKey, same};
 use crate::triple;
 use std::sync::Arc;
@@ -214,8 +214,8 @@ enum SecretFound {
     No,
 }
 
-/// Compares every presented spelling with every secret of the client. An unknown client is compared with a
-/// stand-in: the same number of hashes and comparisons.
+/// Compares every presented spelling with every secret of the client. The hashes, which are the work, are computed
+/// under every pepper before anything is looked at, so that they are as many for an unknown client as for any other.
 fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secret]) -> SecretFound {
     let directory = context.directory;
     let ring = directory.ring();
@@ -223,11 +223,13 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
     let keys = client.map(|client| directory.secrets(client.guid)).unwrap_or_default();
     let mut best = SecretFound::No;
     for secret in presented {
-        let mut hashes = Hashes { ring, guid, secret, known: Vec::new() };
-        hashes.of(ring.active(Purpose::Pepper));
-        for key in keys.iter().filter(|key| key.enabled && key.kind == KeyKind::ClientSecret) {
+        let hashes: Vec<_> = ring
+            .versions(Purpose::Pepper)
+            .filter_map(|pepper| Some((pepper, hash_secret(ring, pepper, guid, secret.expose())?)))
+            .collect();
+        for key in keys.iter().filter(|key| key.enabled) {
             let Material::Hashed { pepper, hash } = &key.material else { continue };
-            if !hashes.of(*pepper).is_some_and(|computed| same(computed, hash)) {
+            if !hashes.iter().any(|(version, computed)| version == pepper && same(computed, hash)) {
                 continue;
             }
             if key.live(context.now) {
@@ -238,23 +240,6 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
         }
     }
     best
-}
-
-/// The hashes of one presented secret, one for each pepper that is still in use.
-struct Hashes<'a> {
-    ring: &'a Ring,
-    guid: Uuid,
-    secret: &'a Secret,
-    known: Vec<(u32, Vec<u8>)>,
-}
-
-impl Hashes<'_> {
-    fn of(&mut self, pepper: u32) -> Option<&[u8]> {
-        if !self.known.iter().any(|(version, _)| *version == pepper) {
-            self.known.push((pepper, hash_secret(self.ring, pepper, self.guid, self.secret.expose())?));
-        }
-        self.known.iter().find(|(version, _)| *version == pepper).map(|(_, hash)| hash.as_slice())
-    }
 }
 
 fn refuse_weak(client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
