@@ -48,6 +48,7 @@ mod tests {
     use super::*;
     use crate::clock::after;
     use crate::testing::START;
+    use std::net::Ipv4Addr;
 
     #[test]
     fn a_network_shares_a_ration_and_gets_a_new_one_each_minute() {
@@ -60,5 +61,20 @@ mod tests {
         assert_eq!(take("192.0.3.1", START), Ok(()));
         assert_eq!(take("192.0.2.1", after(START, 40)), Ok(()));
         assert_eq!(rations.take("/other", "192.0.3.1".parse().unwrap(), 1, after(START, 40)), Ok(()));
+    }
+    #[test]
+    fn networks_past_the_bound_share_one_count() {
+        let rations = Rations::default();
+        let take = |n: usize| {
+            let source = Ipv4Addr::from_bits(u32::try_from(n << 8).unwrap());
+            rations.take("/getAuthorization", source.into(), 2, START)
+        };
+        for n in 0..NETWORKS {
+            assert_eq!(take(n), Ok(()));
+        }
+        assert_eq!((take(NETWORKS), take(NETWORKS + 1)), (Ok(()), Ok(())));
+        assert_eq!(take(NETWORKS + 2), Err(40), "the strangers' count is used up");
+        assert_eq!(take(7), Ok(()), "a network that was there before keeps its own");
+        assert_eq!(rations.0.lock().counts.len(), NETWORKS + 1);
     }
 }

@@ -5,12 +5,14 @@
 
 use daypass_core::clock::{SignedDuration, Timestamp, rfc3339};
 use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::replay::WINDOW;
 
 /// How far a stamp may be from our clock, either way, in seconds.
 ///
 /// Attack: whoever captures a signed call can send it for as long as its stamp is good. The marks of the replay
 /// rule are kept for twice this time, which covers a stamp from one end of the window to the other.
 pub const TOLERANCE: i64 = 600;
+const _: () = assert!(2 * TOLERANCE <= WINDOW as i64, "a call must not outlive its mark");
 
 /// GMT+8, which has no summer time.
 const ZONE: SignedDuration = SignedDuration::from_hours(8);

@@ -10,6 +10,7 @@ use super::sign::{
 use super::wire::{header, shown};
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::replay;
 use daypass_core::request::{Head, Request};
 use daypass_core::secret::{SigningKey, Witness};
 use http::Method;
@@ -20,6 +21,7 @@ use std::borrow::Cow;
 /// Attack: a captured request works for as long as its time is believed. Wider than this only helps the attacker,
 /// and the core's memory of used signatures must span twice this window.
 const WINDOW: i64 = 300;
+const _: () = assert!(2 * WINDOW <= replay::WINDOW as i64, "a request must not outlive its mark");
 
 /// The headers that every signature must cover.
 ///
@@ -440,6 +442,9 @@ mod tests {
         ] {
             refused(with(list), Reason::MalformedProof, detail);
         }
+        // In upper case it does not replace the one that is there, and is the same header on the wire.
+        let twice = read("Content-Type", Some("text/plain"));
+        refused(twice, Reason::MalformedProof, "content-type must be there exactly once");
     }
 
     #[test]
