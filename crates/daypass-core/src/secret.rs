@@ -51,6 +51,11 @@ pub struct SigningKey<'a> {
 }
 
 /// Proof that some signature matched. Only [`SigningKey::matches`] makes one.
+///
+/// ```compile_fail
+/// // A dialect cannot claim that a signature was right.
+/// let forged = daypass_core::secret::Witness(());
+/// ```
 pub struct Witness(());
 
 impl<'a> SigningKey<'a> {
