@@ -8,10 +8,10 @@
 //! swapped, cut or re-encoded token gives another secret, and with it a wrong signature.
 
 use crate::client::KeyKind;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, after};
 use crate::id::Draw;
 use crate::limits;
-use crate::policy::Policy;
+use crate::policy::{Authorized, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::ring::{Purpose, Ring};
 use crate::seal;
@@ -213,6 +213,24 @@ fn unpack(plain: &[u8]) -> Result<Claims, postcard::Error> {
 }
 
 impl Claims {
+    /// What a credential says that is made of this authorization and draw. Refused for a role without a policy.
+    pub fn of(authorized: &Authorized, draw: &Draw) -> Result<Self, Refusal> {
+        let policy = authorized.shared_policy().ok_or_else(|| {
+            Refusal::internal(format!("the role `{}` has no policy to put into a triple", authorized.role()))
+        })?;
+        Ok(Self {
+            tenant: authorized.tenant().name.clone(),
+            client: authorized.client(),
+            key: authorized.key().map(str::to_owned),
+            endpoint: authorized.endpoint().to_owned(),
+            role: authorized.role().to_owned(),
+            session: authorized.session().map(str::to_owned),
+            policy,
+            issued: draw.at().as_millisecond(),
+            expires: after(draw.at(), authorized.lifetime()).as_millisecond(),
+        })
+    }
+
     /// When it was issued.
     pub fn issued(&self) -> Timestamp {
         Timestamp::from_millisecond(self.issued).unwrap_or(Timestamp::MIN)

@@ -12,7 +12,6 @@
 //! it is our condition and no fault of this client's, and because a refusal under load should not cost a record.
 
 use async_trait::async_trait;
-use daypass_core::clock::after;
 use daypass_core::credential::{Bearer, Credential};
 use daypass_core::dialect::Form;
 use daypass_core::directory::Directory;
@@ -101,21 +100,7 @@ fn make_triple(
     draw: &Draw,
     kind: TripleKind,
 ) -> Result<Triple, Refusal> {
-    let policy = authorized.shared_policy().ok_or_else(|| {
-        Refusal::internal(format!("the role `{}` has no policy to put into a triple", authorized.role()))
-    })?;
-    let claims = Claims {
-        tenant: authorized.tenant().name.clone(),
-        client: authorized.client(),
-        key: authorized.key().map(str::to_owned),
-        endpoint: authorized.endpoint().to_owned(),
-        role: authorized.role().to_owned(),
-        session: authorized.session().map(str::to_owned),
-        policy,
-        issued: draw.at().as_millisecond(),
-        expires: after(draw.at(), authorized.lifetime()).as_millisecond(),
-    };
-    triple::make(directory.ring(), kind, &claims, draw)
+    triple::make(directory.ring(), kind, &Claims::of(authorized, draw)?, draw)
 }
 
 /// Where RS256 is signed: few at a time, and a line that is not endless.

@@ -132,19 +132,7 @@ impl Issuer for TestIssuer {
         draw: &Draw,
     ) -> Result<crate::credential::Credential, Refusal> {
         self.issued.fetch_add(1, Ordering::SeqCst);
-        let issued = draw.at().as_millisecond();
-        let claims = Claims {
-            tenant: authorized.tenant().name.clone(),
-            client: authorized.client(),
-            key: authorized.key().map(str::to_owned),
-            endpoint: authorized.endpoint().to_owned(),
-            role: authorized.role().to_owned(),
-            session: authorized.session().map(str::to_owned),
-            policy: authorized.shared_policy().unwrap(),
-            issued,
-            expires: issued + i64::from(authorized.lifetime()) * 1000,
-        };
-        triple::make(directory.ring(), TripleKind::Tencent, &claims, draw)
+        triple::make(directory.ring(), TripleKind::Tencent, &Claims::of(authorized, draw)?, draw)
             .map(crate::credential::Credential::Triple)
     }
 }

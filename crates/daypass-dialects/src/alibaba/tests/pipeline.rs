@@ -5,7 +5,6 @@ use super::super::sign::SignMethod;
 use super::super::wire::PATH;
 use super::{Draft, json_leaves, xml_leaves};
 use async_trait::async_trait;
-use daypass_core::clock::after;
 use daypass_core::credential::Credential;
 use daypass_core::directory::Directory;
 use daypass_core::id::Draw;
@@ -32,18 +31,8 @@ impl Issuer for Local {
         ask: &Authorized,
         draw: &Draw,
     ) -> Result<Credential, Refusal> {
-        let claims = Claims {
-            tenant: ask.tenant().name.clone(),
-            client: ask.client(),
-            key: ask.key().map(str::to_owned),
-            endpoint: ask.endpoint().to_owned(),
-            role: ask.role().to_owned(),
-            session: ask.session().map(str::to_owned),
-            policy: ask.shared_policy().ok_or_else(|| Refusal::internal("no policy"))?,
-            issued: draw.at().as_millisecond(),
-            expires: after(draw.at(), ask.lifetime()).as_millisecond(),
-        };
-        triple::make(directory.ring(), TripleKind::Alibaba, &claims, draw).map(Credential::Triple)
+        triple::make(directory.ring(), TripleKind::Alibaba, &Claims::of(ask, draw)?, draw)
+            .map(Credential::Triple)
     }
 }
 

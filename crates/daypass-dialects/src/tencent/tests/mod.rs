@@ -12,7 +12,7 @@ use super::sign::{ClientKey, Outgoing, sign_request};
 use super::{GetAuthorization, Sts};
 use async_trait::async_trait;
 use daypass_core::client::{Key, KeyKind, Material};
-use daypass_core::clock::{Timestamp, after};
+use daypass_core::clock::Timestamp;
 use daypass_core::credential::Credential;
 use daypass_core::dialect::Form;
 use daypass_core::directory::{Directory, seal_material};
@@ -46,18 +46,7 @@ impl Issuer for TestIssuer {
         draw: &Draw,
     ) -> Result<Credential, Refusal> {
         let Form::Triple(kind) = asked.form() else { panic!("only triples are asked for") };
-        let claims = Claims {
-            tenant: asked.tenant().name.clone(),
-            client: asked.client(),
-            key: asked.key().map(str::to_owned),
-            endpoint: asked.endpoint().to_owned(),
-            role: asked.role().to_owned(),
-            session: asked.session().map(str::to_owned),
-            policy: asked.shared_policy().expect("a policy"),
-            issued: draw.at().as_millisecond(),
-            expires: after(draw.at(), asked.lifetime()).as_millisecond(),
-        };
-        triple::make(directory.ring(), kind, &claims, draw).map(Credential::Triple)
+        triple::make(directory.ring(), kind, &Claims::of(asked, draw)?, draw).map(Credential::Triple)
     }
 }
 
