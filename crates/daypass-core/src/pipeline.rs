@@ -24,6 +24,7 @@ use crate::request::{Head, Request, Response};
 use crate::ring::Purpose;
 use crate::store::Store;
 use crate::strangers::Strangers;
+use authenticate::Proved;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
@@ -195,8 +196,11 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         let call = dialect.read(context, request, manner)?;
-        let caller = self.authenticate(context, &call, trail)?;
+        let Proved { caller, objection } = self.authenticate(context, &call, trail)?;
         trail.caller = Some(caller.clone());
+        if let Some(refusal) = objection {
+            return Err(refusal);
+        }
         let verified = Verified { call, caller };
         let sight = self.sight(context, &verified.call)?;
         trail.first_sight = sight.filter(|s| !s.repeat).map(|s| s.mark);

@@ -15,20 +15,33 @@ use crate::triple;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// A caller who has proved itself, with what stands against serving it all the same. Such a refusal is one of a
+/// known caller: it is recorded with its name, where a stranger's is only counted.
+pub(super) struct Proved {
+    pub(super) caller: Caller,
+    pub(super) objection: Option<Refusal>,
+}
+
+impl From<Caller> for Proved {
+    fn from(caller: Caller) -> Self {
+        Self { caller, objection: None }
+    }
+}
+
 impl Pipeline {
     pub(super) fn authenticate(
         &self,
         context: Context<'_>,
         call: &impl Call,
         trail: &Trail,
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Proved, Refusal> {
         match call.claim() {
             Claim::Signed(signed) => match signed.token {
                 Some(token) if is_temporary(&signed) => temporary(context, call, &signed, token),
                 _ => permanent(context, call, &signed),
             },
             Claim::Secret(presented) => Self::shown_secret(context, &presented),
-            Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail),
+            Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail).map(Proved::from),
         }
     }
 
@@ -59,7 +72,7 @@ impl Pipeline {
         Ok(Caller::new(tenant.clone(), Proof::Anonymous { endpoint: endpoint.clone() }))
     }
 
-    fn shown_secret(context: Context<'_>, presented: &Presented<'_>) -> Result<Caller, Refusal> {
+    fn shown_secret(context: Context<'_>, presented: &Presented<'_>) -> Result<Proved, Refusal> {
         let guid = Uuid::try_parse(presented.client).ok();
         let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
         let found = check_secret(context, client.map(|c| &**c), presented.secrets);
@@ -70,11 +83,11 @@ impl Pipeline {
             )
         })?;
         match found {
-            SecretFound::Live(key) if client.enabled => Ok(Caller::new(
-                presented.tenant.clone(),
-                Proof::Key { client: client.clone(), key, weak: None },
-            )),
-            SecretFound::Live(_) => Err(disabled()),
+            SecretFound::Live(key) => {
+                let proof = Proof::Key { client: client.clone(), key, weak: None };
+                let caller = Caller::new(presented.tenant.clone(), proof);
+                Ok(Proved { caller, objection: (!client.enabled).then(disabled) })
+            }
             SecretFound::Expired => Err(Refusal::new(
                 Reason::ExpiredSecret,
                 "this client secret has run out; ask the operator for a new one",
@@ -94,7 +107,7 @@ fn is_temporary(signed: &Signed<'_>) -> bool {
 
 /// A request signed with a client's own key. An unknown id costs the same work as a wrong signature: a stand-in
 /// is opened and the signature is computed with it.
-fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Caller, Refusal> {
+fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Proved, Refusal> {
     let directory = context.directory;
     let found = directory.key(signed.key_id, signed.kind, context.now);
     let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
@@ -116,16 +129,14 @@ fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Res
             "this key is a permanent one and has no token; send none",
         ));
     }
-    if !found.client.enabled {
-        return Err(disabled());
-    }
-    refuse_weak(found.client, signed.weak)?;
+    let objection =
+        if found.client.enabled { refuse_weak(found.client, signed.weak).err() } else { Some(disabled()) };
     let proof = Proof::Key {
         client: found.client.clone(),
         key: found.key.id.clone(),
         weak: signed.weak.map(Weak::name),
     };
-    Ok(Caller::new(found.tenant.clone(), proof))
+    Ok(Proved { caller: Caller::new(found.tenant.clone(), proof), objection })
 }
 
 /// A request signed with a temporary credential: the token must be authentic and of this id, the signature must
@@ -135,7 +146,7 @@ fn temporary(
     call: &impl Call,
     signed: &Signed<'_>,
     token: &str,
-) -> Result<Caller, Refusal> {
+) -> Result<Proved, Refusal> {
     let directory = context.directory;
     let opened = match triple::open(directory.ring(), signed.key_id, token) {
         Ok(opened) => opened,
@@ -149,63 +160,71 @@ fn temporary(
         return Err(wrong_signature());
     }
     let claims = opened.claims;
-    if claims.expires() <= context.now {
-        return Err(Refusal::new(
-            Reason::TokenExpired,
-            format!("this temporary credential expired at {}; ask for a new one", rfc3339(claims.expires())),
-        ));
-    }
-    let (tenant, client) = authority(context, signed.key_id, &claims).ok_or_else(|| {
+    let revoked = || {
         Refusal::new(
             Reason::TokenRevoked,
             "this temporary credential, or what it was issued from, was taken back",
         )
-    })?;
-    if let Some(client) = &client {
-        refuse_weak(client, signed.weak)?;
-    }
+    };
+    let tenant = directory.tenant(&claims.tenant).ok_or_else(revoked)?;
+    let client = claims.client.and_then(|guid| directory.client(tenant, guid)).cloned();
+    let objection = if claims.expires() <= context.now {
+        let end = rfc3339(claims.expires());
+        let detail = format!("this temporary credential expired at {end}; ask for a new one");
+        Some(Refusal::new(Reason::TokenExpired, detail))
+    } else if stands(context, tenant, client.as_deref(), signed.key_id, &claims) {
+        client.as_ref().and_then(|client| refuse_weak(client, signed.weak).err())
+    } else {
+        Some(revoked())
+    };
     let proof = Proof::Temporary {
         claims: Box::new(claims),
         id: signed.key_id.to_owned(),
-        client: client.clone(),
+        client,
         weak: signed.weak.map(Weak::name),
     };
-    Ok(Caller::new(tenant, proof))
+    Ok(Proved { caller: Caller::new(tenant.clone(), proof), objection })
 }
 
 /// A temporary credential never outlives the authority of its tenant, client, key, role or endpoint.
-fn authority(
+fn stands(
     context: Context<'_>,
+    tenant: &Tenant,
+    client: Option<&Client>,
     id: &str,
     claims: &triple::Claims,
-) -> Option<(Arc<Tenant>, Option<Arc<Client>>)> {
+) -> bool {
     let directory = context.directory;
-    let tenant = directory.tenant(&claims.tenant)?;
-    directory.role(&tenant.name, &claims.role)?;
-    let client = match claims.client {
-        None => {
-            let stands = |e: &Arc<Endpoint>| e.tenant == tenant.name && e.role.as_ref() == Some(&claims.role);
-            let mut at = directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint);
-            at.any(stands).then_some(None)?
+    let authority = match (claims.client, client) {
+        (None, _) => {
+            let gives = |e: &Arc<Endpoint>| e.tenant == tenant.name && e.role.as_ref() == Some(&claims.role);
+            directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint).any(gives)
         }
-        Some(guid) => {
-            let client = directory.client(tenant, guid).filter(|client| client.enabled)?;
-            let key = claims.key.as_deref()?;
-            let stands = directory.has_live_key(key, guid, context.now)
-                && client.grants.iter().any(|grant| grant.role == claims.role);
-            Some(stands.then(|| client.clone())?)
+        (Some(guid), Some(client)) => {
+            let key = claims.key.as_deref();
+            client.enabled
+                && key.is_some_and(|key| directory.has_live_key(key, guid, context.now))
+                && client.grants.iter().any(|grant| grant.role == claims.role)
         }
+        (Some(_), None) => false,
     };
-    let scopes = [
-        Some(Scope::Tenant(claims.tenant.clone())),
+    let cutoffs = directory.cutoffs();
+    authority
+        && directory.role(&tenant.name, &claims.role).is_some()
+        && (cutoffs.is_empty() || !cutoffs.cuts(claims.issued(), &scopes(id, claims)))
+}
+
+/// Every scope in which a credential may have been taken back.
+fn scopes(id: &str, claims: &triple::Claims) -> [Option<Scope>; 6] {
+    let tenant = || claims.tenant.clone();
+    [
+        Some(Scope::Tenant(tenant())),
         claims.client.map(Scope::Client),
         claims.key.clone().map(Scope::Key),
-        Some(Scope::Role { tenant: claims.tenant.clone(), role: claims.role.clone() }),
-        claims.session.clone().map(|subject| Scope::Subject { tenant: claims.tenant.clone(), subject }),
+        Some(Scope::Role { tenant: tenant(), role: claims.role.clone() }),
+        claims.session.clone().map(|subject| Scope::Subject { tenant: tenant(), subject }),
         Some(Scope::Credential(id.to_owned())),
-    ];
-    let cut = !directory.cutoffs().is_empty() && directory.cutoffs().cuts(claims.issued(), &scopes);
-    (!cut).then(|| (tenant.clone(), client))
+    ]
 }
 
 enum SecretFound {

@@ -270,6 +270,8 @@ async fn a_disabled_client_is_told_only_with_its_right_key() {
     bench.world.client.enabled = false;
     assert_eq!(bench.get(GOOD).await, "refused client_disabled");
     assert_eq!(bench.get("/?key=AKIDworld&sign=wrong").await, "refused wrong_signature");
+    let [Event::Refusal { reason, .. }] = &bench.events()[..] else { panic!("{:?}", bench.events()) };
+    assert_eq!(reason, "client_disabled", "a proved caller is recorded, a stranger counted");
 }
 
 #[tokio::test]

@@ -90,7 +90,8 @@ impl Credentials {
 /// whose secrets were lost with the file gets new keys, and its old ones are disabled.
 pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result<Credentials, Failure> {
     let plan = place.config.plan(url);
-    if file.exists() {
+    // A file without its clients is left over from another store.
+    if file.exists() && !place.opened.store.clients().await?.is_empty() {
         return Ok(Credentials { url: url.to_owned(), ..Credentials::read(file)? });
     }
     let tencent = client(place, &plan, "soe-server", &["soe"], &[KeyKind::Tencent]).await?;

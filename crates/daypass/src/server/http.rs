@@ -28,6 +28,11 @@ use tokio::time::timeout;
 /// Attack: a body that trickles in holds a connection and its buffers.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of a body that is refused is still read, in bytes, and for how long. A client that writes its whole
+/// request before it reads would otherwise get a reset in place of the refusal.
+const LINGER_BYTES: usize = 8 * 1024 * 1024;
+const LINGER: Duration = Duration::from_secs(1);
+
 impl Server {
     /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect. The
     /// `last` answer of a connection says that it is.
@@ -64,7 +69,7 @@ impl Server {
         route: Route,
         head: Arc<Head>,
         fault: Option<Refusal>,
-        body: Incoming,
+        mut incoming: Incoming,
     ) -> (Response, bool) {
         match route {
             Route::Live => return (probe(&head, Ok(())), true),
@@ -74,12 +79,19 @@ impl Server {
         }
         let body = match fault {
             Some(fault) => Err(fault),
-            None => read_body(&head.headers, body).await,
+            None => read_body(&head.headers, &mut incoming).await,
         };
         let body = match body {
             Ok(body) => body,
-            Err(refusal) => return (self.refuse(&route, &head, refusal), false),
+            Err(refusal) => {
+                linger(&mut incoming).await;
+                return (self.refuse(&route, &head, refusal), false);
+            }
         };
+        if let Err(silent) = self.app.ready() {
+            // Whoever cannot hear of a revocation must not vouch for anything.
+            return (self.refuse(&route, &head, Refusal::unavailable(silent)), true);
+        }
         let request = Request { head, body };
         // As it is now: while a body trickles in, a key may be revoked.
         let directory = &*self.app.directory.load_full();
@@ -187,7 +199,7 @@ fn authority_port_fits(authority: &http::uri::Authority) -> bool {
     after_host.is_empty() || authority.port_u16().is_some()
 }
 
-async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal> {
+async fn read_body(headers: &HeaderMap, body: &mut Incoming) -> Result<Bytes, Refusal> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -209,6 +221,20 @@ async fn read_body(headers: &HeaderMap, body: Incoming) -> Result<Bytes, Refusal
             format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),
         )),
     }
+}
+
+/// Reads on for a moment and throws away what comes.
+async fn linger(body: &mut Incoming) {
+    let rest = async {
+        let mut left = LINGER_BYTES;
+        while left > 0
+            && let Some(Ok(frame)) = body.frame().await
+        {
+            left = left.saturating_sub(frame.data_ref().map_or(1, Bytes::len));
+        }
+    };
+    // What has not come by then is not waited for.
+    let _ = timeout(LINGER, rest).await;
 }
 
 /// Runs to the end, or to a panic. One bad request must not take the process, nor its own answer, with it.

@@ -60,6 +60,17 @@ fn a_lost_credentials_file_is_replaced_and_the_old_keys_are_dead() {
 }
 
 #[test]
+fn a_credentials_file_without_its_store_is_not_believed() {
+    let dev = Dev::start();
+    let (folder, _) = dev.stop();
+    for name in ["daypass.db", "daypass.db-wal", "daypass.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join("data").join(name));
+    }
+    let again = Dev::start_in(folder, &[]);
+    json_of(&token(&["tencent"], &again.file()));
+}
+
+#[test]
 fn dev_listens_on_loopback_alone() {
     let output = daypass().args(["dev", "--listen", "0.0.0.0:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -101,6 +101,16 @@ fn hostile_bodies_cost_nothing() {
     assert_alive(&dev);
 }
 
+/// Written as most HTTP libraries do: all of the body first, then a look at the answer.
+#[test]
+fn a_client_that_writes_everything_first_still_reads_its_refusal() {
+    let dev = Dev::start();
+    let body = vec![b'a'; 3 * 1024 * 1024];
+    let answer = dev.send("POST", "/", &[("content-type", "application/json")], &body);
+    assert_eq!(answer.json()["Response"]["Error"]["Code"], "RequestSizeLimitExceeded", "{answer:?}");
+    assert_alive(&dev);
+}
+
 #[test]
 fn doubled_and_overlong_parameters_are_refused() {
     let dev = Dev::start();

@@ -59,6 +59,9 @@ async fn a_credential_of_one_second_lives_one_second() {
     assert!(bench.get(&Bench::who(&granted)).await.starts_with("Some"));
     bench.clock.advance(1);
     assert_eq!(bench.get(&format!("{}&again", Bench::who(&granted))).await, "refused token_expired");
+    let last = bench.store.all().pop().unwrap();
+    assert!(matches!(last.event, Event::Refusal { reason, .. } if reason == "token_expired"));
+    assert_eq!(last.client, Some(bench.world.client.guid), "its holder is known, and so is recorded");
 }
 
 #[tokio::test]
