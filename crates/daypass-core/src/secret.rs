@@ -29,12 +29,6 @@ impl Secret {
     pub fn expose_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
-
-    /// A second copy, spelled out so that it is seen: the lint-friendly replacement for `Clone`.
-    #[must_use]
-    pub fn duplicate(&self) -> Self {
-        Self::new(self.0.to_vec())
-    }
 }
 
 /// Compares in time that depends on the lengths alone.

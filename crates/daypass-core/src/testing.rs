@@ -10,24 +10,29 @@
 use crate::caller::{Caller, Proof};
 use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::{Clock, Timestamp, after};
+use crate::credential::Credential;
 use crate::cutoff::Cutoff;
+use crate::dialect::Form;
 use crate::directory::{Directory, Plan, hash_secret, seal_material};
 use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Route};
-use crate::id::Entropy;
-use crate::policy::{Effect, Language, Pattern, Policy, Statement, Template, VariableType};
+use crate::id::{Draw, Entropy};
+use crate::issuer::Issuer;
+use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::refusal::Refusal;
 use crate::replay::Mark;
 use crate::request::{Head, Request};
 use crate::ring::{Kek, Purpose, Ring, RingRow};
 use crate::role::{Algorithm, Lifetime, Role};
 use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use crate::triple::{self, Claims};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
@@ -331,6 +336,33 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         ..base.clone()
     };
     vec![Arc::new(base), Arc::new(top)]
+}
+
+/// The least that an issuer can be: makes triples of the form that was asked for, and counts them.
+#[derive(Default)]
+pub struct TripleIssuer(AtomicUsize);
+
+impl TripleIssuer {
+    /// How many it has made.
+    pub fn made(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Issuer for TripleIssuer {
+    async fn issue(
+        &self,
+        directory: &Directory,
+        authorized: &Authorized,
+        draw: &Draw,
+    ) -> Result<Credential, Refusal> {
+        let Form::Triple(kind) = authorized.form() else {
+            return Err(Refusal::internal("this test issuer makes triples only"));
+        };
+        self.0.fetch_add(1, Ordering::SeqCst);
+        triple::make(directory.ring(), kind, &Claims::of(authorized, draw)?, draw).map(Credential::Triple)
+    }
 }
 
 /// A store in memory, for tests alone.

@@ -11,9 +11,8 @@ use crate::endpoint::CallerRule;
 use crate::issuer::Issuer;
 use crate::record::Event;
 use crate::secret::{Secret, SigningKey, Witness};
-use crate::testing::{FixedClock, MemoryStore, START, SeededEntropy, World, later, request};
-use crate::triple::{self, Claims, TripleKind};
-use async_trait::async_trait;
+use crate::testing::{FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, later, request};
+use crate::triple::{self, TripleKind};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -118,30 +117,11 @@ impl Dialect for Toy {
     }
 }
 
-#[derive(Default)]
-struct TestIssuer {
-    issued: AtomicUsize,
-}
-
-#[async_trait]
-impl Issuer for TestIssuer {
-    async fn issue(
-        &self,
-        directory: &Directory,
-        authorized: &Authorized,
-        draw: &Draw,
-    ) -> Result<crate::credential::Credential, Refusal> {
-        self.issued.fetch_add(1, Ordering::SeqCst);
-        triple::make(directory.ring(), TripleKind::Tencent, &Claims::of(authorized, draw)?, draw)
-            .map(crate::credential::Credential::Triple)
-    }
-}
-
 struct Bench {
     world: World,
     clock: Arc<FixedClock>,
     store: Arc<MemoryStore>,
-    issuer: Arc<TestIssuer>,
+    issuer: Arc<TripleIssuer>,
     toy: Toy,
     pipeline: Pipeline,
 }
@@ -149,7 +129,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
-        let issuer = Arc::new(TestIssuer::default());
+        let issuer = Arc::new(TripleIssuer::default());
         let issuers = [("local".to_owned(), issuer.clone() as Arc<dyn Issuer>)].into();
         let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
         Self { world: World::new(), clock, store, issuer, toy: Toy::default(), pipeline }
@@ -198,7 +178,7 @@ async fn nothing_is_asked_of_a_call_that_was_not_proved() {
     assert_eq!(bench.get("/?key=AKIDnobody&sign=secret of AKIDworld").await, "refused unknown_key");
     assert_eq!(bench.get("/?key=12345678&sign=secret of 12345678").await, "refused unknown_key");
     assert_eq!(bench.toy.verified.load(Ordering::SeqCst), 0);
-    assert_eq!(bench.issuer.issued.load(Ordering::SeqCst), 0);
+    assert_eq!(bench.issuer.made(), 0);
     assert!(bench.events().is_empty(), "strangers are not recorded one by one");
     bench.pipeline.record_strangers().await;
     let mut counted: Vec<_> = bench

@@ -74,7 +74,10 @@ impl Server {
         match route {
             Route::Live => return (probe(&head, Ok(())), true),
             Route::Ready => return (probe(&head, self.ready()), true),
-            Route::Nothing => return (not_found(&head), false),
+            Route::Nothing => {
+                linger(&mut incoming).await;
+                return (not_found(&head), false);
+            }
             _ => {}
         }
         let body = match fault {

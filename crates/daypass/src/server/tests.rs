@@ -158,6 +158,20 @@ async fn what_is_revoked_while_a_body_arrives_is_refused() {
 }
 
 #[tokio::test]
+async fn a_node_that_does_not_hear_the_store_vouches_for_nothing() {
+    let server = Running::start().await;
+    // Nothing follows the store in these tests, so time alone makes the node deaf.
+    server.clock.advance(30_000);
+    assert!(server.get("/getAuthorization", "").await.contains("TmpSecretId"));
+    server.clock.advance(1_000);
+    let page = server.get("/getAuthorization", "").await;
+    assert!(page.starts_with("HTTP/1.1 503") && page.contains("ServiceUnavailable"), "{page}");
+    assert!(server.get("/readyz", "").await.starts_with("HTTP/1.1 503"));
+    assert!(server.get("/livez", "").await.starts_with("HTTP/1.1 200"));
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn while_it_drains_it_answers_and_says_that_the_connection_ends() {
     let server = Running::start().await;
     let mut stream = TcpStream::connect(server.address).await.unwrap();

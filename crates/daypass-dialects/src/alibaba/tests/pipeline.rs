@@ -4,37 +4,18 @@ use super::super::Top;
 use super::super::sign::SignMethod;
 use super::super::wire::PATH;
 use super::{Draft, json_leaves, xml_leaves};
-use async_trait::async_trait;
-use daypass_core::credential::Credential;
-use daypass_core::directory::Directory;
-use daypass_core::id::Draw;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
-use daypass_core::policy::Authorized;
 use daypass_core::record::Event;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::Request;
-use daypass_core::testing::{FixedClock, MemoryStore, START, SeededEntropy, World, request, ring};
-use daypass_core::triple::{self, Claims, TripleKind};
+use daypass_core::testing::{
+    FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, request, ring,
+};
+use daypass_core::triple;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The least that an issuer can be.
-struct Local;
-
-#[async_trait]
-impl Issuer for Local {
-    async fn issue(
-        &self,
-        directory: &Directory,
-        ask: &Authorized,
-        draw: &Draw,
-    ) -> Result<Credential, Refusal> {
-        triple::make(directory.ring(), TripleKind::Alibaba, &Claims::of(ask, draw)?, draw)
-            .map(Credential::Triple)
-    }
-}
 
 /// A running gateway without a socket.
 struct Gateway {
@@ -47,7 +28,8 @@ struct Gateway {
 impl Gateway {
     fn new() -> Self {
         let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
-        let issuers = HashMap::from([("local".to_owned(), Arc::new(Local) as Arc<dyn Issuer>)]);
+        let issuers =
+            HashMap::from([("local".to_owned(), Arc::new(TripleIssuer::default()) as Arc<dyn Issuer>)]);
         let entropy = Arc::new(SeededEntropy::new(7));
         let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers);
         Self { pipeline, clock, store, world: World::new() }

@@ -10,45 +10,23 @@ mod vectors;
 
 use super::sign::{ClientKey, Outgoing, sign_request};
 use super::{GetAuthorization, Sts};
-use async_trait::async_trait;
 use daypass_core::client::{Key, KeyKind, Material};
 use daypass_core::clock::Timestamp;
-use daypass_core::credential::Credential;
-use daypass_core::dialect::Form;
-use daypass_core::directory::{Directory, seal_material};
-use daypass_core::id::Draw;
+use daypass_core::directory::seal_material;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline};
-use daypass_core::policy::{Authorized, Language, Template};
-use daypass_core::refusal::Refusal;
+use daypass_core::policy::{Language, Template};
 use daypass_core::request::{Request, Response};
 use daypass_core::role::Role;
 use daypass_core::testing::{
-    FixedClock, MemoryStore, START, SeededEntropy, World, allow, request, ring, signing_key,
+    FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, allow, request, ring, signing_key,
 };
-use daypass_core::triple::{self, Claims};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// The seed's policy.
 const POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
-
-/// Makes triples, and nothing else.
-struct TestIssuer;
-
-#[async_trait]
-impl Issuer for TestIssuer {
-    async fn issue(
-        &self,
-        directory: &Directory,
-        asked: &Authorized,
-        draw: &Draw,
-    ) -> Result<Credential, Refusal> {
-        let Form::Triple(kind) = asked.form() else { panic!("only triples are asked for") };
-        triple::make(directory.ring(), kind, &Claims::of(asked, draw)?, draw).map(Credential::Triple)
-    }
-}
 
 /// A running service without a socket.
 struct Service {
@@ -65,7 +43,7 @@ impl Service {
 
     fn of(world: World) -> Self {
         let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
-        let local: Arc<dyn Issuer> = Arc::new(TestIssuer);
+        let local: Arc<dyn Issuer> = Arc::new(TripleIssuer::default());
         let issuers = HashMap::from([("local".to_owned(), local)]);
         let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
         Self { pipeline, clock, store, world }
