@@ -25,11 +25,6 @@ pub fn after(at: Timestamp, seconds: u32) -> Timestamp {
     at.checked_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
-/// The instant `seconds` earlier, saturating at the beginning of time.
-pub fn before(at: Timestamp, seconds: u32) -> Timestamp {
-    at.checked_sub(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MIN)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +35,5 @@ mod tests {
         assert_eq!(rfc3339(at), "2026-11-22T06:04:25Z");
         assert_eq!(unix(at), 1_795_327_465);
         assert_eq!(rfc3339(after(at, 60)), "2026-11-22T06:05:25Z");
-        assert_eq!(rfc3339(before(at, 25)), "2026-11-22T06:04:00Z");
     }
 }

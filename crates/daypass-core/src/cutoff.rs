@@ -84,7 +84,7 @@ mod tests {
         let at: Timestamp = "2026-11-22T06:00:00.500Z".parse().unwrap();
         let cuts = Cutoffs::new([
             Cutoff { scope: Scope::Key("AKID1".into()), before: at },
-            Cutoff { scope: Scope::Key("AKID1".into()), before: crate::clock::before(at, 60) },
+            Cutoff { scope: Scope::Key("AKID1".into()), before: crate::testing::before(at, 60) },
         ]);
         let scope = || [None, Some(Scope::Key("AKID1".into()))];
         assert!(cuts.cuts(at, &scope()));

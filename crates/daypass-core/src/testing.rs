@@ -9,7 +9,7 @@
 
 use crate::caller::{Caller, Proof};
 use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
-use crate::clock::{Clock, Timestamp, after};
+use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::credential::Credential;
 use crate::cutoff::Cutoff;
 use crate::dialect::Form;
@@ -498,6 +498,11 @@ impl Store for MemoryStore {
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// The instant `seconds` earlier, saturating at the beginning of time.
+pub fn before(at: Timestamp, seconds: u32) -> Timestamp {
+    at.checked_sub(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MIN)
 }
 
 /// A lifetime later, for tests that wait for an expiry.

@@ -75,7 +75,8 @@ fn whole_hours(off: SignedDuration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use daypass_core::clock::{after, before};
+    use daypass_core::clock::after;
+    use daypass_core::testing::before;
     use proptest::prelude::*;
 
     fn at(text: &str) -> Timestamp {
