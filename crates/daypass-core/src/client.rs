@@ -66,6 +66,20 @@ pub struct Refuses {
     pub unsigned_payload: bool,
     /// TOP's `md5` and `hmac` (HMAC-MD5).
     pub md5: bool,
+    /// Tencent's legacy signature in the parameters (`HmacSHA1`, `HmacSHA256`), whose text to sign is ambiguous.
+    pub v1: bool,
+}
+
+impl Refuses {
+    /// What either of two refuses.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            unsigned_payload: self.unsigned_payload || other.unsigned_payload,
+            md5: self.md5 || other.md5,
+            v1: self.v1 || other.v1,
+        }
+    }
 }
 
 /// What a key is for.
@@ -80,11 +94,14 @@ pub enum KeyKind {
     Top,
     /// An Alibaba Cloud `AccessKeyId` and `AccessKeySecret`.
     AccessKey,
+    /// What a backend signs one-time tickets with.
+    Ticket,
 }
 
 impl KeyKind {
     /// Every kind, in the order the command line lists them.
-    pub const ALL: &'static [Self] = &[Self::Tencent, Self::Top, Self::AccessKey, Self::ClientSecret];
+    pub const ALL: &'static [Self] =
+        &[Self::Tencent, Self::Top, Self::AccessKey, Self::ClientSecret, Self::Ticket];
 
     /// The name in the command line, in records and in JSON.
     pub fn name(self) -> &'static str {
@@ -93,6 +110,7 @@ impl KeyKind {
             Self::Tencent => "tencent",
             Self::Top => "top",
             Self::AccessKey => "access-key",
+            Self::Ticket => "ticket",
         }
     }
 }

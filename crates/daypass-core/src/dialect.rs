@@ -9,13 +9,15 @@ use crate::clock::Timestamp;
 use crate::credential::Granted;
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Endpoint, Product};
+use crate::identity::Subject;
 use crate::pipeline::Verified;
 use crate::policy::Policy;
 use crate::record::Recorded;
 use crate::refusal::Refusal;
 use crate::request::{Head, Request, Response};
 use crate::secret::{Secret, SigningKey, Witness};
-use crate::triple::TripleKind;
+use crate::ticket::IssuedTicket;
+use crate::triple::{SessionKind, TripleKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -83,8 +85,40 @@ pub enum Claim<'a> {
     Signed(Signed<'a>),
     /// It shows a client secret.
     Secret(Presented<'a>),
-    /// It says nothing; the endpoint decides whether that is enough.
-    Anonymous(&'a Arc<Endpoint>),
+    /// It comes to an endpoint that has its own ways of knowing callers.
+    Visitor(Visit<'a>),
+    /// It shows a JWT of an outside provider in place of a signature.
+    WebIdentity(WebIdentity<'a>),
+}
+
+/// The claim of a call to an endpoint without signatures.
+pub struct Visit<'a> {
+    /// The endpoint, whose rules decide.
+    pub endpoint: &'a Arc<Endpoint>,
+    /// What the call shows of itself.
+    pub evidence: Option<&'a Evidence>,
+    /// The origin of the page that it comes from, where it comes from one.
+    pub origin: Option<&'a str>,
+}
+
+/// What a call to an endpoint without signatures shows of itself.
+pub enum Evidence {
+    /// A session of the operator's application: the value of its cookie or header.
+    Session(Secret),
+    /// A one-time ticket.
+    Ticket(Secret),
+    /// A JWT of an outside provider.
+    Jwt(Secret),
+}
+
+/// The claim of a call with an outside provider's JWT.
+pub struct WebIdentity<'a> {
+    /// The tenant that it wants a role of; none where it named one that does not exist.
+    pub tenant: Option<&'a Arc<Tenant>>,
+    /// The provider, by name.
+    pub provider: &'a str,
+    /// The JWT.
+    pub token: &'a Secret,
 }
 
 /// The claim of a signed call.
@@ -110,6 +144,10 @@ pub enum Weak {
     Md5,
     /// TOP with `hmac`, which is HMAC-MD5.
     HmacMd5,
+    /// Tencent's legacy signature in the parameters, with HMAC-SHA1.
+    LegacyHmacSha1,
+    /// The same with HMAC-SHA256: what it signs is as ambiguous.
+    LegacyHmacSha256,
 }
 
 impl Weak {
@@ -119,6 +157,8 @@ impl Weak {
             Self::UnsignedPayload => "unsigned-payload",
             Self::Md5 => "md5",
             Self::HmacMd5 => "hmac-md5",
+            Self::LegacyHmacSha1 => "v1-hmacsha1",
+            Self::LegacyHmacSha256 => "v1-hmacsha256",
         }
     }
 }
@@ -140,6 +180,19 @@ pub enum Ask {
     Issue(Box<Issue>),
     /// Who am I?
     WhoAmI,
+    /// A one-time ticket for someone else.
+    Ticket(Box<TicketAsk>),
+}
+
+/// An ask for a one-time ticket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TicketAsk {
+    /// The path of the endpoint that the ticket is for.
+    pub endpoint: String,
+    /// Whom it is for.
+    pub subject: Subject,
+    /// The origin of the page that will show it.
+    pub origin: String,
 }
 
 /// An ask for a credential.
@@ -161,6 +214,34 @@ pub struct Issue {
     pub correlation: Option<String>,
     /// A credential may not be asked for with a temporary one. Every protocol so far says so.
     pub permanent_only: bool,
+    /// How the session comes about.
+    pub kind: SessionKind,
+    /// The tags of the session: they go with the credential and into its record.
+    pub tags: BTreeMap<String, String>,
+    /// Who stands behind the session, as the client says.
+    pub source_identity: Option<String>,
+    /// What the role's `external_id` must be.
+    pub external_id: Option<String>,
+}
+
+impl Issue {
+    /// The plainest ask for a role in this form.
+    pub fn new(role: RoleChoice, form: Form) -> Self {
+        Self {
+            role,
+            form,
+            variables: BTreeMap::new(),
+            lifetime: None,
+            policy: None,
+            session: None,
+            correlation: None,
+            permanent_only: true,
+            kind: SessionKind::Federated,
+            tags: BTreeMap::new(),
+            source_identity: None,
+            external_id: None,
+        }
+    }
 }
 
 /// A protocol's way of naming a role.
@@ -170,6 +251,8 @@ pub enum RoleChoice {
     Endpoint,
     /// The client's default role.
     Default,
+    /// The role of this name, in the caller's tenant.
+    Named(String),
     /// TOP's table, at this path.
     Product {
         /// The path of the endpoint.
@@ -192,12 +275,42 @@ pub enum Form {
 
 /// What the pipeline came to.
 pub enum Outcome {
-    /// A credential, durably recorded. Boxed because refusals are the common small case.
-    Granted(Box<Recorded<Granted>>),
+    /// A credential, durably recorded.
+    Granted(Delivery),
+    /// A one-time ticket, durably recorded.
+    Ticket(Box<Recorded<IssuedTicket>>),
     /// An answer to a question. Reads are counted, not recorded.
     Facts(Facts),
     /// No.
     Refused(Refusal),
+}
+
+/// A credential on its way to its subject.
+pub struct Delivery {
+    granted: Arc<Recorded<Granted>>,
+    refresh: Option<Secret>,
+}
+
+impl Delivery {
+    pub(crate) fn new(granted: Arc<Recorded<Granted>>, refresh: Option<Secret>) -> Self {
+        Self { granted, refresh }
+    }
+
+    /// The credential and everything that an answer may say about it.
+    pub fn get(&self) -> &Granted {
+        self.granted.get()
+    }
+
+    /// What the holder of a ticket shows the next time.
+    pub fn refresh(&self) -> Option<&Secret> {
+        self.refresh.as_ref()
+    }
+
+    /// A delivery for tests of rendering alone.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(granted: Granted, refresh: Option<Secret>) -> Self {
+        Self::new(Arc::new(Recorded::for_test(granted)), refresh)
+    }
 }
 
 /// Who the caller is.
@@ -211,22 +324,28 @@ pub struct Facts {
     pub key: Option<String>,
     /// For a temporary credential: its role.
     pub role: Option<String>,
-    /// For a temporary credential: its session name.
+    /// For a temporary credential: its session name, or the subject it was made for.
     pub session: Option<String>,
+    /// For a temporary credential: how its session came about.
+    pub kind: Option<SessionKind>,
+    /// The tenant, from which some vendors' ids are computed.
+    pub tenant: Uuid,
 }
 
 impl Facts {
     pub(crate) fn of(caller: &Caller) -> Self {
-        let (role, session) = match caller.proof() {
-            Proof::Temporary { claims, .. } => (Some(claims.role.clone()), claims.session.clone()),
-            _ => (None, None),
+        let claims = match caller.proof() {
+            Proof::Temporary { claims, .. } => Some(claims),
+            _ => None,
         };
         Self {
             account: caller.tenant().account.clone(),
             client: caller.client().map(|client| client.guid),
             key: caller.key().map(str::to_owned),
-            role,
-            session,
+            role: claims.map(|claims| claims.role.clone()),
+            session: claims.and_then(|claims| claims.session.clone().or_else(|| claims.subject.clone())),
+            kind: claims.map(|claims| claims.kind),
+            tenant: caller.tenant().guid,
         }
     }
 }

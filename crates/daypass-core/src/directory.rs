@@ -3,10 +3,11 @@
 //! Nothing on the path of a request reads storage. The server builds a new directory when the store's version
 //! changes and swaps it in; a request uses the one it began with.
 
-use crate::client::{Client, Key, KeyKind, Material, Tenant};
+use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
+use crate::provider::Provider;
 use crate::ring::{Purpose, Ring};
 use crate::role::Role;
 use crate::seal::{self, Place, SealFault};
@@ -27,6 +28,10 @@ pub struct Plan {
     pub roles: Vec<Arc<Role>>,
     /// The configured paths.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// The outside providers that tenants trust.
+    pub providers: Vec<Arc<Provider>>,
+    /// Legacy proofs that no client may use.
+    pub refuses: Refuses,
 }
 
 /// The plan together with what the store holds.
@@ -128,6 +133,11 @@ impl Directory {
             .into_iter()
             .flat_map(BTreeMap::values)
             .filter(move |role| role.audience.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(audience)))
+    }
+
+    /// An outside provider of a tenant.
+    pub fn provider(&self, tenant: &str, name: &str) -> Option<&Arc<Provider>> {
+        self.plan.providers.iter().find(|provider| provider.tenant == tenant && provider.name == name)
     }
 
     /// The endpoints of a dialect at this path; several only where tenants share one.

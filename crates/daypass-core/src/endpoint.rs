@@ -1,5 +1,6 @@
 //! Paths, the dialects they speak, and who may come to them.
 
+use crate::caller::Way;
 use std::fmt;
 
 /// A protocol that Daypass speaks.
@@ -30,6 +31,46 @@ impl DialectName {
     }
 }
 
+impl CallerRule {
+    /// The way in which it knows a caller.
+    pub fn way(&self) -> Way {
+        match self {
+            Self::Session(_) => Way::Session,
+            Self::Ticket(_) => Way::Ticket,
+            Self::Jwt(_) => Way::Jwt,
+            Self::Anonymous { .. } => Way::Anonymous,
+        }
+    }
+}
+
+impl Endpoint {
+    /// The rule for sessions, if there is one.
+    pub fn session(&self) -> Option<&SessionRule> {
+        self.callers.iter().find_map(|rule| match rule {
+            CallerRule::Session(rule) => Some(rule),
+            _ => None,
+        })
+    }
+    /// The rule for tickets, if there is one.
+    pub fn ticket(&self) -> Option<&TicketRule> {
+        self.callers.iter().find_map(|rule| match rule {
+            CallerRule::Ticket(rule) => Some(rule),
+            _ => None,
+        })
+    }
+    /// The rule for outside JWTs, if there is one.
+    pub fn jwt(&self) -> Option<&JwtRule> {
+        self.callers.iter().find_map(|rule| match rule {
+            CallerRule::Jwt(rule) => Some(rule),
+            _ => None,
+        })
+    }
+    /// Whether it serves those who prove nothing.
+    pub fn admits_anyone(&self) -> bool {
+        self.callers.iter().any(|rule| matches!(rule, CallerRule::Anonymous { .. }))
+    }
+}
+
 impl fmt::Display for DialectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -49,22 +90,93 @@ pub struct Endpoint {
     pub role: Option<String>,
     /// The browser origins it serves, exactly as a browser sends them. Never `*`, never `null`.
     pub origins: Vec<String>,
-    /// How its callers prove themselves, where the dialect itself has no proof.
-    pub caller: Option<CallerRule>,
+    /// The ways in which its callers are known, where the dialect itself has no proof; at most one of each kind.
+    pub callers: Vec<CallerRule>,
+    /// How many credentials it makes in a minute.
+    pub quota: Quota,
+    /// What its answers look like.
+    pub shape: Shape,
     /// TOP's table from what is asked for to the role that gives it.
     pub routes: Vec<Route>,
 }
 
-/// How the caller of an endpoint without signatures is known.
+/// One way in which the caller of an endpoint without signatures is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallerRule {
-    /// Nobody is known: for public pages, with a written reason and a ration.
+    /// By a session of the operator's own application, which is asked whose it is.
+    Session(SessionRule),
+    /// By a one-time ticket that the operator's backend signed or fetched.
+    Ticket(TicketRule),
+    /// By a JWT of an outside provider.
+    Jwt(JwtRule),
+    /// Nobody is known: for public pages, with a written reason and a quota.
     Anonymous {
         /// Why this is acceptable; `daypass check` and the start-up log show it.
         reason: String,
-        /// Credentials a minute for one source network (/24, /48); `None` only in `daypass dev`.
-        per_minute: Option<u32>,
+        /// Whether it also serves requests that come from no page; only `daypass dev` does.
+        originless: bool,
     },
+}
+
+/// How a session is found in a request, and who knows whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRule {
+    /// Where the session stands.
+    pub carrier: Carrier,
+    /// The application's own URL that answers whose session it is: `https`, or plain http on loopback.
+    pub whoami: String,
+    /// How long the application may take, in milliseconds.
+    pub timeout_ms: u32,
+    /// How long its answer is believed, in seconds.
+    pub cache: u32,
+}
+
+/// Where a session stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// In the cookie of this name.
+    Cookie(String),
+    /// In the header of this name, lower-case.
+    Header(String),
+}
+
+/// How long a ticket carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketRule {
+    /// How many further credentials one ticket can fetch after its first use.
+    pub refreshes: u32,
+    /// For how many seconds after its first use.
+    pub refresh_for: u32,
+}
+
+/// Whose JWTs are believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtRule {
+    /// The provider, by name, of the endpoint's own tenant.
+    pub provider: String,
+}
+
+/// The most credentials made in a minute, each none for no bound. An answer with the credential that its subject
+/// already has is not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// For one subject.
+    pub subject: Option<u32>,
+    /// For one source network (/24 of IPv4, /48 of IPv6).
+    pub address: Option<u32>,
+    /// For the whole endpoint.
+    pub endpoint: Option<u32>,
+}
+
+/// What an answer of `getAuthorization` looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// `Credentials{Token, TmpSecretId, TmpSecretKey}`, `ExpiredTime`, …: the SOE page's, and the API's own.
+    #[default]
+    Tencent,
+    /// `credentials{tmpSecretId, tmpSecretKey, sessionToken}`, `startTime`, `expiredTime`: that of the vendor's COS
+    /// helpers and of the pages that use them.
+    Cos,
 }
 
 /// One row of TOP's table.

@@ -3,6 +3,10 @@
 //! The key pairs are parsed once and held in the ring: parsing an RSA key again for each signature, as JWT
 //! libraries do, costs more than an ECDSA signature. Verification of tokens shown to us is a library's job.
 
+mod verify;
+
+pub use verify::{BadKeySet, KeySet, kid_of, verify_outside};
+
 use crate::role::Algorithm;
 use crate::secret::Secret;
 use aws_lc_rs::digest;

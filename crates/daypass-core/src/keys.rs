@@ -41,6 +41,7 @@ pub fn make(
         KeyKind::Top => format!("{}{}", text(entropy, b"123456789", 1), text(entropy, DIGITS, 9)),
         KeyKind::AccessKey => format!("LTAI{}", text(entropy, ALPHANUMERIC, 20)),
         KeyKind::ClientSecret => random_uuid(entropy).to_string(),
+        KeyKind::Ticket => format!("TK{}", text(entropy, ALPHANUMERIC, 20)),
     };
     let mut secret = text(entropy, ALPHANUMERIC, SECRET);
     if kind == KeyKind::ClientSecret {
@@ -73,6 +74,7 @@ mod tests {
             (KeyKind::Top, "", 10),
             (KeyKind::AccessKey, "LTAI", 24),
             (KeyKind::ClientSecret, "", 36),
+            (KeyKind::Ticket, "TK", 22),
         ] {
             let made = make(&testing::ring(), kind, Uuid::nil(), &entropy, START).unwrap();
             assert!(made.key.id.starts_with(prefix) && made.key.id.len() == length, "{}", made.key.id);

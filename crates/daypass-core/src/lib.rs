@@ -17,6 +17,7 @@ pub mod dialect;
 pub mod directory;
 pub mod endpoint;
 pub mod id;
+pub mod identity;
 pub mod issuer;
 pub mod jose;
 pub mod json;
@@ -24,6 +25,7 @@ pub mod keys;
 pub mod limits;
 pub mod pipeline;
 pub mod policy;
+pub mod provider;
 pub mod ration;
 pub mod record;
 pub mod refusal;
@@ -33,8 +35,10 @@ pub mod ring;
 pub mod role;
 pub mod seal;
 pub mod secret;
+pub mod shelf;
 pub mod store;
 pub mod strangers;
+pub mod ticket;
 pub mod triple;
 
 #[cfg(any(test, feature = "testing"))]

@@ -6,22 +6,25 @@
 mod authenticate;
 #[cfg(test)]
 mod tests;
+mod visit;
 
 use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp, after};
 use crate::credential::Granted;
-use crate::dialect::{Ask, Call, Claim, Context, Dialect, Facts, Issue, Outcome, Weak};
+use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome};
 use crate::directory::Directory;
 use crate::endpoint::DialectName;
 use crate::id::{Draw, Entropy, uuid_v7};
+use crate::identity::Identity;
 use crate::issuer::Issuer;
 use crate::policy::{Authorized, authorize};
-use crate::ration::Rations;
+use crate::ration::{Rations, Share};
 use crate::record::{self, Entry, Event, Record};
 use crate::refusal::{Kind, Reason, Refusal};
 use crate::replay::{self, Mark, Sight, Window};
 use crate::request::{Head, Request, Response};
 use crate::ring::Purpose;
+use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::strangers::Strangers;
 use authenticate::Proved;
@@ -66,8 +69,10 @@ pub struct Pipeline {
     entropy: Arc<dyn Entropy>,
     store: Arc<dyn Store>,
     issuers: HashMap<String, Arc<dyn Issuer>>,
+    identity: Arc<dyn Identity>,
     window: Window,
     rations: Rations,
+    shelf: Shelf,
     strangers: Strangers,
 }
 
@@ -97,6 +102,10 @@ pub enum Success {
     Granted,
     /// The identical credential again, for a client's retry.
     Repeated,
+    /// The credential that the subject already had.
+    Reused,
+    /// A one-time ticket.
+    Ticket,
     /// An answer to a question.
     Facts,
     /// Something that needs no proof.
@@ -112,23 +121,29 @@ struct Trail {
     role: Option<String>,
     session: Option<String>,
     first_sight: Option<Mark>,
+    /// What was taken from rations and is given back if nothing is made.
+    taken: Vec<Share>,
 }
 
 impl Pipeline {
-    /// Puts the ports together. `issuers` are by the name that roles use; `local` must be among them.
+    /// Puts the ports together. `issuers` are by the name that roles use; `local` must be among them. `identity` is
+    /// asked about sessions and outside providers.
     pub fn new(
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         store: Arc<dyn Store>,
         issuers: HashMap<String, Arc<dyn Issuer>>,
+        identity: Arc<dyn Identity>,
     ) -> Self {
         Self {
             clock,
             entropy,
             store,
             issuers,
+            identity,
             window: Window::default(),
             rations: Rations::default(),
+            shelf: Shelf::default(),
             strangers: Strangers::default(),
         }
     }
@@ -152,6 +167,7 @@ impl Pipeline {
             role: None,
             session: None,
             first_sight: None,
+            taken: Vec::new(),
         };
         let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
         self.finish(dialect, &manner, trail, result).await
@@ -196,7 +212,7 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         let call = dialect.read(context, request, manner)?;
-        let Proved { caller, objection } = self.authenticate(context, &call, trail)?;
+        let Proved { caller, objection } = self.authenticate(context, &call, trail).await?;
         trail.caller = Some(caller.clone());
         if let Some(refusal) = objection {
             return Err(refusal);
@@ -218,6 +234,7 @@ impl Pipeline {
         match dialect.ask(context, &verified)? {
             Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
             Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
+            Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,
         }
     }
 
@@ -232,6 +249,10 @@ impl Pipeline {
         trail.session.clone_from(&issue.session);
         let authorized = authorize(directory, &verified.caller, &trail.head.path, issue)?;
         trail.role = Some(authorized.role().to_owned());
+        let refresh = self.refresh(directory, &verified.caller, trail.now)?;
+        if let Some(kept) = self.kept(directory, &authorized, trail)? {
+            return Ok((Success::Reused, Outcome::Granted(Delivery::new(kept, refresh))));
+        }
         // At most twice: another node may have seen these bytes first, and then its time counts.
         for _ in 0..2 {
             let draw = self.draw(directory, &verified.call, issue, sight.map(|s| s.first), trail.now)?;
@@ -245,7 +266,9 @@ impl Pipeline {
                         self.window.settle(unsettled.mark, unsettled.first);
                     }
                     let success = if repeat { Success::Repeated } else { Success::Granted };
-                    return Ok((success, Outcome::Granted(Box::new(recorded))));
+                    let granted = Arc::new(recorded);
+                    self.shelf.keep(&authorized, &granted, trail.now);
+                    return Ok((success, Outcome::Granted(Delivery::new(granted, refresh))));
                 }
                 (record::Outcome::Seen(first), Some(Sighted { mark, .. })) => {
                     self.window.settle(mark, first);
@@ -274,11 +297,11 @@ impl Pipeline {
                 let key = ring
                     .mac(Purpose::Replay, ring.active(Purpose::Replay))
                     .ok_or_else(|| Refusal::internal("no replay key"))?;
-                // A signature that does not cover the body may stand over two different asks. They must not share
-                // an id, so what was asked goes into the draw as well.
+                // A signature that does not cover the body, or covers an ambiguous text, may stand over two different
+                // asks. They must not share an id, so what was asked goes into the draw as well.
                 let beside = match signed.weak {
-                    Some(Weak::UnsignedPayload) => unsigned_part(issue)?,
-                    _ => Vec::new(),
+                    Some(_) => ask_in_full(issue)?,
+                    None => Vec::new(),
                 };
                 Ok(Draw::derived(key, signed.key_id, signed.signature, &beside, first))
             }
@@ -354,15 +377,18 @@ impl Pipeline {
 
     /// A refusal of a known caller is recorded before it is told; a stranger's is counted.
     async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
-        if refusal.reason == Reason::Unavailable {
+        if matches!(refusal.reason, Reason::Unavailable | Reason::IdentityUnavailable) {
             return refusal;
         }
         if !trail.caller.as_ref().is_some_and(Caller::is_known) {
             self.strangers.count(refusal.reason, trail.head.source);
             return refusal;
         }
-        let event =
-            Event::Refusal { reason: refusal.reason.label().to_owned(), detail: refusal.detail.to_string() };
+        let (reason, detail) = (refusal.reason.label().to_owned(), refusal.detail.to_string());
+        let event = match refusal.reason {
+            Reason::TicketSpent => Event::Alarm { reason, detail },
+            _ => Event::Refusal { reason, detail },
+        };
         let entry = Entry { record: self.record(trail, event), mark: None };
         match record::commit(&*self.store, entry, ()).await {
             Ok(_) => refusal,
@@ -383,6 +409,8 @@ impl Pipeline {
             policy: granted.policy.clone(),
             app_roles: authorized.app_roles().to_vec(),
             variables: granted.variables.clone(),
+            tags: authorized.tags().clone(),
+            source_identity: authorized.source_identity().map(str::to_owned),
             repeat,
         };
         self.record(trail, event)
@@ -400,6 +428,8 @@ impl Pipeline {
             key: caller.and_then(Caller::key).map(str::to_owned),
             role: trail.role.clone(),
             session: trail.session.clone(),
+            subject: caller.and_then(Caller::subject).map(|subject| subject.name.clone()),
+            via: caller.and_then(Caller::via),
             source: Some(trail.head.source),
             weak: caller.and_then(Caller::weak).map(str::to_owned),
             ..Record::bare(uuid_v7(trail.now, random), trail.now, event)
@@ -420,8 +450,10 @@ struct Sighted {
     settled: bool,
 }
 
-fn unsigned_part(issue: &Issue) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(&(&issue.policy, &issue.session, issue.lifetime, &issue.variables))
+fn ask_in_full(issue: &Issue) -> Result<Vec<u8>, Refusal> {
+    let role = format!("{:?}", issue.role);
+    let session = (&issue.session, &issue.tags, &issue.source_identity, &issue.kind);
+    serde_json::to_vec(&(role, &issue.policy, issue.lifetime, &issue.variables, session))
         .map_err(Refusal::internal)
 }
 

@@ -50,9 +50,15 @@ pub struct Record {
     /// The role asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The session name or subject, as the client gave it.
+    /// The session name, as the client gave it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
+    /// Whom someone trusted said it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// By what the caller was known, where it was by no key of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// Where the request came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<IpAddr>,
@@ -80,9 +86,31 @@ pub enum Event {
         /// The variables it was bound to.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         variables: BTreeMap<String, String>,
+        /// The session's tags.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        tags: BTreeMap<String, String>,
+        /// Who stands behind the session, as the client said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source_identity: Option<String>,
         /// It is the identical credential again, for a client's retry.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         repeat: bool,
+    },
+    /// A one-time ticket was made.
+    Ticket {
+        /// Its id.
+        ticket: String,
+        /// The origin of the page that may show it.
+        origin: String,
+        /// When it can no longer be used for the first time.
+        expires: Timestamp,
+    },
+    /// Something that should not happen unless someone has what is not theirs.
+    Alarm {
+        /// The reason's label.
+        reason: String,
+        /// What was found.
+        detail: String,
     },
     /// A caller who had proved itself was refused.
     Refusal {
@@ -355,6 +383,8 @@ impl Record {
             key: None,
             role: None,
             session: None,
+            subject: None,
+            via: None,
             source: None,
             weak: None,
         }

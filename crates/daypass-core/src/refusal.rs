@@ -98,10 +98,26 @@ reasons! {
     TokenExpired Caller "token_expired",
     /// The temporary credential, or what it was issued from, has been taken back.
     TokenRevoked Caller "token_revoked",
+    /// The application does not know the session.
+    UnknownSession Caller "unknown_session",
+    /// A JWT of an outside provider is not authentic, not for us, or has run out.
+    IdentityInvalid Caller "identity_invalid",
+    /// A ticket is not authentic, not for this endpoint or origin, or has run out.
+    TicketInvalid Caller "ticket_invalid",
+    /// A ticket that was used before is shown again.
+    TicketSpent Caller "ticket_spent",
     /// A temporary credential was used to ask for another one.
     TemporaryNotAllowed Policy "temporary_not_allowed",
     /// A browser came from an origin that is not listed.
     OriginNotAllowed Policy "origin_not_allowed",
+    /// The browser says that the request is no fetch of a script: a navigation, an image, a frame.
+    NotFetched Policy "not_fetched",
+    /// The role does not trust this subject of an outside provider, or does not exist.
+    NoTrust Policy "no_trust",
+    /// The role wants an `ExternalId`, and this is not it.
+    ExternalIdMismatch Policy "external_id_mismatch",
+    /// A code of an MFA device was sent, and there are none here.
+    MfaUnsupported Caller "mfa_unsupported",
     /// The role asked for does not exist, or the client may not have it. The two are told apart to nobody.
     RoleNotGranted Policy "role_not_granted",
     /// The client has no default role and named none.
@@ -128,6 +144,8 @@ reasons! {
     CredentialTooLarge Caller "credential_too_large",
     /// A ration or quota is used up.
     RateLimited Policy "rate_limited",
+    /// Whoever knows the caller does not answer: the application, or an outside provider.
+    IdentityUnavailable Us "identity_unavailable",
     /// The store cannot take a record now, so nothing may be handed out.
     Unavailable Us "unavailable",
     /// A bug or a broken configuration; details are in the log under the request id.

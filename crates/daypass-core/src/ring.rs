@@ -29,6 +29,8 @@ pub enum Purpose {
     Replay,
     /// Chains the records.
     Record,
+    /// Seals one-time tickets.
+    Ticket,
     /// Signs access tokens with RS256.
     JwtRs256,
     /// Signs access tokens with ES256.
@@ -46,6 +48,7 @@ impl Purpose {
         Self::Rest,
         Self::Replay,
         Self::Record,
+        Self::Ticket,
         Self::JwtRs256,
         Self::JwtEs256,
         Self::JwtEddsa,
@@ -60,6 +63,7 @@ impl Purpose {
             Self::Rest => "rest",
             Self::Replay => "replay",
             Self::Record => "record",
+            Self::Ticket => "ticket",
             Self::JwtRs256 => "jwt-rs256",
             Self::JwtEs256 => "jwt-es256",
             Self::JwtEddsa => "jwt-eddsa",
@@ -180,6 +184,11 @@ impl Ring {
             .collect()
     }
 
+    /// The purposes that stored keys do not serve: those that an older version of the program did not have.
+    pub fn missing(rows: &[RingRow]) -> impl Iterator<Item = Purpose> {
+        Purpose::ALL.iter().copied().filter(|purpose| rows.iter().all(|row| row.purpose != *purpose))
+    }
+
     /// Makes one key, sealed for the store.
     pub fn generate_one(
         kek: &Kek,
@@ -281,7 +290,7 @@ impl Material {
         let bytes: &[u8; 32] =
             plain.expose().try_into().map_err(|_| RingFault::WrongSealKey(RingRow::row(purpose, version)))?;
         Ok(match purpose {
-            Purpose::TokenSeal | Purpose::Rest => Self::Seal(SealKey::new(version, bytes)?),
+            Purpose::TokenSeal | Purpose::Rest | Purpose::Ticket => Self::Seal(SealKey::new(version, bytes)?),
             _ => Self::Mac(Box::new(hmac::Key::new(hmac::HMAC_SHA256, bytes))),
         })
     }

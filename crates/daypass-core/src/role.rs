@@ -1,6 +1,6 @@
 //! What may be handed out.
 
-use crate::policy::{Template, VariableType};
+use crate::policy::{Pattern, Template, VariableType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,22 @@ pub struct Role {
     pub app_roles: Vec<String>,
     /// What a token of this role is signed with.
     pub algorithm: Algorithm,
+    /// What `AssumeRole` must send as `ExternalId`.
+    ///
+    /// Attack: a partner who assumes roles for many customers with one key can be talked into assuming another
+    /// customer's; the value that only the right customer knows keeps the two apart.
+    pub external_id: Option<String>,
+    /// Whose JWTs may assume the role in place of a client's key.
+    pub trusts: Vec<Trust>,
+}
+
+/// Subjects of an outside provider who may assume a role.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    /// The provider, by name.
+    pub provider: String,
+    /// Their names; `*` stands for any text. Never empty.
+    pub subjects: Vec<Pattern>,
 }
 
 /// Bounds of life, in seconds.

@@ -14,7 +14,7 @@ use crate::credential::Credential;
 use crate::cutoff::Cutoff;
 use crate::dialect::Form;
 use crate::directory::{Directory, Plan, hash_secret, seal_material};
-use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Route};
+use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, Shape};
 use crate::id::{Draw, Entropy};
 use crate::issuer::Issuer;
 use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
@@ -208,6 +208,8 @@ impl World {
                 ],
                 roles: roles(),
                 endpoints: endpoints(),
+                providers: vec![],
+                refuses: Refuses::default(),
             },
             client,
             keys,
@@ -272,6 +274,8 @@ fn roles() -> Vec<Arc<Role>> {
         audience: None,
         app_roles: vec![],
         algorithm: Algorithm::Rs256,
+        external_id: None,
+        trusts: vec![],
     };
     let template = |policy, variables: &BTreeMap<String, VariableType>| {
         Some(Template::new(policy, variables).expect("a template"))
@@ -316,7 +320,9 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         tenant: "acme".into(),
         role: Some("soe".into()),
         origins: vec!["http://127.0.0.1:88".into()],
-        caller: Some(CallerRule::Anonymous { reason: "a test".into(), per_minute: None }),
+        callers: vec![CallerRule::Anonymous { reason: "a test".into(), originless: true }],
+        quota: Quota::default(),
+        shape: Shape::default(),
         routes: vec![],
     };
     let top = Endpoint {
@@ -324,7 +330,7 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         path: "/router/rest".into(),
         role: None,
         origins: vec![],
-        caller: None,
+        callers: vec![],
         routes: vec![Route {
             product: Product {
                 product_code: "oss".into(),

@@ -20,6 +20,7 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -54,6 +55,17 @@ impl TripleKind {
     }
 }
 
+/// How the session of a temporary credential came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionKind {
+    /// A client, or an endpoint, gave a user a part of its own rights: `GetFederationToken`, `getAuthorization`, TOP.
+    #[default]
+    Federated,
+    /// A client, or an outside provider's subject, took a role: `AssumeRole`.
+    Assumed,
+}
+
 /// What the token of a triple says. It is sealed: nobody but Daypass reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Claims {
@@ -67,8 +79,19 @@ pub struct Claims {
     pub endpoint: String,
     /// The role.
     pub role: String,
-    /// The session name or subject, as the client gave it.
+    /// How its session came about.
+    pub kind: SessionKind,
+    /// By what its subject was known, where it was by no client's key: `session`, `ticket`, `jwt`, `anonymous`, or
+    /// `web-identity:` and the provider's name.
+    pub via: Option<String>,
+    /// Whom someone trusted said it is for.
+    pub subject: Option<String>,
+    /// The session name, as the client gave it.
     pub session: Option<String>,
+    /// The session's tags.
+    pub tags: BTreeMap<String, String>,
+    /// Who stands behind the session, as the client said.
+    pub source_identity: Option<String>,
     /// What it may be used for.
     pub policy: Arc<Policy>,
     /// Milliseconds since the Unix epoch.
@@ -97,8 +120,10 @@ pub struct Opened {
     pub secret: Secret,
 }
 
-/// Format of the id and of the claims inside the token.
-const FORMAT: u8 = 1;
+/// Format of the id.
+const ID_FORMAT: u8 = 1;
+/// Format of the claims inside the token. Those of another one do not open: their holder asks again.
+const FORMAT: u8 = 2;
 /// Claims longer than this are deflated. Setting up the compressor costs more than a short policy's whole issue,
 /// and only long ones are near the vendor's limit.
 const DEFLATE_ABOVE: usize = 1024;
@@ -151,7 +176,7 @@ pub fn kind_of(id: &str) -> Option<TripleKind> {
 }
 
 fn make_id(kind: TripleKind, version: u32, draw: &Draw) -> String {
-    let mut bytes = vec![FORMAT];
+    let mut bytes = vec![ID_FORMAT];
     bytes.extend_from_slice(&version.to_be_bytes());
     bytes.extend_from_slice(&draw.bytes::<16>("triple id"));
     let mut id = kind.prefix().to_owned();
@@ -167,7 +192,7 @@ fn id_parts(id: &str) -> Option<(TripleKind, u32)> {
     let bytes: [u8; 21] =
         (rest.len() == 28).then(|| URL_SAFE_NO_PAD.decode(rest).ok()).flatten()?.try_into().ok()?;
     match bytes {
-        [FORMAT, a, b, c, d, ..] => Some((kind, u32::from_be_bytes([a, b, c, d]))),
+        [ID_FORMAT, a, b, c, d, ..] => Some((kind, u32::from_be_bytes([a, b, c, d]))),
         _ => None,
     }
 }
@@ -224,7 +249,12 @@ impl Claims {
             key: authorized.key().map(str::to_owned),
             endpoint: authorized.endpoint().to_owned(),
             role: authorized.role().to_owned(),
+            kind: authorized.kind(),
+            via: authorized.via().map(str::to_owned),
+            subject: authorized.subject().map(str::to_owned),
             session: authorized.session().map(str::to_owned),
+            tags: authorized.tags().clone(),
+            source_identity: authorized.source_identity().map(str::to_owned),
             policy,
             issued: draw.at().as_millisecond(),
             expires: after(draw.at(), authorized.lifetime()).as_millisecond(),
@@ -262,7 +292,12 @@ mod tests {
             key: None,
             endpoint: "/getAuthorization".into(),
             role: "soe".into(),
+            kind: SessionKind::Federated,
+            via: None,
+            subject: None,
             session: None,
+            tags: BTreeMap::new(),
+            source_identity: None,
             policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),
             expires: START.as_millisecond() + 1000,

@@ -1,17 +1,19 @@
 //! Phase two: who is asking?
 
 use super::{Pipeline, Trail};
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, Outside, Proof, WEB_IDENTITY};
 use crate::client::{Client, Material, Tenant};
 use crate::clock::rfc3339;
 use crate::cutoff::Scope;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
-use crate::directory::hash_secret;
-use crate::endpoint::{CallerRule, DialectName, Endpoint};
+use crate::directory::{Directory, hash_secret};
+use crate::endpoint::{DialectName, Endpoint};
+use crate::identity::Subject;
 use crate::refusal::{Reason, Refusal};
 use crate::ring::Purpose;
 use crate::secret::{Secret, SigningKey, same};
 use crate::triple;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -29,11 +31,11 @@ impl From<Caller> for Proved {
 }
 
 impl Pipeline {
-    pub(super) fn authenticate(
+    pub(super) async fn authenticate(
         &self,
         context: Context<'_>,
         call: &impl Call,
-        trail: &Trail,
+        trail: &mut Trail,
     ) -> Result<Proved, Refusal> {
         match call.claim() {
             Claim::Signed(signed) => match signed.token {
@@ -41,35 +43,10 @@ impl Pipeline {
                 _ => permanent(context, call, &signed),
             },
             Claim::Secret(presented) => Self::shown_secret(context, &presented),
-            Claim::Anonymous(endpoint) => self.anonymous(context, endpoint, trail).map(Proved::from),
+            // Boxed, so that a signed request does not carry the space that these need.
+            Claim::Visitor(visit) => Box::pin(self.visitor(context, &visit, trail)).await,
+            Claim::WebIdentity(shown) => Box::pin(self.outside(context, &shown)).await.map(Proved::from),
         }
-    }
-
-    fn anonymous(
-        &self,
-        context: Context<'_>,
-        endpoint: &Arc<Endpoint>,
-        trail: &Trail,
-    ) -> Result<Caller, Refusal> {
-        let Some(CallerRule::Anonymous { per_minute, .. }) = &endpoint.caller else {
-            return Err(Refusal::new(Reason::MissingProof, "this endpoint does not serve unknown callers"));
-        };
-        if let Some(ration) = per_minute {
-            self.rations.take(&endpoint.path, trail.head.source, *ration, context.now).map_err(
-                |seconds| {
-                    Refusal::new(
-                        Reason::RateLimited,
-                        format!("too many requests; ask again in {seconds} seconds"),
-                    )
-                    .retry_after(seconds)
-                },
-            )?;
-        }
-        let tenant = context
-            .directory
-            .tenant(&endpoint.tenant)
-            .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
-        Ok(Caller::new(tenant.clone(), Proof::Anonymous { endpoint: endpoint.clone() }))
     }
 
     fn shown_secret(context: Context<'_>, presented: &Presented<'_>) -> Result<Proved, Refusal> {
@@ -129,8 +106,11 @@ fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Res
             "this key is a permanent one and has no token; send none",
         ));
     }
-    let objection =
-        if found.client.enabled { refuse_weak(found.client, signed.weak).err() } else { Some(disabled()) };
+    let objection = if found.client.enabled {
+        refuse_weak(directory, found.client, signed.weak).err()
+    } else {
+        Some(disabled())
+    };
     let proof = Proof::Key {
         client: found.client.clone(),
         key: found.key.id.clone(),
@@ -173,7 +153,7 @@ fn temporary(
         let detail = format!("this temporary credential expired at {end}; ask for a new one");
         Some(Refusal::new(Reason::TokenExpired, detail))
     } else if stands(context, tenant, client.as_deref(), signed.key_id, &claims) {
-        client.as_ref().and_then(|client| refuse_weak(client, signed.weak).err())
+        client.as_ref().and_then(|client| refuse_weak(directory, client, signed.weak).err())
     } else {
         Some(revoked())
     };
@@ -196,10 +176,7 @@ fn stands(
 ) -> bool {
     let directory = context.directory;
     let authority = match (claims.client, client) {
-        (None, _) => {
-            let gives = |e: &Arc<Endpoint>| e.tenant == tenant.name && e.role.as_ref() == Some(&claims.role);
-            directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint).any(gives)
-        }
+        (None, _) => stands_outside(directory, claims),
         (Some(guid), Some(client)) => {
             let key = claims.key.as_deref();
             client.enabled
@@ -214,15 +191,39 @@ fn stands(
         && (cutoffs.is_empty() || !cutoffs.cuts(claims.issued(), &scopes(id, claims)))
 }
 
+/// Whether what a credential of no client was made on still stands: the endpoint and the way its visitor was known, or
+/// the role's trust in an outside subject.
+fn stands_outside(directory: &Directory, claims: &triple::Claims) -> bool {
+    let via = claims.via.as_deref().unwrap_or_default();
+    if let Some(name) = via.strip_prefix(WEB_IDENTITY) {
+        let (provider, role) =
+            (directory.provider(&claims.tenant, name), directory.role(&claims.tenant, &claims.role));
+        let subject = claims.subject.clone().map(|name| Subject { name, variables: BTreeMap::new() });
+        return provider.zip(subject).is_some_and(|(provider, subject)| {
+            let outside = Outside { provider: provider.clone(), subject };
+            role.is_some_and(|role| role.trusts.iter().any(|trust| trust.admits(&outside)))
+        });
+    }
+    let gives = |endpoint: &Arc<Endpoint>| {
+        let rules = &endpoint.callers;
+        endpoint.tenant == claims.tenant
+            && endpoint.role.as_ref() == Some(&claims.role)
+            && rules.iter().any(|rule| rule.way().name() == via)
+    };
+    directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint).any(gives)
+}
+
 /// Every scope in which a credential may have been taken back.
-fn scopes(id: &str, claims: &triple::Claims) -> [Option<Scope>; 6] {
+fn scopes(id: &str, claims: &triple::Claims) -> [Option<Scope>; 7] {
     let tenant = || claims.tenant.clone();
+    let subject = |subject: &String| Scope::Subject { tenant: tenant(), subject: subject.clone() };
     [
         Some(Scope::Tenant(tenant())),
         claims.client.map(Scope::Client),
         claims.key.clone().map(Scope::Key),
         Some(Scope::Role { tenant: tenant(), role: claims.role.clone() }),
-        claims.session.clone().map(|subject| Scope::Subject { tenant: tenant(), subject }),
+        claims.session.as_ref().map(subject),
+        claims.subject.as_ref().map(subject),
         Some(Scope::Credential(id.to_owned())),
     ]
 }
@@ -261,10 +262,12 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
     best
 }
 
-fn refuse_weak(client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
+fn refuse_weak(directory: &Directory, client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
+    let refuses = client.refuses.or(directory.plan().refuses);
     let refused = match weak {
-        Some(Weak::UnsignedPayload) => client.refuses.unsigned_payload,
-        Some(Weak::Md5 | Weak::HmacMd5) => client.refuses.md5,
+        Some(Weak::UnsignedPayload) => refuses.unsigned_payload,
+        Some(Weak::Md5 | Weak::HmacMd5) => refuses.md5,
+        Some(Weak::LegacyHmacSha1 | Weak::LegacyHmacSha256) => refuses.v1,
         None => false,
     };
     match weak.filter(|_| refused) {
@@ -286,6 +289,6 @@ fn wrong_signature() -> Refusal {
     )
 }
 
-fn disabled() -> Refusal {
+pub(super) fn disabled() -> Refusal {
     Refusal::new(Reason::ClientDisabled, "this client has been disabled by its operator")
 }

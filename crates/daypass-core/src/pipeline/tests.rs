@@ -6,8 +6,9 @@ mod temporary;
 use super::*;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
-use crate::dialect::{Form, Presented, RoleChoice, Signed};
-use crate::endpoint::CallerRule;
+use crate::dialect::{Form, Presented, RoleChoice, Signed, Visit, Weak};
+use crate::endpoint::{CallerRule, Quota};
+use crate::identity::NoIdentity;
 use crate::issuer::Issuer;
 use crate::record::Event;
 use crate::secret::{Secret, SigningKey, Witness};
@@ -39,7 +40,7 @@ impl Call for ToyCall {
     fn claim(&self) -> Claim<'_> {
         let get = |name: &str| self.claim.get(name).map(String::as_str);
         if let Some(endpoint) = &self.endpoint {
-            return Claim::Anonymous(endpoint);
+            return Claim::Visitor(Visit { endpoint, evidence: None, origin: get("origin") });
         }
         if let (Some(client), Some(tenant)) = (get("client"), &self.tenant) {
             return Claim::Secret(Presented { tenant, client, secrets: &self.secret });
@@ -91,15 +92,12 @@ impl Dialect for Toy {
         if claim.contains_key("who") {
             return Ok(Ask::WhoAmI);
         }
+        let role =
+            if verified.call().endpoint.is_some() { RoleChoice::Endpoint } else { RoleChoice::Default };
         Ok(Ask::Issue(Box::new(Issue {
-            role: if verified.call().endpoint.is_some() { RoleChoice::Endpoint } else { RoleChoice::Default },
-            form: Form::Triple(TripleKind::Tencent),
-            variables: BTreeMap::new(),
             lifetime: claim.get("life").and_then(|life| life.parse().ok()),
-            policy: None,
             session: claim.get("session").cloned(),
-            correlation: None,
-            permanent_only: true,
+            ..Issue::new(role, Form::Triple(TripleKind::Tencent))
         })))
     }
     fn render(&self, (): &(), outcome: Outcome) -> Response {
@@ -110,6 +108,7 @@ impl Dialect for Toy {
                 }
                 crate::credential::Credential::Bearer(_) => String::new(),
             },
+            Outcome::Ticket(ticket) => format!("ticket {}", ticket.get().ticket.expose_str()),
             Outcome::Facts(facts) => format!("{:?} {:?}", facts.role, facts.session),
             Outcome::Refused(refusal) => format!("refused {}", refusal.reason.label()),
         };
@@ -131,7 +130,8 @@ impl Bench {
         let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
         let issuer = Arc::new(TripleIssuer::default());
         let issuers = [("local".to_owned(), issuer.clone() as Arc<dyn Issuer>)].into();
-        let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, Arc::new(NoIdentity));
         Self { world: World::new(), clock, store, issuer, toy: Toy::default(), pipeline }
     }
 
@@ -282,13 +282,18 @@ async fn an_anonymous_endpoint_has_its_ration() {
     let mut bench = Bench::new();
     assert!(bench.get("/getAuthorization").await.starts_with("AKID"));
     let endpoint = Arc::make_mut(&mut bench.world.plan.endpoints[0]);
-    endpoint.caller = Some(CallerRule::Anonymous { reason: "a test".into(), per_minute: Some(2) });
+    endpoint.quota = Quota { address: Some(2), ..Quota::default() };
     for expected in [true, true, false] {
         let answer = bench.get("/getAuthorization").await;
         assert_eq!(answer != "refused rate_limited", expected, "{answer}");
     }
-    Arc::make_mut(&mut bench.world.plan.endpoints[0]).caller = None;
     bench.clock.advance(60_000);
+    let rule = CallerRule::Anonymous { reason: "a test".into(), originless: false };
+    Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers = vec![rule];
+    assert_eq!(bench.get("/getAuthorization").await, "refused origin_not_allowed");
+    assert!(bench.get("/getAuthorization?origin=http://127.0.0.1:88").await.starts_with("AKID"));
+    bench.clock.advance(60_000);
+    Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers.clear();
     assert_eq!(bench.get("/getAuthorization").await, "refused missing_proof");
 }
 

@@ -1,13 +1,16 @@
 //! What a caller gets of what it asked for.
 
 use super::{Policy, covers, narrow};
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, Outside, Proof};
 use crate::client::{Grant, Tenant};
-use crate::dialect::{Form, Issue, RoleChoice};
+use crate::dialect::{Form, Issue, RoleChoice, TicketAsk};
 use crate::directory::Directory;
-use crate::endpoint::{DialectName, Product};
+use crate::endpoint::{DialectName, Endpoint, Product};
+use crate::identity::Subject;
 use crate::refusal::{Reason, Refusal};
-use crate::role::{Algorithm, Lifetime, Role};
+use crate::role::{Algorithm, Lifetime, Role, Trust};
+use crate::secret::same;
+use crate::triple::SessionKind;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -31,7 +34,12 @@ pub struct Authorized {
     policy: Option<Arc<Policy>>,
     lifetime: u32,
     variables: BTreeMap<String, String>,
+    kind: SessionKind,
+    via: Option<String>,
+    subject: Option<String>,
     session: Option<String>,
+    tags: BTreeMap<String, String>,
+    source_identity: Option<String>,
     product: Option<Product>,
     correlation: Option<String>,
 }
@@ -97,6 +105,26 @@ impl Authorized {
     pub fn variables(&self) -> &BTreeMap<String, String> {
         &self.variables
     }
+    /// How its session comes about.
+    pub fn kind(&self) -> SessionKind {
+        self.kind
+    }
+    /// By what the caller is known, where it is by no client's key.
+    pub fn via(&self) -> Option<&str> {
+        self.via.as_deref()
+    }
+    /// Whom someone trusted says it is for.
+    pub fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+    /// The session's tags.
+    pub fn tags(&self) -> &BTreeMap<String, String> {
+        &self.tags
+    }
+    /// Who stands behind the session, as the client says.
+    pub fn source_identity(&self) -> Option<&str> {
+        self.source_identity.as_deref()
+    }
     /// The session name.
     pub fn session(&self) -> Option<&str> {
         self.session.as_deref()
@@ -129,9 +157,11 @@ pub fn authorize(
         ));
     }
     let Chosen { role, app_roles, product, bounds } = choose(directory, caller, &issue.role)?;
-    check_variables(caller, &role, &issue.variables)?;
+    check_external_id(caller, &role, issue)?;
+    let variables = variables(caller, &role, issue);
+    check_variables(caller, &role, &variables)?;
     Ok(Authorized {
-        policy: effective_policy(caller, &role, issue)?.map(Arc::new),
+        policy: effective_policy(caller, &role, issue, &variables)?.map(Arc::new),
         lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
         client: caller.client().map(|client| (client.guid, client.object)),
@@ -139,8 +169,13 @@ pub fn authorize(
         endpoint: path.to_owned(),
         app_roles,
         form: issue.form,
-        variables: issue.variables.clone(),
+        variables,
+        kind: issue.kind,
+        via: caller.via(),
+        subject: caller.subject().map(|subject| subject.name.clone()),
         session: issue.session.clone(),
+        tags: issue.tags.clone(),
+        source_identity: issue.source_identity.clone(),
         product,
         correlation: issue.correlation.clone(),
         role,
@@ -173,14 +208,10 @@ fn choose(directory: &Directory, caller: &Caller, choice: &RoleChoice) -> Result
                         "this client has no default role; its operator can give it one",
                     )
                 })?;
-            let role = granted(directory, caller, name).ok_or_else(|| {
-                Refusal::new(
-                    Reason::RoleNotGranted,
-                    "there is no such role, or this client has no grant on it",
-                )
-            })?;
+            let role = granted(directory, caller, name).ok_or_else(not_granted)?;
             Ok(Chosen::one(role))
         }
+        RoleChoice::Named(name) => named(directory, caller, name).map(Chosen::one),
         RoleChoice::Product { path, product } => of_product(directory, caller, path, product),
         RoleChoice::Resource(audience) => of_resource(directory, caller, audience),
     }
@@ -191,12 +222,93 @@ fn granted(directory: &Directory, caller: &Caller, name: &str) -> Option<Arc<Rol
     grants(caller, &role.name).next().map(|_| role.clone())
 }
 
-fn of_endpoint(directory: &Directory, caller: &Caller) -> Result<Chosen, Refusal> {
-    let Proof::Anonymous { endpoint } = caller.proof() else {
-        return Err(Refusal::internal("only an endpoint without known callers chooses their role"));
+fn not_granted() -> Refusal {
+    Refusal::new(Reason::RoleNotGranted, "there is no such role, or this client has no grant on it")
+}
+
+/// A role that the caller names itself: a client needs a grant on it, an outside subject the role's trust.
+fn named(directory: &Directory, caller: &Caller, name: &str) -> Result<Arc<Role>, Refusal> {
+    let Proof::Outside(outside) = caller.proof() else {
+        return granted(directory, caller, name).ok_or_else(not_granted);
     };
-    let role = endpoint.role.as_deref().and_then(|name| directory.role(&caller.tenant().name, name));
-    role.cloned().map(Chosen::one).ok_or_else(|| Refusal::internal("the endpoint names no role"))
+    let trusts = |role: &&Arc<Role>| role.trusts.iter().any(|trust| trust.admits(outside));
+    directory.role(&caller.tenant().name, name).filter(trusts).cloned().ok_or_else(|| {
+        Refusal::new(
+            Reason::NoTrust,
+            "there is no such role, or it does not trust this subject of the provider; its operator can add one to the role's `trust`",
+        )
+    })
+}
+
+impl Trust {
+    /// Whether it speaks of this subject.
+    pub(crate) fn admits(&self, outside: &Outside) -> bool {
+        self.provider == outside.provider.name
+            && self.subjects.iter().any(|pattern| pattern.matches(&outside.subject.name))
+    }
+}
+
+/// The role of an endpoint. Whoever made a ticket gives away rights of its own, so it needs a grant as well.
+fn of_endpoint(directory: &Directory, caller: &Caller) -> Result<Chosen, Refusal> {
+    let Proof::Visitor(visitor) = caller.proof() else {
+        return Err(Refusal::internal(
+            "only an endpoint without signatures chooses the role of its visitors",
+        ));
+    };
+    let name = visitor.endpoint.role.as_deref();
+    let role = name
+        .and_then(|name| directory.role(&caller.tenant().name, name))
+        .ok_or_else(|| Refusal::internal("the endpoint names no role"))?;
+    if visitor.ticket.is_some() && grants(caller, &role.name).next().is_none() {
+        return Err(Refusal::new(
+            Reason::RoleNotGranted,
+            "the client that made this ticket has no grant on the role of the endpoint",
+        ));
+    }
+    Ok(Chosen::one(role.clone()))
+}
+
+/// Decides whether a client may make a ticket: it must be allowed what the ticket will fetch. Gives the endpoint.
+pub(crate) fn authorize_ticket(
+    directory: &Directory,
+    caller: &Caller,
+    ask: &TicketAsk,
+) -> Result<Arc<Endpoint>, Refusal> {
+    let endpoint = directory
+        .endpoints(DialectName::TencentGetAuthorization, &ask.endpoint)
+        .find(|endpoint| endpoint.tenant == caller.tenant().name && endpoint.ticket().is_some())
+        .ok_or_else(not_granted)?;
+    let role =
+        endpoint.role.as_deref().and_then(|name| granted(directory, caller, name)).ok_or_else(not_granted)?;
+    let values = of_subject(&role, &ask.subject);
+    check_variables(caller, &role, &values)?;
+    Ok(endpoint.clone())
+}
+
+/// What fills the variables of the role: the subject, where someone trusted has named one, or else the protocol.
+fn variables(caller: &Caller, role: &Role, issue: &Issue) -> BTreeMap<String, String> {
+    match caller.subject() {
+        Some(subject) => of_subject(role, subject),
+        None => issue.variables.clone(),
+    }
+}
+
+fn of_subject(role: &Role, subject: &Subject) -> BTreeMap<String, String> {
+    let value = |name: &String| Some((name.clone(), subject.variable(name)?.to_owned()));
+    role.variables.keys().filter_map(value).collect()
+}
+
+/// The role's `external_id` holds for every client that asks for it, in whatever way.
+fn check_external_id(caller: &Caller, role: &Role, issue: &Issue) -> Result<(), Refusal> {
+    let sent = issue.external_id.as_deref().unwrap_or_default();
+    match &role.external_id {
+        Some(wanted) if caller.client().is_some() && !same(wanted.as_bytes(), sent.as_bytes()) => {
+            let detail =
+                "this role is assumed with an ExternalId that its operator has given out, and this is not it";
+            Err(Refusal::new(Reason::ExternalIdMismatch, detail).parameter("ExternalId"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn of_product(
@@ -266,7 +378,8 @@ fn check_variables(caller: &Caller, role: &Role, values: &BTreeMap<String, Strin
             None => return Err(Refusal::missing(name.clone())),
         }
     }
-    if role.variables.is_empty() {
+    // Where no client asks, someone whom the operator trusts has said who does, and nobody else has to agree.
+    if role.variables.is_empty() || caller.client().is_none() {
         return Ok(());
     }
     let allowed = |grant: &Grant, name: &str, value: &str| {
@@ -289,11 +402,16 @@ fn check_variables(caller: &Caller, role: &Role, values: &BTreeMap<String, Strin
 
 /// Ask ∩ role ∩ client's boundary ∩ tenant's boundary. Boundaries cut silently: they are the operator's. An ask
 /// that goes beyond what is left is refused, so that its sender learns at once and not from a 403 later.
-fn effective_policy(caller: &Caller, role: &Role, issue: &Issue) -> Result<Option<Policy>, Refusal> {
+fn effective_policy(
+    caller: &Caller,
+    role: &Role,
+    issue: &Issue,
+    variables: &BTreeMap<String, String>,
+) -> Result<Option<Policy>, Refusal> {
     let Some(template) = &role.policy else {
         return without_policy(issue);
     };
-    let mut policy = template.bind(&issue.variables).map_err(|bad| {
+    let mut policy = template.bind(variables).map_err(|bad| {
         Refusal::new(Reason::VariableRefused, format!("{} must be {}", bad.name, bad.expected))
             .parameter(bad.name)
     })?;

@@ -21,6 +21,7 @@ mod brute;
 #[cfg(test)]
 mod properties;
 
+pub(crate) use authorize::authorize_ticket;
 pub use authorize::{Authorized, authorize};
 pub use decide::{Access, Decision, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};

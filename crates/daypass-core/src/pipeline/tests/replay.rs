@@ -77,7 +77,7 @@ async fn a_question_may_not_be_replayed_either() {
 #[tokio::test]
 async fn two_asks_under_one_unsigned_signature_have_two_ids() {
     let mut bench = Bench::new();
-    bench.toy.weak = Some(Weak::UnsignedPayload);
+    bench.toy.weak = Some(crate::dialect::Weak::UnsignedPayload);
     let one = bench.get(&format!("{GOOD}&session=a")).await;
     let two = bench.get(&format!("{GOOD}&session=b")).await;
     assert_ne!(one.split(' ').next(), two.split(' ').next());

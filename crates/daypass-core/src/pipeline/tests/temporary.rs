@@ -6,7 +6,7 @@ use super::*;
 async fn a_temporary_credential_is_as_strict_as_its_client() {
     let mut bench = Bench::new();
     let who = Bench::who(&bench.get(GOOD).await);
-    bench.toy.weak = Some(Weak::UnsignedPayload);
+    bench.toy.weak = Some(crate::dialect::Weak::UnsignedPayload);
     assert!(bench.get(&who).await.starts_with("Some"));
     bench.world.client.refuses.unsigned_payload = true;
     assert_eq!(bench.get(&who).await, "refused weak_proof_refused");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::caller::{Visitor, Way};
 use crate::policy::{Effect, Language, Pattern, Statement, Template, VariableType};
 use crate::testing::{RESOURCE, START, World, allow};
 use crate::triple::{Claims, TripleKind};
@@ -7,14 +8,9 @@ const UPLOAD: &str = "acs:oss:*:*:bucket/hema/8005/*";
 
 fn issue(role: RoleChoice) -> Issue {
     Issue {
-        role,
-        form: Form::Triple(TripleKind::Tencent),
-        variables: BTreeMap::new(),
-        lifetime: None,
-        policy: None,
         session: Some("alice".into()),
         correlation: Some("corr".into()),
-        permanent_only: true,
+        ..Issue::new(role, Form::Triple(TripleKind::Tencent))
     }
 }
 
@@ -289,6 +285,11 @@ fn a_temporary_credential_gets_no_other_one() {
         endpoint: "/".into(),
         role: "soe".into(),
         session: None,
+        kind: SessionKind::Federated,
+        tags: BTreeMap::new(),
+        source_identity: None,
+        via: None,
+        subject: None,
         policy: Arc::new(allow(Language::Cam, "*", "*")),
         issued: START.as_millisecond(),
         expires: i64::MAX,
@@ -353,7 +354,9 @@ fn a_role_of_access_tokens_gives_no_signing_credential() {
 fn an_anonymous_caller_gets_the_endpoints_role_within_the_tenants_boundary() {
     let mut world = World::new();
     bound_tenant(&mut world, allow(Language::Cam, "soe:*", "qcs::soe:*"));
-    let proof = Proof::Anonymous { endpoint: world.plan.endpoints[0].clone() };
+    let endpoint = world.plan.endpoints[0].clone();
+    let visitor = Visitor { endpoint, way: Way::Anonymous, subject: None, ticket: None };
+    let proof = Proof::Visitor(Box::new(visitor));
     let caller = Caller::for_test(world.plan.tenants[0].clone(), proof);
     let of = |choice| authorize(&world.directory(), &caller, "/getAuthorization", &issue(choice));
     let authorized = of(RoleChoice::Endpoint).unwrap_or_else(|r| panic!("{r:?}"));

@@ -1,0 +1,244 @@
+//! Those who come without a signature: visitors of an endpoint, and subjects of outside providers.
+
+use super::authenticate::Proved;
+use super::{Pipeline, Success, Trail};
+use crate::caller::{Caller, Outside, Proof, Visitor, Way};
+use crate::client::Tenant;
+use crate::clock::Timestamp;
+use crate::credential::Granted;
+use crate::dialect::{Context, Evidence, Outcome, TicketAsk, Visit, WebIdentity};
+use crate::directory::Directory;
+use crate::endpoint::{CallerRule, Endpoint};
+use crate::identity::Subject;
+use crate::jose;
+use crate::policy::{Authorized, authorize_ticket};
+use crate::provider::Provider;
+use crate::ration::Share;
+use crate::record::{self, Entry, Event, Recorded};
+use crate::refusal::{Reason, Refusal};
+use crate::secret::Secret;
+use crate::store::Spent;
+use crate::ticket;
+use std::sync::Arc;
+
+/// The longest name of a subject, in characters. It stands in records and in every credential.
+const NAME: usize = 128;
+
+impl Pipeline {
+    /// Finds out who a visitor is, in one of the endpoint's ways. Rations come first: whoever guesses at sessions or
+    /// tickets must not make us, or the application behind us, work for it.
+    pub(super) async fn visitor(
+        &self,
+        context: Context<'_>,
+        visit: &Visit<'_>,
+        trail: &mut Trail,
+    ) -> Result<Proved, Refusal> {
+        let endpoint = visit.endpoint;
+        let tenant = context
+            .directory
+            .tenant(&endpoint.tenant)
+            .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
+        self.take(Share::network(&endpoint.path, trail.head.source), endpoint.quota.address, trail)?;
+        self.take(Share::everyone(&endpoint.path), endpoint.quota.endpoint, trail)?;
+        let known =
+            |way, subject| Visitor { endpoint: endpoint.clone(), way, subject: Some(subject), ticket: None };
+        let visitor = match visit.evidence {
+            None => anonymous(endpoint, visit.origin)?,
+            Some(Evidence::Session(session)) => {
+                let rule = endpoint.session().ok_or_else(|| not_in_this_way(endpoint))?;
+                known(Way::Session, named(self.identity.session(rule, session).await?)?)
+            }
+            Some(Evidence::Jwt(token)) => {
+                let rule = endpoint.jwt().ok_or_else(|| not_in_this_way(endpoint))?;
+                let provider = context
+                    .directory
+                    .provider(&tenant.name, &rule.provider)
+                    .ok_or_else(|| Refusal::internal(format!("no provider `{}`", rule.provider)))?;
+                known(Way::Jwt, self.vouched(provider, token, context.now).await?)
+            }
+            Some(Evidence::Ticket(shown)) => return self.ticket_holder(context, visit, shown, tenant).await,
+        };
+        Ok(Caller::new(tenant.clone(), Proof::Visitor(Box::new(visitor))).into())
+    }
+
+    fn take(&self, share: Share, per_minute: Option<u32>, trail: &mut Trail) -> Result<(), Refusal> {
+        self.rations.take(share.clone(), per_minute, trail.now).map_err(|seconds| {
+            Refusal::new(Reason::RateLimited, format!("too many requests; ask again in {seconds} seconds"))
+                .retry_after(seconds)
+        })?;
+        if per_minute.is_some() {
+            trail.taken.push(share);
+        }
+        Ok(())
+    }
+
+    /// A ticket is spent as soon as it was found authentic, and before anything is decided: of two who show it, one
+    /// gets something at the most.
+    async fn ticket_holder(
+        &self,
+        context: Context<'_>,
+        visit: &Visit<'_>,
+        shown: &Secret,
+        tenant: &Arc<Tenant>,
+    ) -> Result<Proved, Refusal> {
+        if visit.endpoint.ticket().is_none() {
+            return Err(not_in_this_way(visit.endpoint));
+        }
+        let directory = context.directory;
+        let ticket::Shown { pass, client, objection } =
+            ticket::read(directory, visit.endpoint, visit.origin, shown, context.now)?;
+        let objection = match objection {
+            Some(objection) => Some(objection),
+            None => self.spend(directory, &pass).await?,
+        };
+        let visitor = Visitor {
+            endpoint: visit.endpoint.clone(),
+            way: Way::Ticket,
+            subject: Some(pass.subject.clone()),
+            ticket: Some((pass, client)),
+        };
+        let caller = Caller::new(tenant.clone(), Proof::Visitor(Box::new(visitor)));
+        Ok(Proved { caller, objection })
+    }
+
+    async fn spend(&self, directory: &Directory, pass: &ticket::Pass) -> Result<Option<Refusal>, Refusal> {
+        let mark = ticket::mark(directory.ring(), pass).ok_or_else(|| Refusal::internal("no replay key"))?;
+        match self.store.spend(mark, pass.expires).await {
+            Ok(Spent::Now) => Ok(None),
+            Ok(Spent::Before) => Ok(Some(Refusal::new(
+                Reason::TicketSpent,
+                "this ticket was used before; each is good once, so that it was copied or sent twice",
+            ))),
+            Err(fault) => Err(Refusal::unavailable(fault)),
+        }
+    }
+
+    /// Whom an outside provider vouches for.
+    pub(super) async fn outside(
+        &self,
+        context: Context<'_>,
+        shown: &WebIdentity<'_>,
+    ) -> Result<Caller, Refusal> {
+        let found = shown
+            .tenant
+            .and_then(|tenant| Some((tenant, context.directory.provider(&tenant.name, shown.provider)?)));
+        let (tenant, provider) = found.ok_or_else(|| {
+            let detail = "there is no such identity provider in the account of the role";
+            Refusal::new(Reason::IdentityInvalid, detail).parameter("ProviderId")
+        })?;
+        let subject = self.vouched(provider, shown.token, context.now).await?;
+        let outside = Outside { provider: provider.clone(), subject };
+        Ok(Caller::new(tenant.clone(), Proof::Outside(Box::new(outside))))
+    }
+
+    async fn vouched(&self, provider: &Provider, token: &Secret, now: Timestamp) -> Result<Subject, Refusal> {
+        let kid = jose::kid_of(token);
+        let keys = self.identity.keys(provider, kid.as_deref()).await?;
+        named(jose::verify_outside(provider, &keys, token, now)?)
+    }
+
+    /// The credential that a subject already has, if it may have it again. A new one is taken from its ration.
+    pub(super) fn kept(
+        &self,
+        directory: &Directory,
+        authorized: &Authorized,
+        trail: &mut Trail,
+    ) -> Result<Option<Arc<Recorded<Granted>>>, Refusal> {
+        let Some(Proof::Visitor(visitor)) = trail.caller.as_ref().map(Caller::proof) else { return Ok(None) };
+        if let Some(kept) = self.shelf.find(authorized, directory.cutoffs(), trail.now) {
+            for share in trail.taken.drain(..) {
+                self.rations.give_back(&share);
+            }
+            return Ok(Some(kept));
+        }
+        let (path, quota) = (&visitor.endpoint.path, visitor.endpoint.quota.subject);
+        if let Some(share) = authorized.subject().map(|name| Share::subject(path, name)) {
+            self.take(share, quota, trail)?;
+        }
+        Ok(None)
+    }
+
+    /// What the holder of a ticket shows the next time.
+    pub(super) fn refresh(
+        &self,
+        directory: &Directory,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Option<Secret>, Refusal> {
+        let Proof::Visitor(visitor) = caller.proof() else { return Ok(None) };
+        let Some(((pass, _), rule)) = visitor.ticket.as_ref().zip(visitor.endpoint.ticket()) else {
+            return Ok(None);
+        };
+        ticket::next(directory.ring(), rule, pass, now, &*self.entropy)
+    }
+
+    /// Makes a ticket for a client's page. What a ticket fetches, its maker must be allowed.
+    pub(super) async fn ticket(
+        &self,
+        directory: &Directory,
+        caller: &Caller,
+        ask: &TicketAsk,
+        trail: &mut Trail,
+    ) -> Result<(Success, Outcome), Refusal> {
+        let Proof::Key { client, key, .. } = caller.proof() else {
+            return Err(Refusal::new(Reason::TemporaryNotAllowed, "only a client's own key makes tickets"));
+        };
+        let endpoint = authorize_ticket(directory, caller, ask)?;
+        trail.role.clone_from(&endpoint.role);
+        let subject = named(ask.subject.clone())?;
+        let ask = TicketAsk { subject, ..ask.clone() };
+        let (id, made) = ticket::issue(directory.ring(), &ask, client.guid, key, trail.now, &*self.entropy)?;
+        let event = Event::Ticket { ticket: id, origin: ask.origin.clone(), expires: made.expires };
+        let mut record = self.record(trail, event);
+        record.subject = Some(ask.subject.name);
+        match record::commit(&*self.store, Entry { record, mark: None }, made).await? {
+            record::Outcome::Recorded(recorded) => Ok((Success::Ticket, Outcome::Ticket(Box::new(recorded)))),
+            record::Outcome::Seen(_) => Err(Refusal::internal("a ticket has no mark to be seen by")),
+        }
+    }
+}
+
+/// A visitor of whom nothing is known.
+fn anonymous(endpoint: &Arc<Endpoint>, origin: Option<&str>) -> Result<Visitor, Refusal> {
+    let rule = endpoint.callers.iter().find_map(|rule| match rule {
+        CallerRule::Anonymous { originless, .. } => Some(*originless),
+        _ => None,
+    });
+    match rule {
+        None => Err(not_in_this_way(endpoint)),
+        // Attack: without an origin to check, anyone's script fetches credentials as if it were the page.
+        Some(false) if origin.is_none() => Err(Refusal::new(
+            Reason::OriginNotAllowed,
+            "this endpoint serves the pages of its own list of origins, and the request names no origin",
+        )),
+        Some(_) => {
+            Ok(Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None })
+        }
+    }
+}
+
+/// Says which ways there are.
+fn not_in_this_way(endpoint: &Endpoint) -> Refusal {
+    let ways = endpoint.callers.iter().map(|rule| match rule {
+        CallerRule::Session(_) => "the session of a logged-in user",
+        CallerRule::Ticket(_) => "a ticket (Authorization: Ticket, or ?ticket=)",
+        CallerRule::Jwt(_) => "a token (Authorization: Bearer)",
+        CallerRule::Anonymous { .. } => "nothing at all",
+    });
+    let ways: Vec<_> = ways.collect();
+    Refusal::new(Reason::MissingProof, format!("this endpoint asks for {}", ways.join(", or ")))
+}
+
+/// A subject whose name can stand in a record and in a credential.
+fn named(subject: Subject) -> Result<Subject, Refusal> {
+    let fits =
+        (1..=NAME).contains(&subject.name.chars().count()) && !subject.name.chars().any(char::is_control);
+    if fits {
+        return Ok(subject);
+    }
+    Err(Refusal::new(
+        Reason::VariableRefused,
+        format!("the name of the subject must have 1 to {NAME} characters and no control characters"),
+    )
+    .parameter("subject"))
+}
