@@ -35,16 +35,20 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
             .sub_code("accesscontrol.limited-by-app-api-access-count")
             .sub_msg(format!("This ban will last for {} more seconds", refusal.retry_after.unwrap_or(1))),
         Reason::MethodNotAllowed => fault(9, "Http action not allowed"),
-        Reason::Unavailable | Reason::Internal => {
+        Reason::Unavailable | Reason::IdentityUnavailable | Reason::Internal => {
             fault(10, "Service currently unavailable").sub_code("isp.service-unavailable")
         }
         // One text for a product that nobody gets and for one that others get.
-        Reason::RoleNotGranted | Reason::NoRole | Reason::UnknownResource => {
+        Reason::RoleNotGranted
+        | Reason::NoRole
+        | Reason::NoTrust
+        | Reason::ExternalIdMismatch
+        | Reason::UnknownResource => {
             fault(11, "Insufficient isv permissions").sub_code("isv.permission-api-package-limit").sub_msg(
                 "nothing is handed out to this app for this product_code, scene_code and usage_scene",
             )
         }
-        Reason::ClientDisabled | Reason::OriginNotAllowed => {
+        Reason::ClientDisabled | Reason::OriginNotAllowed | Reason::NotFetched => {
             fault(11, "Insufficient isv permissions").sub_code("isv.permission-api-package-limit")
         }
         Reason::UnknownAction => fault(22, "Invalid method"),
@@ -58,7 +62,12 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
             ))
         }
         Reason::MalformedProof | Reason::SeveralProofs | Reason::Replayed => fault(25, "Invalid signature"),
-        Reason::TokenInvalid | Reason::TokenRevoked => fault(27, "Invalid session"),
+        Reason::TokenInvalid
+        | Reason::TokenRevoked
+        | Reason::UnknownSession
+        | Reason::IdentityInvalid
+        | Reason::TicketInvalid
+        | Reason::TicketSpent => fault(27, "Invalid session"),
         Reason::TokenExpired => fault(27, "Invalid session").sub_code("session-expired"),
         Reason::UnknownKey | Reason::UnknownClient | Reason::UnknownTenant | Reason::ExpiredSecret => {
             fault(29, "Invalid app Key").sub_code("isv.appkey-not-exists")
@@ -75,6 +84,7 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
         Reason::TooLarge
         | Reason::UnsupportedMediaType
         | Reason::UnsupportedGrant
+        | Reason::MfaUnsupported
         | Reason::InvalidScope => fault(43, "Parameter error"),
         Reason::Malformed => fault(47, "Invalid encoding"),
         Reason::VariableRefused
@@ -180,6 +190,7 @@ pub(super) fn sts(refusal: &Refusal) -> (u16, Cow<'static, str>) {
         | Reason::DuplicateParameter
         | Reason::InvalidScope
         | Reason::UnsupportedGrant
+        | Reason::MfaUnsupported
         | Reason::VariableRefused => return (400, invalid_parameter(refusal)),
         Reason::TooLarge => (413, "RequestTooLarge"),
         Reason::TooSlow => (408, "RequestTimeout"),
@@ -200,6 +211,9 @@ pub(super) fn sts(refusal: &Refusal) -> (u16, Cow<'static, str>) {
         Reason::Replayed => (400, "SignatureNonceUsed"),
         Reason::TokenInvalid => (400, "InvalidSecurityToken.Malformed"),
         Reason::TokenExpired | Reason::TokenRevoked => (400, "InvalidSecurityToken.Expired"),
+        Reason::UnknownSession | Reason::IdentityInvalid | Reason::TicketInvalid | Reason::TicketSpent => {
+            (400, "AuthenticationFail.OIDCToken.Invalid")
+        }
         Reason::RoleNotGranted => (404, "EntityNotExist.Role"),
         Reason::LifetimeTooLong => (400, "InvalidParameter.DurationSeconds"),
         Reason::PolicyMalformed | Reason::PolicyInvalid | Reason::PolicyResource => {
@@ -209,11 +223,14 @@ pub(super) fn sts(refusal: &Refusal) -> (u16, Cow<'static, str>) {
         Reason::WeakProofRefused
         | Reason::TemporaryNotAllowed
         | Reason::OriginNotAllowed
+        | Reason::NotFetched
         | Reason::NoRole
+        | Reason::NoTrust
+        | Reason::ExternalIdMismatch
         | Reason::UnknownResource
         | Reason::PolicyTooWide => (403, "NoPermission"),
         Reason::RateLimited => (429, "Throttling.User"),
-        Reason::Unavailable => (503, "ServiceUnavailable"),
+        Reason::Unavailable | Reason::IdentityUnavailable => (503, "ServiceUnavailable"),
         Reason::Internal => (500, "InternalError"),
     };
     (status, code.into())

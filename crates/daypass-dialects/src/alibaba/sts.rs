@@ -88,7 +88,9 @@ impl Dialect for Sts {
     fn render(&self, manner: &StsManner, outcome: Outcome) -> Response {
         let refusal = match outcome {
             Outcome::Refused(refusal) => refusal,
-            Outcome::Granted(_) | Outcome::Facts(_) => Refusal::internal("this API has no answers"),
+            Outcome::Granted(_) | Outcome::Facts(_) | Outcome::Ticket(_) => {
+                Refusal::internal("this API has no answers")
+            }
         };
         let (status, code) = fault::sts(&refusal);
         let error = Error { code: &code, refusal: &refusal, request_id: manner.request_id };

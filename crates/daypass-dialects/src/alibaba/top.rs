@@ -97,16 +97,12 @@ impl Dialect for Top {
     fn ask(&self, _: Context<'_>, verified: &Verified<TopCall>) -> Result<Ask, Refusal> {
         let call = verified.call();
         let param = Param::parse(call.parameters.get(Name::Param))?;
+        let role = RoleChoice::Product { path: call.head.path.clone(), product: param.product };
         Ok(Ask::Issue(Box::new(Issue {
-            role: RoleChoice::Product { path: call.head.path.clone(), product: param.product },
-            form: Form::Triple(TripleKind::Alibaba),
             variables: [(TENANT_CODE.to_owned(), param.tenant_code), (POI_ID.to_owned(), param.poi_id)]
                 .into(),
-            lifetime: None,
-            policy: None,
-            session: None,
             correlation: param.request_id,
-            permanent_only: true,
+            ..Issue::new(role, Form::Triple(TripleKind::Alibaba))
         })))
     }
 
@@ -121,7 +117,9 @@ impl Dialect for Top {
                 }
                 Credential::Bearer(_) => &Refusal::internal("the gateway does not hand out access tokens"),
             },
-            Outcome::Facts(_) => &Refusal::internal("the gateway has no question about the caller"),
+            Outcome::Facts(_) | Outcome::Ticket(_) => {
+                &Refusal::internal("the gateway hands out nothing but credentials")
+            }
             Outcome::Refused(refusal) => refusal,
         };
         let fault = top(refusal, manner.signed, manner.sign_method);

@@ -39,6 +39,7 @@ impl Fault {
             Reason::UnknownParameter
             | Reason::UnknownFormat
             | Reason::UnknownVersion
+            | Reason::MfaUnsupported
             | Reason::VariableRefused
             | Reason::LifetimeTooLong
             | Reason::PolicyMalformed
@@ -55,9 +56,12 @@ impl Fault {
                 (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215)
             }
             Reason::ExpiredSecret => (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_222),
-            Reason::WrongSignature | Reason::Replayed => {
-                (StatusCode::UNAUTHORIZED, "invalid_client", 700_027)
-            }
+            Reason::WrongSignature
+            | Reason::Replayed
+            | Reason::UnknownSession
+            | Reason::IdentityInvalid
+            | Reason::TicketInvalid
+            | Reason::TicketSpent => (StatusCode::UNAUTHORIZED, "invalid_client", 700_027),
             Reason::ClockSkew => (StatusCode::UNAUTHORIZED, "invalid_client", 700_024),
             Reason::UnknownTenant => (StatusCode::BAD_REQUEST, "invalid_request", 90_002),
             // 400 and told apart from a wrong secret: Entra does both, and its clients' messages build on it.
@@ -65,14 +69,20 @@ impl Fault {
             Reason::ClientDisabled => (StatusCode::BAD_REQUEST, "unauthorized_client", 7_000_112),
             Reason::TokenInvalid | Reason::TokenExpired => (StatusCode::BAD_REQUEST, "invalid_grant", 50_013),
             Reason::TokenRevoked => (StatusCode::BAD_REQUEST, "invalid_grant", 50_173),
-            Reason::TemporaryNotAllowed | Reason::RoleNotGranted | Reason::NoRole => {
-                (StatusCode::BAD_REQUEST, "invalid_grant", 501_051)
+            Reason::TemporaryNotAllowed
+            | Reason::RoleNotGranted
+            | Reason::NoTrust
+            | Reason::ExternalIdMismatch
+            | Reason::NoRole => (StatusCode::BAD_REQUEST, "invalid_grant", 501_051),
+            Reason::OriginNotAllowed | Reason::NotFetched => {
+                (StatusCode::BAD_REQUEST, "invalid_request", 9_002_326)
             }
-            Reason::OriginNotAllowed => (StatusCode::BAD_REQUEST, "invalid_request", 9_002_326),
             Reason::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012),
             Reason::UnknownResource => (StatusCode::BAD_REQUEST, "invalid_resource", 500_011),
             Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055),
-            Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", 90_033),
+            Reason::Unavailable | Reason::IdentityUnavailable => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", 90_033)
+            }
             Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", 50_000),
         };
         Self { status, error, code }

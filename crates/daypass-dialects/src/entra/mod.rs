@@ -37,7 +37,6 @@ use form::Form;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use place::Place;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -144,15 +143,10 @@ impl Dialect for Entra {
     fn ask(&self, _: Context<'_>, verified: &Verified<Call>) -> Result<Ask, Refusal> {
         let call = verified.call();
         let scope = call.scope.as_deref().ok_or_else(|| missing("scope"))?;
+        let role = RoleChoice::Resource(scope::resource(scope)?);
         Ok(Ask::Issue(Box::new(Issue {
-            role: RoleChoice::Resource(scope::resource(scope)?),
-            form: CredentialForm::Bearer,
-            variables: BTreeMap::new(),
-            lifetime: None,
-            policy: None,
-            session: None,
             correlation: call.correlation.map(|id| id.to_string()),
-            permanent_only: true,
+            ..Issue::new(role, CredentialForm::Bearer)
         })))
     }
 
@@ -160,7 +154,7 @@ impl Dialect for Entra {
         match outcome {
             Outcome::Granted(recorded) => render::granted(manner, recorded.get()),
             Outcome::Refused(refusal) => render::refused(manner, &refusal),
-            Outcome::Facts(_) => {
+            Outcome::Facts(_) | Outcome::Ticket(_) => {
                 render::refused(manner, &Refusal::internal("facts were found and nobody asked for any"))
             }
         }
