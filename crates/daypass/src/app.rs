@@ -9,7 +9,7 @@ use daypass_core::id::{Entropy, random_uuid, uuid_v7};
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::{Chain, Record};
-use daypass_core::ring::{Kek, Ring};
+use daypass_core::ring::{Kek, Purpose, Ring, RingRow, RingState};
 use daypass_core::store::{Change, Store};
 use daypass_issuers::local::Local;
 use std::collections::HashMap;
@@ -42,14 +42,9 @@ impl Opened {
         let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
         let kek = Kek::new(seal_key)?;
         let mut rows = store.ring().await?;
-        if rows.is_empty() {
-            let now = now();
-            let made = Ring::generate(&kek, &KeyEntropy, now)?;
-            store.begin(new_chain(&Ring::open(&made, &kek)?)?).await?;
-            let record = change(None, "ring.generate", "every purpose");
-            store.change(vec![Change::PutRing(made)], record).await?;
-            // Read back rather than believed: of two processes that start on an empty store, one has won.
-            rows = store.ring().await?;
+        let missing: Vec<_> = Ring::missing(&rows).collect();
+        if !missing.is_empty() {
+            rows = complete(&*store, rows, &missing, &kek).await?;
         }
         let ring = Arc::new(Ring::open(&rows, &kek)?);
         Ok(Self { store, ring, kek })
@@ -59,6 +54,26 @@ impl Opened {
     pub(crate) async fn begin(&self) -> anyhow::Result<()> {
         Ok(self.store.begin(new_chain(&self.ring)?).await?)
     }
+}
+
+/// Makes the ring keys that are not there: all of them in an empty store, and in one that an older version has made,
+/// those of newer purposes.
+async fn complete(
+    store: &dyn Store,
+    mut rows: Vec<RingRow>,
+    missing: &[Purpose],
+    kek: &Kek,
+) -> anyhow::Result<Vec<RingRow>> {
+    let now = now();
+    let one = |purpose: &Purpose| Ring::generate_one(kek, &KeyEntropy, now, *purpose, 1, RingState::Active);
+    let made = missing.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    rows.extend(made.iter().cloned());
+    store.begin(new_chain(&Ring::open(&rows, kek)?)?).await?;
+    let names: Vec<_> = missing.iter().map(|purpose| purpose.name()).collect();
+    let record = change(None, "ring.generate", &names.join(" "));
+    store.change(vec![Change::PutRing(made)], record).await?;
+    // Read back rather than believed: of two processes that start on one store, one has won.
+    Ok(store.ring().await?)
 }
 
 #[cfg(test)]
