@@ -61,7 +61,10 @@ pub enum Change {
     PutClient(Client),
     /// Adds a key, or replaces the one with its id.
     PutKey(Key),
-    /// Adds ring keys, or replaces those of the same purpose and version.
+    /// Adds ring keys. A conflict where one of the same purpose and version is there: of two processes that start on
+    /// an empty store, only one may give it its keys.
+    AddRing(Vec<RingRow>),
+    /// Replaces ring keys by their purpose and version, or adds them.
     PutRing(Vec<RingRow>),
     /// Adds a cut-off; of two for one scope the later counts.
     Cut(Cutoff),

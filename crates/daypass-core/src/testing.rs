@@ -464,6 +464,13 @@ impl Store for MemoryStore {
                     inner.keys.retain(|k| k.id != key.id);
                     inner.keys.push(key);
                 }
+                Change::AddRing(rows) => {
+                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
+                    if inner.ring.iter().any(|old| rows.iter().any(|new| same(old, new))) {
+                        return Err(StoreError::Conflict("the ring has this key already".into()));
+                    }
+                    inner.ring.extend(rows);
+                }
                 Change::PutRing(rows) => {
                     let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
                     inner.ring.retain(|old| !rows.iter().any(|new| same(old, new)));

@@ -6,6 +6,7 @@ use daypass_core::policy::Language;
 use daypass_core::record::{Chain, Entry, Event, Record};
 use daypass_core::store::Store;
 use daypass_core::testing::{START, allow, ring};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ fn entry(n: u64) -> Entry {
         ))),
         app_roles: vec![],
         variables: [("tenant_code", "hema"), ("poi_id", "8005")].map(|(k, v)| (k.into(), v.into())).into(),
+        tags: BTreeMap::new(),
+        source_identity: None,
         repeat: false,
     };
     let record = Record {

@@ -10,7 +10,7 @@ use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::{Chain, Record};
 use daypass_core::ring::{Kek, Purpose, Ring, RingRow, RingState};
-use daypass_core::store::{Change, Store};
+use daypass_core::store::{Change, Store, StoreError};
 use daypass_issuers::local::Local;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -71,9 +71,11 @@ async fn complete(
     store.begin(new_chain(&Ring::open(&rows, kek)?)?).await?;
     let names: Vec<_> = missing.iter().map(|purpose| purpose.name()).collect();
     let record = change(None, "ring.generate", &names.join(" "));
-    store.change(vec![Change::PutRing(made)], record).await?;
-    // Read back rather than believed: of two processes that start on one store, one has won.
-    Ok(store.ring().await?)
+    match store.change(vec![Change::AddRing(made)], record).await {
+        // Another process has just done the same, and its keys are the ones that count.
+        Ok(()) | Err(StoreError::Conflict(_)) => Ok(store.ring().await?),
+        Err(fault) => Err(fault.into()),
+    }
 }
 
 #[cfg(test)]

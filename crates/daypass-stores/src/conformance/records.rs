@@ -30,9 +30,13 @@ pub async fn records_read_back_in_order(open: &Open) {
             policy: Some(Arc::new(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:b/\u{8056}/*"))),
             app_roles: vec!["orders.read".into()],
             variables: [("poi_id".to_owned(), "8005".to_owned())].into(),
+            tags: [("team".to_owned(), "\u{8056}".to_owned())].into(),
+            source_identity: Some("alice@example.com".into()),
             repeat: true,
         },
         Event::Refusal { reason: "bad-signature".into(), detail: "the \"signature\" is wrong\n\u{0}".into() },
+        Event::Ticket { ticket: "t1".into(), origin: "https://a.example".into(), expires: at(120_000) },
+        Event::Alarm { reason: "ticket_spent".into(), detail: "used before".into() },
         Event::Strangers { reason: "other".into(), network: None, count: u64::MAX },
         Event::Change { action: "client.add".into(), object: "app".into() },
     ];
@@ -46,6 +50,8 @@ pub async fn records_read_back_in_order(open: &Open) {
             key: Some("AKIDworld".into()),
             role: Some("soe".into()),
             session: Some("\u{674e}\u{96f7}".into()),
+            subject: Some("\u{97e9}".into()),
+            via: Some("web-identity:corp".into()),
             source: Some("2001:db8::1".parse().unwrap()),
             weak: Some("md5".into()),
             ..record(number, "2026-11-22T06:04:25.123456789Z".parse().unwrap(), Some("acme"))

@@ -98,6 +98,22 @@ pub async fn putting_again_replaces(open: &Open) {
     assert_eq!(contents(&store).await, (vec![client], vec![key], rows, vec![]));
 }
 
+/// Of two processes that give one store its first keys, the second is told, and nothing of its own is written.
+pub async fn an_added_ring_key_replaces_nothing(open: &Open) {
+    let store = writer(open, 1).await;
+    let mut rows = ring_rows();
+    let last = rows.pop().unwrap();
+    put(&store, 1, vec![Change::AddRing(rows.clone())]).await.unwrap();
+    let mut other = vec![last.clone(), rows[0].clone()];
+    other[1].sealed = vec![1, 2, 3];
+    let refused = put(&store, 2, vec![Change::AddRing(other)]).await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    rows.sort_by_key(|row| (row.purpose, row.version));
+    assert_eq!(contents(&store).await.2, rows);
+    put(&store, 3, vec![Change::AddRing(vec![last.clone()])]).await.unwrap();
+    assert!(contents(&store).await.2.contains(&last));
+}
+
 /// An earlier one that arrives later takes nothing back.
 pub async fn of_two_cut_offs_the_later_counts(open: &Open) {
     let store = writer(open, 1).await;

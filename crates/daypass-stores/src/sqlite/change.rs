@@ -16,8 +16,11 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
         match change {
             Change::PutClient(client) => put_client(connection, &mut meta.clients, client)?,
             Change::PutKey(key) => put_key(connection, &mut meta.keys, key)?,
+            Change::AddRing(rows) => {
+                rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Conflicts))?;
+            }
             Change::PutRing(rows) => {
-                rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row))?;
+                rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
             Change::Cut(cutoff) => cut(connection, &mut meta.cutoffs, cutoff)?,
         }
@@ -150,7 +153,14 @@ impl RingColumns {
     }
 }
 
-fn put_ring(connection: &Connection, total: &mut Digest, row: &RingRow) -> Result<(), Fault> {
+/// What becomes of a row that is there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Old {
+    Goes,
+    Conflicts,
+}
+
+fn put_ring(connection: &Connection, total: &mut Digest, row: &RingRow, policy: Old) -> Result<(), Fault> {
     let state = serde_json::to_value(row.state).map_err(damaged)?;
     let new = RingColumns {
         purpose: row.purpose.name().to_owned(),
@@ -161,6 +171,9 @@ fn put_ring(connection: &Connection, total: &mut Digest, row: &RingRow) -> Resul
     };
     let sql = format!("{} WHERE purpose = ? AND version = ?", RingColumns::SELECT);
     let old = connection.query_row(&sql, params![new.purpose, new.version], RingColumns::read).optional()?;
+    if old.is_some() && policy == Old::Conflicts {
+        return Err(conflict(format!("the ring has a key {}/{} already", new.purpose, new.version)));
+    }
     connection.execute(
         "INSERT OR REPLACE INTO ring (purpose, version, state, created, sealed) VALUES (?, ?, ?, ?, ?)",
         params![new.purpose, new.version, new.state, new.created, new.sealed],

@@ -88,6 +88,10 @@ fn line(record: &Record) -> String {
             let again = if *repeat { " again" } else { "" };
             format!("granted{again} {credential} until {}", rfc3339(*expires))
         }
+        Event::Ticket { ticket, origin, expires } => {
+            format!("made ticket {ticket} for {} until {}", origin.escape_debug(), rfc3339(*expires))
+        }
+        Event::Alarm { reason, detail } => format!("ALARM {reason}: {detail}"),
         Event::Refusal { reason, detail } => format!("refused {reason}: {detail}"),
         Event::Strangers { reason, network, count } => {
             format!("refused {count} strangers {reason} {}", network.as_deref().unwrap_or("elsewhere"))
@@ -103,6 +107,8 @@ fn line(record: &Record) -> String {
         ("client", client.as_deref()),
         ("key", record.key.as_deref()),
         ("session", record.session.as_deref()),
+        ("subject", record.subject.as_deref()),
+        ("via", record.via.as_deref()),
         ("from", source.as_deref()),
         ("weak", record.weak.as_deref()),
         ("by", record.dialect.as_deref()),
