@@ -3,14 +3,29 @@
 //! The codes are the vendor's, odd spellings included (`Avaliable`, `Resouce`): clients compare with them. Where
 //! the vendor has no code for a reason, the nearest one of the same action stands, and the message tells more.
 
-use super::wire::Action;
+use super::wire::{Action, parameter};
 use daypass_core::refusal::{Reason, Refusal};
 use http::StatusCode;
 
 /// The code of a refusal by the STS API, for the action asked for, where that much is known. The status is always
 /// 200: given another one, every official SDK loses the code and the message.
+///
+/// A parameter that every action has is the gateway's affair, and its code has another shape.
+pub fn code(action: Option<Action>, refusal: &Refusal) -> &'static str {
+    let common = refusal.parameter.as_deref().is_some_and(|name| parameter::ALL.contains(&name));
+    match refusal.reason {
+        Reason::InvalidParameter if common => "InvalidParameterValue",
+        reason => sts(action, reason),
+    }
+}
+
+/// The code of a reason, for an action. Codes with a dot belong to actions: each is given for those alone that the
+/// vendor lists it for (its Go SDK says which), and another action has the nearest of its own.
 pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
-    let federation = action == Some(Action::GetFederationToken);
+    use Action::{
+        AssumeRole, AssumeRoleWithSaml, AssumeRoleWithWebIdentity, GetCallerIdentity, GetFederationToken,
+        GetSessionToken, QueryApiKey,
+    };
     match reason {
         Reason::Malformed
         | Reason::DuplicateParameter
@@ -19,25 +34,15 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
         | Reason::UnsupportedGrant
         | Reason::InvalidScope
         | Reason::UnknownResource
-        | Reason::VariableRefused => {
-            if federation {
-                "InvalidParameter.ParamError"
-            } else {
-                "InvalidParameter"
-            }
-        }
+        | Reason::VariableRefused => parameter_error(action),
         Reason::TooLarge => "RequestSizeLimitExceeded",
         Reason::TooSlow | Reason::UnsupportedMediaType => "InvalidRequest",
         Reason::MethodNotAllowed => "UnsupportedProtocol",
         Reason::MissingParameter => "MissingParameter",
         Reason::UnknownParameter => "UnknownParameter",
-        Reason::UnknownAction => {
-            if action == Some(Action::NotOffered) {
-                "UnsupportedOperation"
-            } else {
-                "InvalidAction"
-            }
-        }
+        // An action that exists is refused for this reason where it is not offered.
+        Reason::UnknownAction if action.is_some() => "UnsupportedOperation",
+        Reason::UnknownAction => "InvalidAction",
         Reason::UnknownVersion => "NoSuchVersion",
         Reason::MissingProof | Reason::MalformedProof | Reason::SeveralProofs => {
             "AuthFailure.InvalidAuthorization"
@@ -48,34 +53,77 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
         }
         // A used signature and a late one are mended alike: sign again with the present time.
         Reason::ClockSkew | Reason::Replayed => "AuthFailure.SignatureExpire",
-        Reason::TokenInvalid | Reason::TokenExpired | Reason::TokenRevoked => "AuthFailure.TokenFailure",
-        Reason::ClientDisabled | Reason::WeakProofRefused => "AuthFailure.UnauthorizedOperation",
-        // The vendor lists this code for another action of STS; no other says what is wrong.
-        Reason::TemporaryNotAllowed => "FailedOperation.TempKeyNotAllowed",
-        Reason::OriginNotAllowed => "UnauthorizedOperation",
-        Reason::RoleNotGranted | Reason::NoRole => {
-            if federation {
-                "ResourceNotFound.RoleNotFound"
-            } else {
-                "UnauthorizedOperation"
-            }
+        Reason::IdentityInvalid if action == Some(AssumeRoleWithWebIdentity) => {
+            "InvalidParameter.WebIdentityTokenError"
         }
-        Reason::LifetimeTooLong => "InvalidParameter.OverTimeError",
-        Reason::PolicyMalformed => "InvalidParameter.StrategyFormatError",
-        Reason::PolicyInvalid => "InvalidParameter.StrategyInvalid",
-        Reason::PolicyResource => "InvalidParameter.ResouceError",
-        Reason::PolicyTooLong => "InvalidParameter.PolicyTooLong",
-        Reason::PolicyTooWide => "InvalidParameter.GrantOtherResource",
-        Reason::CredentialTooLarge => "InvalidParameter.ExtendStrategyOverSize",
+        Reason::TokenInvalid
+        | Reason::TokenExpired
+        | Reason::TokenRevoked
+        | Reason::UnknownSession
+        | Reason::IdentityInvalid
+        | Reason::TicketInvalid
+        | Reason::TicketSpent => "AuthFailure.TokenFailure",
+        Reason::ClientDisabled | Reason::WeakProofRefused => "AuthFailure.UnauthorizedOperation",
+        Reason::MfaUnsupported => match action {
+            Some(AssumeRole | GetSessionToken) => "FailedOperation.MFATypeNotSupported",
+            _ => "AuthFailure.MFAFailure",
+        },
+        // The vendor has a code that says just this, and lists it for an action that is not offered here.
+        Reason::TemporaryNotAllowed => match action {
+            Some(GetSessionToken) => "FailedOperation.TempKeyNotAllowed",
+            Some(GetFederationToken | AssumeRole) => "UnsupportedOperation",
+            _ => "UnauthorizedOperation",
+        },
+        Reason::RoleNotGranted | Reason::NoRole => match action {
+            Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml) => "ResourceNotFound.RoleNotFound",
+            _ => "UnauthorizedOperation",
+        },
+        Reason::OriginNotAllowed
+        | Reason::NotFetched
+        | Reason::NoTrust
+        | Reason::ExternalIdMismatch => "UnauthorizedOperation",
+        Reason::LifetimeTooLong => match action {
+            Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml | GetSessionToken) => {
+                "InvalidParameter.OverTimeError"
+            }
+            _ => parameter_error(action),
+        },
+        Reason::PolicyMalformed => policy_error(action, "InvalidParameter.StrategyFormatError"),
+        Reason::PolicyInvalid => policy_error(action, "InvalidParameter.StrategyInvalid"),
+        Reason::PolicyResource => policy_error(action, "InvalidParameter.ResouceError"),
+        Reason::PolicyTooLong => policy_error(action, "InvalidParameter.PolicyTooLong"),
+        Reason::PolicyTooWide => policy_error(action, "InvalidParameter.GrantOtherResource"),
+        Reason::CredentialTooLarge => match action {
+            // Nothing in such a request makes it too large: it is the role's own policy.
+            Some(AssumeRoleWithWebIdentity) => "InternalError.GetRoleError",
+            _ => policy_error(action, "InvalidParameter.ExtendStrategyOverSize"),
+        },
         Reason::RateLimited => "RequestLimitExceeded",
         Reason::Unavailable => "ServiceUnavailable",
-        Reason::Internal => {
-            if federation {
-                "InternalError.SystemError"
-            } else {
-                "InternalError"
-            }
-        }
+        // The vendor's words for the code are: an error of the system, such as one of the network.
+        Reason::IdentityUnavailable | Reason::Internal => match action {
+            None | Some(GetCallerIdentity) => "InternalError",
+            Some(
+                GetFederationToken | AssumeRole | AssumeRoleWithWebIdentity | AssumeRoleWithSaml | GetSessionToken
+                | QueryApiKey,
+            ) => "InternalError.SystemError",
+        },
+    }
+}
+
+/// A wrong parameter of an action.
+fn parameter_error(action: Option<Action>) -> &'static str {
+    match action {
+        None | Some(Action::GetCallerIdentity) => "InvalidParameter",
+        Some(_) => "InvalidParameter.ParamError",
+    }
+}
+
+/// A code about a policy, for the actions that take one.
+fn policy_error(action: Option<Action>, code: &'static str) -> &'static str {
+    match action {
+        Some(Action::GetFederationToken | Action::AssumeRole | Action::AssumeRoleWithSaml) => code,
+        _ => parameter_error(action),
     }
 }
 
@@ -151,70 +199,59 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_has_its_place() {
+    fn every_reason_has_its_status() {
         let rows = Reason::ALL.iter().map(|reason| {
             let (status, code) = get_authorization(*reason);
-            let federation = sts(Some(Action::GetFederationToken), *reason);
-            let other = sts(Some(Action::GetCallerIdentity), *reason);
-            let other = if other == federation { "" } else { other };
-            format!("{:22} {} {:27} {federation} {other}", reason.label(), status.as_u16(), code)
-                .trim_end()
-                .to_owned()
+            format!("{:22} {} {code}", reason.label(), status.as_u16())
         });
         insta::assert_snapshot!(rows.collect::<Vec<_>>().join("\n"), @r"
-        malformed              400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        too_large              413 RequestSizeLimitExceeded    RequestSizeLimitExceeded
-        too_slow               408 InvalidRequest              InvalidRequest
-        method_not_allowed     405 UnsupportedProtocol         UnsupportedProtocol
-        unsupported_media_type 415 InvalidRequest              InvalidRequest
-        missing_parameter      400 InvalidParameter            MissingParameter
-        duplicate_parameter    400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        invalid_parameter      400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        unknown_parameter      400 InvalidParameter            UnknownParameter
-        unknown_format         400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        unknown_action         400 InvalidParameter            InvalidAction
-        unknown_version        400 InvalidParameter            NoSuchVersion
-        unsupported_grant      400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        missing_proof          401 AuthFailure                 AuthFailure.InvalidAuthorization
-        malformed_proof        401 AuthFailure                 AuthFailure.InvalidAuthorization
-        several_proofs         401 AuthFailure                 AuthFailure.InvalidAuthorization
-        unknown_tenant         401 AuthFailure                 AuthFailure.SecretIdNotFound
-        unknown_client         401 AuthFailure                 AuthFailure.SecretIdNotFound
-        unknown_key            401 AuthFailure                 AuthFailure.SecretIdNotFound
-        wrong_signature        401 AuthFailure                 AuthFailure.SignatureFailure
-        wrong_secret           401 AuthFailure                 AuthFailure.SignatureFailure
-        expired_secret         401 AuthFailure                 AuthFailure.SignatureFailure
-        client_disabled        403 UnauthorizedOperation       AuthFailure.UnauthorizedOperation
-        weak_proof_refused     403 UnauthorizedOperation       AuthFailure.UnauthorizedOperation
-        clock_skew             401 AuthFailure.SignatureExpire AuthFailure.SignatureExpire
-        replayed               401 AuthFailure.SignatureExpire AuthFailure.SignatureExpire
-        token_invalid          401 AuthFailure.TokenFailure    AuthFailure.TokenFailure
-        token_expired          401 AuthFailure.TokenFailure    AuthFailure.TokenFailure
-        token_revoked          401 AuthFailure.TokenFailure    AuthFailure.TokenFailure
-        temporary_not_allowed  403 UnauthorizedOperation       FailedOperation.TempKeyNotAllowed
-        origin_not_allowed     403 UnauthorizedOperation       UnauthorizedOperation
-        role_not_granted       403 UnauthorizedOperation       ResourceNotFound.RoleNotFound UnauthorizedOperation
-        no_role                403 UnauthorizedOperation       ResourceNotFound.RoleNotFound UnauthorizedOperation
-        invalid_scope          400 InvalidParameter            InvalidParameter.ParamError InvalidParameter
-        unknown_resource       403 UnauthorizedOperation       InvalidParameter.ParamError InvalidParameter
-        variable_refused       403 UnauthorizedOperation       InvalidParameter.ParamError InvalidParameter
-        lifetime_too_long      400 InvalidParameter            InvalidParameter.OverTimeError
-        policy_malformed       400 InvalidParameter            InvalidParameter.StrategyFormatError
-        policy_invalid         400 InvalidParameter            InvalidParameter.StrategyInvalid
-        policy_resource        400 InvalidParameter            InvalidParameter.ResouceError
-        policy_too_long        400 InvalidParameter            InvalidParameter.PolicyTooLong
-        policy_too_wide        403 UnauthorizedOperation       InvalidParameter.GrantOtherResource
-        credential_too_large   400 InvalidParameter            InvalidParameter.ExtendStrategyOverSize
-        rate_limited           429 RequestLimitExceeded        RequestLimitExceeded
-        unavailable            503 ServiceUnavailable          ServiceUnavailable
-        internal               500 InternalError               InternalError.SystemError InternalError
+        malformed              400 InvalidParameter
+        too_large              413 RequestSizeLimitExceeded
+        too_slow               408 InvalidRequest
+        method_not_allowed     405 UnsupportedProtocol
+        unsupported_media_type 415 InvalidRequest
+        missing_parameter      400 InvalidParameter
+        duplicate_parameter    400 InvalidParameter
+        invalid_parameter      400 InvalidParameter
+        unknown_parameter      400 InvalidParameter
+        unknown_format         400 InvalidParameter
+        unknown_action         400 InvalidParameter
+        unknown_version        400 InvalidParameter
+        unsupported_grant      400 InvalidParameter
+        missing_proof          401 AuthFailure
+        malformed_proof        401 AuthFailure
+        several_proofs         401 AuthFailure
+        unknown_tenant         401 AuthFailure
+        unknown_client         401 AuthFailure
+        unknown_key            401 AuthFailure
+        wrong_signature        401 AuthFailure
+        wrong_secret           401 AuthFailure
+        expired_secret         401 AuthFailure
+        client_disabled        403 UnauthorizedOperation
+        weak_proof_refused     403 UnauthorizedOperation
+        clock_skew             401 AuthFailure.SignatureExpire
+        replayed               401 AuthFailure.SignatureExpire
+        token_invalid          401 AuthFailure.TokenFailure
+        token_expired          401 AuthFailure.TokenFailure
+        token_revoked          401 AuthFailure.TokenFailure
+        temporary_not_allowed  403 UnauthorizedOperation
+        origin_not_allowed     403 UnauthorizedOperation
+        role_not_granted       403 UnauthorizedOperation
+        no_role                403 UnauthorizedOperation
+        invalid_scope          400 InvalidParameter
+        unknown_resource       403 UnauthorizedOperation
+        variable_refused       403 UnauthorizedOperation
+        lifetime_too_long      400 InvalidParameter
+        policy_malformed       400 InvalidParameter
+        policy_invalid         400 InvalidParameter
+        policy_resource        400 InvalidParameter
+        policy_too_long        400 InvalidParameter
+        policy_too_wide        403 UnauthorizedOperation
+        credential_too_large   400 InvalidParameter
+        rate_limited           429 RequestLimitExceeded
+        unavailable            503 ServiceUnavailable
+        internal               500 InternalError
         ");
-    }
-
-    #[test]
-    fn an_action_that_is_not_offered_is_told_from_one_that_does_not_exist() {
-        assert_eq!(sts(Some(Action::NotOffered), Reason::UnknownAction), "UnsupportedOperation");
-        assert_eq!(sts(None, Reason::UnknownAction), "InvalidAction");
     }
 
     #[test]

@@ -1,12 +1,22 @@
 //! Who the caller is, in the words of `GetCallerIdentity`.
 //!
+//! | caller | `Type` | `Arn` | `UserId` |
+//! |---|---|---|---|
+//! | a client's own key | `CAMUser` | `qcs::cam::uin/<account>:uin/<uin>` | `<uin>` |
+//! | `GetFederationToken`, `getAuthorization` | `CAMUser` | `qcs::sts:<account>:federated-user/<uin>` | `<uin>:<name>` |
+//! | `AssumeRole…` | `CAMRole` | `qcs::sts:<account>:assumed-role/<role id>` | `<role id>:<session name>` |
+//!
+//! `PrincipalId` is the uin of whom the key belongs to, or of whom it was asked for by.
+//!
 //! The vendor knows accounts by a *uin*, a number. A tenant has one (its `account`). A client has a guid and no
 //! number, so its uin is computed: `200000000000` plus the guid, as a number, modulo `10^11`. It is the same for
 //! ever and on every node. It is only for reading: nothing is looked up by it, so two clients that happened to
 //! share one would be a curiosity and no hole.
 
+use super::arn::role_id;
 use super::wire::CallerIdentity;
 use daypass_core::dialect::Facts;
+use daypass_core::triple::SessionKind;
 
 /// Where the uins of clients begin.
 const CLIENTS: u128 = 200_000_000_000;
@@ -26,20 +36,24 @@ pub(super) fn describe<'a>(facts: &'a Facts, request_id: &'a str) -> CallerIdent
     let account = &facts.account;
     // A key that belongs to no client belongs to the root account.
     let uin = facts.client.map_or_else(|| account.clone(), |guid| uin(guid.as_u128()));
-    let (arn, user_id) = match &facts.role {
-        Some(_) => {
-            let name = facts.session.as_deref().unwrap_or(NAMELESS);
-            (format!("qcs::sts:{account}:federated-user/{uin}"), format!("{uin}:{name}"))
+    let name = facts.session.as_deref().unwrap_or(NAMELESS);
+    let (r#type, arn, user_id) = match (facts.kind, &facts.role) {
+        (Some(SessionKind::Assumed), Some(role)) => {
+            let id = role_id(facts.tenant, role);
+            ("CAMRole", format!("qcs::sts:{account}:assumed-role/{id}"), format!("{id}:{name}"))
         }
-        None => (format!("qcs::cam::uin/{account}:uin/{uin}"), uin.clone()),
+        (Some(_), _) => {
+            ("CAMUser", format!("qcs::sts:{account}:federated-user/{uin}"), format!("{uin}:{name}"))
+        }
+        (None, _) => ("CAMUser", format!("qcs::cam::uin/{account}:uin/{uin}"), uin.clone()),
     };
-    CallerIdentity { arn, account_id: account, user_id, principal_id: uin, r#type: "CAMUser", request_id }
+    CallerIdentity { arn, account_id: account, user_id, principal_id: uin, r#type, request_id }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use daypass_core::testing::World;
+    use daypass_core::testing::{ACME, World};
 
     fn facts() -> Facts {
         Facts {
@@ -48,7 +62,13 @@ mod tests {
             key: Some("AKIDworld".into()),
             role: None,
             session: None,
+            kind: None,
+            tenant: ACME,
         }
+    }
+
+    fn temporary(kind: SessionKind) -> Facts {
+        Facts { role: Some("soe".into()), session: Some("lesson".into()), kind: Some(kind), ..facts() }
     }
 
     fn written(facts: &Facts) -> String {
@@ -61,14 +81,24 @@ mod tests {
     }
 
     #[test]
-    fn a_temporary_key_is_a_federated_user() {
-        let facts = Facts { role: Some("soe".into()), session: Some("lesson".into()), ..facts() };
-        insta::assert_snapshot!(written(&facts), @r#"{"Arn":"qcs::sts:100000000001:federated-user/220245847057","AccountId":"100000000001","UserId":"220245847057:lesson","PrincipalId":"220245847057","Type":"CAMUser","RequestId":"id"}"#);
+    fn a_federation_token_is_a_federated_user() {
+        insta::assert_snapshot!(written(&temporary(SessionKind::Federated)), @r#"{"Arn":"qcs::sts:100000000001:federated-user/220245847057","AccountId":"100000000001","UserId":"220245847057:lesson","PrincipalId":"220245847057","Type":"CAMUser","RequestId":"id"}"#);
+    }
+
+    #[test]
+    fn an_assumed_role_is_a_role_with_its_id() {
+        insta::assert_snapshot!(written(&temporary(SessionKind::Assumed)), @"");
+    }
+
+    #[test]
+    fn a_role_without_a_client_was_asked_for_by_the_root_account() {
+        let facts = Facts { client: None, ..temporary(SessionKind::Assumed) };
+        assert_eq!(describe(&facts, "id").principal_id, "100000000001");
     }
 
     #[test]
     fn a_browsers_key_belongs_to_the_root_account() {
-        let facts = Facts { role: Some("soe".into()), client: None, ..facts() };
+        let facts = Facts { session: None, client: None, ..temporary(SessionKind::Federated) };
         insta::assert_snapshot!(written(&facts), @r#"{"Arn":"qcs::sts:100000000001:federated-user/100000000001","AccountId":"100000000001","UserId":"100000000001:anonymous","PrincipalId":"100000000001","Type":"CAMUser","RequestId":"id"}"#);
     }
 

@@ -5,18 +5,23 @@
 //! | [`sts`] | the STS API: `POST /` and `GET /` |
 //! | [`get_authorization`] | the browser's `GET /getAuthorization` |
 //! | [`wire`] | names and shapes on the wire |
-//! | [`sign`] | TC3-HMAC-SHA256, for the server and for a client |
+//! | [`sign`] | TC3-HMAC-SHA256 and the older signatures, for the server and for a client |
 //! | `proof` | what an `Authorization` header must look like before it is verified |
-//! | `parameters` | the parameters of an action, from a JSON body or a query |
+//! | `legacy` | the same for a signature among the parameters |
+//! | `parameters`, `form` | the parameters of an action, from a JSON body, a query or a form |
+//! | `arn` | how a role is named |
 //! | `cors` | which page may read an answer |
 //! | `identity` | who the caller is, in the vendor's words |
 //! | [`policy`] | CAM 2.0, to and from the core's policy |
 //! | [`fault`] | what each refusal becomes |
 
+mod arn;
 mod cors;
 pub mod fault;
+mod form;
 pub mod get_authorization;
 mod identity;
+mod legacy;
 mod parameters;
 pub mod policy;
 mod proof;

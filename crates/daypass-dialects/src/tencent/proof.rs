@@ -136,7 +136,7 @@ impl Reading {
 }
 
 /// The host alone; nothing where there is no port.
-fn without_port(host: &[u8]) -> Option<&[u8]> {
+pub(super) fn without_port(host: &[u8]) -> Option<&[u8]> {
     let colon = host.iter().rposition(|c| *c == b':')?;
     let (name, port) = (host.get(..colon)?, host.get(colon + 1..)?);
     (!port.is_empty() && port.iter().all(u8::is_ascii_digit)).then_some(name)
@@ -176,8 +176,13 @@ pub(super) fn required<'a>(
     })
 }
 
+/// What a client writes whose key was never set, in the languages of the vendor's SDKs.
+pub(super) fn no_secret_id(id: &str) -> bool {
+    matches!(id, "" | "undefined" | "null" | "None")
+}
+
 /// The request's own time, if it is near ours.
-fn near(timestamp: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
+pub(super) fn near(timestamp: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
     let canonical = timestamp.bytes().all(|c| c.is_ascii_digit()) && !timestamp.starts_with('0');
     let at = timestamp.parse().ok().filter(|_| canonical).and_then(|s| Timestamp::from_second(s).ok());
     let at = at.ok_or_else(|| {
@@ -234,8 +239,7 @@ impl<'a> Fields<'a> {
         let credential = credential.ok_or_else(|| malformed("it has no Credential"))?;
         let [key_id, date, service] = scope(credential)
             .ok_or_else(|| malformed("Credential must be SecretId/date/service/tc3_request"))?;
-        // What a client writes whose key was never set, in the languages of the vendor's SDKs.
-        if matches!(key_id, "" | "undefined" | "null" | "None") {
+        if no_secret_id(key_id) {
             return Err(malformed("it names no SecretId: the client's own setting is empty"));
         }
         Ok(Self {

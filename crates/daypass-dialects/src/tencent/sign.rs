@@ -1,4 +1,6 @@
 //! TC3-HMAC-SHA256, the signature of Tencent Cloud's API 3.0: pure functions for the server and for a client.
+//! Beside it the two others that its clients still make: [`v1`] over the parameters of a request, [`soe`] over the
+//! address of a web socket.
 //!
 //! ```text
 //! canonical request   METHOD \n URI \n query \n name:value\n … \n SignedHeaders \n hex(SHA-256(payload))
@@ -9,6 +11,9 @@
 //!
 //! Each step is a function of its own, so that a test can look at every intermediate string. The server never
 //! builds those strings: they are streamed into the hash. Source: the vendor's page "Signature v3" and its SDKs.
+
+pub mod soe;
+pub mod v1;
 
 use aws_lc_rs::{digest, hmac};
 use daypass_core::clock::{Timestamp, rfc3339};

@@ -18,6 +18,9 @@ pub const VERSION: &str = "2018-08-13";
 /// every refusal for a success whose fields are all null.
 pub const JSON: &str = "application/json";
 
+/// The content type of a body whose parameters are signed the older way.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+
 /// Header names of API 3.0, lower-case.
 pub mod header {
     /// The host as the client wrote it.
@@ -40,30 +43,94 @@ pub mod header {
     pub const CONTENT_SHA256: &str = "x-tc-content-sha256";
 }
 
-/// What a request asks for.
+/// Names of the common parameters, which the older signature sends beside the action's own.
+pub mod parameter {
+    /// The action.
+    pub const ACTION: &str = "Action";
+    /// The API version.
+    pub const VERSION: &str = "Version";
+    /// The region; STS ignores it.
+    pub const REGION: &str = "Region";
+    /// Unix seconds.
+    pub const TIMESTAMP: &str = "Timestamp";
+    /// A number that makes two requests of one second differ.
+    pub const NONCE: &str = "Nonce";
+    /// The id of the key.
+    pub const SECRET_ID: &str = "SecretId";
+    /// One of [`crate::tencent::sign::v1::Algorithm`]; `HmacSHA1` where it is left out.
+    pub const SIGNATURE_METHOD: &str = "SignatureMethod";
+    /// The proof.
+    pub const SIGNATURE: &str = "Signature";
+    /// The token of a temporary key.
+    pub const TOKEN: &str = "Token";
+    /// The language of messages; ours are English.
+    pub const LANGUAGE: &str = "Language";
+    /// The name and version of the SDK.
+    pub const REQUEST_CLIENT: &str = "RequestClient";
+
+    /// All of them.
+    pub const ALL: [&str; 11] = [
+        ACTION,
+        VERSION,
+        REGION,
+        TIMESTAMP,
+        NONCE,
+        SECRET_ID,
+        SIGNATURE_METHOD,
+        SIGNATURE,
+        TOKEN,
+        LANGUAGE,
+        REQUEST_CLIENT,
+    ];
+}
+
+/// What a request asks for: the seven actions of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// A temporary credential.
+    /// A part of the caller's own rights for someone else.
     GetFederationToken,
+    /// A role.
+    AssumeRole,
+    /// A role, for the subject of an outside OpenID provider.
+    AssumeRoleWithWebIdentity,
+    /// A role, for the subject of a SAML provider. Not offered.
+    AssumeRoleWithSaml,
+    /// A key of one's own for a while, for a code of an MFA device. Not offered.
+    GetSessionToken,
     /// Who am I?
     GetCallerIdentity,
-    /// An action of this API that Daypass does not offer.
-    NotOffered,
+    /// The keys of an account. Not offered.
+    QueryApiKey,
 }
 
 impl Action {
-    /// The action of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "GetFederationToken" => Some(Self::GetFederationToken),
-            "GetCallerIdentity" => Some(Self::GetCallerIdentity),
-            "AssumeRole"
-            | "AssumeRoleWithSAML"
-            | "AssumeRoleWithWebIdentity"
-            | "GetSessionToken"
-            | "QueryApiKey" => Some(Self::NotOffered),
-            _ => None,
+    /// Every action.
+    pub const ALL: [Self; 7] = [
+        Self::GetFederationToken,
+        Self::AssumeRole,
+        Self::AssumeRoleWithWebIdentity,
+        Self::AssumeRoleWithSaml,
+        Self::GetSessionToken,
+        Self::GetCallerIdentity,
+        Self::QueryApiKey,
+    ];
+
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetFederationToken => "GetFederationToken",
+            Self::AssumeRole => "AssumeRole",
+            Self::AssumeRoleWithWebIdentity => "AssumeRoleWithWebIdentity",
+            Self::AssumeRoleWithSaml => "AssumeRoleWithSAML",
+            Self::GetSessionToken => "GetSessionToken",
+            Self::GetCallerIdentity => "GetCallerIdentity",
+            Self::QueryApiKey => "QueryApiKey",
         }
+    }
+
+    /// The action of this name, spelt exactly so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.name() == name)
     }
 }
 
@@ -169,6 +236,11 @@ pub(super) fn answer(document: &impl Serialize) -> Response {
     put(CACHE_CONTROL, "no-store");
     put(X_CONTENT_TYPE_OPTIONS, "nosniff");
     response
+}
+
+/// A content type without its parameters.
+pub(super) fn essence(content_type: &str) -> &str {
+    content_type.split(';').next().unwrap_or_default().trim()
 }
 
 /// Decodes one name or value of a query or form: `+` is a blank, `%` begins two hexadecimal digits, and the

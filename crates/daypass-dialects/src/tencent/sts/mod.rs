@@ -1,0 +1,262 @@
+//! The STS API 2018-08-13 at `POST /` and `GET /`, signed with TC3-HMAC-SHA256 or the older way in the parameters.
+//!
+//! | action | here |
+//! |---|---|
+//! | `GetFederationToken` | a part of the client's default role: `federation` |
+//! | `AssumeRole` | the role of an ARN, whole or narrowed: `assume` |
+//! | `AssumeRoleWithWebIdentity` | the role of an ARN, for an outside JWT and without a signature: `web_identity` |
+//! | `GetCallerIdentity` | who asks: [`identity`] |
+//! | `GetSessionToken`, `AssumeRoleWithSAML`, `QueryApiKey` | `UnsupportedOperation` with the reason why |
+//!
+//! Every answer has status 200 and the vendor's envelope, because the official SDKs lose code and message of
+//! anything else.
+
+mod assume;
+mod federation;
+mod session;
+mod web_identity;
+
+use super::legacy::{self, Legacy};
+use super::parameters::Parameters;
+use super::proof::{Proof, one, required};
+use super::wire::{self, Action, Enveloped, Failed, Fault, Issued, VERSION, header, parameter, shown};
+use super::{fault, identity};
+use daypass_core::client::KeyKind;
+use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Facts, Outcome, Signed, Weak};
+use daypass_core::endpoint::DialectName;
+use daypass_core::pipeline::Verified;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request, Response};
+use daypass_core::secret::{SigningKey, Witness};
+use http::Method;
+use std::sync::Arc;
+use web_identity::WebIdentityCall;
+
+/// What stands in `Authorization` where the call carries no signature by its nature.
+const SKIP: &str = "SKIP";
+
+/// The STS API.
+pub struct Sts;
+
+/// How an answer is given.
+pub struct Manner {
+    request_id: String,
+    action: Option<Action>,
+}
+
+/// A request whose proof has the right form.
+pub struct StsCall {
+    action: Action,
+    way: Way,
+}
+
+/// How a call is proved.
+enum Way {
+    /// In the `Authorization` header.
+    Tc3 { request: Request, proof: Proof },
+    /// In the parameters.
+    Legacy(Box<Legacy>),
+    /// By a JWT among them, and by no signature.
+    WebIdentity(Box<WebIdentityCall>),
+}
+
+impl Call for StsCall {
+    fn claim(&self) -> Claim<'_> {
+        match &self.way {
+            Way::Tc3 { proof, .. } => Claim::Signed(Signed {
+                key_id: &proof.key_id,
+                kind: KeyKind::Tencent,
+                token: proof.token.as_deref(),
+                signature: &proof.signature,
+                weak: proof.unsigned_payload.then_some(Weak::UnsignedPayload),
+            }),
+            Way::Legacy(legacy) => Claim::Signed(Signed {
+                key_id: legacy.key_id(),
+                kind: KeyKind::Tencent,
+                token: legacy.token(),
+                signature: legacy.signature(),
+                weak: Some(legacy.weak()),
+            }),
+            Way::WebIdentity(call) => Claim::WebIdentity(call.claim()),
+        }
+    }
+
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        match &self.way {
+            Way::Tc3 { request, proof } => proof.verify(request, key),
+            Way::Legacy(legacy) => legacy.verify(key),
+            Way::WebIdentity(_) => None,
+        }
+    }
+}
+
+impl Dialect for Sts {
+    type Manner = Manner;
+    type Call = StsCall;
+
+    fn name(&self) -> DialectName {
+        DialectName::TencentSts
+    }
+
+    fn manner(&self, head: &Head) -> Manner {
+        Manner {
+            request_id: head.request_id.to_string(),
+            action: head.header(header::ACTION).and_then(Action::named),
+        }
+    }
+
+    fn read(&self, context: Context<'_>, request: Request, manner: &mut Manner) -> Result<StsCall, Refusal> {
+        let head = &request.head;
+        if head.method != Method::POST && head.method != Method::GET {
+            return Err(Refusal::new(Reason::MethodNotAllowed, "this API answers to POST and GET alone"));
+        }
+        match (one(head, header::AUTHORIZATION)?, legacy::is_meant(&request)) {
+            (Some(_), true) => Err(Refusal::new(
+                Reason::SeveralProofs,
+                "there is a signature in the parameters beside the Authorization header; send one of the two",
+            )),
+            (Some(SKIP), false) => read_unsigned(context, &request),
+            (Some(_), false) => read_tc3(context, request),
+            (None, true) => read_legacy(context, &request, manner),
+            (None, false) => Err(Refusal::new(
+                Reason::MissingProof,
+                "there is no Authorization header; sign the request with TC3-HMAC-SHA256, and see that no proxy removes it",
+            )),
+        }
+    }
+
+    fn ask(&self, context: Context<'_>, verified: &Verified<StsCall>) -> Result<Ask, Refusal> {
+        let (call, caller) = (verified.call(), verified.caller());
+        let parameters = match &call.way {
+            Way::WebIdentity(call) => return Ok(Ask::Issue(Box::new(call.ask(context)))),
+            // Read now, so that a stranger makes nobody parse anything.
+            Way::Tc3 { request, .. } => Parameters::read(request),
+            Way::Legacy(legacy) => Ok(legacy.parameters()),
+        };
+        match call.action {
+            Action::GetFederationToken => federation::ask(context, caller, parameters?),
+            Action::AssumeRole => assume::ask(context, caller, parameters?),
+            Action::GetCallerIdentity => parameters?.done().map(|()| Ask::WhoAmI),
+            action => Err(not_offered(action)),
+        }
+    }
+
+    fn render(&self, manner: &Manner, outcome: Outcome) -> Response {
+        let id = &manner.request_id;
+        match outcome {
+            Outcome::Granted(delivery) => match Issued::of(delivery.get(), id) {
+                Some(response) => wire::answer(&Enveloped { response }),
+                None => refused(manner, &Refusal::internal("an access token was issued for a triple")),
+            },
+            Outcome::Facts(facts) => known(&facts, id),
+            Outcome::Ticket(_) => refused(manner, &Refusal::internal("nothing here asks for a ticket")),
+            Outcome::Refused(refusal) => refused(manner, &refusal),
+        }
+    }
+}
+
+/// A request with TC3-HMAC-SHA256 in its `Authorization` header. Action and version are headers too.
+fn read_tc3(context: Context<'_>, request: Request) -> Result<StsCall, Refusal> {
+    let action = action_of_headers(&request.head)?;
+    signed(action)?;
+    let proof = Proof::read(&request.head, context.now)?;
+    Ok(StsCall { action, way: Way::Tc3 { request, proof } })
+}
+
+/// A request with its signature in the parameters, where action and version are as well.
+fn read_legacy(context: Context<'_>, request: &Request, manner: &mut Manner) -> Result<StsCall, Refusal> {
+    let form = legacy::form(request)?;
+    manner.action = form.get(parameter::ACTION).and_then(Action::named);
+    let version = legacy::required(&form, parameter::VERSION);
+    let action = version.and_then(|version| {
+        legacy::required(&form, parameter::ACTION).and_then(|action| known_action(version, action))
+    })?;
+    signed(action)?;
+    let legacy = Legacy::read(Arc::clone(&request.head), form, context.now)?;
+    Ok(StsCall { action, way: Way::Legacy(Box::new(legacy)) })
+}
+
+/// A request with `Authorization: SKIP`.
+///
+/// Attack: what opens without a signature opens to everyone, so that the word does so for the two actions alone that
+/// bring another proof, and never beside a token that only means something with a signature.
+fn read_unsigned(context: Context<'_>, request: &Request) -> Result<StsCall, Refusal> {
+    let head = &request.head;
+    let action = action_of_headers(head)?;
+    if !matches!(action, Action::AssumeRoleWithSaml | Action::AssumeRoleWithWebIdentity) {
+        let detail = format!("Authorization: SKIP is for calls without a signature, and {} needs one", action.name());
+        return Err(Refusal::new(Reason::MalformedProof, detail));
+    }
+    if one(head, header::TOKEN)?.is_some_and(|token| !token.is_empty()) {
+        let detail = "a call without a signature must not carry the X-TC-Token of a temporary key";
+        return Err(Refusal::new(Reason::SeveralProofs, detail));
+    }
+    if action == Action::AssumeRoleWithSaml {
+        return Err(not_offered(action));
+    }
+    let call = WebIdentityCall::read(context, Parameters::read(request)?)?;
+    Ok(StsCall { action, way: Way::WebIdentity(Box::new(call)) })
+}
+
+/// Makes sure that the action is one that is signed. The vendor's page of the other one demands `SKIP`; a signature
+/// beside the JWT would be a second proof that nobody looks at.
+fn signed(action: Action) -> Result<(), Refusal> {
+    if action != Action::AssumeRoleWithWebIdentity {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::MalformedProof,
+        "AssumeRoleWithWebIdentity is proved by its token alone: send Authorization: SKIP and no X-TC-Token (an SDK's option SkipSign does so)",
+    ))
+}
+
+/// The action of a request whose common parameters are headers.
+fn action_of_headers(head: &Head) -> Result<Action, Refusal> {
+    let version = required(head, header::VERSION, parameter::VERSION)?;
+    known_version(version)?;
+    known_action(version, required(head, header::ACTION, parameter::ACTION)?)
+}
+
+fn known_version(version: &str) -> Result<(), Refusal> {
+    if version == VERSION {
+        return Ok(());
+    }
+    let detail = format!("there is no version {} of STS, only {VERSION}", shown(version));
+    Err(Refusal::new(Reason::UnknownVersion, detail).parameter(parameter::VERSION))
+}
+
+fn known_action(version: &str, name: &str) -> Result<Action, Refusal> {
+    known_version(version)?;
+    Action::named(name).ok_or_else(|| {
+        let detail = format!("STS has no action {}", shown(name));
+        Refusal::new(Reason::UnknownAction, detail).parameter(parameter::ACTION)
+    })
+}
+
+/// Why an action of the API is not offered.
+fn not_offered(action: Action) -> Refusal {
+    let why = match action {
+        Action::AssumeRoleWithSaml => {
+            "there are no SAML providers here; AssumeRoleWithWebIdentity takes the token of an OpenID provider"
+        }
+        Action::GetSessionToken => {
+            "it exchanges a code of an MFA device, and keys have no such devices here; GetFederationToken and AssumeRole need none"
+        }
+        Action::QueryApiKey => "the keys of an account are never listed to its clients; its operator can list them",
+        _ => "it cannot be asked for in this way",
+    };
+    Refusal::new(Reason::UnknownAction, format!("{} is not offered: {why}", action.name())).parameter(parameter::ACTION)
+}
+
+fn known(facts: &Facts, request_id: &str) -> Response {
+    wire::answer(&Enveloped { response: identity::describe(facts, request_id) })
+}
+
+fn refused(manner: &Manner, refusal: &Refusal) -> Response {
+    wire::answer(&Enveloped {
+        response: Failed {
+            error: Fault { code: fault::code(manner.action, refusal), message: &fault::message(refusal) },
+            request_id: &manner.request_id,
+        },
+    })
+}
