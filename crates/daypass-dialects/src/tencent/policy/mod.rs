@@ -1,16 +1,31 @@
 //! CAM 2.0, Tencent Cloud's policy language, to and from the core's [`Policy`].
 //!
 //! What the model cannot hold is refused, never dropped: a member, an operator or a principal that is skipped
-//! would give away more, or less, than its author wrote. Role templates of the configuration and the policies of
-//! requests go through the same [`parse`]; in a template a text may hold `{variable}`, which is text like any
-//! other here.
+//! would give away more, or less, than its author wrote. What can be written in several ways is kept in one, so
+//! that what a role gives and what a request asks for are compared as they are meant:
+//!
+//! | written | kept as | why they are the same |
+//! |---|---|---|
+//! | `name/cos:PutObject` | `cos:PutObject` | the prefix means nothing |
+//! | `*:*`, `name/*` | `*` | every action has a service and a name |
+//! | `qcs::cos::uid/1:…` | `qcs::cos:*:uid/1:…` | without a region, all regions are meant |
+//! | `…:prefix//1250000000/pics/a/*` | `…:pics-1250000000/a/*` | the older and the newer name of a bucket |
+//! | `qcs::cvm:*::…` | `qcs::cvm:*:uin/<own>:…` | without an account, the policy's owner ([`with_account`]) |
+//!
+//! `*` is the one wildcard of the language, and of the core's patterns; `?` stands for itself in both.
+//!
+//! Role templates and boundaries of the configuration are read by [`parse`], where a text may hold `{variable}`;
+//! the policies of requests by [`asked`], where a brace is a brace.
 //!
 //! Source: the vendor's pages on the syntax of CAM policies and on condition operators, with what its own
 //! samples and helpers really write.
 
+mod account;
 mod condition;
 mod render;
+mod resource;
 
+pub use account::{asked, refuse_foreign, with_account};
 pub use render::{Unwritable, render};
 
 use super::wire::{form_decode, shown};
@@ -28,13 +43,18 @@ const VERSION: &str = "2.0";
 pub struct BadPolicy {
     /// One of the policy reasons of the closed list.
     pub reason: Reason,
-    /// What is wrong and where, safe to show to the author of the document.
+    /// Which statement (from 1), what in it, and what was expected; safe to show to the author of the document,
+    /// of whose text it holds a bounded part.
     pub detail: String,
 }
 
 impl BadPolicy {
     fn invalid(detail: impl Into<String>) -> Self {
         Self { reason: Reason::PolicyInvalid, detail: detail.into() }
+    }
+
+    fn malformed(detail: impl Into<String>) -> Self {
+        Self { reason: Reason::PolicyMalformed, detail: detail.into() }
     }
 
     fn at(mut self, statement: usize) -> Self {
@@ -57,43 +77,81 @@ impl From<BadPolicy> for Refusal {
     }
 }
 
+/// Whose document it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Author {
+    /// The operator: a text with a brace holds a variable, and is judged when it has its value.
+    Operator,
+    /// Someone who asks.
+    ///
+    /// Attack: were a brace a variable here as well, `{` would get a value past the check that an operator can
+    /// match it, and make a denial without effect.
+    Caller,
+}
+
+impl Author {
+    /// Whether this text waits for the value of a variable.
+    fn leaves_open(self, text: &str) -> bool {
+        self == Self::Operator && text.contains('{')
+    }
+}
+
 /// Reads the `Policy` parameter of a request, which clients send as it is, percent-encoded or form-encoded.
+/// [`asked`] also knows whose resources it may name.
 ///
 /// Attack: a text that is JSON already is not decoded, although the vendor always does. `%2A` inside a resource
 /// would turn into `*` and widen the policy after its author, or a proxy, had looked at it.
 pub fn parse_sent(text: &str) -> Result<Policy, BadPolicy> {
     let text = text.trim();
     if text.starts_with('{') {
-        return parse(text);
+        return read(text, Author::Caller);
     }
-    let decoded = form_decode(text).ok_or_else(|| BadPolicy {
-        reason: Reason::PolicyMalformed,
-        detail: "the policy is neither a JSON object nor one in percent encoding".to_owned(),
+    let decoded = form_decode(text).ok_or_else(|| {
+        BadPolicy::malformed(format!(
+            "the policy is no JSON object and no encoded one; it is `{}`",
+            shown(text)
+        ))
     })?;
-    parse(&decoded)
+    if decoded.trim_start().starts_with("%7") {
+        return Err(BadPolicy::malformed(
+            "the policy is encoded twice over what the request itself needs; encode it once, or not at all",
+        ));
+    }
+    read(&decoded, Author::Caller)
 }
 
-/// Reads a document.
+/// Reads a document of the operator.
 pub fn parse(text: &str) -> Result<Policy, BadPolicy> {
+    read(text, Author::Operator)
+}
+
+fn read(text: &str, author: Author) -> Result<Policy, BadPolicy> {
     check_length(text)?;
-    let document = json::parse(text.as_bytes()).map_err(|fault| BadPolicy {
-        reason: Reason::PolicyMalformed,
-        detail: format!("the policy is {fault}"),
-    })?;
+    let document = json::parse(text.as_bytes())
+        .map_err(|fault| BadPolicy::malformed(format!("the policy is not taken: {fault}")))?;
     let Value::Object(members) = document else {
-        return Err(BadPolicy::invalid("the policy must be one JSON object"));
+        let found = found(Some(&document));
+        return Err(BadPolicy::invalid(format!("the policy must be one JSON object; {found}")));
     };
     check_members(&members, &["version", "statement"])?;
-    if members.get("version").and_then(Value::as_str) != Some(VERSION) {
-        return Err(BadPolicy::invalid("version must be there and be 2.0, as text"));
+    let version = members.get("version");
+    if version.and_then(Value::as_str) != Some(VERSION) {
+        let found = found(version);
+        return Err(BadPolicy::invalid(format!("version must be the text `{VERSION}`; {found}")));
     }
     let statements = match members.get("statement") {
         Some(Value::Array(list)) if !list.is_empty() => list.as_slice(),
         Some(one @ Value::Object(_)) => std::slice::from_ref(one),
-        _ => return Err(BadPolicy::invalid("statement must be an object, or a list with at least one")),
+        other => {
+            let found = found(other);
+            return Err(BadPolicy::invalid(format!(
+                "statement must be an object, or a list of at least one; {found}"
+            )));
+        }
     };
-    let statements = statements.iter().enumerate().map(|(n, one)| statement(one).map_err(|bad| bad.at(n)));
-    Ok(Policy { language: Language::Cam, statements: statements.collect::<Result<_, _>>()? })
+    let read = |(n, one)| statement(one, author).map_err(|bad| bad.at(n));
+    let statements = statements.iter().enumerate().map(read).collect::<Result<_, _>>()?;
+    Ok(Policy { language: Language::Cam, statements })
 }
 
 /// The vendor's limit, which counts characters and no blanks.
@@ -113,59 +171,49 @@ fn check_length(text: &str) -> Result<(), BadPolicy> {
     Err(BadPolicy { reason: Reason::PolicyTooLong, detail })
 }
 
-/// Refuses a policy that allows something on a resource of another root account, as the vendor does. It is the
-/// error that its users meet most, so the message says which resource, whose, and what was expected.
-pub fn refuse_foreign(policy: &Policy, account: &str) -> Result<(), BadPolicy> {
-    for (n, statement) in policy.statements.iter().enumerate() {
-        if statement.effect == Effect::Deny {
-            continue;
-        }
-        for resource in &statement.resources {
-            let text = resource.to_string();
-            let owner = text.split(':').nth(4).and_then(|segment| segment.strip_prefix("uin/"));
-            if let Some(owner) = owner.filter(|owner| *owner != account && !owner.contains('*')) {
-                let detail = format!(
-                    "the resource {} belongs to uin {}, and this key can grant resources of uin {account}",
-                    shown(&text),
-                    shown(owner)
-                );
-                return Err(BadPolicy { reason: Reason::PolicyTooWide, detail }.at(n));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn statement(value: &Value) -> Result<Statement, BadPolicy> {
+fn statement(value: &Value, author: Author) -> Result<Statement, BadPolicy> {
     let Value::Object(members) = value else {
-        return Err(BadPolicy::invalid("it must be an object"));
+        return Err(BadPolicy::invalid(format!("it must be an object; {}", found(Some(value)))));
     };
     check_members(members, &["effect", "action", "resource", "condition", "principal"])?;
     check_principal(members.get("principal"))?;
-    let effect = match members.get("effect").and_then(Value::as_str) {
-        Some("allow") => Effect::Allow,
-        Some("deny") => Effect::Deny,
-        _ => return Err(BadPolicy::invalid("effect must be allow or deny, in lower case")),
+    let effect = match members.get("effect") {
+        Some(Value::String(text)) if text == "allow" => Effect::Allow,
+        Some(Value::String(text)) if text == "deny" => Effect::Deny,
+        other => {
+            let found = found(other);
+            return Err(BadPolicy::invalid(format!(
+                "effect must be `allow` or `deny`, in lower case; {found}"
+            )));
+        }
     };
     Ok(Statement {
         effect,
         actions: each(members.get("action"), "action", action)?,
-        resources: each(members.get("resource"), "resource", resource)?,
-        conditions: condition::parse(members.get("condition"))?,
+        resources: each(members.get("resource"), "resource", |text| resource::read(text, author))?,
+        conditions: condition::read(members.get("condition"), author)?,
     })
 }
 
-fn check_members(members: &Map<String, Value>, known: &[&str]) -> Result<(), BadPolicy> {
-    match members.keys().find(|name| !known.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let name = shown(name);
-            Err(BadPolicy::invalid(format!(
-                "there is no member {name} here; the names are {}",
-                known.join(", ")
-            )))
-        }
+/// What a member is instead of what it must be.
+fn found(value: Option<&Value>) -> String {
+    match value {
+        None => "it is missing".to_owned(),
+        Some(Value::String(text)) => format!("it is `{}`", shown(text)),
+        Some(Value::Number(number)) => format!("it is the number `{}`", shown(&number.to_string())),
+        Some(other) => format!("it is `{}`", shown(&other.to_string())),
     }
+}
+
+fn check_members(members: &Map<String, Value>, known: &[&str]) -> Result<(), BadPolicy> {
+    let Some(name) = members.keys().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let lower = name.trim().to_ascii_lowercase();
+    Err(BadPolicy::invalid(match known.iter().find(|known| **known == lower) {
+        Some(meant) => format!("there is no member `{}` here; write `{meant}`, in lower case", shown(name)),
+        None => format!("there is no member `{}` here; there are {}", shown(name), known.join(", ")),
+    }))
 }
 
 /// The reference forbids a principal, and the vendor's own COS helper writes one that means anyone. That form says
@@ -181,7 +229,10 @@ fn check_principal(principal: Option<&Value>) -> Result<(), BadPolicy> {
         Some(Value::Object(members)) if members.len() == 1 && members.get("qcs").is_some_and(anyone) => {
             Ok(())
         }
-        Some(_) => Err(BadPolicy::invalid("principal cannot be named in this policy; leave it out")),
+        Some(other) => Err(BadPolicy::invalid(format!(
+            "principal cannot name anyone here, because the policy is for the credential that carries it; leave it out (it is `{}`)",
+            shown(&other.to_string())
+        ))),
     }
 }
 
@@ -189,25 +240,31 @@ fn check_principal(principal: Option<&Value>) -> Result<(), BadPolicy> {
 fn each(
     value: Option<&Value>,
     member: &str,
-    read: fn(&str) -> Result<Pattern, BadPolicy>,
+    read: impl Fn(&str) -> Result<Pattern, BadPolicy>,
 ) -> Result<Vec<Pattern>, BadPolicy> {
-    let wrong = || BadPolicy::invalid(format!("{member} must be a string, or a list with at least one"));
+    let wrong = |value: Option<&Value>| {
+        let found = found(value);
+        BadPolicy::invalid(format!("{member} must be a text, or a list of at least one; {found}"))
+    };
     match value {
         Some(Value::String(text)) => Ok(vec![read(text)?]),
         Some(Value::Array(list)) if !list.is_empty() => {
-            list.iter().map(|one| read(one.as_str().ok_or_else(wrong)?)).collect()
+            list.iter().map(|one| read(one.as_str().ok_or_else(|| wrong(Some(one)))?)).collect()
         }
-        _ => Err(wrong()),
+        other => Err(wrong(other)),
     }
 }
 
 /// `*`, or `service:operation` with wildcards anywhere, and perhaps the prefix `name/`, which changes nothing.
 fn action(text: &str) -> Result<Pattern, BadPolicy> {
     if text.starts_with("permid/") {
-        return Err(BadPolicy::invalid("function sets (permid/…) are not known here; list the actions"));
+        return Err(BadPolicy::invalid(format!(
+            "the function set `{}` is not known here; list its actions, such as `cos:PutObject`",
+            shown(text)
+        )));
     }
     let name = text.strip_prefix("name/").unwrap_or(text);
-    if name == "*" {
+    if Pattern::parse(name).is_any() {
         return Ok(Pattern::parse(name));
     }
     let fine = |part: &str| {
@@ -221,43 +278,14 @@ fn action(text: &str) -> Result<Pattern, BadPolicy> {
             Ok(Pattern::parse("*"))
         }
         Some((service, operation)) if fine(service) && fine(operation) => Ok(Pattern::parse(name)),
-        _ => {
-            Err(BadPolicy::invalid(format!("the action {} is not * and not service:Operation", shown(text))))
-        }
+        _ => Err(BadPolicy::invalid(format!(
+            "the action `{}` is not `*` and not service:Operation, such as `cos:PutObject` or `cos:*`",
+            shown(text)
+        ))),
     }
 }
 
-/// `*`, or `qcs:project:service:region:account:resource` with an always empty project.
-fn resource(text: &str) -> Result<Pattern, BadPolicy> {
-    let bad = |what: &str| BadPolicy {
-        reason: Reason::PolicyResource,
-        detail: format!("the resource {} {what}", shown(text)),
-    };
-    if text.chars().any(char::is_control) {
-        return Err(bad("has a control character"));
-    }
-    if text == "*" {
-        return Ok(Pattern::parse(text));
-    }
-    let mut segments = text.splitn(6, ':');
-    let mut next = || segments.next();
-    let (Some(qcs), Some(project), Some(service), Some(_region), Some(account), Some(rest)) =
-        (next(), next(), next(), next(), next(), next())
-    else {
-        return Err(bad("has not the six segments qcs:project:service:region:account:resource"));
-    };
-    if qcs != "qcs" || !project.is_empty() {
-        return Err(bad("must begin with qcs:: (the project is always empty)"));
-    }
-    if service.is_empty() || rest.is_empty() {
-        return Err(bad("has an empty service or resource segment"));
-    }
-    let owner = account.strip_prefix("uin/").or_else(|| account.strip_prefix("uid/"));
-    if !account.is_empty() && account != "*" && owner.is_none_or(str::is_empty) {
-        return Err(bad("has an account that is neither empty nor uin/… nor uid/…"));
-    }
-    Ok(Pattern::parse(text))
-}
-
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

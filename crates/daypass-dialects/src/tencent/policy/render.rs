@@ -1,7 +1,7 @@
 //! A policy of the core as a CAM document.
 
-use daypass_core::policy::{Condition, Language, Policy, Statement};
-use serde::ser::{Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer};
+use daypass_core::policy::{Condition, Language, Pattern, Policy, Statement};
+use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -27,7 +27,7 @@ impl Display for Unwritable {
 
 impl std::error::Error for Unwritable {}
 
-/// Writes a document that [`super::parse`] reads back to the same policy.
+/// Writes a document that [`super::parse`] and [`super::parse_sent`] read back to the same policy.
 pub fn render(policy: &Policy) -> Result<String, Unwritable> {
     if policy.language != Language::Cam {
         return Err(Unwritable::OtherLanguage);
@@ -60,8 +60,8 @@ impl Serialize for Written<'_> {
         let Statement { effect, actions, resources, conditions } = self.0;
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("effect", effect)?;
-        out.serialize_entry("action", &Texts(actions))?;
-        out.serialize_entry("resource", &Texts(resources))?;
+        out.serialize_entry("action", actions)?;
+        out.serialize_entry("resource", &Resources(resources))?;
         if !conditions.is_empty() {
             out.serialize_entry("condition", &Operators(conditions))?;
         }
@@ -69,15 +69,11 @@ impl Serialize for Written<'_> {
     }
 }
 
-struct Texts<'a, T>(&'a [T]);
+struct Resources<'a>(&'a [Pattern]);
 
-impl<T: Display> Serialize for Texts<'_, T> {
+impl Serialize for Resources<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut out = serializer.serialize_seq(Some(self.0.len()))?;
-        for text in self.0 {
-            out.serialize_element(&format_args!("{text}"))?;
-        }
-        out.end()
+        serializer.collect_seq(self.0.iter().map(super::resource::written))
     }
 }
 
