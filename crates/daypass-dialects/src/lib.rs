@@ -5,5 +5,6 @@
 //! is no I/O, no storage and no policy decision here.
 
 pub mod alibaba;
+mod basic;
 pub mod entra;
 pub mod tencent;

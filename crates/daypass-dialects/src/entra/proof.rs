@@ -1,27 +1,10 @@
 //! How the client proves itself: `client_secret_post` or `client_secret_basic`.
 
-use super::form::{Form, decode};
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use super::form::Form;
+pub(super) use crate::basic::Credentials;
+use crate::basic::{self, values};
 use daypass_core::refusal::{Reason, Refusal};
-use daypass_core::secret::Secret;
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
-
-/// What the client shows. It is not believed yet.
-pub(super) struct Credentials {
-    /// The client id.
-    pub(super) client: String,
-    /// The spellings that its secret may be meant in; any one may be right.
-    pub(super) secrets: Vec<Secret>,
-}
-
-/// Clients leave the padding of Basic credentials out now and then.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use http::HeaderMap;
 
 /// The parameters that must never stand in a URL (RFC 6749 §2.3.1): URLs end up in the logs of proxies, in
 /// browsers' histories and in error reports.
@@ -45,14 +28,14 @@ pub(super) fn refuse_in_query(query: &str) -> Result<(), Refusal> {
 
 /// Whether the client tries HTTP Basic, which decides how a failure is answered.
 pub(super) fn is_basic(headers: &HeaderMap) -> bool {
-    basic_values(headers).next().is_some()
+    values(headers).next().is_some()
 }
 
 /// Takes the credentials out of a request that shows exactly one kind of them (RFC 6749 §2.3).
 pub(super) fn credentials(headers: &HeaderMap, form: &mut Form) -> Result<Credentials, Refusal> {
     let secret = form.client_secret.take();
     let methods =
-        basic_values(headers).count() + usize::from(secret.is_some()) + usize::from(form.client_assertion);
+        values(headers).count() + usize::from(secret.is_some()) + usize::from(form.client_assertion);
     if methods > 1 {
         return Err(Refusal::new(
             Reason::SeveralProofs,
@@ -66,8 +49,8 @@ pub(super) fn credentials(headers: &HeaderMap, form: &mut Form) -> Result<Creden
         )
         .parameter("client_assertion"));
     }
-    if let Some(value) = basic_values(headers).next() {
-        return basic(value, form.client_id.as_deref());
+    if let Some(value) = values(headers).next() {
+        return from_basic(value, form.client_id.as_deref());
     }
     let client = form.client_id.take().ok_or_else(|| super::missing("client_id"))?;
     let secret = secret.ok_or_else(|| {
@@ -80,52 +63,24 @@ pub(super) fn credentials(headers: &HeaderMap, form: &mut Form) -> Result<Creden
     Ok(Credentials { client, secrets: vec![secret] })
 }
 
-/// What follows `Basic ` in each `Authorization` header; other schemes authenticate nobody here.
-fn basic_values(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
-    headers.get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes).filter_map(|value| {
-        let (scheme, rest) = value.split_at_checked(5)?;
-        (scheme.eq_ignore_ascii_case(b"basic") && rest.first().is_none_or(|byte| *byte == b' '))
-            .then(|| rest.trim_ascii())
-    })
-}
-
-fn basic(value: &[u8], in_body: Option<&str>) -> Result<Credentials, Refusal> {
-    let malformed = || {
-        Refusal::new(
-            Reason::MalformedProof,
-            "the HTTP Basic credentials are not base64 of client_id, a colon and client_secret",
-        )
-    };
-    let pair = Secret::new(BASE64.decode(value).map_err(|_| malformed())?);
-    let mut halves = pair.expose().splitn(2, |byte| *byte == b':');
-    let (id, secret) = halves.next().zip(halves.next()).ok_or_else(malformed)?;
-    let client = decode(id).and_then(|id| String::from_utf8(id).ok()).ok_or_else(malformed)?;
-    if client.is_empty() || secret.is_empty() {
-        return Err(Refusal::new(
-            Reason::MissingProof,
-            "the HTTP Basic credentials lack client_id or client_secret",
-        ));
-    }
-    if in_body.is_some_and(|other| !other.eq_ignore_ascii_case(&client)) {
+/// The credentials of HTTP Basic, which the body may name again and not contradict.
+fn from_basic(value: &[u8], in_body: Option<&str>) -> Result<Credentials, Refusal> {
+    let credentials = basic::read(value)?;
+    if in_body.is_some_and(|other| !other.eq_ignore_ascii_case(&credentials.client)) {
         return Err(Refusal::new(
             Reason::DuplicateParameter,
             "the client_id of the body is not the one of the HTTP Basic credentials",
         )
         .parameter("client_id"));
     }
-    Ok(Credentials { client, secrets: spellings(secret) })
-}
-
-/// RFC 6749 §2.3.1 has the secret form-encoded before base64. oauth2-rs and openid-client do that, the latter
-/// with more escapes than needed; requests, authlib and curl send it raw. Both readings are tried.
-fn spellings(raw: &[u8]) -> Vec<Secret> {
-    let decoded = decode(raw).filter(|decoded| decoded != raw);
-    decoded.into_iter().map(Secret::new).chain([Secret::new(raw)]).collect()
+    Ok(credentials)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64::Engine;
+    use http::header::AUTHORIZATION;
 
     const ID: &str = "0d1f6f0e-6f0b-4f43-9d1c-3a3f1a6b7c11";
 
