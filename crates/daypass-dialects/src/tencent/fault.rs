@@ -146,7 +146,8 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::PolicyInvalid
         | Reason::PolicyResource
         | Reason::PolicyTooLong
-        | Reason::CredentialTooLarge => (StatusCode::BAD_REQUEST, "InvalidParameter"),
+        | Reason::CredentialTooLarge
+        | Reason::MfaUnsupported => (StatusCode::BAD_REQUEST, "InvalidParameter"),
         Reason::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "RequestSizeLimitExceeded"),
         Reason::TooSlow => (StatusCode::REQUEST_TIMEOUT, "InvalidRequest"),
         Reason::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "UnsupportedProtocol"),
@@ -159,22 +160,31 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::UnknownKey
         | Reason::WrongSignature
         | Reason::WrongSecret
-        | Reason::ExpiredSecret => (StatusCode::UNAUTHORIZED, "AuthFailure"),
+        | Reason::ExpiredSecret
+        | Reason::UnknownSession => (StatusCode::UNAUTHORIZED, "AuthFailure"),
         Reason::ClockSkew | Reason::Replayed => (StatusCode::UNAUTHORIZED, "AuthFailure.SignatureExpire"),
-        Reason::TokenInvalid | Reason::TokenExpired | Reason::TokenRevoked => {
-            (StatusCode::UNAUTHORIZED, "AuthFailure.TokenFailure")
-        }
+        Reason::TokenInvalid
+        | Reason::TokenExpired
+        | Reason::TokenRevoked
+        | Reason::IdentityInvalid
+        | Reason::TicketInvalid
+        | Reason::TicketSpent => (StatusCode::UNAUTHORIZED, "AuthFailure.TokenFailure"),
         Reason::ClientDisabled
         | Reason::WeakProofRefused
         | Reason::TemporaryNotAllowed
         | Reason::OriginNotAllowed
+        | Reason::NotFetched
+        | Reason::NoTrust
+        | Reason::ExternalIdMismatch
         | Reason::RoleNotGranted
         | Reason::NoRole
         | Reason::UnknownResource
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "UnauthorizedOperation"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "RequestLimitExceeded"),
-        Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+        Reason::IdentityUnavailable | Reason::Unavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
+        }
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }
