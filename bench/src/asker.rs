@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::credentials::{Credentials, Resource};
 use crate::requests::{BROWSER, Requests, request};
+use crate::work::Work;
 use crate::yardstick;
 use daypass_core::clock::Timestamp;
 use daypass_core::role::Algorithm;
@@ -10,45 +11,7 @@ use daypass_dialects::alibaba::sign::{SignMethod, sign};
 use daypass_dialects::alibaba::time::stamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use serde_json::json;
-use std::fmt;
 use std::net::SocketAddr;
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Work {
-    /// The fixed answer of bare axum.
-    Hello,
-    /// The form of bare axum.
-    Form,
-    /// The browser's endpoint.
-    GetAuthorization,
-    /// GetFederationToken, signed by TC3-HMAC-SHA256.
-    Tc3,
-    /// The TOP call, signed by hmac-sha256, answered in JSON.
-    Top,
-    /// An OAuth token by client credentials.
-    Token(Algorithm),
-}
-
-impl Work {
-    /// Whether bare axum answers it.
-    pub(crate) fn is_yardstick(self) -> bool {
-        matches!(self, Self::Hello | Self::Form)
-    }
-}
-
-impl fmt::Display for Work {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Hello => f.pad("axum GET"),
-            Self::Form => f.pad("axum POST form"),
-            Self::GetAuthorization => f.pad("getAuthorization"),
-            Self::Tc3 => f.pad("GetFederationToken TC3"),
-            Self::Top => f.pad("TOP hmac-sha256"),
-            Self::Token(algorithm) => f.pad(&format!("token {}", algorithm.name())),
-        }
-    }
-}
 
 /// What the soe role of the demo configuration allows, as the vendor's samples ask for it.
 const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
@@ -61,6 +24,8 @@ pub(crate) struct Asker {
     host: String,
     credentials: Credentials,
     resources: Vec<Resource>,
+    /// What a page shows as proof of who its user is.
+    bearer: Option<String>,
     /// How many signed requests were made. The number is part of each, so that no two signatures are the same.
     made: u64,
 }
@@ -68,10 +33,15 @@ pub(crate) struct Asker {
 impl Asker {
     /// Asks the server at this address.
     pub(crate) fn new(address: SocketAddr, credentials: Credentials, resources: Vec<Resource>) -> Self {
-        Self { host: address.to_string(), credentials, resources, made: 0 }
+        Self { host: address.to_string(), credentials, resources, bearer: None, made: 0 }
     }
 
-    /// What this asker's server can be asked.
+    /// The same, on behalf of a user who has signed in: every request of a page carries this token.
+    pub(crate) fn signed_in(self, token: String) -> Self {
+        Self { bearer: Some(token), ..self }
+    }
+
+    /// What `daypass dev` can be asked.
     pub(crate) fn works(&self) -> Vec<Work> {
         let tokens = self.resources.iter().map(|resource| Work::Token(resource.algorithm));
         [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens).collect()
@@ -95,7 +65,10 @@ impl Asker {
             Work::Form => Requests::Same(
                 self.post(yardstick::FORM, &self.token_form(&self.credentials.entra.client_id)),
             ),
-            Work::GetAuthorization => Requests::Same(self.get(&self.credentials.get_authorization.path)),
+            // A page's request is the same for Daypass and for the samples, but for what it proves.
+            Work::GetAuthorization | Work::Cached | Work::Sample(_) => {
+                Requests::Same(self.get(&self.credentials.get_authorization.path))
+            }
             Work::Token(algorithm) => {
                 let audience =
                     self.resource(algorithm).map(|resource| resource.audience.clone()).unwrap_or_default();
@@ -114,12 +87,10 @@ impl Asker {
 
     fn get(&self, path: &str) -> Vec<u8> {
         let origin = ("origin", self.credentials.get_authorization.origin.as_str());
-        request(
-            "GET",
-            path,
-            [("host", self.host.as_str())].into_iter().chain(BROWSER.iter().copied()).chain([origin]),
-            b"",
-        )
+        let bearer = self.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let proof = bearer.as_ref().map(|value| ("authorization", value.as_str()));
+        let headers = [("host", self.host.as_str())].into_iter().chain(BROWSER.iter().copied());
+        request("GET", path, headers.chain([origin]).chain(proof), b"")
     }
 
     fn post(&self, path: &str, body: &str) -> Vec<u8> {
@@ -210,6 +181,7 @@ impl Asker {
 mod tests {
     use super::*;
     use crate::credentials::tests::sample;
+    use crate::work::Peer;
     use std::collections::HashSet;
 
     fn asker() -> Asker {
@@ -270,12 +242,15 @@ mod tests {
     }
 
     #[test]
-    fn yardsticks_are_told_apart() {
+    fn pages_and_forms_are_asked_as_a_browser_does() {
         let mut asker = asker();
-        assert!(Work::Hello.is_yardstick() && Work::Form.is_yardstick() && !Work::Top.is_yardstick());
         assert!(all(asker.requests(Work::Hello, 1), 1)[0].starts_with("GET /hello HTTP/1.1\r\n"));
         assert!(all(asker.requests(Work::Form, 1), 1)[0].starts_with("POST /form HTTP/1.1\r\n"));
         let page = all(asker.requests(Work::GetAuthorization, 1), 1).remove(0);
         assert!(page.contains("origin: http://127.0.0.1:88\r\n"), "{page}");
+        assert!(!page.contains("authorization:"), "{page}");
+        assert_eq!(page, all(asker.requests(Work::Sample(Peer::Flask), 1), 1)[0], "the samples get the same");
+        let page = all(asker.signed_in("e.y.J".into()).requests(Work::Cached, 1), 1).remove(0);
+        assert!(page.contains("\r\nauthorization: Bearer e.y.J\r\n"), "{page}");
     }
 }

@@ -1,9 +1,11 @@
 //! Every endpoint's answer is read and verified once, before it is only counted.
 
-use crate::asker::{Asker, Work};
+use crate::asker::Asker;
 use crate::clock;
 use crate::requests::{Requests, request};
 use crate::response::{Response, Shape};
+use crate::sts;
+use crate::work::Work;
 use crate::yardstick;
 use anyhow::{Context as _, bail, ensure};
 use daypass_core::clock::unix;
@@ -13,6 +15,7 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -46,8 +49,24 @@ pub(crate) fn learn(address: SocketAddr, asker: &mut Asker, work: Work) -> anyho
     let bodies =
         (0..SAMPLES).map(|_| one(address, asker, work, &mut requests)).collect::<anyhow::Result<Vec<_>>>();
     bodies
-        .and_then(|bodies| Shape::of(&bodies).context("no sample"))
+        .and_then(|bodies| {
+            is_fresh(work, &bodies)?;
+            Shape::of(&bodies).context("no sample")
+        })
         .with_context(|| format!("{work} answers wrongly"))
+}
+
+/// Where a new credential is asked for, all answers differ; where one user asks again, all are the same credential.
+fn is_fresh(work: Work, bodies: &[Vec<u8>]) -> anyhow::Result<()> {
+    let wanted = match work {
+        Work::GetAuthorization => bodies.len(),
+        Work::Cached => 1,
+        _ => return Ok(()),
+    };
+    let id = |body: &Vec<u8>| Ok(serde_json::from_slice::<Triple>(body)?.credentials.tmp_secret_id);
+    let ids = bodies.iter().map(id).collect::<anyhow::Result<HashSet<_>>>()?;
+    ensure!(ids.len() == wanted, "{} different credentials in {} answers", ids.len(), bodies.len());
+    Ok(())
 }
 
 fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) -> anyhow::Result<Vec<u8>> {
@@ -60,12 +79,13 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
         Work::Form => {
             ensure!(value.get("grant_type").and_then(Value::as_str) == Some("client_credentials"), shown());
         }
-        Work::GetAuthorization => triple(address, asker, &value).with_context(shown)?,
+        Work::GetAuthorization | Work::Cached => triple(address, asker, &value).with_context(shown)?,
         Work::Tc3 => {
             triple(address, asker, value.get("Response").with_context(shown)?).with_context(shown)?;
         }
         Work::Top => top(asker, &value).with_context(shown)?,
         Work::Token(algorithm) => token(address, asker, algorithm, &value).with_context(shown)?,
+        Work::Sample(_) => stand_in(&value).with_context(shown)?,
     }
     Ok(body)
 }
@@ -107,6 +127,14 @@ fn triple(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<(
         "the credential does not work: {}",
         String::from_utf8_lossy(&body).escape_debug()
     );
+    Ok(())
+}
+
+/// The credential that the stand-in for the vendor's STS gives, complete.
+fn stand_in(value: &Value) -> anyhow::Result<()> {
+    let triple = Triple::deserialize(value)?;
+    ensure!(triple.expired_time > unix(clock::wall()), "it has expired already");
+    ensure!(triple.credentials.tmp_secret_id == sts::SECRET_ID, "not the stand-in's credential");
     Ok(())
 }
 
@@ -218,6 +246,35 @@ mod tests {
         assert!(triple(known, &asker(), &credential(1)).is_err(), "expired");
         assert!(triple(known, &asker(), &json!({"Credentials": {}})).is_err(), "incomplete");
         assert!(triple(serve(refused.to_owned()), &asker(), &credential(later)).is_err(), "refused");
+    }
+
+    #[test]
+    fn a_new_credential_is_new_and_a_cached_one_is_not() {
+        let body = |id: &str| {
+            json!({"Credentials": {"Token": "t", "TmpSecretId": id, "TmpSecretKey": "k"},
+                   "Expiration": "x", "ExpiredTime": 1, "RequestId": "r"})
+            .to_string()
+            .into_bytes()
+        };
+        let (same, different) = ([body("a"), body("a")], [body("a"), body("b")]);
+        is_fresh(Work::GetAuthorization, &different).unwrap();
+        is_fresh(Work::Cached, &same).unwrap();
+        assert!(is_fresh(Work::GetAuthorization, &same).is_err());
+        assert!(is_fresh(Work::Cached, &different).is_err());
+        assert!(is_fresh(Work::Cached, &[b"{}".to_vec()]).is_err());
+    }
+
+    #[test]
+    fn a_sample_must_hand_on_what_the_stand_in_answered() {
+        let answer = |id: &str, expires: i64| {
+            json!({"Credentials": {"Token": "t", "TmpSecretId": id, "TmpSecretKey": "k"},
+                   "Expiration": "x", "ExpiredTime": expires, "RequestId": "r"})
+        };
+        stand_in(&answer(sts::SECRET_ID, 4_000_000_000)).unwrap();
+        assert!(stand_in(&answer("AKIDother", 4_000_000_000)).is_err());
+        assert!(stand_in(&answer(sts::SECRET_ID, 1)).is_err());
+        // What the Express sample gives with status 200 when STS cannot be reached.
+        assert!(stand_in(&json!({"code": "ECONNREFUSED"})).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What each endpoint should reach. The README says where the numbers come from.
 
-use crate::asker::Work;
 use crate::statistics::Goal;
+use crate::work::Work;
 use daypass_core::role::Algorithm;
 
 /// Requests per second of getAuthorization over bare axum's, 32 connections, every record durable before the answer.
@@ -23,6 +23,9 @@ pub(crate) const OPEN_TAIL: Goal = Goal::AtMost(2.5);
 /// Closed-loop 99th percentile over 256 connections, over what fair sharing gives (connections / throughput),
 /// where every record is durable before the answer.
 pub(crate) const FAIRNESS: Goal = Goal::AtMost(1.8);
+/// CPU per request of a vendor's sample over that of `getAuthorization`, which does the same work: the credential
+/// made here and durably recorded, not fetched.
+pub(crate) const SAMPLES: Goal = Goal::AtLeast(10.0);
 /// Requests that got no right answer.
 pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
 
@@ -45,12 +48,13 @@ pub(crate) struct CpuTarget {
     pub(crate) goal: Option<Goal>,
 }
 
-/// The CPU target of an endpoint; yardsticks have none.
+/// The CPU target of an endpoint; yardsticks and samples have none.
 pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
     let (number, limit, goal) = match work {
-        Work::Hello | Work::Form => return None,
+        Work::Hello | Work::Form | Work::Sample(_) => return None,
         // The goal of target 1 is for records that are written at intervals; here they are durable at once.
-        Work::GetAuthorization => ("1", Limit::Hello, None),
+        // Where nothing is made or recorded, a signature is checked, which is as long as several bare requests.
+        Work::GetAuthorization | Work::Cached => ("1", Limit::Hello, None),
         Work::Token(algorithm) => match algorithm {
             Algorithm::Es256 => ("3", Limit::Signature(algorithm), Some(0.55)),
             Algorithm::EdDsa => ("4", Limit::Signature(algorithm), Some(0.45)),
@@ -63,7 +67,7 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
 }
 
 /// Whether an endpoint's open-loop latency is held against bare axum's. A signature takes longer than a whole
-/// bare request, so for tokens the ratio is only shown.
+/// bare request, so where one is made or checked the ratio is only shown.
 pub(crate) fn latency_is_judged(work: Work) -> bool {
     matches!(work, Work::GetAuthorization | Work::Tc3 | Work::Top)
 }
@@ -71,14 +75,17 @@ pub(crate) fn latency_is_judged(work: Work) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::work::Peer;
 
     #[test]
-    fn every_endpoint_but_the_yardsticks_has_a_cpu_target_of_its_own() {
+    fn every_endpoint_of_ours_has_a_cpu_target_of_its_own() {
         let tokens = Algorithm::ALL.iter().map(|algorithm| Work::Token(*algorithm));
         let works = [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens);
-        let mut numbers: Vec<_> = works.map(|work| cpu_target(work).unwrap().number).collect();
-        numbers.dedup();
+        let numbers: Vec<_> = works.map(|work| cpu_target(work).unwrap().number).collect();
         assert_eq!(numbers, ["1", "7", "8", "5", "3", "4"]);
-        assert!(cpu_target(Work::Hello).is_none() && cpu_target(Work::Form).is_none());
+        assert!(cpu_target(Work::Cached).unwrap().goal.is_none());
+        for none in [Work::Hello, Work::Form, Work::Sample(Peer::Flask)] {
+            assert!(cpu_target(none).is_none());
+        }
     }
 }

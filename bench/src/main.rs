@@ -9,6 +9,7 @@ mod clock;
 mod credentials;
 mod goals;
 mod loader;
+mod peers;
 mod primitives;
 mod process;
 mod report;
@@ -16,20 +17,26 @@ mod requests;
 mod response;
 mod run;
 mod schedule;
+mod signed_in;
 mod start;
 mod statistics;
+mod sts;
+mod work;
 mod yardstick;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use process::{Cores, Server};
+use peers::Peers;
+use process::{Core, Cores, Server};
 use report::{Machine, Report};
 use run::{Run, Side};
+use signed_in::SignedIn;
 use start::Installation;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
+use work::{Party, Peer, Wanted, Work};
 
 /// Measures a release build of Daypass beside yardsticks and prints ratios to them.
 #[derive(Parser)]
@@ -71,12 +78,19 @@ enum Role {
         #[arg(long)]
         listen: SocketAddr,
     },
+    /// Be the stand-in for the vendor's STS that the samples ask (the bench starts it itself).
+    #[command(hide = true)]
+    Sts {
+        #[arg(long)]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.role {
         Some(Role::Yardstick { listen }) => yardstick::serve(listen).map(|()| ExitCode::SUCCESS),
+        Some(Role::Sts { listen }) => sts::serve(listen, clock::wall()).map(|()| ExitCode::SUCCESS),
         None => bench(&cli.options),
     };
     result.unwrap_or_else(|error| {
@@ -106,14 +120,17 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     eprintln!("starting and stopping");
     let starts = start::measure(&installation, cores, if options.quick { 3 } else { 9 })?;
 
-    let (axum, ours) = sides(&this, &installation, cores)?;
-    let run = Run::prepare(cores, axum, ours, folder.path().to_owned(), slice, &options.only)?;
+    let wanted = Wanted::new(&options.only);
+    let samples: Vec<_> = Peer::ALL.into_iter().filter(|peer| wanted.has(Work::Sample(*peer))).collect();
+    let peers = Peers::start(cores, &this, &home.join("peers"), &samples)?;
+    let sides = sides(&this, &installation, peers.servers, &wanted, cores)?;
+    let run = Run::prepare(cores, sides, peers.sts, folder.path().to_owned(), slice, &wanted)?;
     let works = run.works();
     let seed = clock::wall().as_microsecond().unsigned_abs();
     let results = run.rounds(rounds, seed, &|step| eprintln!("{step}"))?;
     machine.look_again();
 
-    let report = Report::new(machine, rounds, slice, seed, &works, &results, &starts);
+    let report = Report::new(machine, rounds, slice, seed, &works, &results, &starts).skipping(peers.skipped);
     println!("{}", report.text());
     if let Some(path) = &options.json {
         write_json(path, &report)?;
@@ -121,16 +138,36 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn sides(this: &Path, installation: &Installation, cores: Cores) -> anyhow::Result<(Side, Side)> {
-    let axum = Server::start(cores, |address| {
+/// Starts our servers, and puts an asker before each server. All are asked with the same heads.
+fn sides(
+    this: &Path,
+    installation: &Installation,
+    peers: Vec<(Peer, Server)>,
+    wanted: &Wanted,
+    cores: Cores,
+) -> anyhow::Result<Vec<Side>> {
+    let axum = Server::start(cores, Core::Servers, |address| {
         let mut command = Command::new(this);
         command.args(["yardstick", "--listen", &address.to_string()]);
         command
     })?;
     let ours = installation.start(cores)?;
-    // The yardstick is asked with the same heads and the same form.
-    let (axum_asker, our_asker) = (installation.asker(&axum)?, installation.asker(&ours)?);
-    Ok((Side::new(axum, axum_asker)?, Side::new(ours, our_asker)?))
+    let mut servers = vec![(Party::Axum, axum), (Party::Daypass, ours)];
+    servers.extend(peers.into_iter().map(|(peer, server)| (Party::Peer(peer), server)));
+    let mut sides = Vec::new();
+    for (party, server) in servers {
+        let asker = installation.asker(&server)?;
+        sides.push(Side::new(party, server, asker)?);
+    }
+    if wanted.has(Work::Cached) {
+        let page = installation.page()?;
+        let signed_in =
+            SignedIn::prepare(&installation.daypass, &installation.folder.join("signed-in"), &page)?;
+        let server = signed_in.start(cores)?;
+        let asker = installation.asker(&server)?.signed_in(signed_in.token);
+        sides.push(Side::new(Party::SignedIn, server, asker)?);
+    }
+    Ok(sides)
 }
 
 fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {

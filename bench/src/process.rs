@@ -25,6 +25,15 @@ pub(crate) struct Cores {
     pair: Option<(usize, usize)>,
 }
 
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Core {
+    /// Where what is measured runs.
+    Servers,
+    /// Where what asks and what is asked by a server run: neither takes anything from what is measured.
+    Loader,
+}
+
 impl Cores {
     /// The first two cores that this process may run on.
     pub(crate) fn choose() -> anyhow::Result<Self> {
@@ -36,6 +45,15 @@ impl Cores {
     /// Whether loader and servers are kept apart.
     pub(crate) fn are_pinned(self) -> bool {
         self.pair.is_some()
+    }
+
+    /// Starts a process on one of the two.
+    fn spawn(self, core: Core, command: &mut Command) -> anyhow::Result<std::io::Result<Child>> {
+        match core {
+            Core::Servers => self.as_a_server(|| command.spawn()),
+            // This thread is on it already, and a child inherits that.
+            Core::Loader => Ok(command.spawn()),
+        }
     }
 
     /// Moves this thread to the loader's core.
@@ -68,14 +86,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on the servers' core and waits until it accepts connections. `command` gets the address.
-    pub(crate) fn start(cores: Cores, command: impl FnOnce(SocketAddr) -> Command) -> anyhow::Result<Self> {
+    /// Starts a server and waits until it accepts connections. `command` gets the address.
+    pub(crate) fn start(
+        cores: Cores,
+        core: Core,
+        command: impl FnOnce(SocketAddr) -> Command,
+    ) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = command(address);
         // A log that is read by nobody would have to be kept somewhere; writing it is part of what is measured.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let program = command.get_program().to_owned();
-        let child = cores.as_a_server(|| command.spawn())?;
+        let child = cores.spawn(core, &mut command)?;
         let mut server =
             Self { child: child.with_context(|| format!("cannot start {}", program.display()))?, address };
         let begin = clock::now();
@@ -230,9 +252,12 @@ mod tests {
     #[test]
     fn a_program_that_ends_at_once_is_reported() {
         let cores = Cores { pair: None };
-        let error = Server::start(cores, |_| Command::new("false")).err().unwrap().to_string();
+        let error = Server::start(cores, Core::Servers, |_| Command::new("false")).err().unwrap().to_string();
         assert!(error.contains("did not start"), "{error}");
-        let error = Server::start(cores, |_| Command::new("/no/such/program")).err().unwrap().to_string();
+        let error = Server::start(cores, Core::Servers, |_| Command::new("/no/such/program"))
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("cannot start"), "{error}");
     }
 }

@@ -1,15 +1,17 @@
 //! What the run found: a table of targets with verdicts, and the absolute numbers as information.
 
 mod endpoints;
+mod peers;
 mod table;
 mod targets;
 
-use crate::asker::Work;
 use crate::process::Cores;
 use crate::run::Results;
 use crate::start::Starts;
 use crate::statistics::{Goal, Quartiles, Verdict};
-use endpoints::{Endpoint, Yardstick};
+use crate::work::Work;
+use endpoints::{Endpoint, Slices, Yardstick};
+use peers::Comparison;
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::fs;
@@ -97,6 +99,9 @@ pub(crate) struct Report {
     faults: u64,
     first_fault: Option<String>,
     targets: Vec<Target>,
+    comparisons: Vec<Comparison>,
+    /// What could not be measured, and why.
+    skipped: Vec<String>,
     endpoints: Vec<Endpoint>,
     yardsticks: Vec<Yardstick>,
 }
@@ -120,9 +125,16 @@ impl Report {
             faults: results.faults.count,
             first_fault: results.faults.first.clone(),
             targets: targets::all(works, results, starts, rounds),
+            comparisons: peers::comparisons(works, Slices(results)),
+            skipped: Vec::new(),
             endpoints: endpoints::endpoints(works, results),
             yardsticks: endpoints::yardsticks(results, starts),
         }
+    }
+
+    /// The same, which also says what was left out, and why.
+    pub(crate) fn skipping(self, skipped: Vec<String>) -> Self {
+        Self { skipped, ..self }
     }
 
     /// How many requests went wrong.
@@ -149,6 +161,15 @@ impl Report {
                 // Writing to a string does not fail.
                 let _ = writeln!(text, "\n{}: {note}", target.what);
             }
+        }
+        if !self.comparisons.is_empty() {
+            text.push_str(
+                "\nThe vendor's samples: how many times less, more or shorter (median [quartiles])\n\n",
+            );
+            text.push_str(&peers::table(&self.comparisons).to_string());
+        }
+        for skipped in &self.skipped {
+            let _ = writeln!(text, "\nSKIPPED {skipped}");
         }
         text.push_str(
             "\nEndpoints (absolute numbers of this machine and this hour: information, never a verdict)\n\n",

@@ -3,14 +3,16 @@
 //! A machine's speed drifts by more than the differences that matter here. So nothing is measured for long: each
 //! round holds one slice of everything, and ratios are formed inside a round.
 
-use crate::asker::{Asker, Work};
+use crate::asker::Asker;
 use crate::check;
+use crate::clock;
 use crate::loader::{Closed, Faults, Loader, Open, histogram};
 use crate::primitives::{self, Signers};
-use crate::process::{Cores, Server};
+use crate::process::{Cores, Cpu, Server};
 use crate::requests::Requests;
 use crate::response::Shape;
 use crate::schedule::Schedule;
+use crate::work::{Party, Wanted, Work};
 use anyhow::Context as _;
 use daypass_core::role::Algorithm;
 use hdrhistogram::Histogram;
@@ -21,8 +23,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Few connections, and many.
-pub(crate) const CONNECTIONS: [usize; 2] = [FEW, MANY];
+/// The numbers of connections that anything is asked over.
+pub(crate) const CONNECTIONS: [usize; 3] = [ALONE, FEW, MANY];
+/// One caller, who waits for nobody else: what an answer takes when there is no queue.
+pub(crate) const ALONE: usize = 1;
 /// As a busy back end has.
 pub(crate) const FEW: usize = 32;
 /// As a public endpoint has.
@@ -31,18 +35,38 @@ pub(crate) const MANY: usize = 256;
 pub(crate) const OPEN_SLICES: usize = 20;
 /// What an endpoint is taken to manage before it was measured: enough requests are signed for that.
 const GUESS: u64 = 30_000;
+/// How long a sample is asked before it counts: its language translates what runs often while it runs.
+const WARM_UP: Duration = Duration::from_secs(2);
 
 /// A server with its connections and its askers.
 pub(crate) struct Side {
+    party: Party,
     server: Server,
     loader: Loader,
     asker: Asker,
 }
 
 impl Side {
-    /// Opens connections to a server.
-    pub(crate) fn new(server: Server, asker: Asker) -> anyhow::Result<Self> {
-        Ok(Self { loader: Loader::connect(server.address, MANY)?, server, asker })
+    /// Opens connections to a server; to a sample for each slice anew.
+    pub(crate) fn new(party: Party, server: Server, asker: Asker) -> anyhow::Result<Self> {
+        let connections = if matches!(party, Party::Peer(_)) { 0 } else { MANY };
+        Ok(Self { party, loader: Loader::connect(server.address, connections)?, server, asker })
+    }
+
+    /// A sample closes connections that rest for some seconds, which may be just when one is used again.
+    fn reconnect(&mut self, connections: usize) -> anyhow::Result<()> {
+        self.loader = Loader::connect(self.server.address, connections)?.prompt();
+        Ok(())
+    }
+
+    /// What it can be asked.
+    fn works(&self) -> Vec<Work> {
+        match self.party {
+            Party::Axum => vec![Work::Hello, Work::Form],
+            Party::Daypass => self.asker.works(),
+            Party::SignedIn => vec![Work::Cached],
+            Party::Peer(peer) => vec![Work::Sample(peer)],
+        }
     }
 }
 
@@ -67,6 +91,8 @@ pub(crate) struct Results {
     pub(crate) disk: Histogram<u64>,
     /// Resident memory of the server with all connections open, right after load over them, in kilobytes.
     pub(crate) resident: Vec<u64>,
+    /// How much of the loader's core the stand-in for the vendor's STS used while a sample was asked.
+    pub(crate) sts: Vec<f64>,
     /// Everything that went wrong.
     pub(crate) faults: Faults,
 }
@@ -74,8 +100,8 @@ pub(crate) struct Results {
 /// The servers and what is to be measured on them.
 pub(crate) struct Run {
     cores: Cores,
-    axum: Side,
-    daypass: Side,
+    sides: Vec<Side>,
+    sts: Option<Server>,
     works: Vec<(Work, Shape)>,
     algorithms: Vec<Algorithm>,
     signers: Signers,
@@ -86,26 +112,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Checks every endpoint's answers in full and prepares the run. `only` keeps the endpoints whose name holds
-    /// one of these words; the yardsticks always stay.
+    /// Checks every wanted endpoint's answers in full and prepares the run. `sts` is what the samples ask.
     pub(crate) fn prepare(
         cores: Cores,
-        mut axum: Side,
-        mut daypass: Side,
+        mut sides: Vec<Side>,
+        sts: Option<Server>,
         folder: PathBuf,
         slice: Duration,
-        only: &[String],
+        wanted: &Wanted,
     ) -> anyhow::Result<Self> {
-        let wanted = |work: &Work| {
-            let name = work.to_string().to_lowercase();
-            only.is_empty() || only.iter().any(|word| name.contains(&word.to_lowercase()))
-        };
         let mut works = Vec::new();
-        for work in [Work::Hello, Work::Form] {
-            works.push((work, check::learn(axum.server.address, &mut axum.asker, work)?));
-        }
-        for work in daypass.asker.works().into_iter().filter(wanted) {
-            works.push((work, check::learn(daypass.server.address, &mut daypass.asker, work)?));
+        for side in &mut sides {
+            for work in side.works().into_iter().filter(|work| wanted.has(*work)) {
+                works.push((work, check::learn(side.server.address, &mut side.asker, work)?));
+            }
         }
         let results = Results {
             closed: HashMap::new(),
@@ -113,6 +133,7 @@ impl Run {
             sign: HashMap::new(),
             disk: histogram()?,
             resident: Vec::new(),
+            sts: Vec::new(),
             faults: Faults::default(),
         };
         let algorithms = works
@@ -122,8 +143,8 @@ impl Run {
         let signers = Signers::generate()?;
         Ok(Self {
             cores,
-            axum,
-            daypass,
+            sides,
+            sts,
             works,
             algorithms,
             signers,
@@ -146,7 +167,9 @@ impl Run {
         tell("warm-up");
         for task in &tasks {
             if let Task::Closed(work, connections) = *task {
-                let slice = self.closed(work, connections, self.slice / 2)?;
+                let is_sample = matches!(work, Work::Sample(_));
+                let length = if is_sample { WARM_UP } else { self.slice / 2 };
+                let slice = self.closed(work, connections, length)?;
                 self.results.faults.merge(&slice.faults);
             }
         }
@@ -164,8 +187,8 @@ impl Run {
         let mut tasks = vec![Task::Disk];
         tasks.extend(self.algorithms.iter().map(|algorithm| Task::Sign(*algorithm)));
         for (work, _) in &self.works {
-            tasks.extend(CONNECTIONS.map(|connections| Task::Closed(*work, connections)));
-            if *work != Work::Form {
+            tasks.extend(work.connections().iter().map(|connections| Task::Closed(*work, *connections)));
+            if work.has_open_loop() {
                 tasks.extend(std::iter::repeat_n(Task::Open(*work), open));
             }
         }
@@ -178,8 +201,9 @@ impl Run {
                 let slice = self.closed(work, connections, self.slice)?;
                 self.results.faults.merge(&slice.faults);
                 self.results.closed.entry((work, connections)).or_default().push(slice);
-                if connections == MANY && !work.is_yardstick() {
-                    self.results.resident.push(self.daypass.server.resident()?);
+                if connections == MANY && work.party() == Party::Daypass {
+                    let resident = self.side(work)?.0.server.resident()?;
+                    self.results.resident.push(resident);
                 }
             }
             Task::Open(work) => {
@@ -202,9 +226,10 @@ impl Run {
         Ok(())
     }
 
-    fn side(&mut self, work: Work) -> (&mut Side, Option<&Shape>) {
+    fn side(&mut self, work: Work) -> anyhow::Result<(&mut Side, &Shape)> {
         let shape = self.works.iter().find(|(known, _)| *known == work).map(|(_, shape)| shape);
-        (if work.is_yardstick() { &mut self.axum } else { &mut self.daypass }, shape)
+        let side = self.sides.iter_mut().find(|side| side.party == work.party());
+        side.zip(shape).context("an endpoint that was not checked")
     }
 
     /// Requests for `length` at `rate` a second, signed just now.
@@ -216,19 +241,33 @@ impl Run {
         spare: usize,
     ) -> anyhow::Result<Requests> {
         let count = usize::try_from(Schedule::new(rate, length).total())? + spare;
-        Ok(self.side(work).0.asker.requests(work, count))
+        Ok(self.side(work)?.0.asker.requests(work, count))
     }
 
     fn closed(&mut self, work: Work, connections: usize, length: Duration) -> anyhow::Result<Closed> {
         let rate = self.rates.get(&(work, connections)).copied().unwrap_or(GUESS);
         // A third more than the last slice used, and what ramp and end need.
         let mut requests = self.requests(work, rate + rate / 3, length, 4 * connections)?;
-        let (side, shape) = self.side(work);
-        let shape = shape.context("an endpoint that was not checked")?;
+        let before = self.sts_cpu(work, connections)?;
+        let begin = clock::now();
+        let (side, shape) = self.side(work)?;
+        if matches!(work, Work::Sample(_)) {
+            side.reconnect(connections)?;
+        }
         let server = &side.server;
         let slice = side.loader.closed(&|| server.cpu(), &mut requests, shape, connections, length)?;
+        if let Some((before, after)) = before.zip(self.sts_cpu(work, connections)?) {
+            let used = after.since(&before).time;
+            self.results.sts.push(used.as_secs_f64() / begin.elapsed().as_secs_f64());
+        }
         self.rates.insert((work, connections), per_second(slice.answers, slice.elapsed));
         Ok(slice)
+    }
+
+    /// What the samples' STS has used so far. None where it is not kept busy.
+    fn sts_cpu(&self, work: Work, connections: usize) -> anyhow::Result<Option<Cpu>> {
+        let sts = self.sts.as_ref().filter(|_| matches!(work, Work::Sample(_)) && connections == FEW);
+        sts.map(Server::cpu).transpose()
     }
 
     /// At half of what the endpoint itself managed over as many connections a moment ago.
@@ -236,8 +275,7 @@ impl Run {
         let rate = self.rates.get(&(work, MANY)).copied().context("an open loop before a closed one")? / 2;
         let length = self.slice;
         let mut requests = self.requests(work, rate, length, 0)?;
-        let (side, shape) = self.side(work);
-        let shape = shape.context("an endpoint that was not checked")?;
+        let (side, shape) = self.side(work)?;
         side.loader.open_loop(&mut requests, shape, Schedule::new(rate, length))
     }
 }

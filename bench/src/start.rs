@@ -1,10 +1,11 @@
 //! How long it takes from nothing to a first token, and how much memory the server takes then.
 
-use crate::asker::{Asker, Work};
+use crate::asker::Asker;
 use crate::check::exchange;
 use crate::clock;
-use crate::credentials::{Credentials, Resource};
-use crate::process::{Cores, Server};
+use crate::credentials::{Credentials, GetAuthorization, Resource};
+use crate::process::{Core, Cores, Server};
+use crate::work::Work;
 use anyhow::{Context as _, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -31,7 +32,7 @@ impl Installation {
 
     /// Starts it.
     pub(crate) fn start(&self, cores: Cores) -> anyhow::Result<Server> {
-        Server::start(cores, |address| {
+        Server::start(cores, Core::Servers, |address| {
             let mut command = Command::new(&self.daypass);
             command.arg("dev").args(["--listen", &address.to_string()]);
             command.arg("--data").arg(self.folder.join("data"));
@@ -44,6 +45,11 @@ impl Installation {
     pub(crate) fn asker(&self, server: &Server) -> anyhow::Result<Asker> {
         let credentials = Credentials::read(&self.credentials())?;
         Ok(Asker::new(server.address, credentials, self.resources.clone()))
+    }
+
+    /// The browser's endpoint. It must have been started once.
+    pub(crate) fn page(&self) -> anyhow::Result<GetAuthorization> {
+        Ok(Credentials::read(&self.credentials())?.get_authorization)
     }
 
     fn first_token(&self, server: &Server) -> anyhow::Result<()> {

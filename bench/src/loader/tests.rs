@@ -71,6 +71,18 @@ fn a_closed_loop_sends_every_request_once_and_counts_all_answers_after_the_first
 }
 
 #[test]
+fn a_prompt_loader_counts_the_same() {
+    let (address, _) = serve(|_| Some(GOOD.to_owned()));
+    let meter = || Ok(Cpu::default());
+    let mut loader = Loader::connect(address, 2).unwrap().prompt();
+    let slice = loader.closed(&meter, &mut requests(50), &shape(), 2, Duration::from_mins(1)).unwrap();
+    assert_eq!(slice.faults, Faults::default());
+    assert!((46..=48).contains(&slice.answers), "{}", slice.answers);
+    loader.replace(0).unwrap();
+    assert!(loader.prompt, "and so is what takes a broken connection's place");
+}
+
+#[test]
 fn a_wrong_answer_is_a_fault() {
     for wrong in [
         "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 5\r\n\r\nhello",

@@ -2,11 +2,11 @@
 
 use super::table::Table;
 use super::{number, spread};
-use crate::asker::Work;
 use crate::loader::Closed;
-use crate::run::{CONNECTIONS, Results};
+use crate::run::{CONNECTIONS, FEW, Results};
 use crate::start::Starts;
 use crate::statistics::{self, Quartiles, micros};
+use crate::work::Work;
 use daypass_core::role::Algorithm;
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -50,6 +50,33 @@ impl Closed {
     /// How much of its core the server used.
     pub(super) fn server_use(&self) -> f64 {
         self.used.time.as_secs_f64() / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Closed-loop slices, for ratios inside a round.
+#[derive(Clone, Copy)]
+pub(super) struct Slices<'a>(pub(super) &'a Results);
+
+impl<'a> Slices<'a> {
+    /// Those of one endpoint over so many connections.
+    pub(super) fn of(self, work: Work, connections: usize) -> &'a [Closed] {
+        self.0.closed.get(&(work, connections)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The server's CPU time a request, one value a round.
+    pub(super) fn cpu_micros(self, work: Work, connections: usize) -> Vec<Option<f64>> {
+        self.of(work, connections).iter().map(Closed::cpu_micros).collect()
+    }
+
+    /// Answers a second, one value a round.
+    pub(super) fn per_second(self, work: Work, connections: usize) -> Vec<Option<f64>> {
+        self.of(work, connections).iter().map(|slice| Some(slice.per_second())).collect()
+    }
+
+    /// The median share of its core that a server used.
+    pub(super) fn server_use(self, work: Work, connections: usize) -> f64 {
+        let values: Vec<f64> = self.of(work, connections).iter().map(Closed::server_use).collect();
+        statistics::median(&values).unwrap_or_default()
     }
 }
 
@@ -165,6 +192,11 @@ pub(super) fn yardsticks(results: &Results, starts: &Starts) -> Vec<Yardstick> {
     all.push(Yardstick { what: "write 256 bytes and fdatasync, same disk".to_owned(), values, unit: "us" });
     let p99 = Quartiles::exact(percentile(disk, 99.0));
     all.push(Yardstick { what: "the same, 99th percentile".to_owned(), values: p99, unit: "us" });
+    let percents: Vec<f64> = results.sts.iter().map(|part| part * 100.0).collect();
+    if let Some(values) = Quartiles::of(&percents) {
+        let what = format!("the samples' STS: its part of the loader's core while they were asked, c{FEW}");
+        all.push(Yardstick { what, values, unit: "%" });
+    }
     let empty = Quartiles::exact(starts.empty.as_secs_f64() * 1e3);
     let what = "start to first token with an empty folder (keys are made)".to_owned();
     all.push(Yardstick { what, values: empty, unit: "ms" });

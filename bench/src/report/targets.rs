@@ -1,19 +1,19 @@
 //! From measurements to verdicts.
 
 use super::Target;
-use super::endpoints::{percentile, pooled};
-use crate::asker::Work;
+use super::endpoints::{Slices, percentile, pooled};
 use crate::goals::{self, Limit};
-use crate::loader::{Closed, Open};
+use crate::loader::Open;
 use crate::run::{FEW, MANY, OPEN_SLICES, Results};
 use crate::start::Starts;
 use crate::statistics::{FULL_USE, Goal, Quartiles, Verdict, median, micros, number, ratios};
+use crate::work::Work;
 use std::time::Duration;
 
 /// Every target that applies to what was measured, in the order of their numbers.
 pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: usize) -> Vec<Target> {
-    let view = View { results, rounds };
-    let ours: Vec<Work> = works.iter().copied().filter(|work| !work.is_yardstick()).collect();
+    let view = View { slices: Slices(results), results, rounds };
+    let ours: Vec<Work> = works.iter().copied().filter(|work| work.is_ours()).collect();
     let mut targets: Vec<Target> = ours.iter().filter_map(|work| view.cpu(*work)).collect();
     if ours.contains(&Work::GetAuthorization) {
         targets.extend([view.durable(FEW, goals::DURABLE_FEW), view.durable(MANY, goals::DURABLE_MANY)]);
@@ -22,6 +22,10 @@ pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: us
     for work in &ours {
         targets.extend(view.open(*work));
         targets.push(view.fairness(*work));
+    }
+    let samples = works.iter().copied().filter(|work| matches!(work, Work::Sample(_)));
+    if ours.contains(&Work::GetAuthorization) {
+        targets.extend(samples.map(|sample| view.sample(sample)));
     }
     let faults = Quartiles::exact(number(results.faults.count));
     targets.push(exact("20", "requests that went wrong", goals::FAULTS, Some(faults)));
@@ -63,30 +67,17 @@ fn weights(results: &Results, starts: &Starts) -> [Target; 4] {
 const INTERVALS: &str =
     "its goal of 0.70 is for records that are written at intervals; these are durable before the answer";
 
+/// Said beside the CPU of the cached `getAuthorization`.
+const CACHED: &str =
+    "nothing is made or recorded, but the RS256 signature of the user's token is checked each time";
+
 struct View<'a> {
+    slices: Slices<'a>,
     results: &'a Results,
     rounds: usize,
 }
 
 impl View<'_> {
-    fn slices(&self, work: Work, connections: usize) -> &[Closed] {
-        self.results.closed.get(&(work, connections)).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    fn cpu_micros(&self, work: Work, connections: usize) -> Vec<Option<f64>> {
-        self.slices(work, connections).iter().map(Closed::cpu_micros).collect()
-    }
-
-    fn per_second(&self, work: Work, connections: usize) -> Vec<Option<f64>> {
-        self.slices(work, connections).iter().map(|slice| Some(slice.per_second())).collect()
-    }
-
-    /// The median share of its core that a server used.
-    fn server_use(&self, work: Work, connections: usize) -> f64 {
-        let values: Vec<f64> = self.slices(work, connections).iter().map(Closed::server_use).collect();
-        median(&values).unwrap_or_default()
-    }
-
     /// A target that is judged by rounds, or only shown where it has no goal.
     fn target(
         &self,
@@ -107,16 +98,17 @@ impl View<'_> {
     fn cpu(&self, work: Work) -> Option<Target> {
         let target = goals::cpu_target(work)?;
         let (over, limit) = match target.limit {
-            Limit::Hello => (self.cpu_micros(Work::Hello, FEW), "axum GET"),
+            Limit::Hello => (self.slices.cpu_micros(Work::Hello, FEW), "axum GET"),
             Limit::Signature(algorithm) => {
                 let times = self.results.sign.get(&algorithm).into_iter().flatten();
                 (times.map(|time| Some(micros(*time))).collect(), "its signature alone")
             }
         };
-        let measured = Quartiles::of(&ratios(&over, &self.cpu_micros(work, FEW)));
+        let measured = Quartiles::of(&ratios(&over, &self.slices.cpu_micros(work, FEW)));
         let what = format!("{work}: CPU, {limit} over it, c{FEW}");
         let note = match target.limit {
-            Limit::Hello if target.goal.is_none() => Some(INTERVALS.to_owned()),
+            Limit::Hello if work == Work::GetAuthorization => Some(INTERVALS.to_owned()),
+            Limit::Hello if work == Work::Cached => Some(CACHED.to_owned()),
             Limit::Hello => None,
             Limit::Signature(_) => self.ceiling(&over),
         };
@@ -126,7 +118,7 @@ impl View<'_> {
     /// What the ratio to a signature would be if a request cost nothing but bare HTTP and that signature: how far
     /// a goal can be reached depends on how fast this processor signs and how fast this kernel sends.
     fn ceiling(&self, signature: &[Option<f64>]) -> Option<String> {
-        let form = self.cpu_micros(Work::Form, FEW);
+        let form = self.slices.cpu_micros(Work::Form, FEW);
         let whole: Vec<_> =
             signature.iter().zip(&form).map(|(sign, form)| Some((*sign)? + (*form)?)).collect();
         let ceiling = median(&ratios(signature, &whole))?;
@@ -150,14 +142,16 @@ impl View<'_> {
     /// the core for itself (or waited for the disk).
     fn durable(&self, connections: usize, goal: Goal) -> Target {
         let (ours, axum) = (Work::GetAuthorization, Work::Hello);
-        let ratio = ratios(&self.per_second(ours, connections), &self.per_second(axum, connections));
+        let ratio =
+            ratios(&self.slices.per_second(ours, connections), &self.slices.per_second(axum, connections));
         let what = format!("{ours}, durable: requests/s over axum GET, c{connections}");
         let by_requests = self.target("2", what, Some(goal), Quartiles::of(&ratio));
-        let uses = [ours, axum].map(|work| (work, self.server_use(work, connections)));
+        let uses = [ours, axum].map(|work| (work, self.slices.server_use(work, connections)));
         let Some((who, part)) = uses.into_iter().find(|(_, part)| *part < FULL_USE) else {
             return by_requests;
         };
-        let cpu = ratios(&self.cpu_micros(axum, connections), &self.cpu_micros(ours, connections));
+        let cpu =
+            ratios(&self.slices.cpu_micros(axum, connections), &self.slices.cpu_micros(ours, connections));
         let what = format!("{ours}, durable: CPU, axum GET over it, c{connections}");
         let note = format!(
             "judged by CPU/request, because {who} used only {:.0} % of its core; by requests/s it is {}",
@@ -194,10 +188,19 @@ impl View<'_> {
         [Target { note, ..named("p50", goals::OPEN_MEDIAN, p50) }, tail]
     }
 
+    /// What the vendor's sample costs, over what we cost for a new credential.
+    fn sample(&self, sample: Work) -> Target {
+        let ours = Work::GetAuthorization;
+        let [over, under] = [sample, ours].map(|work| self.slices.cpu_micros(work, FEW));
+        let what = format!("{sample}: CPU over that of {ours}, c{FEW}");
+        self.target("21", what, Some(goals::SAMPLES), Quartiles::of(&ratios(&over, &under)))
+    }
+
     /// How much longer the slowest hundredth waits than equal turns would make it.
     fn fairness(&self, work: Work) -> Target {
         let values: Vec<f64> = self
-            .slices(work, MANY)
+            .slices
+            .of(work, MANY)
             .iter()
             .filter(|slice| slice.answers > 0)
             .map(|slice| {

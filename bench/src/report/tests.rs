@@ -1,12 +1,15 @@
 use super::*;
 use crate::loader::{Closed, Faults, Open, histogram};
 use crate::process::Used;
-use crate::run::{CONNECTIONS, FEW, MANY, OPEN_SLICES};
+use crate::run::{ALONE, FEW, MANY, OPEN_SLICES};
 use crate::statistics::Goal;
+use crate::work::Peer;
 use daypass_core::role::Algorithm;
 use std::collections::HashMap;
 
-const WORKS: [Work; 4] = [Work::Hello, Work::GetAuthorization, Work::Tc3, Work::Token(Algorithm::Es256)];
+const SAMPLE: Work = Work::Sample(Peer::Flask);
+const WORKS: [Work; 5] =
+    [Work::Hello, Work::GetAuthorization, Work::Tc3, Work::Token(Algorithm::Es256), SAMPLE];
 const ROUNDS: usize = 9;
 
 /// A slice of one second in which every request cost that much CPU, and took so long.
@@ -22,11 +25,11 @@ fn results() -> Results {
     let mut open = HashMap::new();
     // Answers a second and CPU of each: all use the whole core.
     let form = |connections| ((Work::Form, connections), vec![slice(50_000, 20, 500); ROUNDS]);
-    closed.extend(CONNECTIONS.map(form));
+    closed.extend([FEW, MANY].map(form));
     for (work, answers, cpu) in
         [(WORKS[0], 100_000, 10), (WORKS[1], 50_000, 20), (WORKS[2], 40_000, 25), (WORKS[3], 20_000, 50)]
     {
-        for connections in CONNECTIONS {
+        for connections in [FEW, MANY] {
             let fair = u64::try_from(connections).unwrap() * 1_000_000 / answers;
             closed.insert((work, connections), vec![slice(answers, cpu, fair); ROUNDS]);
         }
@@ -35,10 +38,15 @@ fn results() -> Results {
         let slices = vec![Open { latency, faults: Faults::default() }; OPEN_SLICES.div_ceil(ROUNDS)];
         open.insert(work, vec![slices; ROUNDS]);
     }
+    // The sample: fifty times the CPU of the credential's 20 us, and eight times its latency where nobody waits.
+    closed.insert((SAMPLE, FEW), vec![slice(1_000, 1_000, 32_000); ROUNDS]);
+    for (work, latency) in [(Work::GetAuthorization, 250), (SAMPLE, 2_000)] {
+        closed.insert((work, ALONE), vec![slice(400, 20, latency); ROUNDS]);
+    }
     let sign = HashMap::from([(Algorithm::Es256, vec![Duration::from_micros(30); ROUNDS])]);
     let mut disk = histogram().unwrap();
     disk.record(100_000).unwrap();
-    Results { closed, open, sign, disk, resident: vec![20_000], faults: Faults::default() }
+    Results { closed, open, sign, disk, resident: vec![20_000], sts: vec![0.03], faults: Faults::default() }
 }
 
 fn starts() -> Starts {
@@ -78,7 +86,41 @@ fn ratios_are_of_what_they_say() {
     close("resident, idle", 8.192);
     close("size of the binary", 7.0);
     close("start to first token", 85.0);
+    close("Flask sample: CPU over that of getAuthorization", 50.0);
     close("requests that went wrong", 0.0);
+}
+
+#[test]
+fn samples_are_compared_with_what_hands_out_the_same() {
+    let report = report(&results(), ROUNDS);
+    let text = report.text();
+    let row = |ours: &str| text.lines().find(|line| line.starts_with(ours)).unwrap_or_default().to_owned();
+    let cells = |row: String| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>();
+    let fresh = cells(row("| getAuthorization       | Flask sample"));
+    // 1000 over 20 us, 50000 over 1000 a second, 2000 over 250 us.
+    let near = |cell: &str, value: f64| (cell.parse::<f64>().unwrap() / value - 1.0).abs() < 0.01;
+    for (cell, value) in fresh[3..7].iter().zip([50.0, 50.0, 8.0, 8.0]) {
+        assert!(near(cell, value), "{fresh:?}");
+    }
+    let tc3 = cells(row("| GetFederationToken TC3 | Flask sample"));
+    assert_eq!(tc3[3..7], ["40.0", "40.0", "-", "-"], "nobody asked it alone");
+    assert!(!text.contains("token ES256 | Flask"), "another protocol");
+    assert!(text.contains("part of the loader's core while they were asked, c32: 3.00 %"), "{text}");
+    assert!(!text.contains("SKIPPED"));
+}
+
+#[test]
+fn what_was_left_out_is_said() {
+    let mut results = results();
+    results.closed.retain(|(work, _), _| *work != SAMPLE);
+    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"), true);
+    let slice = Duration::from_millis(400);
+    let report = Report::new(machine, ROUNDS, slice, 7, &WORKS[..4], &results, &starts())
+        .skipping(vec!["flask_sample.py: no answer from there".to_owned()]);
+    let text = report.text();
+    assert!(text.contains("\nSKIPPED flask_sample.py: no answer from there\n"), "{text}");
+    assert!(!text.contains("The vendor's samples"), "no table of nothing");
+    assert_eq!(serde_json::to_value(&report).unwrap()["skipped"].as_array().unwrap().len(), 1);
 }
 
 #[test]
@@ -103,6 +145,7 @@ fn verdicts_follow_from_goals() {
     assert_eq!(verdict("requests/s over axum GET, c256"), Verdict::Missed);
     assert_eq!(verdict("getAuthorization: open-loop p50"), Verdict::Missed);
     assert_eq!(verdict("getAuthorization: open-loop p99"), Verdict::Met);
+    assert_eq!(verdict("Flask sample: CPU"), Verdict::Met);
     assert_eq!(verdict("requests that went wrong"), Verdict::Met);
     assert!(matches!(verdict("getAuthorization: CPU"), Verdict::None(why) if why == "information"));
     assert!(matches!(verdict("token ES256: open-loop p50"), Verdict::None(why) if why == "information"));

@@ -1,0 +1,108 @@
+//! The vendor's samples as servers: what they need is installed into the target folder, and each is started beside
+//! a stand-in for the vendor's STS.
+
+mod install;
+
+use crate::process::{Core, Cores, Server};
+use crate::work::Peer;
+use anyhow::Context as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Where the samples and their pinned packages are.
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
+/// The stand-in looks at no signature, so any key does.
+const KEY: [(&str, &str); 2] = [("SECRET_ID", "AKIDbench"), ("SECRET_KEY", "bench")];
+
+/// The samples that run, the stand-in that they ask, and why others do not run.
+pub(crate) struct Peers {
+    /// None if no sample runs.
+    pub(crate) sts: Option<Server>,
+    /// Those that run.
+    pub(crate) servers: Vec<(Peer, Server)>,
+    /// One line for each that could not be installed.
+    pub(crate) skipped: Vec<String>,
+}
+
+impl Peers {
+    /// Installs and starts these samples. `this` is the present program, `folder` is where packages are kept from
+    /// one run to the next.
+    pub(crate) fn start(cores: Cores, this: &Path, folder: &Path, wanted: &[Peer]) -> anyhow::Result<Self> {
+        let (mut ready, mut skipped) = (Vec::new(), Vec::new());
+        for peer in wanted {
+            match peer.install(folder) {
+                Ok(program) => ready.push((*peer, program)),
+                Err(why) => skipped.push(format!("{}: {why:#}", peer.file())),
+            }
+        }
+        if ready.is_empty() {
+            return Ok(Self { sts: None, servers: Vec::new(), skipped });
+        }
+        let sts = Server::start(cores, Core::Loader, |address| {
+            let mut command = Command::new(this);
+            command.args(["sts", "--listen", &address.to_string()]);
+            command
+        })?;
+        let start = |(peer, program): (Peer, PathBuf)| {
+            let command = |address| peer.command(&program, folder, address, sts.address);
+            let server = Server::start(cores, Core::Servers, command);
+            Ok((peer, server.with_context(|| format!("{} in {}", peer.file(), folder.display()))?))
+        };
+        let servers = ready.into_iter().map(start).collect::<anyhow::Result<_>>()?;
+        Ok(Self { sts: Some(sts), servers, skipped })
+    }
+}
+
+impl Peer {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Flask => "flask_sample.py",
+            Self::Express => "express_sample.js",
+        }
+    }
+
+    /// Installs what it needs; gives the program that runs it.
+    fn install(self, folder: &Path) -> anyhow::Result<PathBuf> {
+        match self {
+            Self::Flask => install::pypi(&folder.join("pypi"), Path::new(SAMPLES)),
+            Self::Express => install::npm(&folder.join("npm"), Path::new(SAMPLES)),
+        }
+    }
+
+    fn command(self, program: &Path, folder: &Path, listen: SocketAddr, sts: SocketAddr) -> Command {
+        let mut command = Command::new(program);
+        command.arg(Path::new(SAMPLES).join(self.file()));
+        command.envs(KEY).env("STS", sts.to_string()).env("PORT", listen.port().to_string());
+        // Nothing is written beside the samples; and Express is to be as fast as its own guide makes it.
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_ENV", "production");
+        command.env("NODE_PATH", folder.join("npm/node_modules"));
+        command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_told_where_it_listens_and_whom_it_asks() {
+        let [listen, sts] = ["127.0.0.1:5050", "127.0.0.1:9"].map(|text| text.parse().unwrap());
+        for peer in Peer::ALL {
+            let command = peer.command(Path::new("/bin/x"), Path::new("/kept"), listen, sts);
+            let value = |name: &str| command.get_envs().find(|(key, _)| *key == name).unwrap().1.unwrap();
+            assert_eq!((value("PORT").to_str(), value("STS").to_str()), (Some("5050"), Some("127.0.0.1:9")));
+            let sample = std::fs::read_to_string(command.get_args().next().unwrap()).unwrap();
+            for name in ["PORT", "STS"].into_iter().chain(KEY.map(|(name, _)| name)) {
+                assert!(sample.contains(name), "{} does not read {name}", peer.file());
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_started_when_nothing_is_wanted() {
+        let none = Peers::start(Cores::choose().unwrap(), Path::new("/no/such"), Path::new("/no/such"), &[])
+            .unwrap();
+        assert!(none.sts.is_none() && none.servers.is_empty() && none.skipped.is_empty());
+    }
+}

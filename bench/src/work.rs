@@ -1,0 +1,163 @@
+//! What is measured, and who answers it.
+
+use crate::run::{ALONE, FEW, MANY};
+use daypass_core::role::Algorithm;
+use std::fmt;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Work {
+    /// The fixed answer of bare axum.
+    Hello,
+    /// The form of bare axum.
+    Form,
+    /// The browser's endpoint, asked by no one in particular: every answer is a new credential, durably recorded.
+    GetAuthorization,
+    /// The same asked by one user who has signed in: all answers but the first are a credential that exists.
+    Cached,
+    /// GetFederationToken, signed by TC3-HMAC-SHA256.
+    Tc3,
+    /// The TOP call, signed by hmac-sha256, answered in JSON.
+    Top,
+    /// An OAuth token by client credentials.
+    Token(Algorithm),
+    /// What the vendor's sample answers to a browser.
+    Sample(Peer),
+}
+
+/// The vendor's samples for the browser's endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Peer {
+    /// Python, Flask on gevent's server.
+    Flask,
+    /// JavaScript, Express on Node.
+    Express,
+}
+
+impl Peer {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Flask, Self::Express];
+}
+
+/// The servers of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Party {
+    /// Bare axum.
+    Axum,
+    /// `daypass dev`.
+    Daypass,
+    /// Daypass with a browser endpoint for users of an OIDC provider.
+    SignedIn,
+    /// A sample.
+    Peer(Peer),
+}
+
+impl Work {
+    /// Who answers it.
+    pub(crate) fn party(self) -> Party {
+        match self {
+            Self::Hello | Self::Form => Party::Axum,
+            Self::GetAuthorization | Self::Tc3 | Self::Top | Self::Token(_) => Party::Daypass,
+            Self::Cached => Party::SignedIn,
+            Self::Sample(peer) => Party::Peer(peer),
+        }
+    }
+
+    /// Whether Daypass answers it.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self.party(), Party::Daypass | Party::SignedIn)
+    }
+
+    /// Whether it is compared with the samples: it hands out a credential of Tencent's kind.
+    pub(crate) fn has_peers(self) -> bool {
+        matches!(self, Self::GetAuthorization | Self::Cached | Self::Tc3)
+    }
+
+    /// How many connections it is asked over in a closed loop, in slices of their own.
+    ///
+    /// A sample gets no more than the few. With hundreds it would answer each after a second, and say nothing new.
+    pub(crate) fn connections(self) -> &'static [usize] {
+        match self {
+            Self::Sample(_) => &[ALONE, FEW],
+            _ if self.has_peers() => &[ALONE, FEW, MANY],
+            _ => &[FEW, MANY],
+        }
+    }
+
+    /// Whether it is asked in an open loop too. The loader never rests in one, and a sample's STS shares its core.
+    pub(crate) fn has_open_loop(self) -> bool {
+        !matches!(self, Self::Form | Self::Sample(_))
+    }
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Hello => f.pad("axum GET"),
+            Self::Form => f.pad("axum POST form"),
+            Self::GetAuthorization => f.pad("getAuthorization"),
+            Self::Cached => f.pad("getAuthorization cached"),
+            Self::Tc3 => f.pad("GetFederationToken TC3"),
+            Self::Top => f.pad("TOP hmac-sha256"),
+            Self::Token(algorithm) => f.pad(&format!("token {}", algorithm.name())),
+            Self::Sample(Peer::Flask) => f.pad("Flask sample"),
+            Self::Sample(Peer::Express) => f.pad("Express sample"),
+        }
+    }
+}
+
+/// Which endpoints a run is for.
+pub(crate) struct Wanted(Vec<String>);
+
+impl Wanted {
+    /// Those whose name holds one of these words, or all if there is none. The yardsticks always are.
+    pub(crate) fn new(words: &[String]) -> Self {
+        Self(words.iter().map(|word| word.to_lowercase()).collect())
+    }
+
+    /// Whether this one is wanted.
+    pub(crate) fn has(&self, work: Work) -> bool {
+        let name = work.to_string().to_lowercase();
+        work.party() == Party::Axum || self.0.is_empty() || self.0.iter().any(|word| name.contains(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everyone_answers_their_own() {
+        assert_eq!(Work::Form.party(), Party::Axum);
+        assert_eq!(Work::Token(Algorithm::Es256).party(), Party::Daypass);
+        assert_eq!(Work::Sample(Peer::Flask).party(), Party::Peer(Peer::Flask));
+        assert!(Work::Cached.is_ours() && Work::Top.is_ours());
+        assert!(!Work::Hello.is_ours() && !Work::Sample(Peer::Express).is_ours());
+    }
+
+    #[test]
+    fn what_is_compared_is_asked_over_the_same_connections() {
+        for work in [Work::GetAuthorization, Work::Cached, Work::Tc3] {
+            assert!(work.has_peers());
+            for peer in Peer::ALL {
+                let sample = Work::Sample(peer);
+                assert!(
+                    sample.connections().iter().all(|count| work.connections().contains(count)),
+                    "{work}"
+                );
+                assert!(!sample.has_open_loop() && work.has_open_loop());
+            }
+        }
+        assert!(!Work::Top.has_peers() && !Work::Sample(Peer::Flask).has_peers());
+    }
+
+    #[test]
+    fn words_choose_endpoints_and_never_yardsticks() {
+        let wanted = Wanted::new(&["Sample".to_owned(), "tc3".to_owned()]);
+        for work in [Work::Hello, Work::Tc3, Work::Sample(Peer::Flask), Work::Sample(Peer::Express)] {
+            assert!(wanted.has(work), "{work}");
+        }
+        assert!(!wanted.has(Work::Cached) && !wanted.has(Work::Top));
+        assert!(Wanted::new(&[]).has(Work::Top));
+    }
+}
