@@ -37,6 +37,19 @@ pub enum Scope {
     Credential(String),
 }
 
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tenant(name) => write!(f, "tenant {name}"),
+            Self::Client(guid) => write!(f, "client {guid}"),
+            Self::Key(id) => write!(f, "key {id}"),
+            Self::Role { tenant, role } => write!(f, "role {role} of tenant {tenant}"),
+            Self::Subject { tenant, subject } => write!(f, "subject {subject} of tenant {tenant}"),
+            Self::Credential(id) => write!(f, "credential {id}"),
+        }
+    }
+}
+
 /// A scope with its instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cutoff {
@@ -60,13 +73,9 @@ impl Cutoffs {
         Self(map)
     }
 
-    /// Whether something issued then, in any of these scopes, has been taken back.
-    pub fn cuts<const N: usize>(&self, issued: Timestamp, scopes: &[Option<Scope>; N]) -> bool {
-        // The common case: nothing was ever taken back, and nothing need be looked up.
-        !self.0.is_empty()
-            && scopes.iter().flatten().any(|scope| {
-                self.0.get(scope).is_some_and(|cut| issued.as_millisecond() <= cut.as_millisecond())
-            })
+    /// Whether something issued then, in this scope, has been taken back.
+    pub fn cut(&self, issued: Timestamp, scope: &Scope) -> bool {
+        self.0.get(scope).is_some_and(|cut| issued.as_millisecond() <= cut.as_millisecond())
     }
 
     /// Whether nothing was ever taken back.
@@ -86,9 +95,9 @@ mod tests {
             Cutoff { scope: Scope::Key("AKID1".into()), before: at },
             Cutoff { scope: Scope::Key("AKID1".into()), before: crate::testing::before(at, 60) },
         ]);
-        let scope = || [None, Some(Scope::Key("AKID1".into()))];
-        assert!(cuts.cuts(at, &scope()));
-        assert!(!cuts.cuts("2026-11-22T06:00:00.501Z".parse().unwrap(), &scope()));
-        assert!(!cuts.cuts(at, &[Some(Scope::Key("AKID2".into()))]));
+        let scope = Scope::Key("AKID1".into());
+        assert!(cuts.cut(at, &scope));
+        assert!(!cuts.cut("2026-11-22T06:00:00.501Z".parse().unwrap(), &scope));
+        assert!(!cuts.cut(at, &Scope::Key("AKID2".into())));
     }
 }

@@ -36,6 +36,7 @@ pub mod role;
 pub mod seal;
 pub mod secret;
 pub mod shelf;
+pub mod standing;
 pub mod store;
 pub mod strangers;
 pub mod ticket;

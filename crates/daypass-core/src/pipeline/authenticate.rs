@@ -1,20 +1,16 @@
 //! Phase two: who is asking?
 
 use super::{Pipeline, Trail};
-use crate::caller::{Caller, Outside, Proof, WEB_IDENTITY};
-use crate::client::{Client, Material, Tenant};
+use crate::caller::{Caller, Proof};
+use crate::client::{Client, Material};
 use crate::clock::rfc3339;
-use crate::cutoff::Scope;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
 use crate::directory::{Directory, hash_secret};
-use crate::endpoint::{DialectName, Endpoint};
-use crate::identity::Subject;
 use crate::refusal::{Reason, Refusal};
 use crate::ring::Purpose;
 use crate::secret::{Secret, SigningKey, same};
+use crate::standing::{Fallen, standing};
 use crate::triple;
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A caller who has proved itself, with what stands against serving it all the same. Such a refusal is one of a
@@ -148,14 +144,14 @@ fn temporary(
     };
     let tenant = directory.tenant(&claims.tenant).ok_or_else(revoked)?;
     let client = claims.client.and_then(|guid| directory.client(tenant, guid)).cloned();
-    let objection = if claims.expires() <= context.now {
-        let end = rfc3339(claims.expires());
-        let detail = format!("this temporary credential expired at {end}; ask for a new one");
-        Some(Refusal::new(Reason::TokenExpired, detail))
-    } else if stands(context, tenant, client.as_deref(), signed.key_id, &claims) {
-        client.as_ref().and_then(|client| refuse_weak(directory, client, signed.weak).err())
-    } else {
-        Some(revoked())
+    let objection = match standing(directory, &claims.grounds(signed.key_id), context.now) {
+        Ok(()) => client.as_ref().and_then(|client| refuse_weak(directory, client, signed.weak).err()),
+        Err(Fallen::Expired) => {
+            let end = rfc3339(claims.expires());
+            let detail = format!("this temporary credential expired at {end}; ask for a new one");
+            Some(Refusal::new(Reason::TokenExpired, detail))
+        }
+        Err(fallen) => Some(revoked().because(fallen)),
     };
     let proof = Proof::Temporary {
         claims: Box::new(claims),
@@ -164,68 +160,6 @@ fn temporary(
         weak: signed.weak.map(Weak::name),
     };
     Ok(Proved { caller: Caller::new(tenant.clone(), proof), objection })
-}
-
-/// A temporary credential never outlives the authority of its tenant, client, key, role or endpoint.
-fn stands(
-    context: Context<'_>,
-    tenant: &Tenant,
-    client: Option<&Client>,
-    id: &str,
-    claims: &triple::Claims,
-) -> bool {
-    let directory = context.directory;
-    let authority = match (claims.client, client) {
-        (None, _) => stands_outside(directory, claims),
-        (Some(guid), Some(client)) => {
-            let key = claims.key.as_deref();
-            client.enabled
-                && key.is_some_and(|key| directory.has_live_key(key, guid, context.now))
-                && client.grants.iter().any(|grant| grant.role == claims.role)
-        }
-        (Some(_), None) => false,
-    };
-    let cutoffs = directory.cutoffs();
-    authority
-        && directory.role(&tenant.name, &claims.role).is_some()
-        && (cutoffs.is_empty() || !cutoffs.cuts(claims.issued(), &scopes(id, claims)))
-}
-
-/// Whether what a credential of no client was made on still stands: the endpoint and the way its visitor was known, or
-/// the role's trust in an outside subject.
-fn stands_outside(directory: &Directory, claims: &triple::Claims) -> bool {
-    let via = claims.via.as_deref().unwrap_or_default();
-    if let Some(name) = via.strip_prefix(WEB_IDENTITY) {
-        let (provider, role) =
-            (directory.provider(&claims.tenant, name), directory.role(&claims.tenant, &claims.role));
-        let subject = claims.subject.clone().map(|name| Subject { name, variables: BTreeMap::new() });
-        return provider.zip(subject).is_some_and(|(provider, subject)| {
-            let outside = Outside { provider: provider.clone(), subject };
-            role.is_some_and(|role| role.trusts.iter().any(|trust| trust.admits(&outside)))
-        });
-    }
-    let gives = |endpoint: &Arc<Endpoint>| {
-        let rules = &endpoint.callers;
-        endpoint.tenant == claims.tenant
-            && endpoint.role.as_ref() == Some(&claims.role)
-            && rules.iter().any(|rule| rule.way().name() == via)
-    };
-    directory.endpoints(DialectName::TencentGetAuthorization, &claims.endpoint).any(gives)
-}
-
-/// Every scope in which a credential may have been taken back.
-fn scopes(id: &str, claims: &triple::Claims) -> [Option<Scope>; 7] {
-    let tenant = || claims.tenant.clone();
-    let subject = |subject: &String| Scope::Subject { tenant: tenant(), subject: subject.clone() };
-    [
-        Some(Scope::Tenant(tenant())),
-        claims.client.map(Scope::Client),
-        claims.key.clone().map(Scope::Key),
-        Some(Scope::Role { tenant: tenant(), role: claims.role.clone() }),
-        claims.session.as_ref().map(subject),
-        claims.subject.as_ref().map(subject),
-        Some(Scope::Credential(id.to_owned())),
-    ]
 }
 
 enum SecretFound {

@@ -1,0 +1,309 @@
+//! Whether a credential that was handed out still counts.
+
+use crate::caller::{Outside, WEB_IDENTITY};
+use crate::client::Tenant;
+use crate::clock::Timestamp;
+use crate::cutoff::Scope;
+use crate::directory::Directory;
+use crate::endpoint::{DialectName, Endpoint};
+use crate::identity::Subject;
+use crate::triple::Claims;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What a temporary credential was made on: from its own claims, or from the record of its grant.
+#[derive(Clone, Copy, Debug)]
+pub struct Grounds<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// The tenant, by name.
+    pub tenant: &'a str,
+    /// The client it was issued to; none where an endpoint or an outside provider knew its subject.
+    pub client: Option<Uuid>,
+    /// The key that the client asked with.
+    pub key: Option<&'a str>,
+    /// The path of the endpoint; none where that is not known, and any endpoint of the tenant and role will do.
+    pub endpoint: Option<&'a str>,
+    /// The role.
+    pub role: &'a str,
+    /// By what the subject was known, where it was by no key.
+    pub via: Option<&'a str>,
+    /// Whom someone trusted said it is for.
+    pub subject: Option<&'a str>,
+    /// The session's name.
+    pub session: Option<&'a str>,
+    /// When it was made.
+    pub issued: Timestamp,
+    /// When it runs out.
+    pub expires: Timestamp,
+}
+
+/// Why a credential does not count any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fallen {
+    /// Its time is over.
+    #[error("it has run out")]
+    Expired,
+    /// The tenant is not in the configuration any more.
+    #[error("its tenant is gone")]
+    Tenant,
+    /// The role is not in the configuration any more.
+    #[error("its role is gone")]
+    Role,
+    /// The client was disabled, or is gone.
+    #[error("its client is disabled or gone")]
+    Client,
+    /// The key that it was asked for with was retired, has run out, or is gone.
+    #[error("the key that it was asked for with is not live")]
+    Key,
+    /// The client has no grant on the role any more.
+    #[error("its client has no grant on the role")]
+    Grant,
+    /// No endpoint gives the role any more to those who were known in this way.
+    #[error("no endpoint gives its role to such a caller")]
+    Endpoint,
+    /// The role does not trust the outside subject any more.
+    #[error("its role does not trust the subject")]
+    Trust,
+    /// It was taken back, by a cut-off of this scope.
+    #[error("it was taken back by a cut-off of {0}")]
+    Cut(Scope),
+}
+
+/// Whether a credential still counts: it never outlives its time, nor the authority of its tenant, client, key, role
+/// or endpoint, nor a cut-off of any of them.
+pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) -> Result<(), Fallen> {
+    if grounds.expires <= now {
+        return Err(Fallen::Expired);
+    }
+    let tenant = directory.tenant(grounds.tenant).ok_or(Fallen::Tenant)?;
+    match grounds.client {
+        Some(guid) => of_client(directory, grounds, tenant, guid, now)?,
+        None => of_nobody(directory, grounds)?,
+    }
+    if directory.role(grounds.tenant, grounds.role).is_none() {
+        return Err(Fallen::Role);
+    }
+    let cutoffs = directory.cutoffs();
+    // The common case: nothing was ever taken back, and no scope need be written out.
+    if cutoffs.is_empty() {
+        return Ok(());
+    }
+    let cut = scopes(grounds).into_iter().flatten().find(|scope| cutoffs.cut(grounds.issued, scope));
+    cut.map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
+}
+
+fn of_client(
+    directory: &Directory,
+    grounds: &Grounds<'_>,
+    tenant: &Tenant,
+    guid: Uuid,
+    now: Timestamp,
+) -> Result<(), Fallen> {
+    let client = directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)?;
+    if !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now)) {
+        return Err(Fallen::Key);
+    }
+    let granted = client.grants.iter().any(|grant| grant.role == grounds.role);
+    if granted { Ok(()) } else { Err(Fallen::Grant) }
+}
+
+/// What a credential of no client was made on: the endpoint and the way its visitor was known, or the role's trust in
+/// an outside subject.
+fn of_nobody(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen> {
+    let via = grounds.via.unwrap_or_default();
+    if let Some(name) = via.strip_prefix(WEB_IDENTITY) {
+        let trusted = directory
+            .provider(grounds.tenant, name)
+            .zip(grounds.subject)
+            .zip(directory.role(grounds.tenant, grounds.role));
+        let trusted = trusted.is_some_and(|((provider, subject), role)| {
+            let subject = Subject { name: subject.to_owned(), variables: BTreeMap::new() };
+            let outside = Outside { provider: provider.clone(), subject };
+            role.trusts.iter().any(|trust| trust.admits(&outside))
+        });
+        return if trusted { Ok(()) } else { Err(Fallen::Trust) };
+    }
+    let gives = |endpoint: &Arc<Endpoint>| {
+        endpoint.dialect == DialectName::TencentGetAuthorization
+            && grounds.endpoint.is_none_or(|path| endpoint.path == path)
+            && endpoint.tenant == grounds.tenant
+            && endpoint.role.as_deref() == Some(grounds.role)
+            && endpoint.callers.iter().any(|rule| rule.way().name() == via)
+    };
+    if directory.plan().endpoints.iter().any(gives) { Ok(()) } else { Err(Fallen::Endpoint) }
+}
+
+/// Every scope in which a credential may have been taken back.
+fn scopes(grounds: &Grounds<'_>) -> [Option<Scope>; 7] {
+    let tenant = || grounds.tenant.to_owned();
+    let subject = |subject: &str| Scope::Subject { tenant: tenant(), subject: subject.to_owned() };
+    [
+        Some(Scope::Tenant(tenant())),
+        grounds.client.map(Scope::Client),
+        grounds.key.map(|key| Scope::Key(key.to_owned())),
+        Some(Scope::Role { tenant: tenant(), role: grounds.role.to_owned() }),
+        grounds.session.map(subject),
+        grounds.subject.map(subject),
+        Some(Scope::Credential(grounds.id.to_owned())),
+    ]
+}
+
+impl Claims {
+    /// What a credential of this id and these claims was made on.
+    pub fn grounds<'a>(&'a self, id: &'a str) -> Grounds<'a> {
+        Grounds {
+            id,
+            tenant: &self.tenant,
+            client: self.client,
+            key: self.key.as_deref(),
+            endpoint: Some(&self.endpoint),
+            role: &self.role,
+            via: self.via.as_deref(),
+            subject: self.subject.as_deref(),
+            session: self.session.as_deref(),
+            issued: self.issued(),
+            expires: self.expires(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cutoff::Cutoff;
+    use crate::endpoint::CallerRule;
+    use crate::policy::Pattern;
+    use crate::provider::{KeySource, Provider};
+    use crate::role::Trust;
+    use crate::testing::{START, World, before, later};
+
+    const ID: &str = "AKIDcredential";
+
+    /// A credential that the world's client got a minute ago for its key.
+    fn of_key(world: &World) -> Grounds<'static> {
+        Grounds {
+            id: ID,
+            tenant: "acme",
+            client: Some(world.client.guid),
+            key: Some("AKIDworld"),
+            endpoint: Some("/"),
+            role: "soe",
+            via: None,
+            subject: None,
+            session: Some("lesson"),
+            issued: before(START, 60),
+            expires: later(60),
+        }
+    }
+
+    /// One that a visitor of the page got.
+    fn of_page() -> Grounds<'static> {
+        let world = World::new();
+        let anonymous = Grounds { client: None, key: None, session: None, ..of_key(&world) };
+        Grounds { endpoint: Some("/getAuthorization"), via: Some("anonymous"), ..anonymous }
+    }
+
+    fn check(world: &World, grounds: &Grounds<'_>) -> Result<(), Fallen> {
+        standing(&world.directory(), grounds, START)
+    }
+
+    #[test]
+    fn it_stands_until_its_last_instant() {
+        let world = World::new();
+        let grounds = of_key(&world);
+        assert_eq!(check(&world, &grounds), Ok(()));
+        let at = |now| standing(&world.directory(), &grounds, now);
+        assert_eq!(at(before(grounds.expires, 1)), Ok(()));
+        assert_eq!(at(grounds.expires), Err(Fallen::Expired));
+    }
+
+    #[test]
+    fn it_falls_with_whatever_it_was_made_on() {
+        type Undo = fn(&mut World);
+        let cases: [(Undo, Fallen); 8] = [
+            (|world| world.client.enabled = false, Fallen::Client),
+            (|world| world.client.guid = Uuid::from_u128(1), Fallen::Client),
+            (|world| world.client.tenant = "other".into(), Fallen::Client),
+            (|world| world.keys[0].enabled = false, Fallen::Key),
+            (|world| world.keys[0].expires = Some(START), Fallen::Key),
+            (|world| world.client.grants.retain(|grant| grant.role != "soe"), Fallen::Grant),
+            (|world| world.plan.roles.retain(|role| role.name != "soe"), Fallen::Role),
+            (|world| world.plan.tenants.retain(|tenant| tenant.name != "acme"), Fallen::Tenant),
+        ];
+        let grounds = of_key(&World::new());
+        for (undo, fallen) in cases {
+            let mut world = World::new();
+            undo(&mut world);
+            assert_eq!(check(&world, &grounds), Err(fallen));
+        }
+    }
+
+    #[test]
+    fn a_visitors_falls_with_the_endpoint_and_the_way_it_was_known() {
+        let gives = |world: &mut World| {
+            let endpoint = world.plan.endpoints.iter_mut().find(|e| e.path == "/getAuthorization").unwrap();
+            let endpoint = Arc::make_mut(endpoint);
+            endpoint.role = Some("soe".into());
+            endpoint.callers = vec![CallerRule::Anonymous { reason: "a test".into(), originless: true }];
+        };
+        let mut world = World::new();
+        gives(&mut world);
+        for endpoint in [Some("/getAuthorization"), None] {
+            assert_eq!(check(&world, &Grounds { endpoint, ..of_page() }), Ok(()));
+        }
+        for other in [
+            Grounds { endpoint: Some("/elsewhere"), ..of_page() },
+            Grounds { via: Some("session"), ..of_page() },
+            Grounds { via: None, ..of_page() },
+            Grounds { role: "devcenter", ..of_page() },
+            Grounds { tenant: "other", ..of_page() },
+        ] {
+            assert_eq!(check(&world, &other), Err(Fallen::Endpoint), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn an_outside_subjects_falls_with_the_roles_trust() {
+        let mut world = World::new();
+        world.plan.providers.push(Arc::new(Provider {
+            tenant: "acme".into(),
+            name: "corp".into(),
+            issuer: "https://login.example.com".into(),
+            audiences: vec!["daypass".into()],
+            keys: KeySource::Discovery,
+            subject: "sub".into(),
+            variables: BTreeMap::new(),
+        }));
+        let role = world.plan.roles.iter_mut().find(|role| role.name == "soe").unwrap();
+        Arc::make_mut(role).trusts =
+            vec![Trust { provider: "corp".into(), subjects: vec![Pattern::parse("repo:acme/*")] }];
+        let of = |subject| Grounds { via: Some("web-identity:corp"), subject: Some(subject), ..of_page() };
+        assert_eq!(check(&world, &of("repo:acme/app")), Ok(()));
+        for other in [
+            of("repo:other/app"),
+            Grounds { subject: None, ..of("repo:acme/app") },
+            Grounds { via: Some("web-identity:elsewhere"), ..of("repo:acme/app") },
+        ] {
+            assert_eq!(check(&world, &other), Err(Fallen::Trust), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_cut_off_of_any_of_its_scopes_takes_it_back() {
+        let grounds = Grounds { subject: Some("alice"), ..of_key(&World::new()) };
+        let every = scopes(&grounds).into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(every.len(), 7);
+        for scope in every {
+            let mut world = World::new();
+            world.cutoffs = vec![Cutoff { scope: scope.clone(), before: before(grounds.issued, 1) }];
+            assert_eq!(check(&world, &grounds), Ok(()), "{scope} before it was made");
+            world.cutoffs = vec![Cutoff { scope: scope.clone(), before: grounds.issued }];
+            assert_eq!(check(&world, &grounds), Err(Fallen::Cut(scope)));
+        }
+        let mut world = World::new();
+        world.cutoffs = vec![Cutoff { scope: Scope::Key("AKIDother".into()), before: START }];
+        assert_eq!(check(&world, &grounds), Ok(()));
+    }
+}
