@@ -160,7 +160,7 @@ mod tests {
 
     #[test]
     fn an_id_looks_like_the_vendors_and_never_changes() {
-        assert_eq!(role_id(ACME, "soe"), "0");
+        assert_eq!(role_id(ACME, "soe"), "4611686212277035862");
         assert_eq!(role_id(ACME, "soe").len(), 19);
         assert_ne!(role_id(ACME, "soe"), role_id(Uuid::nil(), "soe"));
         assert_ne!(role_id(ACME, "soe"), role_id(ACME, "so"));

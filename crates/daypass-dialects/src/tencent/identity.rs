@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_assumed_role_is_a_role_with_its_id() {
-        insta::assert_snapshot!(written(&temporary(SessionKind::Assumed)), @"");
+        insta::assert_snapshot!(written(&temporary(SessionKind::Assumed)), @r#"{"Arn":"qcs::sts:100000000001:assumed-role/4611686212277035862","AccountId":"100000000001","UserId":"4611686212277035862:lesson","PrincipalId":"220245847057","Type":"CAMRole","RequestId":"id"}"#);
     }
 
     #[test]

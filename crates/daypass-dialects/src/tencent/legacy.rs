@@ -228,13 +228,15 @@ fn algorithm(method: Option<&str>) -> Result<Algorithm, Refusal> {
     }
 }
 
+/// Another length is a wrong signature and no wrong form: it is what becomes of one whose method was changed.
 fn signature(text: &str, algorithm: Algorithm) -> Result<Vec<u8>, Refusal> {
     STANDARD.decode(text).ok().filter(|bytes| bytes.len() == algorithm.bytes()).ok_or_else(|| {
         let detail = format!(
-            "the parameter Signature must be the Base64 of {} bytes, percent-encoded once on its way",
-            algorithm.bytes()
+            "the parameter Signature must be the Base64 of {} bytes for {}, percent-encoded once on its way",
+            algorithm.bytes(),
+            algorithm.name()
         );
-        Refusal::new(Reason::MalformedProof, detail).parameter(parameter::SIGNATURE)
+        Refusal::new(Reason::WrongSignature, detail).parameter(parameter::SIGNATURE)
     })
 }
 

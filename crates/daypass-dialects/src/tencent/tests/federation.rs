@@ -125,7 +125,7 @@ async fn a_temporary_key_gets_no_other() {
     let triple = Triple::of(&issued(&service, None).await);
     let body = federation(POLICY, None);
     let request = Asking::new("GetFederationToken", &body).with(&triple).sent();
-    assert_eq!(service.code(request).await, "FailedOperation.TempKeyNotAllowed");
+    assert_eq!(service.code(request).await, "UnsupportedOperation");
 }
 
 #[tokio::test]

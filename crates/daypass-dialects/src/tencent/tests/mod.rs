@@ -1,18 +1,25 @@
 //! The dialect as a whole: the vendor's vectors and captured requests, and the path through the pipeline.
 
+mod assume;
 mod browser;
 mod captures;
+mod codes;
 mod federation;
+mod legacy;
 mod mutations;
+mod older_vectors;
 mod properties;
 mod refusals;
+mod unsigned;
 mod vectors;
+mod web_identity;
 
 use super::sign::{ClientKey, Outgoing, sign_request};
 use super::{GetAuthorization, Sts};
 use daypass_core::client::{Key, KeyKind, Material};
 use daypass_core::clock::Timestamp;
 use daypass_core::directory::seal_material;
+use daypass_core::identity::{Identity, NoIdentity};
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline};
 use daypass_core::policy::{Language, Template};
@@ -42,10 +49,15 @@ impl Service {
     }
 
     fn of(world: World) -> Self {
+        Self::knowing(world, Arc::new(NoIdentity))
+    }
+
+    fn knowing(world: World, identity: Arc<dyn Identity>) -> Self {
         let (clock, store) = (Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
         let local: Arc<dyn Issuer> = Arc::new(TripleIssuer::default());
         let issuers = HashMap::from([("local".to_owned(), local)]);
-        let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, identity);
         Self { pipeline, clock, store, world }
     }
 

@@ -10,9 +10,14 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 pub(super) fn all() -> Vec<Value> {
+    group("tc3", 28)
+}
+
+/// One list of the file, which has so many members.
+pub(super) fn group(name: &str, count: usize) -> Vec<Value> {
     let mut file = load(include_str!("../../../vectors/tencent-tc3.json"));
-    let Value::Array(vectors) = file["tc3"].take() else { panic!("a list") };
-    assert_eq!(vectors.len(), 28);
+    let Value::Array(vectors) = file[name].take() else { panic!("a list") };
+    assert_eq!(vectors.len(), count);
     vectors
 }
 
@@ -29,7 +34,7 @@ pub(super) fn sent(vector: &Value) -> Request {
     recorded(text(sent, "method"), text(sent, "target"), &headers, &sent["body"])
 }
 
-fn moment(vector: &Value) -> Timestamp {
+pub(super) fn moment(vector: &Value) -> Timestamp {
     Timestamp::from_second(vector["timestamp"].as_i64().unwrap()).unwrap()
 }
 
