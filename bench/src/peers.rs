@@ -84,6 +84,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_sample_is_told_where_it_listens_and_whom_it_asks() {
@@ -96,6 +97,22 @@ mod tests {
             for name in ["PORT", "STS"].into_iter().chain(KEY.map(|(name, _)| name)) {
                 assert!(sample.contains(name), "{} does not read {name}", peer.file());
             }
+        }
+    }
+
+    /// A sample and the conformance tests are to speak of the same SDK.
+    #[test]
+    fn the_sdk_is_the_one_that_conformance_runs() {
+        for (file, count) in [("requirements.txt", 2), ("package.json", 2)] {
+            let pins = |folder: &str| -> BTreeSet<String> {
+                let path = Path::new(SAMPLES).join(folder).join(file);
+                let text = std::fs::read_to_string(&path).unwrap();
+                let pin = |line: &str| line.trim().trim_end_matches(',').to_owned();
+                text.lines().map(pin).filter(|line| line.contains("tencentcloud-sdk-")).collect()
+            };
+            let ours = pins(".");
+            assert_eq!(ours.len(), count, "{file}");
+            assert!(pins("../../conformance").is_superset(&ours), "{file}: {ours:?}");
         }
     }
 
