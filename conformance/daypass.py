@@ -7,8 +7,11 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -105,36 +108,31 @@ def wait_until(condition, seconds, what):
     raise AssertionError(f"{what} within {seconds} seconds")
 
 
-class Server:
-    """A `daypass dev` of the case's own, on a port that the system chooses."""
+class Running:
+    """A daypass of the case's own. What it prints is in `log`."""
 
-    def __init__(self, data, *arguments, listen="127.0.0.1:0"):
-        self.data = pathlib.Path(data)
-        self.credentials_file = self.data.with_name(self.data.name + "-credentials.json")
-        self.credentials_file.unlink(missing_ok=True)
-        self.log = self.data.with_name(self.data.name + ".log")
+    def __init__(self, log, *arguments):
+        self.log = pathlib.Path(log)
+        self.arguments = arguments
+
+    def start(self):
+        """Starts it, and returns once it answers."""
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [BINARY, "dev", "--listen", listen, "--data", str(self.data)]
-                + ["--credentials", str(self.credentials_file), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
+                [BINARY, *map(str, self.arguments)], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
         try:
             wait_until(self._ready, 30, f"{self.log} says nothing of a ready server")
         except BaseException:
             self.stop(check_exit=False)
             raise
+        return self
 
     def _ready(self):
         if self.process.poll() is not None:
-            tail = self.log.read_text(errors="replace")[-2000:]
-            raise AssertionError(f"daypass dev ended with status {self.process.returncode}: {tail}")
-        if not self.credentials_file.exists():
+            raise AssertionError(f"daypass ended with status {self.process.returncode}: {self.output()[-2000:]}")
+        if not self._announced():
             return False
-        self.credentials = json.loads(self.credentials_file.read_text())
-        self.url = self.credentials["url"]
         with contextlib.suppress(OSError):
             return http(self.url + "/livez").status == 200
         return False
@@ -154,13 +152,89 @@ class Server:
             self.process.wait()
             raise AssertionError("the server did not end within 15 seconds of SIGTERM") from None
         if check_exit:
-            equal(status, 0, "exit status of daypass dev after SIGTERM")
+            equal(status, 0, f"exit status of daypass {self.arguments[0]} after SIGTERM")
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, *_):
         self.stop(check_exit=kind is None)
+
+
+class Server(Running):
+    """A `daypass dev`, on a port that the system chooses; it runs from the start."""
+
+    def __init__(self, data, *arguments, listen="127.0.0.1:0"):
+        self.data = pathlib.Path(data)
+        self.credentials_file = self.data.with_name(self.data.name + "-credentials.json")
+        self.credentials_file.unlink(missing_ok=True)
+        place = ("--data", self.data, "--credentials", self.credentials_file)
+        super().__init__(self.data.with_name(self.data.name + ".log"), "dev", "--listen", listen, *place, *arguments)
+        self.start()
+
+    def _announced(self):
+        if not self.credentials_file.exists():
+            return False
+        self.credentials = json.loads(self.credentials_file.read_text())
+        self.url = self.credentials["url"]
+        return True
+
+
+class Service(Running):
+    """A `daypass serve` with a configuration of its own. `rest` is what follows the first [[tenant]] in the file;
+    clients are added by the command line, before the start or after it. `with` starts it."""
+
+    ACCOUNT = "100000000001"
+
+    def __init__(self, folder, rest, server=""):
+        self.folder = pathlib.Path(folder)
+        port = free_port()
+        self.url, self.host = f"http://127.0.0.1:{port}", f"127.0.0.1:{port}"
+        self.config = self.folder / "daypass.toml"
+        self.config.write_text(
+            f'[server]\nlisten = "{self.host}"\n{server}\n'
+            '[store]\nurl = "sqlite:data/daypass.db"\n[seal]\nkey = { file = "seal.key" }\n'
+            f'[[tenant]]\nname = "acme"\nguid = "387c56a8-cf86-45de-b9f5-b4de88cac054"\naccount = "{self.ACCOUNT}"\n'
+            + rest
+        )
+        (self.folder / "data").mkdir(mode=0o700)
+        seal = self.folder / "seal.key"
+        seal.touch(mode=0o600)
+        seal.write_text(secrets.token_hex(32) + "\n")
+        super().__init__(self.folder / "serve.log", "serve", "--config", self.config)
+        self.command("check")
+
+    def command(self, *arguments):
+        """The command line about this service; what it printed as JSON."""
+        return json.loads(command(*arguments, "--config", self.config, "--json").stdout)
+
+    def client(self, name, *arguments, kind="tencent"):
+        """Adds a client; its key as the command line shows it once."""
+        [key] = self.command("client", "add", name, "--kind", kind, *arguments)["keys"]
+        return key
+
+    def records(self):
+        """The newest records, oldest first."""
+        printed = command("audit", "tail", "-n", "200", "--config", self.config, "--json").stdout
+        return [json.loads(line) for line in printed.splitlines()]
+
+    def _announced(self):
+        return '"ready"' in self.output() or " ready " in self.output()
+
+    def __enter__(self):
+        return self.start()
+
+
+def free_port():
+    """A port for a server that others must know before it listens. It is none of those that the system gives to
+    connections, so that nothing takes it in between."""
+    for _ in range(100):
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 def fresh(name):

@@ -1,8 +1,14 @@
 """Runs every file of cases/ against the daypass binary, and counts.
 
-A file declares what it needs in a comment `needs: pypi` or `needs: npm`; without one it needs only Python. Every
-case that a file declares ends in exactly one line, `PASS`, `FAIL` or `SKIPPED`: a file that cannot run has its
-cases SKIPPED one by one, and a case of which a file says nothing has failed.
+A file declares in comments what it needs and whose client it runs:
+
+    # needs: pypi npm
+    # client: tencent / Python SDK
+
+Without the first it needs only Python. Every case that a file declares ends in exactly one line, `PASS`, `FAIL` or
+`SKIPPED`: a file that cannot run has its cases SKIPPED one by one, and a case of which a file says nothing has
+failed. At the end there is a table for each dialect: a column for each client that a file declares, a row for each
+name of a case, so that the same thing shown by two clients stands in one row.
 """
 
 import argparse
@@ -15,7 +21,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 DECLARED = re.compile(r"^\s*(?:@case|test)\(\s*(['\"])(?P<name>.+?)\1", re.MULTILINE)
-NEEDS = re.compile(r"^(?:#|//) needs: (pypi|npm)$", re.MULTILINE)
+NEEDS = re.compile(r"^(?:#|//) needs: (?P<all>(?:pypi|npm)(?: (?:pypi|npm))*)$", re.MULTILINE)
+CLIENT = re.compile(r"^(?:#|//) client: (?P<dialect>\w+) / (?P<name>.+)$", re.MULTILINE)
 LINE = re.compile(r"(PASS|FAIL|SKIPPED) (?P<stem>[\w-]+): (?P<rest>.*)")
 SECONDS_A_FILE = 120
 
@@ -26,6 +33,7 @@ def arguments():
     parser.add_argument("--work", required=True, type=pathlib.Path, help="scratch folder; its part run/ is emptied")
     parser.add_argument("--python", default=sys.executable, help="interpreter with requirements.txt installed")
     parser.add_argument("--node-modules", type=pathlib.Path, help="folder that npm installed into")
+    parser.add_argument("--nginx", help="the nginx to run; without one its cases are SKIPPED")
     parser.add_argument("--no-pypi", metavar="WHY", help="the packages of requirements.txt are missing")
     parser.add_argument("--no-npm", metavar="WHY", help="the packages of package.json are missing")
     parser.add_argument("--counts", type=pathlib.Path, help="write `passed failed skipped` to this file")
@@ -34,12 +42,33 @@ def arguments():
 
 
 class Tally:
+    """Counts the verdicts, and keeps those of clients for the tables."""
+
     def __init__(self):
         self.counts = {"PASS": 0, "FAIL": 0, "SKIPPED": 0}
+        self.tables = {}  # dialect → client → case → verdict
 
     def add(self, verdict, text):
         self.counts[verdict] += 1
         print(f"{verdict} {text}", flush=True)
+
+    def case(self, verdict, path, name, why=""):
+        self.add(verdict, f"{path.stem}: {name}" + (f": {why}" if why else ""))
+        client = CLIENT.search(path.read_text())
+        if client:
+            verdicts = self.tables.setdefault(client["dialect"], {}).setdefault(client["name"], {})
+            verdicts[name] = max(verdict, verdicts.get(name, ""), key=("", "PASS", "SKIPPED", "FAIL").index)
+
+    def print_tables(self):
+        """One table a dialect. A blank says that the client has no such case."""
+        for dialect, clients in sorted(self.tables.items()):
+            cases = list(dict.fromkeys(name for verdicts in clients.values() for name in verdicts))
+            wide = max(map(len, cases))
+            print(f"\n{dialect:{wide}}  " + "  ".join(f"{client:7}" for client in clients).rstrip())
+            for name in cases:
+                cells = (verdicts.get(name, "").ljust(max(7, len(client))) for client, verdicts in clients.items())
+                print(f"{name:{wide}}  {'  '.join(cells)}".rstrip())
+        print(flush=True)
 
 
 def declared(path):
@@ -48,12 +77,18 @@ def declared(path):
 
 def skip_file(path, why, tally):
     for name in declared(path):
-        tally.add("SKIPPED", f"{path.stem}: {name}: {why}")
+        tally.case("SKIPPED", path, name, why)
+
+
+def missing_for(path, options):
+    """Why a file cannot run, or None."""
+    needs = NEEDS.search(path.read_text())
+    cannot = {"pypi": options.no_pypi, "npm": options.no_npm}
+    return next((cannot[need] for need in needs["all"].split() if cannot[need]), None) if needs else None
 
 
 def run_file(path, options, environment, tally):
-    needs = NEEDS.search(path.read_text())
-    missing = {"pypi": options.no_pypi, "npm": options.no_npm}.get(needs[1]) if needs else None
+    missing = missing_for(path, options)
     if missing:
         skip_file(path, missing, tally)
         return
@@ -77,11 +112,11 @@ def run_file(path, options, environment, tally):
                 print(line, end="", file=sys.stderr, flush=True)
                 continue
             waiting.remove(name)
-            tally.add(said[1], f"{path.stem}: {said['rest']}")
+            tally.case(said[1], path, name, said["rest"][len(name) + 2 :])
     status = child.wait()
     why = f"not finished after {SECONDS_A_FILE} seconds" if status in (124, 137) else f"ended with status {status}"
     for name in waiting:
-        tally.add("FAIL", f"{path.stem}: {name}: the file said nothing of it and {why}")
+        tally.case("FAIL", path, name, f"the file said nothing of it and {why}")
     if status and not waiting:
         tally.add("FAIL", f"{path.stem}: the file itself {why}")
 
@@ -96,6 +131,8 @@ def main():
         "DAYPASS_BINARY": str(options.binary.resolve()),
         "DAYPASS_WORK": str(run),
         "DAYPASS_NODE_MODULES": str((options.node_modules or HERE).resolve()),
+        "DAYPASS_PYTHON": str(options.python),
+        "DAYPASS_NGINX": str(options.nginx or ""),
         "PYTHONPATH": str(HERE),
         "PYTHONDONTWRITEBYTECODE": "1",
         "NO_PROXY": "127.0.0.1,localhost",
@@ -126,6 +163,7 @@ def main():
             tally.add("PASS", "run: the shared server ends cleanly")
         except AssertionError as error:
             tally.add("FAIL", f"run: the shared server does not end cleanly: {error}")
+    tally.print_tables()
     if options.counts:
         options.counts.write_text("{PASS} {FAIL} {SKIPPED}\n".format_map(tally.counts))
     sys.exit(1 if tally.counts["FAIL"] else 0)

@@ -2,6 +2,7 @@
 reads as GMT+8."""
 
 # needs: pypi
+# client: alibaba / taobaopy
 
 import contextlib
 import json

@@ -2,6 +2,7 @@
 // as GMT+8.
 
 // needs: npm
+// client: alibaba / node-taobao-topclient
 
 import assert from 'node:assert/strict';
 import { credentials, load, main, refusal, test } from '../daypass.mjs';

@@ -2,6 +2,7 @@
 // told and hides nothing that a browser would hide.
 
 // needs: npm
+// client: tencent / axios
 
 import assert from 'node:assert/strict';
 import { credentials, load, main, refusal, test } from '../daypass.mjs';

@@ -2,6 +2,7 @@
 they send a byte, and dev speaks http."""
 
 # needs: pypi
+# client: entra / Authlib, requests-oauthlib
 
 import os
 

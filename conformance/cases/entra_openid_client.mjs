@@ -1,6 +1,7 @@
 // openid-client, which insists that the issuer of the discovery document is the URL it began from, byte for byte.
 
 // needs: npm
+// client: entra / openid-client
 
 import assert from 'node:assert/strict';
 import { credentials, load, main, refusal, test } from '../daypass.mjs';

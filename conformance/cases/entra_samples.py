@@ -1,6 +1,7 @@
 """The seed's own samples: its curl command and its Python program."""
 
 # needs: pypi
+# client: entra / requests
 
 import json
 import subprocess
