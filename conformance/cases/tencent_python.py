@@ -1,60 +1,25 @@
 """Tencent Cloud's official Python SDK, pointed at the dev server by endpoint and protocol alone."""
 
 # needs: pypi
+# client: tencent / Python SDK
 
 import json
 import time
 import urllib.parse
 
 from tencentcloud.common import credential
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
-from tencentcloud.sts.v20180813 import models, sts_client
+from tencentcloud.sts.v20180813 import models
 
 from daypass import case, check, credentials, equal, main, matches
+from tencent import SOE, Sdk, refused, triple
 
 SERVER = credentials()
 HOST = urllib.parse.urlsplit(SERVER["url"]).netloc
 KEY = SERVER["tencent"]["secret_id"], SERVER["tencent"]["secret_key"]
-SOE = {
-    "version": "2.0",
-    "statement": {"effect": "allow", "action": ["soe:TransmitOralProcessWithInit"], "resource": "*"},
-}
-
-
-def client(secret_id, secret_key, token=None, method="POST", unsigned=False):
-    profile = ClientProfile(signMethod="TC3-HMAC-SHA256")
-    profile.httpProfile = HttpProfile(protocol="http", endpoint=HOST, reqMethod=method, reqTimeout=10)
-    profile.unsignedPayload = unsigned
-    return sts_client.StsClient(credential.Credential(secret_id, secret_key, token), "ap-guangzhou", profile)
-
-
-def federation(policy=SOE, name="soe", seconds=None, key=KEY, **how):
-    request = models.GetFederationTokenRequest()
-    request.Name = name
-    request.Policy = policy if isinstance(policy, str) else json.dumps(policy)
-    request.DurationSeconds = seconds
-    return client(*key, **how).GetFederationToken(request)
-
-
-def triple(answer):
-    return answer.Credentials.TmpSecretId, answer.Credentials.TmpSecretKey, answer.Credentials.Token
-
-
-def who_am_i(secret_id, secret_key, token=None, **how):
-    return client(secret_id, secret_key, token, **how).GetCallerIdentity(models.GetCallerIdentityRequest())
-
-
-def refused(code, call, *arguments, **named):
-    """The code as the SDK's user sees it; a lost one would be `ServerNetworkError` or an answer full of nulls."""
-    try:
-        answer = call(*arguments, **named)
-    except TencentCloudSDKException as error:
-        equal(error.code, code, f"code of the refusal ({error.message})")
-        matches(r"[0-9a-f-]{36}", error.requestId, "RequestId of the refusal")
-        return error.message
-    raise AssertionError(f"should have been refused, and was answered {answer}")
+SDK = Sdk(HOST, *KEY)
+client, federation, who_am_i = SDK.client, SDK.federation, SDK.who_am_i
 
 
 def usable(answer, seconds):
@@ -64,7 +29,7 @@ def usable(answer, seconds):
     check(0 < len(answer.Credentials.Token) <= 4096, f"Token has {len(answer.Credentials.Token)} characters")
     check(abs(answer.ExpiredTime - time.time() - seconds) < 10, f"ExpiredTime {answer.ExpiredTime} is not in {seconds} s")
     equal(answer.Expiration, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.ExpiredTime)), "Expiration")
-    owner = who_am_i(*KEY)
+    owner = who_am_i()
     user = who_am_i(*triple(answer))
     equal(user.AccountId, owner.AccountId, "AccountId of the temporary credential")
     check(user.UserId.endswith(":soe"), f"UserId is {user.UserId}, which does not end in the name asked for")
@@ -140,13 +105,41 @@ def get_unsigned():
     usable(federation(method="GET", unsigned=True), 1800)
 
 
+@case("HmacSHA1, by POST and GET")
+def v1_sha1():
+    usable(federation(sign="HmacSHA1"), 1800)
+    usable(federation(sign="HmacSHA1", method="GET"), 1800)
+
+
+@case("HmacSHA256, by POST and GET")
+def v1_sha256():
+    usable(federation(sign="HmacSHA256"), 1800)
+    usable(federation(sign="HmacSHA256", method="GET"), 1800)
+
+
+@case("a temporary triple signs by HmacSHA1 and HmacSHA256")
+def v1_temporary():
+    key = triple(federation())
+    arn = who_am_i(*key).Arn
+    for sign in ("HmacSHA1", "HmacSHA256"):
+        for method in ("POST", "GET"):
+            equal(who_am_i(*key, sign=sign, method=method).Arn, arn, f"Arn with {sign} by {method}")
+
+
+@case("HmacSHA1 and HmacSHA256 with a wrong key are refused")
+def v1_wrong_key():
+    for sign in ("HmacSHA1", "HmacSHA256"):
+        for method in ("POST", "GET"):
+            refused("AuthFailure.SignatureFailure", who_am_i, KEY[0], KEY[1][::-1], sign=sign, method=method)
+
+
 @case("GetCallerIdentity with a permanent key")
 def permanent():
-    answer = who_am_i(*KEY)
+    answer = who_am_i()
     matches(r"\d{12}", answer.AccountId, "AccountId")
     for name in ("Arn", "UserId", "PrincipalId", "Type", "RequestId"):
         check(getattr(answer, name), f"{name} is empty")
-    equal(who_am_i(*KEY, method="GET").Arn, answer.Arn, "Arn by GET")
+    equal(who_am_i(method="GET").Arn, answer.Arn, "Arn by GET")
 
 
 @case("GetCallerIdentity with a temporary triple, by POST and GET, signed and unsigned")
@@ -249,9 +242,48 @@ def no_policy():
     refused("InvalidParameter.StrategyInvalid", federation, {**SOE, "version": "1.0"})
 
 
+@case("a condition reaches the credential, and an unknown operator is refused")
+def condition():
+    def with_condition(condition):
+        return {**SOE, "statement": [{**SOE["statement"], "condition": condition}]}
+
+    usable(federation(with_condition({"ip_equal": {"qcs:ip": ["10.0.0.0/8", "192.168.0.1"]}})), 1800)
+    usable(federation(with_condition({})), 1800)
+    message = refused(
+        "InvalidParameter.StrategyInvalid", federation, with_condition({"ip_equals": {"qcs:ip": ["10.0.0.0/8"]}})
+    )
+    check("ip_equals" in message, f"{message!r} does not name the operator")
+
+
+@case("a resource without six segments is refused")
+def resource():
+    short = {**SOE, "statement": {**SOE["statement"], "resource": ["qcs::soe:::"]}}
+    refused("InvalidParameter.ResouceError", federation, short)
+
+
+@case("a policy longer than 6144 characters is refused")
+def too_long_policy():
+    statement = [{**SOE["statement"], "action": [f"soe:Action{n:04}" for n in range(700)]}]
+    refused("InvalidParameter.PolicyTooLong", federation, {**SOE, "statement": statement})
+
+
+@case("actions without a meaning here answer UnsupportedOperation")
+def unsupported():
+    for action, parameters in (
+        ("GetSessionToken", {"SerialNumber": "qcs::cam:uin/1::mfa/softToken", "TokenCode": "123456"}),
+        ("AssumeRoleWithSAML", {"SAMLAssertion": "PHg+", "PrincipalArn": "p", "RoleArn": "r", "RoleSessionName": "s1"}),
+        ("QueryApiKey", {}),
+    ):
+        for method in ("POST", "GET"):
+            message = refused("UnsupportedOperation", client(method=method).call_json, action, dict(parameters))
+            check(len(message) > 30, f"{action} says only {message!r}")
+    saml = {"SAMLAssertion": "PHg+", "PrincipalArn": "p", "RoleArn": "r", "RoleSessionName": "s1"}
+    refused("UnsupportedOperation", client().call_json, "AssumeRoleWithSAML", saml, options={"SkipSign": True})
+
+
 @case("an action that does not exist is refused")
 def unknown_action():
-    refused("InvalidAction", client(*KEY).call_json, "GetFederationTicket", {})
+    refused("InvalidAction", client().call_json, "GetFederationTicket", {})
 
 
 main()

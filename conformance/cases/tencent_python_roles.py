@@ -1,0 +1,319 @@
+"""Tencent Cloud's official Python SDK: roles, outside identities, every kind of caller, and what a client may refuse."""
+
+# needs: pypi
+# client: tencent / Python SDK
+
+import json
+import os
+import time
+
+from tencentcloud.common.credential import OIDCRoleArnCredential, STSAssumeRoleCredential
+from tencentcloud.sts.v20180813 import models
+
+from daypass import Service, case, check, equal, fresh, http, main, matches
+from stand_ins.provider import Provider
+from stand_ins.tls_front import certificate, tls_front
+from tencent import SOE, Sdk, refused, triple
+
+PROVIDER = Provider()
+ACCOUNT = Service.ACCOUNT
+UPLOADS = {
+    "version": "2.0",
+    "statement": [
+        {
+            "effect": "allow",
+            "action": ["cos:PutObject", "cos:GetObject"],
+            "resource": ["qcs::cos::uid/1250000000:pics-1250000000/users/{subject}/*"],
+        }
+    ],
+}
+CONFIG = f"""
+[[tenant.provider]]
+name = "corp"
+issuer = "{PROVIDER.issuer}"
+audience = ["{Provider.AUDIENCE}"]
+
+[[tenant.role]]
+name = "soe"
+lifetime = {{ default = "30m", max = "2h" }}
+policy = {{ cam = '{json.dumps(SOE)}' }}
+wildcard_reason = "SOE has no resource-level rights"
+
+[[tenant.role]]
+name = "partner"
+lifetime = {{ default = "1h", max = "12h" }}
+external_id = "acme-7781"
+policy = {{ cam = '{json.dumps(SOE)}' }}
+wildcard_reason = "SOE has no resource-level rights"
+
+[[tenant.role]]
+name = "uploads"
+lifetime = {{ default = "1h", max = "12h" }}
+variables = {{ subject = "slug" }}
+policy = {{ cam = '{json.dumps(UPLOADS)}' }}
+trust = [{{ provider = "corp", subject = ["ci-*", "release"] }}]
+
+[[tenant.role]]
+name = "unreachable"
+lifetime = {{ default = "1h", max = "12h" }}
+policy = {{ cam = '{json.dumps(SOE)}' }}
+wildcard_reason = "SOE has no resource-level rights"
+"""
+SERVICE = Service(fresh("python-roles"), CONFIG)
+MAIN = SERVICE.client("main", "--role", "soe", "--role", "partner", "--role", "uploads", "--bind", "subject=alice,bob")
+STRICT = SERVICE.client("strict", "--role", "soe", "--refuse", "v1", "--refuse", "unsigned-payload")
+KEY, STRICT_KEY = ((key["secret_id"], key["secret_key"]) for key in (MAIN, STRICT))
+SDK = Sdk(SERVICE.host, *KEY)
+WAYS = [(sign, method) for sign in ("TC3-HMAC-SHA256", "HmacSHA1", "HmacSHA256") for method in ("POST", "GET")]
+
+
+def arn(role):
+    return f"qcs::cam::uin/{ACCOUNT}:roleName/{role}"
+
+
+def assumed(answer, session, seconds):
+    """The answer has the vendor's shape and its triple signs for the role's session; its identity."""
+    check(0 < len(answer.Credentials.Token) <= 4096, f"Token has {len(answer.Credentials.Token)} characters")
+    check(abs(answer.ExpiredTime - time.time() - seconds) < 10, f"ExpiredTime {answer.ExpiredTime} is not in {seconds} s")
+    equal(answer.Expiration, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.ExpiredTime)), "Expiration")
+    user = SDK.who_am_i(*triple(answer))
+    equal((user.Type, user.AccountId), ("CAMRole", ACCOUNT), "Type and AccountId")
+    matches(rf"qcs::sts:{ACCOUNT}:assumed-role/\d+", user.Arn, "Arn")
+    equal(user.UserId, f"{user.Arn.rpartition('/')[2]}:{session}", "UserId")
+    return user
+
+
+@case("AssumeRole by the role's name")
+def assume_role():
+    user = assumed(SDK.assume(arn("soe")), "page-1", 1800)
+    by_id = f"qcs::cam::uin/{ACCOUNT}:role/{user.Arn.rpartition('/')[2]}"
+    equal(assumed(SDK.assume(by_id, seconds=60), "page-1", 60).Arn, user.Arn, "Arn of the role assumed by its id")
+
+
+@case("AssumeRole in every way to sign")
+def assume_ways():
+    for sign, method in WAYS:
+        answer = SDK.assume(arn("soe"), session="a.b@c_d-e", seconds=900, how={"sign": sign, "method": method})
+        assumed(answer, "a.b@c_d-e", 900)
+
+
+@case("AssumeRole with a session policy")
+def assume_policy():
+    assumed(SDK.assume(arn("soe"), policy=SOE), "page-1", 1800)
+    wide = {"version": "2.0", "statement": [{"effect": "allow", "action": "*", "resource": "*"}]}
+    refused("InvalidParameter.GrantOtherResource", SDK.assume, arn("soe"), policy=wide)
+    refused("InvalidParameter.StrategyFormatError", SDK.assume, arn("soe"), policy="{")
+
+
+@case("AssumeRole with tags, which fill the role's variables")
+def assume_tags():
+    tags = [("subject", "alice"), ("cost-centre", "17")]
+    for sign, method in WAYS:
+        answer = SDK.assume(arn("uploads"), tags=tags, how={"sign": sign, "method": method})
+        assumed(answer, "page-1", 3600)
+    record = json.dumps(SERVICE.records()[-1])
+    check("cost-centre" in record, f"the tag is not in the record {record}")
+    shown = SERVICE.command("credential", "show", triple(answer)[2])
+    check("users/alice/*" in json.dumps(shown) and "{subject}" not in json.dumps(shown), f"the policy is {shown}")
+
+
+@case("AssumeRole: tags that are wrong, missing or not the client's own are refused")
+def assume_bad_tags():
+    def with_tags(*tags):
+        return SDK.assume(arn("uploads"), tags=tags)
+
+    for tags in ((), (("subject", "mallory"),), (("subject", "alice/*"),)):
+        message = refused("InvalidParameter.ParamError", with_tags, *tags)
+        check("subject" in message, f"{message!r} does not name the variable")
+    refused("InvalidParameter.ParamError", with_tags, ("subject", "alice"), ("subject", "bob"))
+    refused("InvalidParameter.ParamError", with_tags, ("subject", "alice"), ("k" * 129, "v"))
+    refused("InvalidParameter.ParamError", with_tags, ("subject", "alice"), ("k", "v" * 257))
+    refused("InvalidParameter.ParamError", with_tags, ("subject", "alice"), *((f"k{n}", "v") for n in range(50)))
+
+
+@case("AssumeRole with an ExternalId")
+def external_id():
+    assumed(SDK.assume(arn("partner"), ExternalId="acme-7781"), "page-1", 3600)
+    for external in ({"ExternalId": "acme-7782"}, {}):
+        message = refused("UnauthorizedOperation", SDK.assume, arn("partner"), **external)
+        check("acme-7781" not in message, "the refusal tells the ExternalId")
+
+
+@case("AssumeRole with a SourceIdentity, which is recorded")
+def source_identity():
+    assumed(SDK.assume(arn("soe"), SourceIdentity="alice@example.com"), "page-1", 1800)
+    check("alice@example.com" in json.dumps(SERVICE.records()[-1]), "the SourceIdentity is not in the record")
+
+
+@case("AssumeRole with an MFA code is refused: there are no devices here")
+def mfa():
+    serial = f"qcs::cam:uin/{ACCOUNT}::mfa/softToken"
+    refused("FailedOperation.MFATypeNotSupported", SDK.assume, arn("soe"), SerialNumber=serial, TokenCode="123456")
+
+
+@case("AssumeRole: a role that is not granted or does not exist, or a malformed ARN, is refused")
+def no_role():
+    said = {refused("ResourceNotFound.RoleNotFound", SDK.assume, arn(role)).replace(role, "") for role in ("unreachable", "nonesuch")}
+    equal(len(said), 1, f"number of sentences that tell the two apart: {said}")
+    refused("ResourceNotFound.RoleNotFound", SDK.assume, f"qcs::cam::uin/100000000002:roleName/soe")
+    refused("InvalidParameter.ParamError", SDK.assume, "soe")
+    refused("InvalidParameter.ParamError", SDK.assume, arn("soe"), session="a b")
+
+
+@case("AssumeRole: a lifetime over the maximum is refused")
+def over_time():
+    message = refused("InvalidParameter.OverTimeError", SDK.assume, arn("soe"), seconds=7201)
+    check("7200" in message or "2h" in message, f"{message!r} does not say the maximum")
+    refused("InvalidParameter.OverTimeError", SDK.assume, arn("partner"), seconds=43201, ExternalId="acme-7781")
+
+
+@case("a temporary key cannot assume a role")
+def no_chain():
+    refused("FailedOperation.TempKeyNotAllowed", SDK.assume, arn("soe"), key=triple(SDK.assume(arn("soe"))))
+    refused("FailedOperation.TempKeyNotAllowed", SDK.federation, key=triple(SDK.assume(arn("soe"))))
+
+
+def web_identity(token, role="uploads", provider="corp", method="POST", session="build-9", seconds=None):
+    """The SDK's own method signs nothing: it sends `Authorization: SKIP`, and needs no key for that."""
+    request = models.AssumeRoleWithWebIdentityRequest()
+    request.ProviderId, request.WebIdentityToken, request.RoleArn = provider, token, arn(role)
+    request.RoleSessionName, request.DurationSeconds = session, seconds
+    return SDK.client(method=method).AssumeRoleWithWebIdentity(request)
+
+
+@case("AssumeRoleWithWebIdentity with Authorization: SKIP")
+def outside():
+    for method in ("POST", "GET"):
+        answer = web_identity(PROVIDER.token("ci-main"), method=method)
+        assumed(answer, "build-9", 3600)
+    check("users/ci-main/*" in json.dumps(SERVICE.command("credential", "show", triple(answer)[2])), "the policy has another subject")
+    check("web-identity:corp" in json.dumps(SERVICE.records()[-1]), f"the record names no provider: {SERVICE.records()[-1]}")
+    refused("InvalidParameter.OverTimeError", web_identity, PROVIDER.token("ci-main"), seconds=43201)
+
+
+@case("AssumeRoleWithWebIdentity after the provider has changed its key")
+def rotated():
+    web_identity(PROVIDER.token("ci-main"))
+    PROVIDER.rotate("ES256")
+    web_identity(PROVIDER.token("release"))
+
+
+@case("AssumeRoleWithWebIdentity: a token that is not right is refused")
+def outside_invalid():
+    now = int(time.time())
+    good = PROVIDER.token("ci-main")
+    head, body, signature = good.split(".")
+    for token in (
+        PROVIDER.token("ci-main", aud="someone-else"),
+        PROVIDER.token("ci-main", iss="http://127.0.0.1:1"),
+        PROVIDER.token("ci-main", iat=now - 600, exp=now - 1),
+        PROVIDER.token("ci-main", nbf=now + 300),
+        PROVIDER.token("ci-main", exp=None),
+        f"{head}.{body}.{signature[:-4]}AAAA",
+        f"{head}.{PROVIDER.token('release').split('.')[1]}.{signature}",
+        "eyJhbGciOiJub25lIn0." + body + ".",
+        "no token",
+    ):
+        refused("InvalidParameter.WebIdentityTokenError", web_identity, token)
+
+
+@case("AssumeRoleWithWebIdentity: a subject, role or provider without trust is refused")
+def outside_untrusted():
+    refused("UnauthorizedOperation", web_identity, PROVIDER.token("mallory"))
+    refused("UnauthorizedOperation", web_identity, PROVIDER.token("ci-main"), role="soe")
+    refused("UnauthorizedOperation", web_identity, PROVIDER.token("ci-main"), role="nonesuch")
+    refused("UnauthorizedOperation", web_identity, PROVIDER.token("ci-main"), provider="nonesuch")
+
+
+@case("Authorization: SKIP opens nothing else")
+def skip():
+    for action, parameters in (
+        ("GetFederationToken", {"Name": "soe", "Policy": json.dumps(SOE)}),
+        ("AssumeRole", {"RoleArn": arn("soe"), "RoleSessionName": "page-1"}),
+        ("GetCallerIdentity", {}),
+    ):
+        for method in ("POST", "GET"):
+            call = SDK.client(method=method).call_json
+            refused("AuthFailure.InvalidAuthorization", call, action, dict(parameters), options={"SkipSign": True})
+
+
+@case("GetCallerIdentity for every kind of caller")
+def who():
+    owner = SDK.who_am_i()
+    equal((owner.Type, owner.AccountId), ("CAMUser", ACCOUNT), "of a client's key")
+    equal(owner.UserId, owner.PrincipalId, "UserId of a client's key")
+    user = SDK.who_am_i(*triple(SDK.federation(name="page")))
+    equal(user.Arn, f"qcs::sts:{ACCOUNT}:federated-user/{owner.UserId}", "Arn of a federated user")
+    equal((user.UserId, user.PrincipalId), (f"{owner.UserId}:page", owner.UserId), "ids of a federated user")
+    role = assumed(SDK.assume(arn("soe")), "page-1", 1800)
+    equal(role.PrincipalId, owner.UserId, "PrincipalId of a role's session")
+    outsider = assumed(web_identity(PROVIDER.token("ci-main")), "build-9", 3600)
+    check(outsider.Arn != role.Arn, "two roles have one Arn")
+
+
+@case("a client that refuses v1 and unsigned payloads is held to that")
+def strict():
+    for sign, method in WAYS:
+        if sign == "TC3-HMAC-SHA256":
+            SDK.who_am_i(*STRICT_KEY, sign=sign, method=method)
+            refused("AuthFailure.UnauthorizedOperation", SDK.who_am_i, *STRICT_KEY, method=method, unsigned=True)
+        else:
+            refused("AuthFailure.UnauthorizedOperation", SDK.who_am_i, *STRICT_KEY, sign=sign, method=method)
+            SDK.who_am_i(sign=sign, method=method)
+    key = triple(SDK.federation(key=STRICT_KEY))
+    refused("AuthFailure.UnauthorizedOperation", SDK.who_am_i, *key, sign="HmacSHA256")
+
+
+@case("a server that refuses v1 refuses it of every client")
+def strict_server():
+    service = Service(fresh("python-strict"), CONFIG, server='refuse = ["v1", "unsigned-payload"]')
+    key = service.client("main", "--role", "soe")
+    sdk = Sdk(service.host, key["secret_id"], key["secret_key"])
+    with service:
+        sdk.who_am_i()
+        for how in ({"sign": "HmacSHA1"}, {"sign": "HmacSHA256", "method": "GET"}, {"unsigned": True}):
+            refused("AuthFailure.UnauthorizedOperation", sdk.who_am_i, **how)
+
+
+@case("the SDK's role credential, which renews itself")
+def role_credential():
+    # It speaks TLS and nothing else, so there is a TLS front here, as in production.
+    pem = certificate(SERVICE.folder)
+    os.environ["REQUESTS_CA_BUNDLE"] = str(pem)
+    try:
+        with tls_front(SERVICE.host, pem) as front:
+            mine = STSAssumeRoleCredential(*KEY, arn("soe"), "renewing", 1, endpoint=front)
+            first = mine.get_credential_info()
+            equal(SDK.who_am_i(*first).UserId.partition(":")[2], "renewing", "session name")
+            time.sleep(2.1)
+            second = mine.get_credential_info()
+            check(first[0] != second[0], "it did not renew itself")
+            SDK.who_am_i(*second)
+    finally:
+        del os.environ["REQUESTS_CA_BUNDLE"]
+
+
+@case("the SDK's OIDC credential")
+def oidc_credential():
+    pem = certificate(SERVICE.folder)
+    os.environ["REQUESTS_CA_BUNDLE"] = str(pem)
+    try:
+        with tls_front(SERVICE.host, pem) as front:
+            token = PROVIDER.token("ci-main")
+            mine = OIDCRoleArnCredential("ap-guangzhou", "corp", token, arn("uploads"), "oidc-1", 900, endpoint=front)
+            equal(SDK.who_am_i(*mine.get_credential_info()).UserId.partition(":")[2], "oidc-1", "session name")
+    finally:
+        del os.environ["REQUESTS_CA_BUNDLE"]
+
+
+@case("no call fetches the provider's keys again while they are known")
+def cached():
+    before = PROVIDER.asked.get("/keys", 0)
+    for _ in range(5):
+        web_identity(PROVIDER.token("ci-main"))
+    equal(PROVIDER.asked["/keys"], before, "number of fetches")
+
+
+with SERVICE:
+    equal(http(SERVICE.url + "/readyz").status, 200, "status of readyz")
+    main()
