@@ -1,0 +1,159 @@
+// The other ways to know a caller, with a page in Chromium: a ticket that Daypass made, an outside provider's token, and
+// a session in a header. Cookies and offline tickets are in the cases of the snippets.
+
+// needs: pypi npm
+// client: tencent / Chromium
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { Service, freePort, fresh, main, once, python, test } from '../daypass.mjs';
+import { blank, fetched, keysOf, resourcesOf, site, subjectOf, visit } from '../browser.mjs';
+import { endpoint, uploads } from '../snippets.mjs';
+
+const started = once(async () => {
+  const port = await freePort();
+  const issuer = `http://127.0.0.1:${port}`;
+  const log = path.join(fresh('callers-provider'), 'provider.log');
+  await python('stand_ins/provider.py', port, { env: { PROVIDER_PORT: String(port) }, log });
+  let asked = 0;
+  const whoami = (request, response) => {
+    asked += 1;
+    const user = { 'secret-of-alice': 'alice' }[request.headers['x-session']];
+    response.writeHead(user ? 200 : 403, { 'Content-Type': 'application/json' });
+    response.end(user ? JSON.stringify({ subject: user }) : '');
+  };
+  const { origin } = await site({ '/': blank, '/whoami': whoami });
+  const provider = `
+[[tenant.provider]]
+name = "corp"
+issuer = "${issuer}"
+audience = "daypass"
+`;
+  const all = `ticket = { refreshes = 1, refresh_for = "8h" }
+jwt = { provider = "corp" }
+session = { header = "x-session", whoami = "${origin}/whoami" }`;
+  const service = await Service.make('callers', provider + uploads + endpoint([origin], all));
+  const backend = await service.client('backend', 'client-secret', '--role', 'uploads', '--bind', 'subject=alice,bob');
+  await service.start();
+  const url = `${service.url}/getAuthorization`;
+  const page = await visit(origin);
+  const show = (authorization, more = {}) => fetched(page, url, { headers: { Authorization: authorization, ...more } });
+  return { service, origin, url, issuer, backend, page, show, asked: () => asked };
+});
+
+/** What the page's backend asks of Daypass. */
+const ticketFor = async ({ url, origin, backend }, changes = {}, secret = backend.client_secret) =>
+  fetch(`${url}/ticket`, {
+    method: 'POST',
+    headers: {
+      Authorization: `Basic ${Buffer.from(`${backend.client_id}:${secret}`).toString('base64')}`,
+      'Content-Type': 'application/json',
+    },
+    body: JSON.stringify({ subject: 'alice', origin, ...changes }),
+  });
+
+const token = async ({ issuer }, claims) => {
+  const answer = await fetch(`${issuer}/token?${new URLSearchParams(claims)}`);
+  return (await answer.json()).token;
+};
+
+test('ticket: made by a call to Daypass', async () => {
+  const world = await started();
+  const answer = await ticketFor(world);
+  assert.equal(answer.status, 200);
+  assert.match(answer.headers.get('cache-control'), /no-store/);
+  const { ticket, expires, expires_in: seconds } = await answer.json();
+  assert.match(ticket, /^dpt_/);
+  assert.equal(seconds, 120);
+  assert.ok(Math.abs(Date.parse(expires) - Date.now() - 120_000) < 5000, expires);
+  const first = await world.show(`Ticket ${ticket}`);
+  assert.equal(await subjectOf(world.service, keysOf(first)), 'alice');
+  const second = await world.show(`Ticket ${first.headers['daypass-refresh']}`);
+  assert.equal(keysOf(second).secretId, keysOf(first).secretId);
+  assert.equal(second.headers['daypass-refresh'], undefined);
+  assert.equal((await world.show(`Ticket ${ticket}`)).status, 401);
+});
+
+test('ticket: a backend gets none for a subject, origin or role that is not its own, or with a wrong secret', async () => {
+  const world = await started();
+  assert.equal((await ticketFor(world, { subject: 'mallory' })).status, 403);
+  assert.equal((await ticketFor(world, { origin: 'https://elsewhere.example.com' })).status, 403);
+  assert.equal((await ticketFor(world, {}, 'wrong')).status, 401);
+  assert.equal((await ticketFor(world, { subject: '' })).status, 400);
+});
+
+test("JWT: an outside provider's token, whose subject fills the policy", async () => {
+  const world = await started();
+  for (const sub of ['alice', 'bob']) {
+    const key = keysOf(await world.show(`Bearer ${await token(world, { sub })}`));
+    assert.equal(await subjectOf(world.service, key), sub);
+    assert.match((await resourcesOf(world.service, key)).join(), new RegExp(`/users/${sub}/\\*$`));
+  }
+  assert.ok(JSON.stringify(await world.service.records()).includes('"jwt"'));
+});
+
+test('JWT: a token that is late, for someone else, or not signed by the provider is answered 401', async () => {
+  const world = await started();
+  const good = await token(world, { sub: 'alice' });
+  for (const wrong of [
+    await token(world, { sub: 'alice', exp: String(Math.floor(Date.now() / 1000) - 1) }),
+    await token(world, { sub: 'alice', aud: 'someone-else' }),
+    await token(world, { sub: 'alice', iss: 'https://elsewhere.example.com' }),
+    good.replace(/\.[^.]+$/, '.AAAA'),
+    'x',
+  ]) {
+    const answer = await world.show(`Bearer ${wrong}`);
+    assert.equal(answer.status, 401, JSON.stringify(answer));
+    assert.ok(answer.body.Error.Message && answer.body.RequestId);
+  }
+});
+
+test('JWT: a subject that no folder can be named after is refused', async () => {
+  const world = await started();
+  const answer = await world.show(`Bearer ${await token(world, { sub: 'a/*' })}`);
+  assert.equal(answer.status, 403, JSON.stringify(answer));
+});
+
+test('session: a header of its own, which the preflight allows', async () => {
+  const { service, page, url } = await started();
+  const answer = await fetched(page, url, { headers: { 'X-Session': 'secret-of-alice' } });
+  assert.equal(await subjectOf(service, keysOf(answer)), 'alice');
+  assert.equal((await fetched(page, url, { headers: { 'X-Session': 'secret-of-nobody' } })).status, 401);
+});
+
+test('session: the application is asked once for what many pages ask at a time', async () => {
+  const { page, url, asked } = await started();
+  const before = asked();
+  await page.evaluate(
+    (url) => Promise.all([...Array(20)].map(() => fetch(url, { headers: { 'X-Session': 'another' } }))),
+    url,
+  );
+  assert.equal(asked() - before, 1);
+});
+
+test('nothing shown is answered 401 with the ways that there are', async () => {
+  const { page, url } = await started();
+  const answer = await fetched(page, url);
+  assert.equal(answer.status, 401);
+  assert.match(answer.body.Error.Message, /ticket/i);
+  const outside = await fetch(url, { headers: { Origin: new URL(page.url()).origin } });
+  assert.match(outside.headers.get('www-authenticate'), /Ticket/);
+  assert.match(outside.headers.get('www-authenticate'), /Bearer/);
+});
+
+test('two proofs at once are refused', async () => {
+  const world = await started();
+  const { ticket } = await (await ticketFor(world)).json();
+  const answer = await fetched(world.page, `${world.url}?ticket=${ticket}`, {
+    headers: { Authorization: `Bearer ${await token(world, { sub: 'alice' })}` },
+  });
+  assert.ok([400, 401].includes(answer.status), JSON.stringify(answer));
+});
+
+test('the page can read the server time', async () => {
+  const world = await started();
+  const { headers } = await world.show(`Bearer ${await token(world, { sub: 'alice' })}`);
+  assert.ok(Math.abs(Date.parse(headers.date) - Date.now()) < 5000, headers.date);
+});
+
+await main();
