@@ -40,7 +40,8 @@ impl RoleArn {
             .filter(|(owner, resource)| number(owner) && named(resource).is_some())
             .map(|(owner, resource)| Self { owner: owner.to_owned(), resource: resource.to_owned() })
             .ok_or_else(|| {
-                let rule = format!("must be {PREFIX}<account>:roleName/<name> or {PREFIX}<account>:role/<id>");
+                let rule =
+                    format!("must be {PREFIX}<account>:roleName/<name> or {PREFIX}<account>:role/<id>");
                 invalid("RoleArn", &rule)
             })
     }
@@ -84,7 +85,8 @@ fn named(resource: &str) -> Option<Named<'_>> {
 /// The role of a tenant with this id; nothing where two share it, which is as likely as a lost lottery, because the
 /// wrong one of the two must never be taken.
 fn by_id(directory: &Directory, (tenant, guid): (&str, Uuid), id: &str) -> Option<String> {
-    let mut roles = directory.plan().roles.iter().filter(|role| role.tenant == tenant && role_id(guid, &role.name) == id);
+    let mut roles =
+        directory.plan().roles.iter().filter(|role| role.tenant == tenant && role_id(guid, &role.name) == id);
     let first = roles.next()?;
     roles.next().is_none().then(|| first.name.clone())
 }
@@ -130,7 +132,10 @@ mod tests {
         }
         let of_other = RoleArn::parse(&format!("qcs::cam::uin/1:role/{}", role_id(ACME, "soe"))).unwrap();
         let other = World::new().directory().tenant("other").unwrap().guid;
-        assert!(of_other.role(&World::new().directory(), ("other", other)).contains('/'), "an id is of one tenant");
+        assert!(
+            of_other.role(&World::new().directory(), ("other", other)).contains('/'),
+            "an id is of one tenant"
+        );
     }
 
     #[test]

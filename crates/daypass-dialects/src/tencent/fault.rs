@@ -78,10 +78,9 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
             Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml) => "ResourceNotFound.RoleNotFound",
             _ => "UnauthorizedOperation",
         },
-        Reason::OriginNotAllowed
-        | Reason::NotFetched
-        | Reason::NoTrust
-        | Reason::ExternalIdMismatch => "UnauthorizedOperation",
+        Reason::OriginNotAllowed | Reason::NotFetched | Reason::NoTrust | Reason::ExternalIdMismatch => {
+            "UnauthorizedOperation"
+        }
         Reason::LifetimeTooLong => match action {
             Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml | GetSessionToken) => {
                 "InvalidParameter.OverTimeError"
@@ -104,7 +103,11 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
         Reason::IdentityUnavailable | Reason::Internal => match action {
             None | Some(GetCallerIdentity) => "InternalError",
             Some(
-                GetFederationToken | AssumeRole | AssumeRoleWithWebIdentity | AssumeRoleWithSaml | GetSessionToken
+                GetFederationToken
+                | AssumeRole
+                | AssumeRoleWithWebIdentity
+                | AssumeRoleWithSaml
+                | GetSessionToken
                 | QueryApiKey,
             ) => "InternalError.SystemError",
         },

@@ -54,9 +54,10 @@ pub(super) fn is_meant(request: &Request) -> bool {
             name == parameter::SECRET_ID.as_bytes() || name == parameter::SIGNATURE.as_bytes()
         })
     };
-    let json = request.head.header(header::CONTENT_TYPE).is_some_and(|value| {
-        essence(value).eq_ignore_ascii_case(super::wire::JSON)
-    });
+    let json = request
+        .head
+        .header(header::CONTENT_TYPE)
+        .is_some_and(|value| essence(value).eq_ignore_ascii_case(super::wire::JSON));
     has(request.head.query.as_bytes()) || (!json && has(&request.body))
 }
 
@@ -74,7 +75,8 @@ pub(super) fn form(request: &Request) -> Result<Form, Refusal> {
     }
     let content_type = head.header(header::CONTENT_TYPE).unwrap_or_default();
     if !essence(content_type).eq_ignore_ascii_case(FORM) {
-        let detail = format!("a body that is signed in its parameters must be {FORM}, and is {}", shown(content_type));
+        let detail =
+            format!("a body that is signed in its parameters must be {FORM}, and is {}", shown(content_type));
         return Err(Refusal::new(Reason::UnsupportedMediaType, detail));
     }
     let body = std::str::from_utf8(&request.body)
@@ -110,7 +112,8 @@ impl Legacy {
         let algorithm = algorithm(form.get(parameter::SIGNATURE_METHOD))?;
         let signature = signature(required(&form, parameter::SIGNATURE)?, algorithm)?;
         if head.headers.contains_key(header::TOKEN) {
-            let detail = "the token of a temporary key stands in the parameters here, and in no header beside them";
+            let detail =
+                "the token of a temporary key stands in the parameters here, and in no header beside them";
             return Err(Refusal::new(Reason::SeveralProofs, detail));
         }
         unambiguous(&form, host(&head))?;

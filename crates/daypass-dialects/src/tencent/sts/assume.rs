@@ -22,8 +22,13 @@ pub(super) fn ask(context: Context<'_>, caller: &Caller, mut parameters: Paramet
     let tenant = caller.tenant();
     let role = arn.role(context.directory, (&tenant.name, tenant.guid));
     let own = arn.owner == tenant.account;
-    let lifetime =
-        session::duration(&mut parameters, session::ROLE, context, Some(caller), own.then_some(role.as_str()))?;
+    let lifetime = session::duration(
+        &mut parameters,
+        session::ROLE,
+        context,
+        Some(caller),
+        own.then_some(role.as_str()),
+    )?;
     let external_id = name_of(&mut parameters, "ExternalId", EXTERNAL_MARKS)?;
     let source_identity = name_of(&mut parameters, "SourceIdentity", NAME_MARKS)?;
     let tags = tags(&mut parameters)?;
@@ -39,7 +44,8 @@ pub(super) fn ask(context: Context<'_>, caller: &Caller, mut parameters: Paramet
     if !own {
         // Told apart from a role that does not exist, because it tells nothing of the other account: not even whether
         // there is one.
-        let detail = format!("RoleArn names an account that is not the caller's own, which is {}", tenant.account);
+        let detail =
+            format!("RoleArn names an account that is not the caller's own, which is {}", tenant.account);
         return Err(Refusal::new(Reason::RoleNotGranted, detail).parameter("RoleArn"));
     }
     let policy = document.map(|document| session::narrower(&document, &tenant.account)).transpose()?;
@@ -56,11 +62,7 @@ pub(super) fn ask(context: Context<'_>, caller: &Caller, mut parameters: Paramet
     })))
 }
 
-fn name_of(
-    parameters: &mut Parameters,
-    name: &'static str,
-    marks: &[u8],
-) -> Result<Option<String>, Refusal> {
+fn name_of(parameters: &mut Parameters, name: &'static str, marks: &[u8]) -> Result<Option<String>, Refusal> {
     let value = parameters.text(name)?;
     if let Some(value) = &value {
         check_name(name, value, NAME, marks)?;

@@ -55,9 +55,9 @@ enum Way {
     /// In the `Authorization` header.
     Tc3 { request: Request, proof: Proof },
     /// In the parameters.
-    Legacy(Box<Legacy>),
+    Legacy(Legacy),
     /// By a JWT among them, and by no signature.
-    WebIdentity(Box<WebIdentityCall>),
+    WebIdentity(WebIdentityCall),
 }
 
 impl Call for StsCall {
@@ -173,7 +173,7 @@ fn read_legacy(context: Context<'_>, request: &Request, manner: &mut Manner) -> 
     })?;
     signed(action)?;
     let legacy = Legacy::read(Arc::clone(&request.head), form, context.now)?;
-    Ok(StsCall { action, way: Way::Legacy(Box::new(legacy)) })
+    Ok(StsCall { action, way: Way::Legacy(legacy) })
 }
 
 /// A request with `Authorization: SKIP`.
@@ -184,7 +184,8 @@ fn read_unsigned(context: Context<'_>, request: &Request) -> Result<StsCall, Ref
     let head = &request.head;
     let action = action_of_headers(head)?;
     if !matches!(action, Action::AssumeRoleWithSaml | Action::AssumeRoleWithWebIdentity) {
-        let detail = format!("Authorization: SKIP is for calls without a signature, and {} needs one", action.name());
+        let detail =
+            format!("Authorization: SKIP is for calls without a signature, and {} needs one", action.name());
         return Err(Refusal::new(Reason::MalformedProof, detail));
     }
     if one(head, header::TOKEN)?.is_some_and(|token| !token.is_empty()) {
@@ -195,7 +196,7 @@ fn read_unsigned(context: Context<'_>, request: &Request) -> Result<StsCall, Ref
         return Err(not_offered(action));
     }
     let call = WebIdentityCall::read(context, Parameters::read(request)?)?;
-    Ok(StsCall { action, way: Way::WebIdentity(Box::new(call)) })
+    Ok(StsCall { action, way: Way::WebIdentity(call) })
 }
 
 /// Makes sure that the action is one that is signed. The vendor's page of the other one demands `SKIP`; a signature
@@ -242,10 +243,13 @@ fn not_offered(action: Action) -> Refusal {
         Action::GetSessionToken => {
             "it exchanges a code of an MFA device, and keys have no such devices here; GetFederationToken and AssumeRole need none"
         }
-        Action::QueryApiKey => "the keys of an account are never listed to its clients; its operator can list them",
+        Action::QueryApiKey => {
+            "the keys of an account are never listed to its clients; its operator can list them"
+        }
         _ => "it cannot be asked for in this way",
     };
-    Refusal::new(Reason::UnknownAction, format!("{} is not offered: {why}", action.name())).parameter(parameter::ACTION)
+    Refusal::new(Reason::UnknownAction, format!("{} is not offered: {why}", action.name()))
+        .parameter(parameter::ACTION)
 }
 
 fn known(facts: &Facts, request_id: &str) -> Response {

@@ -104,6 +104,9 @@ mod tests {
         }
         assert!(check_name("ExternalId", "a:b/c", NAME, EXTERNAL_MARKS).is_ok());
         let refusal = check_name("ExternalId", "a b", NAME, EXTERNAL_MARKS).unwrap_err();
-        assert_eq!(refusal.detail, "the parameter ExternalId must be 2 to 128 letters, digits or characters of _+=,.@:/-");
+        assert_eq!(
+            refusal.detail,
+            "the parameter ExternalId must be 2 to 128 letters, digits or characters of _+=,.@:/-"
+        );
     }
 }

@@ -40,7 +40,8 @@ impl WebIdentityCall {
         check_name("RoleSessionName", &session, NAME, NAME_MARKS)?;
         let lifetime = session::duration(&mut parameters, session::ROLE, context, None, None)?;
         parameters.done()?;
-        let tenant = context.directory.plan().tenants.iter().find(|tenant| tenant.account == arn.owner).cloned();
+        let tenant =
+            context.directory.plan().tenants.iter().find(|tenant| tenant.account == arn.owner).cloned();
         Ok(Self { arn, tenant, provider, token, session, lifetime })
     }
 

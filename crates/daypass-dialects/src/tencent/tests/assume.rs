@@ -70,7 +70,10 @@ async fn an_assumed_role_has_the_vendors_shape_and_the_roles_whole_policy() {
     let [record] = &records[..] else { panic!("one record") };
     assert_eq!((record.role.as_deref(), record.session.as_deref()), (Some("soe"), Some("lesson")));
     let Event::Grant { policy, .. } = &record.event else { panic!("{record:?}") };
-    assert_eq!(policy.as_ref().unwrap().statements[0].actions[0].to_string(), "soe:TransmitOralProcessWithInit");
+    assert_eq!(
+        policy.as_ref().unwrap().statements[0].actions[0].to_string(),
+        "soe:TransmitOralProcessWithInit"
+    );
 }
 
 #[tokio::test]
@@ -114,7 +117,11 @@ async fn a_role_without_a_grant_is_like_one_that_does_not_exist() {
     world.client.grants.retain(|grant| grant.role != "uploads");
     let service = Service::of(world);
     let mut seen = Vec::new();
-    for arn in [UPLOADS, "qcs::cam::uin/100000000001:roleName/nobody", "qcs::cam::uin/100000000001:role/4611686000000000000"] {
+    for arn in [
+        UPLOADS,
+        "qcs::cam::uin/100000000001:roleName/nobody",
+        "qcs::cam::uin/100000000001:role/4611686000000000000",
+    ] {
         // Not even a wrong variable or too long a life tells the one from the other.
         for more in [json!({}), for_user("eve"), json!({"DurationSeconds": 43_200})] {
             let mut answer = assume(&service, arn, &more).await;
@@ -135,7 +142,10 @@ async fn another_account_is_refused_whether_it_exists_or_not() {
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0]["Code"], "ResourceNotFound.RoleNotFound");
-    assert!(seen[0]["Message"].as_str().unwrap().contains("not the caller's own, which is 100000000001"), "{seen:?}");
+    assert!(
+        seen[0]["Message"].as_str().unwrap().contains("not the caller's own, which is 100000000001"),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -156,7 +166,13 @@ async fn a_life_has_three_bounds_and_the_message_names_them() {
         (SOE, 7200, Ok(7200)),
         (SOE, 7201, Err("AssumeRole allows 43200 and the role soe 7200, so at most 7200")),
         (UPLOADS, 43_200, Ok(43_200)),
-        (UPLOADS, 43_201, Err("DurationSeconds is 43201; AssumeRole allows 43200 and the role uploads 200000, so at most 43200")),
+        (
+            UPLOADS,
+            43_201,
+            Err(
+                "DurationSeconds is 43201; AssumeRole allows 43200 and the role uploads 200000, so at most 43200",
+            ),
+        ),
     ] {
         let service = Service::of(world());
         let mut more = if arn == UPLOADS { for_user("ann") } else { json!({}) };
@@ -184,7 +200,9 @@ async fn a_tag_fills_a_variable_and_the_others_are_written_down() {
     assert_eq!(answer["ExpiredTime"], 1_700_000_900, "{answer}");
     let records = service.store.all();
     let [record] = &records[..] else { panic!("one record") };
-    let Event::Grant { policy, variables, tags, source_identity, .. } = &record.event else { panic!("{record:?}") };
+    let Event::Grant { policy, variables, tags, source_identity, .. } = &record.event else {
+        panic!("{record:?}")
+    };
     assert_eq!(
         policy.as_ref().unwrap().statements[0].resources[0].to_string(),
         "qcs::cos::uid/1250000000:pics-1250000000/users/ann/*"
@@ -249,7 +267,10 @@ async fn every_parameter_has_its_limits() {
         (json!({"Tags": tags(50)}), "accepted"),
         (json!({"Tags": tags(51)}), "InvalidParameter.ParamError"),
         (json!({"Tags": "a=b"}), "InvalidParameter.ParamError"),
-        (json!({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}), "InvalidParameter.ParamError"),
+        (
+            json!({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}]}),
+            "InvalidParameter.ParamError",
+        ),
         (json!({"Tags": [{"Key": "a", "Value": "1"}, {"Key": "A", "Value": "2"}]}), "accepted"),
         (json!({"Tags": [{"Value": "1"}]}), "MissingParameter"),
         (json!({"Tags": [{"Key": "a", "Value": "1", "Extra": "2"}]}), "UnknownParameter"),
@@ -263,7 +284,10 @@ async fn every_parameter_has_its_limits() {
         (json!({"SerialNumber": "", "TokenCode": ""}), "accepted"),
         (json!({"Name": "soe"}), "UnknownParameter"),
         (json!({"Policy": "soe:*"}), "InvalidParameter.StrategyFormatError"),
-        (json!({"Policy": POLICY.replace("\"*\"", "\"qcs::soe::uin/100000000002:*\"")}), "InvalidParameter.GrantOtherResource"),
+        (
+            json!({"Policy": POLICY.replace("\"*\"", "\"qcs::soe::uin/100000000002:*\"")}),
+            "InvalidParameter.GrantOtherResource",
+        ),
     ] {
         let service = Service::new();
         let answer = assume(&service, SOE, &more).await;
@@ -292,7 +316,9 @@ async fn tags_travel_numbered_in_a_query_and_in_the_older_form() {
         ("Tags.1.Value", "4 a"),
     ];
     let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    for request in [Asking::new("AssumeRole", "").get(&query).sent(), Older::new("AssumeRole", &parameters).sent()] {
+    for request in
+        [Asking::new("AssumeRole", "").get(&query).sent(), Older::new("AssumeRole", &parameters).sent()]
+    {
         let service = Service::of(world());
         let answer = service.sts(request).await;
         assert!(answer["Credentials"].is_object(), "{answer}");
@@ -304,7 +330,9 @@ async fn tags_travel_numbered_in_a_query_and_in_the_older_form() {
 #[tokio::test]
 async fn every_tag_that_is_allowed_fits_into_the_older_form() {
     let pairs: Vec<(String, String)> = (0..50)
-        .flat_map(|n| [(format!("Tags.{n}.Key"), format!("k{n}")), (format!("Tags.{n}.Value"), "v".to_owned())])
+        .flat_map(|n| {
+            [(format!("Tags.{n}.Key"), format!("k{n}")), (format!("Tags.{n}.Value"), "v".to_owned())]
+        })
         .collect();
     let mut parameters = vec![("RoleArn", SOE), ("RoleSessionName", "lesson")];
     parameters.extend(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));

@@ -55,15 +55,16 @@ impl Capture {
 
     fn sent(&self) -> Timestamp {
         let form = (!self.is_tc3()).then(|| self.form());
-        let timestamp = form.as_ref().map_or_else(|| self.header("x-tc-timestamp"), |form| form.get("Timestamp"));
+        let timestamp =
+            form.as_ref().map_or_else(|| self.header("x-tc-timestamp"), |form| form.get("Timestamp"));
         Timestamp::from_second(timestamp.unwrap().parse().unwrap()).unwrap()
     }
 
     fn token(&self) -> Option<String> {
-        match self.is_tc3() {
-            true => self.header("x-tc-token").map(str::to_owned),
-            false => self.form().get("Token").map(str::to_owned),
+        if self.is_tc3() {
+            return self.header("x-tc-token").map(str::to_owned);
         }
+        self.form().get("Token").map(str::to_owned)
     }
 }
 

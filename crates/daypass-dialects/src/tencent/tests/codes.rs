@@ -15,8 +15,7 @@ const GATEWAY: &str = "AuthFailure.InvalidAuthorization AuthFailure.SecretIdNotF
 /// What the vendor lists for an action beside those.
 fn listed(action: Option<Action>) -> &'static str {
     match action {
-        None => "",
-        Some(Action::GetFederationToken) => {
+        Some(Action::GetFederationToken | Action::AssumeRoleWithSaml) => {
             "InternalError.SystemError InvalidParameter.ExtendStrategyOverSize InvalidParameter.GrantOtherResource \
              InvalidParameter.OverTimeError InvalidParameter.ParamError InvalidParameter.PolicyTooLong \
              InvalidParameter.ResouceError InvalidParameter.StrategyFormatError InvalidParameter.StrategyInvalid \
@@ -28,12 +27,6 @@ fn listed(action: Option<Action>) -> &'static str {
              InvalidParameter.PolicyTooLong InvalidParameter.ResouceError InvalidParameter.StrategyFormatError \
              InvalidParameter.StrategyInvalid ResourceNotFound.RoleNotFound"
         }
-        Some(Action::AssumeRoleWithSaml) => {
-            "InternalError.SystemError InvalidParameter.ExtendStrategyOverSize InvalidParameter.GrantOtherResource \
-             InvalidParameter.OverTimeError InvalidParameter.ParamError InvalidParameter.PolicyTooLong \
-             InvalidParameter.ResouceError InvalidParameter.StrategyFormatError InvalidParameter.StrategyInvalid \
-             ResourceNotFound.RoleNotFound"
-        }
         Some(Action::AssumeRoleWithWebIdentity) => {
             "InternalError.GetRoleError InternalError.SystemError InvalidParameter.ParamError \
              InvalidParameter.WebIdentityTokenError"
@@ -42,7 +35,7 @@ fn listed(action: Option<Action>) -> &'static str {
             "FailedOperation.MFATypeNotSupported FailedOperation.TempKeyNotAllowed InternalError.SystemError \
              InvalidParameter.OverTimeError InvalidParameter.ParamError"
         }
-        Some(Action::GetCallerIdentity) => "",
+        None | Some(Action::GetCallerIdentity) => "",
         Some(Action::QueryApiKey) => "InternalError.SystemError InvalidParameter.ParamError",
     }
 }

@@ -1,7 +1,7 @@
 //! Requests with the older signature, among the parameters.
 
-use super::super::sign::v1::{Algorithm, Outgoing, StringToSign, sign_request};
 use super::super::sign::ClientKey;
+use super::super::sign::v1::{Algorithm, Outgoing, StringToSign, sign_request};
 use super::{Asking, POLICY, Service, Triple, code, federation};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -165,7 +165,11 @@ async fn the_host_is_the_one_sent_the_one_without_port_or_the_vendors() {
     }
     for host in ["127.0.0.2:5050", "cvm.tencentcloudapi.com", "sts.ap-beijing.tencentcloudapi.com", ""] {
         let service = Service::new();
-        assert_eq!(service.code(Older::who().host(host).sent()).await, "AuthFailure.SignatureFailure", "{host}");
+        assert_eq!(
+            service.code(Older::who().host(host).sent()).await,
+            "AuthFailure.SignatureFailure",
+            "{host}"
+        );
     }
     let service = Service::new();
     let mut asking = Older::who().host("sts.evil.example/?x.tencentcloudapi.com");
@@ -190,7 +194,11 @@ async fn the_python_sdk_signs_dots_where_it_sends_underscores() {
     let service = Service::new();
     // The signature is right; STS just has no such parameter.
     assert_eq!(service.code(carried("POST", HOST, &form)).await, "UnknownParameter");
-    assert_eq!(service.code(changed("Made_Up", Some("x"))).await, "UnknownParameter", "Node sends what it signs");
+    assert_eq!(
+        service.code(changed("Made_Up", Some("x"))).await,
+        "UnknownParameter",
+        "Node sends what it signs"
+    );
 }
 
 #[tokio::test]
@@ -225,7 +233,10 @@ async fn common_parameters_are_checked() {
     }
     let languages = [("Language", "zh-CN"), ("RequestClient", "SDK"), ("Region", "")];
     let parameters: Vec<_> = GOOD.into_iter().chain(languages).collect();
-    assert!(service.sts(signed(&parameters)).await["Arn"].is_string(), "what every SDK adds is no parameter of the action");
+    assert!(
+        service.sts(signed(&parameters)).await["Arn"].is_string(),
+        "what every SDK adds is no parameter of the action"
+    );
 }
 
 #[tokio::test]
@@ -234,7 +245,9 @@ async fn a_signature_has_one_spelling() {
     let form = Older::who().form();
     let (rest, signature) = form.rsplit_once("&Signature=").unwrap();
     assert!(signature.ends_with("%3D"));
-    for wrong in ["", "AAAA", &signature.replace("%3D", ""), &format!("{signature}%3D"), &signature.to_lowercase()] {
+    for wrong in
+        ["", "AAAA", &signature.replace("%3D", ""), &format!("{signature}%3D"), &signature.to_lowercase()]
+    {
         let request = carried("POST", HOST, &format!("{rest}&Signature={wrong}"));
         let code = service.code(request).await;
         assert!(["AuthFailure.SignatureFailure", "MissingParameter"].contains(&&*code), "{wrong}: {code}");
@@ -247,11 +260,25 @@ async fn parameters_have_one_place_and_one_type() {
     let form = Older::who().form();
     for (request, expected) in [
         (request("POST", &format!("/?{form}"), &[("host", HOST)], b""), "InvalidParameter"),
-        (request("POST", &format!("/?{form}"), &[("host", HOST), ("content-type", FORM)], form.as_bytes()), "InvalidParameter"),
+        (
+            request("POST", &format!("/?{form}"), &[("host", HOST), ("content-type", FORM)], form.as_bytes()),
+            "InvalidParameter",
+        ),
         (request("GET", &format!("/?{form}"), &[("host", HOST)], b"x"), "InvalidParameter"),
         (request("POST", "/", &[("host", HOST)], form.as_bytes()), "InvalidRequest"),
-        (request("POST", "/", &[("host", HOST), ("content-type", "text/plain")], form.as_bytes()), "InvalidRequest"),
-        (request("POST", "/", &[("host", HOST), ("content-type", FORM)], &[form.as_bytes(), b"&x=\xff"].concat()), "InvalidParameter"),
+        (
+            request("POST", "/", &[("host", HOST), ("content-type", "text/plain")], form.as_bytes()),
+            "InvalidRequest",
+        ),
+        (
+            request(
+                "POST",
+                "/",
+                &[("host", HOST), ("content-type", FORM)],
+                &[form.as_bytes(), b"&x=\xff"].concat(),
+            ),
+            "InvalidParameter",
+        ),
         (carried("POST", HOST, &format!("{form}&x=%zz")), "InvalidParameter"),
     ] {
         assert_eq!(service.code(request).await, expected);
@@ -389,7 +416,10 @@ async fn a_stranger_hears_what_is_missing() {
     let unknown = service.sts(changed("SecretId", Some("AKIDnobody"))).await;
     assert!(message(&unknown).contains("the SecretId is not found"), "{unknown}");
     let late = service.sts(changed("Timestamp", Some("1700003600"))).await;
-    assert!(message(&late).contains("3600 seconds ahead of the server's time 2023-11-14T22:13:20Z"), "{late}");
+    assert!(
+        message(&late).contains("3600 seconds ahead of the server's time 2023-11-14T22:13:20Z"),
+        "{late}"
+    );
 }
 
 fn message(body: &Value) -> &str {

@@ -62,10 +62,10 @@ fn every_intermediate_string_is_the_vectors() {
             .map(|(name, value)| (Cow::Borrowed(name), value))
             .collect();
         assert_eq!(read, parameters(&vector), "{name}");
-        let signed =
-            StringToSign { method: request.head.method.as_str(), host: &host, parameters: &read };
+        let signed = StringToSign { method: request.head.method.as_str(), host: &host, parameters: &read };
         assert_eq!(signed.text(), text(&vector, "string_to_sign"), "{name}");
-        let signature = STANDARD.encode(signed.sign(algorithm(&vector), text(&vector, "secret_key").as_bytes()));
+        let signature =
+            STANDARD.encode(signed.sign(algorithm(&vector), text(&vector, "secret_key").as_bytes()));
         assert_eq!(signature, text(&vector, "signature"), "{name}");
         assert_eq!(form.get("Signature"), Some(signature.as_str()), "{name}");
         let encoded: String = form_urlencoded::byte_serialize(signature.as_bytes()).collect();
@@ -108,7 +108,8 @@ fn the_client_makes_the_vectors_signatures() {
             continue;
         }
         let value = |wanted: &str| all.iter().find(|(name, _)| name == wanted).map(|(_, value)| *value);
-        let made = ["Action", "Version", "Timestamp", "Nonce", "SecretId", "SignatureMethod", "Region", "Token"];
+        let made =
+            ["Action", "Version", "Timestamp", "Nonce", "SecretId", "SignatureMethod", "Region", "Token"];
         let own: Vec<(&str, &str)> = all
             .iter()
             .filter(|(name, _)| !made.contains(&&**name))

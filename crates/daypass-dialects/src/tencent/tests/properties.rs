@@ -1,19 +1,19 @@
 //! What holds for every request.
 
 use super::super::parameters::Parameters;
-use super::super::sign::{ClientKey, Outgoing, sign_request};
 use super::super::sign::v1::{self, Algorithm, StringToSign};
-use super::super::wire::parameter;
+use super::super::sign::{ClientKey, Outgoing, sign_request};
 use super::super::sts::StsCall;
+use super::super::wire::parameter;
 use super::Sts;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use daypass_core::dialect::{Call, Context, Dialect};
 use daypass_core::directory::Directory;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::{Head, Request};
 use daypass_core::secret::{Secret, SigningKey};
 use daypass_core::testing::{START, World, request};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 use std::borrow::Cow;
