@@ -6,6 +6,7 @@ mod captures;
 mod codes;
 mod federation;
 mod legacy;
+mod matrix;
 mod mutations;
 mod older_vectors;
 mod properties;

@@ -1,6 +1,7 @@
 //! Changed requests, each with the verdict that is due.
 
-use super::super::sign::{self, CanonicalRequest, Scope, StringToSign};
+use super::super::legacy;
+use super::super::sign::{self, CanonicalRequest, Scope, StringToSign, v1};
 use super::vectors::{self, group, text};
 use super::{Service, load, open_world};
 use daypass_core::clock::Timestamp;
@@ -89,6 +90,29 @@ fn change(request: &mut Request, vector: &Value, mutation: &str) -> i64 {
     clock
 }
 
+/// What the signature of a request covers, as text; nothing where its parameters cannot be read.
+fn signed_text(vector: &Value, request: &Request) -> Option<String> {
+    if vector["params"].is_null() {
+        return Some(vectors::strings(vector, request).to_sign);
+    }
+    let form = legacy::form(request).ok()?;
+    let parameters: Vec<_> =
+        form.iter().filter(|(name, _)| *name != "Signature").map(|(n, v)| (n.into(), v)).collect();
+    let host = request.head.headers["host"].to_str().unwrap();
+    Some(v1::StringToSign { method: "POST", host, parameters: &parameters }.text())
+}
+
+/// Changes that no signature covers: they leave the signed text as it is, and something else must see them.
+fn is_unseen(base: &str, mutation: &str) -> bool {
+    mutation.starts_with("server clock")
+        || mutation.starts_with("X-TC-Action")
+        || mutation.contains("X-TC-Token")
+        // It signs another text, but the vector's own can still be put together.
+        || mutation.starts_with("SignedHeaders=host only")
+        || mutation == "none"
+        || (base == "py-tc3-post-unsigned" && mutation == "append one space to the body")
+}
+
 #[tokio::test]
 async fn every_change_gets_its_verdict() {
     let file = load(include_str!("../../../vectors/tencent-tc3.json"));
@@ -100,6 +124,11 @@ async fn every_change_gets_its_verdict() {
         let vector = vector(base);
         let mut request = vectors::sent(&vector);
         let clock = change(&mut request, &vector, what);
+        assert_eq!(
+            signed_text(&vector, &request).as_deref() == Some(text(&vector, "string_to_sign")),
+            is_unseen(base, what),
+            "{base}, {what}"
+        );
         // A temporary id that comes without its token is one that nobody knows.
         let known = if what == "drop X-TC-Token" { "AKIDanother" } else { text(&vector, "secret_id") };
         let service = Service::of(open_world(known, text(&vector, "secret_key")));

@@ -42,56 +42,71 @@ fn hex(digest: &sign::Digest) -> String {
     String::from_utf8(sign::hex(digest).to_vec()).unwrap()
 }
 
+/// The strings that are signed for a request, with what the vector says of its signature.
+pub(super) struct Strings {
+    pub(super) canonical: String,
+    pub(super) to_sign: String,
+}
+
+/// Puts the strings together from a request, which may have been changed since the vector was made.
+pub(super) fn strings(vector: &Value, request: &Request) -> Strings {
+    let get = request.head.method == "GET";
+    let unsigned =
+        request.head.headers.get("x-tc-content-sha256").is_some_and(|v| v == sign::UNSIGNED_PAYLOAD);
+    let payload: &[u8] = match (unsigned, get) {
+        (true, _) => sign::UNSIGNED_PAYLOAD.as_bytes(),
+        (_, true) => b"",
+        _ => &request.body,
+    };
+    let signed: Vec<(&str, Cow<'_, [u8]>)> = text(vector, "signed_headers")
+        .split(';')
+        .map(|header| {
+            let value = request.head.headers[header].to_str().unwrap().to_ascii_lowercase();
+            let host = vector["signed_host"].as_str().filter(|_| header == "host");
+            (header, Cow::Owned(host.unwrap_or(&value).as_bytes().to_vec()))
+        })
+        .collect();
+    let canonical = CanonicalRequest {
+        method: request.head.method.as_str(),
+        uri: "/",
+        query: if get { &request.head.query } else { "" },
+        headers: &signed,
+        signed_headers: text(vector, "signed_headers"),
+        payload: sign::hash(payload),
+    };
+    let written = String::from_utf8(canonical.text()).unwrap();
+    assert_eq!(canonical.digest(), sign::hash(written.as_bytes()), "streamed and whole are one");
+    let timestamp = request.head.headers["x-tc-timestamp"].to_str().unwrap();
+    let date = sign::date(Timestamp::from_second(timestamp.parse().unwrap()).unwrap());
+    let scope = Scope { date: &date, service: text(vector, "service") };
+    let to_sign = StringToSign { timestamp, scope, request: canonical.digest() };
+    Strings { canonical: written, to_sign: String::from_utf8(to_sign.text()).unwrap() }
+}
+
 #[test]
 fn every_intermediate_string_is_the_vectors() {
     for vector in all() {
         let (name, request) = (text(&vector, "name"), sent(&vector));
-        let get = request.head.method == "GET";
         assert_eq!(text(&vector["request"], "raw_query"), request.head.query, "{name}");
-        let payload: &[u8] = match (vector["unsigned_payload"].as_bool().unwrap(), get) {
-            (true, _) => sign::UNSIGNED_PAYLOAD.as_bytes(),
-            (_, true) => b"",
-            _ => &request.body,
-        };
-        let signed: Vec<(&str, Cow<'_, [u8]>)> = text(&vector, "signed_headers")
-            .split(';')
-            .map(|header| {
-                let value = request.head.headers[header].to_str().unwrap().to_ascii_lowercase();
-                let host = vector["signed_host"].as_str().filter(|_| header == "host");
-                (header, Cow::Owned(host.unwrap_or(&value).as_bytes().to_vec()))
-            })
-            .collect();
-        let canonical = CanonicalRequest {
-            method: request.head.method.as_str(),
-            uri: "/",
-            query: if get { &request.head.query } else { "" },
-            headers: &signed,
-            signed_headers: text(&vector, "signed_headers"),
-            payload: sign::hash(payload),
-        };
-        assert_eq!(hex(&canonical.payload), text(&vector, "hashed_payload"), "{name}");
-        let written = String::from_utf8(canonical.text()).unwrap();
-        assert_eq!(written, text(&vector, "canonical_request"), "{name}");
-        assert_eq!(hex(&canonical.digest()), text(&vector, "canonical_request_sha256"), "{name}");
-        assert_eq!(canonical.digest(), sign::hash(written.as_bytes()), "{name}");
+        let Strings { canonical, to_sign } = strings(&vector, &request);
+        assert_eq!(canonical, text(&vector, "canonical_request"), "{name}");
+        assert!(canonical.ends_with(text(&vector, "hashed_payload")), "{name}");
+        let digest = sign::hash(canonical.as_bytes());
+        assert_eq!(hex(&digest), text(&vector, "canonical_request_sha256"), "{name}");
+        assert_eq!(to_sign, text(&vector, "string_to_sign"), "{name}");
 
         let (date, service) = (sign::date(moment(&vector)), text(&vector, "service"));
+        let scope = Scope { date: &date, service };
         assert_eq!(format!("{date}/{service}/tc3_request"), text(&vector, "credential_scope"), "{name}");
-        let to_sign = StringToSign {
-            timestamp: &vector["timestamp"].to_string(),
-            scope: Scope { date: &date, service },
-            request: canonical.digest(),
-        };
-        let written = String::from_utf8(to_sign.text()).unwrap();
-        assert_eq!(written, text(&vector, "string_to_sign"), "{name}");
-
         let k_date = sign::date_key(text(&vector, "secret_key").as_bytes(), &date);
         let k_service = sign::service_key(&k_date, service);
         let k_signing = sign::signing_key(&k_service);
         assert_eq!(hex(&k_date), text(&vector, "k_date_hex"), "{name}");
         assert_eq!(hex(&k_service), text(&vector, "k_service_hex"), "{name}");
         assert_eq!(hex(&k_signing), text(&vector, "k_signing_hex"), "{name}");
-        assert_eq!(hex(&to_sign.sign(&k_signing)), text(&vector, "signature"), "{name}");
+        let timestamp = &vector["timestamp"].to_string();
+        let signature = StringToSign { timestamp, scope, request: digest }.sign(&k_signing);
+        assert_eq!(hex(&signature), text(&vector, "signature"), "{name}");
     }
 }
 
