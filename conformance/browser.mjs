@@ -104,8 +104,13 @@ export async function subjectOf(service, key) {
   return UserId.split(':')[1];
 }
 
-/** The resources that the policy of a credential allows, as the operator reads them back. */
-export async function resourcesOf(service, { token }) {
-  const shown = JSON.stringify(await service.command('credential', 'show', token));
-  return [...new Set(shown.match(/qcs::[^"\\]+/g))].sort();
+/** The resources that a credential allows, as the operator reads them back: from its token and from its record. */
+export async function resourcesOf(service, { secretId, token }) {
+  const [carried, recorded] = await Promise.all([
+    service.command('credential', 'show', secretId, `--token=${token}`),
+    service.command('credential', 'show', secretId),
+  ]);
+  assert.deepEqual(carried.policy, recorded.policy);
+  assert.equal(carried.standing, 'live');
+  return carried.policy.statement.flatMap(({ resource }) => resource).sort();
 }

@@ -213,6 +213,12 @@ class Service(Running):
         [key] = self.command("client", "add", name, "--kind", kind, *arguments)["keys"]
         return key
 
+    def shown(self, secret_id, token):
+        """What the operator reads back of a credential: from its token, and the same policy from its record."""
+        carried = self.command("credential", "show", secret_id, f"--token={token}")
+        equal(self.command("credential", "show", secret_id)["policy"], carried["policy"], "the policy in the record")
+        return carried
+
     def records(self):
         """The newest records, oldest first."""
         printed = command("audit", "tail", "-n", "200", "--config", self.config, "--json").stdout

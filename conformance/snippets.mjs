@@ -167,7 +167,7 @@ export async function ticketTwice({ service, origin, url }) {
   keysOf(await show(refresh));
   assert.equal((await show(refresh)).status, 401);
   const alarms = async () =>
-    (await service.records()).filter((record) => JSON.stringify(record.event ?? record).includes('alarm')).length;
+    (await service.records()).filter(({ event }) => event.event === 'alarm' && event.reason === 'ticket_spent').length;
   await waitUntil(async () => (await alarms()) === 2, 2, 'the records did not show two alarms');
 }
 

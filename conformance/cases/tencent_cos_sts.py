@@ -64,7 +64,9 @@ def usable(answer):
 
 
 def policy_of(answer):
-    return json.dumps(SERVICE.command("credential", "show", answer["credentials"]["sessionToken"]))
+    """What the credential carries, as the operator reads it back."""
+    credentials = answer["credentials"]
+    return json.dumps(SERVICE.shown(credentials["tmpSecretId"], credentials["sessionToken"])["policy"])
 
 
 def refused(code, sts, method="get_credential", *arguments):

@@ -83,6 +83,12 @@ def assumed(answer, session, seconds):
     return user
 
 
+def resources(answer):
+    """What the credential allows, as the operator reads it back."""
+    secret_id, _, token = triple(answer)
+    return [one for statement in SERVICE.shown(secret_id, token)["policy"]["statement"] for one in statement["resource"]]
+
+
 @case("AssumeRole by the role's name")
 def assume_role():
     user = assumed(SDK.assume(arn("soe")), "page-1", 1800)
@@ -113,8 +119,7 @@ def assume_tags():
         assumed(answer, "page-1", 3600)
     record = json.dumps(SERVICE.records()[-1])
     check("cost-centre" in record, f"the tag is not in the record {record}")
-    shown = SERVICE.command("credential", "show", triple(answer)[2])
-    check("users/alice/*" in json.dumps(shown) and "{subject}" not in json.dumps(shown), f"the policy is {shown}")
+    equal(resources(answer), ["qcs::cos::uid/1250000000:pics-1250000000/users/alice/*"], "resources of the policy")
 
 
 @case("AssumeRole: tags that are wrong, missing or not the client's own are refused")
@@ -186,7 +191,7 @@ def outside():
     for method in ("POST", "GET"):
         answer = web_identity(PROVIDER.token("ci-main"), method=method)
         assumed(answer, "build-9", 3600)
-    check("users/ci-main/*" in json.dumps(SERVICE.command("credential", "show", triple(answer)[2])), "the policy has another subject")
+    equal(resources(answer), ["qcs::cos::uid/1250000000:pics-1250000000/users/ci-main/*"], "resources of the policy")
     check("web-identity:corp" in json.dumps(SERVICE.records()[-1]), f"the record names no provider: {SERVICE.records()[-1]}")
     refused("InvalidParameter.OverTimeError", web_identity, PROVIDER.token("ci-main"), seconds=43201)
 
