@@ -130,6 +130,19 @@ proptest! {
     }
 
     #[test]
+    fn what_a_role_and_an_ask_have_in_common_can_be_written(
+        role in prop::collection::vec(statements(), 1..3), ask in prop::collection::vec(statements(), 1..3),
+    ) {
+        let (role, ask) = (document(&role).replace("prefix/", "p"), document(&ask).replace("prefix/", "p"));
+        let policies = asked(&role, "12").and_then(|role| Ok((role, asked(&ask, "12")?)));
+        // An account that is not the own one, or an intersection that cannot be told.
+        let Ok(Ok(common)) = policies.map(|(role, ask)| narrow(&role, &ask)) else { return Ok(()) };
+        prop_assume!(!common.statements.is_empty());
+        let written = render(&common).unwrap();
+        prop_assert_eq!(asked(&written, "12").unwrap(), common, "{}", written);
+    }
+
+    #[test]
     fn a_template_bound_to_a_value_is_the_document_with_that_value(value in "[a-z0-9]{1,8}") {
         let text = |value: &str| format!(
             r#"{{"version":"2.0","statement":{{"effect":"allow","action":"cos:PutObject","resource":"qcs::cos::uid/1250000000:pics-1250000000/{value}/*"}}}}"#
