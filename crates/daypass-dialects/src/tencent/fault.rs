@@ -247,8 +247,24 @@ mod tests {
         token_invalid          401 AuthFailure.TokenFailure
         token_expired          401 AuthFailure.TokenFailure
         token_revoked          401 AuthFailure.TokenFailure
+        unknown_session        401 AuthFailure
+        identity_invalid       401 AuthFailure.TokenFailure
+        ticket_invalid         401 AuthFailure.TokenFailure
+        ticket_spent           401 AuthFailure.TokenFailure
+        unknown_session        401 AuthFailure
+        identity_invalid       401 AuthFailure.TokenFailure
+        ticket_invalid         401 AuthFailure.TokenFailure
+        ticket_spent           401 AuthFailure.TokenFailure
         temporary_not_allowed  403 UnauthorizedOperation
         origin_not_allowed     403 UnauthorizedOperation
+        not_fetched            403 UnauthorizedOperation
+        no_trust               403 UnauthorizedOperation
+        external_id_mismatch   403 UnauthorizedOperation
+        mfa_unsupported        400 InvalidParameter
+        not_fetched            403 UnauthorizedOperation
+        no_trust               403 UnauthorizedOperation
+        external_id_mismatch   403 UnauthorizedOperation
+        mfa_unsupported        400 InvalidParameter
         role_not_granted       403 UnauthorizedOperation
         no_role                403 UnauthorizedOperation
         invalid_scope          400 InvalidParameter
@@ -262,6 +278,8 @@ mod tests {
         policy_too_wide        403 UnauthorizedOperation
         credential_too_large   400 InvalidParameter
         rate_limited           429 RequestLimitExceeded
+        identity_unavailable   503 ServiceUnavailable
+        identity_unavailable   503 ServiceUnavailable
         unavailable            503 ServiceUnavailable
         internal               500 InternalError
         ");
