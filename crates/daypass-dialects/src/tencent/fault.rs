@@ -251,16 +251,8 @@ mod tests {
         identity_invalid       401 AuthFailure.TokenFailure
         ticket_invalid         401 AuthFailure.TokenFailure
         ticket_spent           401 AuthFailure.TokenFailure
-        unknown_session        401 AuthFailure
-        identity_invalid       401 AuthFailure.TokenFailure
-        ticket_invalid         401 AuthFailure.TokenFailure
-        ticket_spent           401 AuthFailure.TokenFailure
         temporary_not_allowed  403 UnauthorizedOperation
         origin_not_allowed     403 UnauthorizedOperation
-        not_fetched            403 UnauthorizedOperation
-        no_trust               403 UnauthorizedOperation
-        external_id_mismatch   403 UnauthorizedOperation
-        mfa_unsupported        400 InvalidParameter
         not_fetched            403 UnauthorizedOperation
         no_trust               403 UnauthorizedOperation
         external_id_mismatch   403 UnauthorizedOperation
@@ -278,7 +270,6 @@ mod tests {
         policy_too_wide        403 UnauthorizedOperation
         credential_too_large   400 InvalidParameter
         rate_limited           429 RequestLimitExceeded
-        identity_unavailable   503 ServiceUnavailable
         identity_unavailable   503 ServiceUnavailable
         unavailable            503 ServiceUnavailable
         internal               500 InternalError
