@@ -149,8 +149,16 @@ mod tests {
         token_invalid 400 invalid_grant 50013
         token_expired 400 invalid_grant 50013
         token_revoked 400 invalid_grant 50173
+        unknown_session 401 invalid_client 700027
+        identity_invalid 401 invalid_client 700027
+        ticket_invalid 401 invalid_client 700027
+        ticket_spent 401 invalid_client 700027
         temporary_not_allowed 400 invalid_grant 501051
         origin_not_allowed 400 invalid_request 9002326
+        not_fetched 400 invalid_request 9002326
+        no_trust 400 invalid_grant 501051
+        external_id_mismatch 400 invalid_grant 501051
+        mfa_unsupported 400 invalid_request 90100
         role_not_granted 400 invalid_grant 501051
         no_role 400 invalid_grant 501051
         invalid_scope 400 invalid_scope 1002012
@@ -164,6 +172,7 @@ mod tests {
         policy_too_wide 400 invalid_request 90100
         credential_too_large 400 invalid_request 90100
         rate_limited 429 temporarily_unavailable 90055
+        identity_unavailable 503 temporarily_unavailable 90033
         unavailable 503 temporarily_unavailable 90033
         internal 500 server_error 50000
         "#);

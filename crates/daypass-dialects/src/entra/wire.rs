@@ -171,19 +171,9 @@ mod tests {
     use daypass_core::dialect::{Form, Issue, RoleChoice};
     use daypass_core::policy::authorize;
     use daypass_core::testing::{RESOURCE, START, World};
-    use std::collections::BTreeMap;
 
     fn authorized(world: &World, role: RoleChoice) -> Authorized {
-        let issue = Issue {
-            role,
-            form: Form::Bearer,
-            variables: BTreeMap::new(),
-            lifetime: None,
-            policy: None,
-            session: None,
-            correlation: None,
-            permanent_only: true,
-        };
+        let issue = Issue::new(role, Form::Bearer);
         authorize(&world.directory(), &world.caller("key"), "/", &issue).unwrap_or_else(|r| panic!("{r:?}"))
     }
 

@@ -4,6 +4,7 @@ use super::super::Top;
 use super::super::sign::SignMethod;
 use super::super::wire::PATH;
 use super::{Draft, json_leaves, xml_leaves};
+use daypass_core::identity::NoIdentity;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::Event;
@@ -31,7 +32,7 @@ impl Gateway {
         let issuers =
             HashMap::from([("local".to_owned(), Arc::new(TripleIssuer::default()) as Arc<dyn Issuer>)]);
         let entropy = Arc::new(SeededEntropy::new(7));
-        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers);
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, Arc::new(NoIdentity));
         Self { pipeline, clock, store, world: World::new() }
     }
 

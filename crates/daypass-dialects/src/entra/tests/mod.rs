@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use daypass_core::credential::{Bearer, Credential};
 use daypass_core::directory::{Directory, hash_secret};
 use daypass_core::id::Draw;
+use daypass_core::identity::NoIdentity;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline};
 use daypass_core::policy::Authorized;
@@ -63,7 +64,8 @@ impl Bench {
         world.keys.last_mut().unwrap().material = daypass_core::client::Material::Hashed { pepper, hash };
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(FixedClock::new(START)));
         let issuers = [("local".to_owned(), Arc::new(TestIssuer) as Arc<dyn Issuer>)].into();
-        let pipeline = Pipeline::new(clock.clone(), Arc::new(SeededEntropy::new(1)), store.clone(), issuers);
+        let entropy = Arc::new(SeededEntropy::new(1));
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, Arc::new(NoIdentity));
         Self { world, store, clock, pipeline }
     }
 
