@@ -35,8 +35,7 @@ pub(super) fn origin(head: &Head, sent: &Origin, public_url: &str) -> Result<Opt
 
 /// Whether the request's one `Origin` is this service's own.
 pub(super) fn is_own(head: &Head, public_url: &str) -> bool {
-    head.header(ORIGIN.as_str())
-        .is_some_and(|origin| origin_of(public_url).is_some_and(|own| own == origin))
+    head.header(ORIGIN.as_str()).is_some_and(|origin| origin_of(public_url).is_some_and(|own| own == origin))
 }
 
 /// Refuses what the browser says is no fetch of a script.
@@ -150,7 +149,8 @@ mod tests {
         for wrong in ["navigate", "no-cors", "websocket", "CORS", "", "cors, cors", "x"] {
             assert!(!allowed(&[mode(wrong)]), "{wrong}");
         }
-        for wrong in ["document", "iframe", "image", "script", "style", "embed", "object", "worker", "", "x"] {
+        for wrong in ["document", "iframe", "image", "script", "style", "embed", "object", "worker", "", "x"]
+        {
             assert!(!allowed(&[mode("cors"), dest(wrong)]), "{wrong}");
         }
         assert!(!allowed(&[mode("cors"), mode("cors")]), "twice is not once");

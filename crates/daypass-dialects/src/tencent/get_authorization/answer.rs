@@ -3,7 +3,7 @@
 use super::super::cors::Origin;
 use super::super::fault;
 use super::super::wire::{self, Failed, Fault, Issued};
-use super::wire::{CosIssued, REFRESH, Ticket};
+use super::wire::{CosIssued, REFRESH, TicketIssued};
 use super::{Manner, Place};
 use daypass_core::dialect::{Delivery, Outcome};
 use daypass_core::endpoint::{Endpoint, Shape};
@@ -23,7 +23,7 @@ pub(super) fn render(endpoint: &Endpoint, manner: &Manner, outcome: Outcome) -> 
     let written = match outcome {
         Outcome::Granted(delivery) => delivered(endpoint, &delivery, id)
             .ok_or_else(|| Refusal::internal("an access token was issued for a triple")),
-        Outcome::Ticket(recorded) => Ok(wire::answer(&Ticket::of(recorded.get()))),
+        Outcome::Ticket(recorded) => Ok(wire::answer(&TicketIssued::of(recorded.get()))),
         Outcome::Facts(_) => Err(Refusal::internal("nothing here asks for facts")),
         Outcome::Refused(refusal) => Err(refusal),
     };
@@ -66,10 +66,8 @@ fn refused(endpoint: &Endpoint, manner: &Manner, refusal: &Refusal) -> Response 
         }
         _ => fault::message(refusal),
     };
-    let mut response = wire::answer(&Failed {
-        error: Fault { code, message: &message },
-        request_id: &manner.request_id,
-    });
+    let mut response =
+        wire::answer(&Failed { error: Fault { code, message: &message }, request_id: &manner.request_id });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     if status == StatusCode::METHOD_NOT_ALLOWED {
@@ -122,7 +120,7 @@ mod tests {
     use daypass_core::secret::Secret;
     use daypass_core::testing::{START, request};
     use daypass_core::ticket::IssuedTicket;
-    use daypass_core::triple::Triple;
+    use daypass_core::triple::{Triple, TripleKind};
     use std::fmt::Write as _;
     use std::sync::Arc;
 
@@ -185,6 +183,7 @@ mod tests {
     fn granted(issued: Timestamp) -> Granted {
         Granted {
             credential: Credential::Triple(Triple {
+                kind: TripleKind::Tencent,
                 id: "AKIDid".into(),
                 secret: Secret::new("the secret"),
                 token: "the token".into(),

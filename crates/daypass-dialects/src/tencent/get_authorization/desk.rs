@@ -114,8 +114,8 @@ fn credentials(headers: &HeaderMap) -> Result<Credentials, Refusal> {
         _ => return Err(refuse(Reason::SeveralProofs, "there are two Authorization headers")),
     }
     let value = basic::values(headers).next();
-    let value =
-        value.ok_or_else(|| refuse(Reason::MalformedProof, "the Authorization header is of another scheme"))?;
+    let value = value
+        .ok_or_else(|| refuse(Reason::MalformedProof, "the Authorization header is of another scheme"))?;
     basic::read(value)
 }
 

@@ -50,7 +50,7 @@ impl<'a> CosIssued<'a> {
 
 /// A one-time ticket.
 #[derive(Serialize)]
-pub(super) struct Ticket<'a> {
+pub(super) struct TicketIssued<'a> {
     ticket: &'a str,
     /// UTC to the second with `Z`: the end of its first use.
     expires: String,
@@ -58,12 +58,8 @@ pub(super) struct Ticket<'a> {
     expires_in: u32,
 }
 
-impl<'a> Ticket<'a> {
+impl<'a> TicketIssued<'a> {
     pub(super) fn of(issued: &'a IssuedTicket) -> Self {
-        Self {
-            ticket: issued.ticket.expose_str(),
-            expires: rfc3339(issued.expires),
-            expires_in: FIRST_USE,
-        }
+        Self { ticket: issued.ticket.expose_str(), expires: rfc3339(issued.expires), expires_in: FIRST_USE }
     }
 }

@@ -1,15 +1,58 @@
 //! `GET /getAuthorization` as a page sees it.
 
+mod captures;
+mod desk;
+mod matrix;
+mod properties;
+mod ways;
+
+use super::super::get_authorization::fixture::endpoint;
 use super::{Asking, Service, Triple};
-use daypass_core::endpoint::{CallerRule, Endpoint};
+use async_trait::async_trait;
+use daypass_core::endpoint::{Endpoint, Quota, SessionRule};
+use daypass_core::identity::{Identity, Subject, unavailable};
+use daypass_core::jose::KeySet;
+use daypass_core::provider::{KeySource, Provider};
 use daypass_core::record::Event;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Request, Response};
+use daypass_core::secret::Secret;
 use daypass_core::testing::{World, request};
 use serde_json::Value;
 use std::sync::Arc;
 
 const PAGE: (&str, &str) = ("origin", "http://127.0.0.1:88");
+
+/// An application with one user, whose session is `the-session`.
+struct Application;
+
+#[async_trait]
+impl Identity for Application {
+    async fn session(&self, _: &SessionRule, session: &Secret) -> Result<Subject, Refusal> {
+        match session.expose_str() {
+            "the-session" => Ok(Subject { name: "ada".into(), variables: [].into() }),
+            "down" => Err(unavailable("it does not answer")),
+            _ => Err(Refusal::new(Reason::UnknownSession, "the application does not know this session")),
+        }
+    }
+
+    async fn keys(&self, _: &Provider, _: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
+        Err(unavailable("it does not answer"))
+    }
+}
+
+/// The outside provider of the fixture's `jwt` rule. It never answers.
+fn provider() -> Arc<Provider> {
+    Arc::new(Provider {
+        tenant: "acme".into(),
+        name: "corp".into(),
+        issuer: "https://login.example.com".into(),
+        audiences: vec!["daypass".into()],
+        keys: KeySource::Discovery,
+        subject: "sub".into(),
+        variables: [].into(),
+    })
+}
 
 fn get(headers: &[(&str, &str)]) -> Request {
     request("GET", "/getAuthorization", headers, b"")
@@ -23,6 +66,7 @@ fn json(response: &Response) -> Value {
 }
 
 /// The status and code of a refusal, whose document is checked.
+#[track_caller]
 fn refused(response: &Response) -> (u16, String) {
     let body = json(response);
     let names: Vec<_> = body.as_object().unwrap().keys().collect();
@@ -35,12 +79,12 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
-fn with_endpoint(change: impl FnOnce(&mut Endpoint)) -> Service {
+/// A service whose endpoint is this one.
+fn serving(endpoint: Endpoint) -> Service {
     let mut world = World::new();
-    let mut endpoint = (*world.plan.endpoints[0]).clone();
-    change(&mut endpoint);
     world.plan.endpoints[0] = Arc::new(endpoint);
-    Service::of(world)
+    world.plan.providers = vec![provider()];
+    Service::knowing(world, Arc::new(Application))
 }
 
 #[tokio::test]
@@ -57,7 +101,10 @@ async fn the_answer_is_the_seeds_document() {
     assert_eq!(body["RequestId"], "59a5e07e-4147-4d2e-a808-dca76ac5b3fd");
     assert_eq!(header(&response, "access-control-allow-origin"), Some(PAGE.1));
     assert_eq!(header(&response, "vary"), Some("Origin"));
-    assert_eq!(header(&response, "access-control-expose-headers"), Some("date, retry-after"));
+    assert_eq!(
+        header(&response, "access-control-expose-headers"),
+        Some("date, retry-after, daypass-refresh")
+    );
     assert_eq!(header(&response, "access-control-allow-credentials"), None);
 }
 
@@ -88,18 +135,21 @@ async fn a_page_that_is_not_listed_gets_nothing() {
 
 #[tokio::test]
 async fn a_request_without_an_origin_is_up_to_the_endpoint() {
-    let response = Service::new().browse(get(&[])).await.response;
+    let response = serving(endpoint("originless")).browse(get(&[])).await.response;
     assert_eq!(response.status(), 200);
     assert_eq!(header(&response, "access-control-allow-origin"), None);
-    let service = with_endpoint(|endpoint| endpoint.caller = None);
+    assert_eq!(header(&response, "cross-origin-resource-policy"), Some("same-origin"));
+    let response = serving(endpoint("anonymous")).browse(get(&[])).await.response;
+    assert_eq!(refused(&response), (403, "UnauthorizedOperation".into()));
     for headers in [&[][..], &[PAGE]] {
-        assert_eq!(refused(&service.browse(get(headers)).await.response), (401, "AuthFailure".into()));
+        let response = serving(endpoint("ticket")).browse(get(headers)).await.response;
+        assert_eq!(refused(&response), (401, "AuthFailure".into()));
     }
 }
 
 #[tokio::test]
 async fn a_preflight_is_answered_before_anything_else() {
-    let service = with_endpoint(|endpoint| endpoint.caller = None);
+    let service = serving(endpoint("cookie ticket"));
     let preflight = |origin| {
         let headers = [
             ("origin", origin),
@@ -114,11 +164,11 @@ async fn a_preflight_is_answered_before_anything_else() {
     assert!(response.body().is_empty());
     for (name, value) in [
         ("access-control-allow-origin", Some(PAGE.1)),
-        ("vary", Some("Origin")),
+        ("vary", Some("Origin, Access-Control-Request-Method, Access-Control-Request-Headers")),
         ("access-control-allow-methods", Some("GET")),
-        ("access-control-allow-headers", Some("content-type")),
+        ("access-control-allow-headers", Some("content-type, authorization")),
         ("access-control-max-age", Some("600")),
-        ("access-control-allow-credentials", None),
+        ("access-control-allow-credentials", Some("true")),
         ("access-control-allow-private-network", None),
     ] {
         assert_eq!(header(&response, name), value, "{name}");
@@ -127,6 +177,9 @@ async fn a_preflight_is_answered_before_anything_else() {
     assert_eq!(refused(&response).0, 403);
     assert_eq!(header(&response, "access-control-allow-origin"), None);
     assert_eq!(header(&response, "access-control-allow-methods"), None);
+    let own = service.browse(preflight("http://127.0.0.1:5050")).await.response;
+    assert_eq!((own.status().as_u16(), header(&own, "access-control-allow-origin")), (204, None));
+    assert!(service.store.all().is_empty());
     let plain = service.browse(request("OPTIONS", "/getAuthorization", &[], b"")).await.response;
     assert_eq!((plain.status().as_u16(), header(&plain, "allow")), (204, Some("GET, OPTIONS")));
 }
@@ -162,9 +215,8 @@ async fn a_query_changes_nothing() {
 
 #[tokio::test]
 async fn a_ration_is_kept_and_the_wait_is_told() {
-    let service = with_endpoint(|endpoint| {
-        endpoint.caller = Some(CallerRule::Anonymous { reason: "a test".into(), per_minute: Some(1) });
-    });
+    let quota = Quota { address: Some(1), ..Quota::default() };
+    let service = serving(Endpoint { quota, ..endpoint("anonymous") });
     assert_eq!(service.browse(get(&[PAGE])).await.response.status(), 200);
     let response = service.browse(get(&[PAGE])).await.response;
     assert_eq!(refused(&response), (429, "RequestLimitExceeded".into()));
