@@ -251,8 +251,9 @@ fn signature(text: &str, algorithm: Algorithm) -> Result<Vec<u8>, Refusal> {
 /// and since other names are refused, nothing else does. Two names that the Python SDK would sign alike are refused
 /// too, and so is a host that could hold the text's first parameters.
 fn unambiguous(form: &Form, host: &str) -> Result<(), Refusal> {
-    if host.contains('?') {
-        return Err(Refusal::new(Reason::MalformedProof, "the Host header has a question mark in it"));
+    if host.is_empty() || host.contains('?') {
+        let detail = "the Host header must be there exactly once, without a question mark in it";
+        return Err(Refusal::new(Reason::MalformedProof, detail));
     }
     for (name, value) in form.iter() {
         if value.split('&').skip(1).any(begins_parameter) {

@@ -383,6 +383,18 @@ async fn a_host_cannot_swallow_the_first_parameter() {
 }
 
 #[tokio::test]
+async fn there_is_one_host() {
+    let service = Service::new();
+    let mut none = Older::who().host("").sent();
+    none.head_mut().headers.remove("host");
+    let mut two = Older::who().sent();
+    two.head_mut().headers.append("host", HOST.parse().unwrap());
+    for request in [none, two] {
+        assert_eq!(service.code(request).await, "AuthFailure.InvalidAuthorization");
+    }
+}
+
+#[tokio::test]
 async fn two_names_that_sign_alike_are_one_too_many() {
     let service = Service::new();
     let parameters: Vec<_> = GOOD.into_iter().chain([("Tags.0.Key", "a"), ("Tags_0_Key", "b")]).collect();
