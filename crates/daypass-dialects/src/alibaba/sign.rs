@@ -1,4 +1,5 @@
-//! The signature of a TOP call, for the server that checks it and for a client that makes it.
+//! The signature of a TOP call, for the server that checks it and for a client that makes it. Beside it the two of
+//! Alibaba Cloud's APIs: [`rpc`], version 1, and [`acs3`].
 //!
 //! Source: Taobao Open Platform, "API call protocol" (docId 101617). All text parameters but `sign` are sorted by
 //! name, names and values are joined with nothing between, and the UTF-8 bytes of that are digested:
@@ -11,6 +12,9 @@
 //!
 //! Empty values are signed like all others: the SDKs that leave them out of the signature leave them off the wire
 //! too, and the others sign the bare name.
+
+pub mod acs3;
+pub mod rpc;
 
 use aws_lc_rs::hmac as aws;
 use daypass_core::dialect::Weak;

@@ -9,6 +9,7 @@ use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Request;
 use daypass_core::testing::{START, World, request};
 use std::fmt::Write;
+use uuid::Uuid;
 
 /// The answer to a call that `read` refuses.
 fn refused(request: Request) -> String {
@@ -200,8 +201,16 @@ fn every_reason_has_its_answer() {
     token_invalid | 27 Invalid session | - | 400 InvalidSecurityToken.Malformed
     token_expired | 27 Invalid session | session-expired | 400 InvalidSecurityToken.Expired
     token_revoked | 27 Invalid session | - | 400 InvalidSecurityToken.Expired
+    unknown_session | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    identity_invalid | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    ticket_invalid | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    ticket_spent | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
     temporary_not_allowed | 42 Insufficient session permissions | - | 403 NoPermission
     origin_not_allowed | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
+    not_fetched | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
+    no_trust | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
+    external_id_mismatch | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
+    mfa_unsupported | 43 Parameter error | - | 400 InvalidParameter.poi_id
     role_not_granted | 11 Insufficient isv permissions | isv.permission-api-package-limit | 404 EntityNotExist.Role
     no_role | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
     invalid_scope | 43 Parameter error | - | 400 InvalidParameter.poi_id
@@ -215,6 +224,7 @@ fn every_reason_has_its_answer() {
     policy_too_wide | 50 Remote service error | isv.invalid-parameter | 403 NoPermission
     credential_too_large | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.PolicySize
     rate_limited | 7 App Call Limited | accesscontrol.limited-by-app-api-access-count | 429 Throttling.User
+    identity_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     internal | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError
     ");
@@ -223,7 +233,15 @@ fn every_reason_has_its_answer() {
 #[test]
 fn an_outcome_that_cannot_be_is_our_fault() {
     let head = request("GET", &format!("{PATH}?format=json"), &[], b"").head;
-    let facts = Facts { account: "1".into(), client: None, key: None, role: None, session: None };
+    let facts = Facts {
+        account: "1".into(),
+        client: None,
+        key: None,
+        role: None,
+        session: None,
+        kind: None,
+        tenant: Uuid::nil(),
+    };
     let response = Top.render(&Top.manner(&head), Outcome::Facts(facts));
     let body = String::from_utf8(response.body().to_vec()).unwrap();
     assert!(

@@ -5,10 +5,9 @@ use super::super::sign::SignMethod;
 use super::super::wire::{METHOD, PATH, ROOT};
 use super::{Draft, Leaves, json_leaves, post, read, xml_leaves};
 use daypass_core::credential::{Credential, Granted};
-use daypass_core::dialect::{Call, Dialect, Outcome};
+use daypass_core::dialect::{Call, Delivery, Dialect, Outcome};
 use daypass_core::endpoint::Product;
 use daypass_core::policy::{Condition, Effect, Language, Pattern, Policy, Statement};
-use daypass_core::record::Recorded;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::secret::{Secret, SigningKey};
 use daypass_core::testing::{START, World, request};
@@ -85,7 +84,7 @@ impl Words {
     fn render(&self, query: &str) -> String {
         let target = format!("{PATH}?method={METHOD}{query}");
         let (manner, _) = read(&World::new().directory(), START, request("GET", &target, &[], b""));
-        let response = Top.render(&manner, Outcome::Granted(Box::new(Recorded::for_test(self.granted()))));
+        let response = Top.render(&manner, Outcome::Granted(Delivery::for_test(self.granted(), None)));
         String::from_utf8(response.body().to_vec()).unwrap()
     }
 }
