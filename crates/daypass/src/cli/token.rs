@@ -1,5 +1,7 @@
 //! `daypass token`: asks a running server as a vendor's client would.
 
+mod tencent;
+
 use super::demo::Credentials;
 use super::exchange::{host, send};
 use super::output::{Failure, Output};
@@ -7,7 +9,6 @@ use crate::system::SystemClock;
 use bytes::Bytes;
 use daypass_core::clock::Clock as _;
 use daypass_dialects::alibaba::{self, sign::SignMethod};
-use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -17,26 +18,8 @@ use std::path::{Path, PathBuf};
 /// Ask as a client would.
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
-    /// Tencent STS: GetFederationToken, signed TC3-HMAC-SHA256.
-    Tencent {
-        #[command(flatten)]
-        from: From,
-        /// The session name.
-        #[arg(long, default_value = "soe")]
-        name: String,
-        /// The CAM policy to narrow the role to.
-        #[arg(long, default_value = SOE_POLICY, value_name = "JSON")]
-        policy: String,
-        /// Seconds of life [default: the role's].
-        #[arg(long, value_name = "SECONDS")]
-        duration: Option<u32>,
-        /// Ask who the key belongs to instead.
-        #[arg(long)]
-        whoami: bool,
-        /// Leave the payload out of the signature, as some SDKs can be told to.
-        #[arg(long)]
-        unsigned_payload: bool,
-    },
+    /// Tencent STS: GetFederationToken, AssumeRole or GetCallerIdentity, in each way of signing.
+    Tencent(tencent::Ask),
     /// The TOP gateway: a security token for one product, scene, tenant and store.
     Alibaba {
         #[command(flatten)]
@@ -78,22 +61,12 @@ pub(super) enum Format {
     Xml,
 }
 
-/// The policy of the vendor's own sample: one action, for speech scoring.
-const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
     let (answer, refused) = match verb {
-        Verb::Tencent { from, name, policy, duration, whoami, unsigned_payload } => {
-            let action = if whoami { "GetCallerIdentity" } else { "GetFederationToken" };
-            let mut body = json!({});
-            if !whoami {
-                body = json!({ "Name": name, "Policy": policy });
-                if let (Some(seconds), Some(members)) = (duration, body.as_object_mut()) {
-                    members.insert("DurationSeconds".to_owned(), seconds.into());
-                }
-            }
-            let answer = tencent(&read(&from.file)?, action, &body.to_string(), unsigned_payload).await?;
+        Verb::Tencent(ask) => {
+            let answer = ask.send().await?;
             let refused = member(&answer, "Response").is_none_or(|response| response.get("Error").is_some());
             (answer, refused)
         }
@@ -116,35 +89,6 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
 
 fn read(file: &Path) -> Result<Credentials, Failure> {
     Ok(Credentials::read(file)?)
-}
-
-async fn tencent(
-    credentials: &Credentials,
-    action: &str,
-    body: &str,
-    unsigned_payload: bool,
-) -> Result<Response<Bytes>, Failure> {
-    let host = host(&credentials.url)?;
-    let key = ClientKey {
-        id: &credentials.tencent.secret_id,
-        secret: credentials.tencent.secret_key.as_bytes(),
-        token: None,
-    };
-    let outgoing = Outgoing {
-        method: "POST",
-        host: &host,
-        query: "",
-        body: body.as_bytes(),
-        unsigned_payload,
-        action,
-        region: "ap-guangzhou",
-        at: SystemClock.now(),
-    };
-    let mut request = Request::builder().method(Method::POST).uri("/");
-    for (name, value) in sign_request(&key, &outgoing) {
-        request = request.header(name, value);
-    }
-    send(&host, finish(request, body.to_owned())?).await
 }
 
 async fn alibaba(
