@@ -4,7 +4,7 @@
 use crate::clock;
 use crate::credentials::GetAuthorization;
 use crate::process::{Core, Cores, Server};
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair};
@@ -53,15 +53,21 @@ impl SignedIn {
         Ok(Self { daypass: daypass.to_owned(), config, seal_key, token: token(&key, clock::wall())? })
     }
 
-    /// Starts it.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(&self.daypass);
+        command.arg(name).arg("--config").arg(&self.config).env(SEAL_KEY, &self.seal_key);
+        command
+    }
+
+    /// Starts it. A server that is measured is heard by nobody, so what is wrong is asked before.
     pub(crate) fn start(&self, cores: Cores) -> anyhow::Result<Server> {
-        let server = Server::start(cores, Core::Servers, |address| {
-            let mut command = Command::new(&self.daypass);
-            command.arg("serve").arg("--config").arg(&self.config);
-            command.env(LISTEN, address.to_string()).env(SEAL_KEY, &self.seal_key);
+        let check = self.command("check").output().context("cannot run daypass check")?;
+        ensure!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr).trim());
+        Server::start(cores, Core::Servers, |address| {
+            let mut command = self.command("serve");
+            command.env(LISTEN, address.to_string());
             command
-        });
-        server.with_context(|| format!("with the configuration `{}`", self.config.display()))
+        })
     }
 }
 
@@ -71,7 +77,7 @@ fn configuration(page: &GetAuthorization) -> Value {
     }});
     json!({
         "server": {"listen": "127.0.0.1:0"},
-        "store": {"url": "sqlite:data/daypass.db"},
+        "store": {"url": "sqlite:daypass.db"},
         "seal": {"key": {"env": SEAL_KEY}},
         "tenant": [{
             "name": "bench",
@@ -142,6 +148,15 @@ mod tests {
         let key = DecodingKey::from_jwk(keys.find(KEY_ID).unwrap()).unwrap();
         assert_eq!(decode::<Value>(&ours.token, &key, &validation).unwrap().claims["sub"], SUBJECT);
         assert_eq!(ours.seal_key.len(), 64);
+    }
+
+    #[test]
+    fn a_configuration_that_is_refused_says_why() {
+        let place = tempfile::tempdir().unwrap();
+        // Any program that refuses `check` in words does.
+        let ours = SignedIn::prepare(Path::new("ls"), place.path(), &sample().get_authorization).unwrap();
+        let error = ours.start(Cores::choose().unwrap()).err().unwrap().to_string();
+        assert!(error.contains("--config"), "{error}");
     }
 
     #[test]
