@@ -105,7 +105,9 @@ pub(super) fn role_id(tenant: Uuid, role: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daypass_core::role::Role;
     use daypass_core::testing::{ACME, World};
+    use std::sync::Arc;
 
     fn role(resource: &str) -> String {
         let arn = RoleArn::parse(&format!("qcs::cam::uin/100000000001:{resource}")).unwrap();
@@ -136,6 +138,16 @@ mod tests {
             of_other.role(&World::new().directory(), ("other", other)).contains('/'),
             "an id is of one tenant"
         );
+    }
+
+    #[test]
+    fn a_role_of_the_same_name_in_another_tenant_is_not_in_the_way() {
+        let mut world = World::new();
+        let role = Role { tenant: "other".into(), ..(*world.plan.roles[0]).clone() };
+        world.plan.roles.push(Arc::new(role));
+        let arn =
+            RoleArn::parse(&format!("qcs::cam::uin/100000000001:role/{}", role_id(ACME, "soe"))).unwrap();
+        assert_eq!(arn.role(&world.directory(), ("acme", ACME)), "soe");
     }
 
     #[test]

@@ -252,6 +252,8 @@ async fn a_signature_has_one_spelling() {
         let code = service.code(request).await;
         assert!(["AuthFailure.SignatureFailure", "MissingParameter"].contains(&&*code), "{wrong}: {code}");
     }
+    let longer = service.sts(carried("POST", HOST, &format!("{rest}&Signature={}%3D", "A".repeat(43)))).await;
+    assert!(message(&longer).contains("the Base64 of 20 bytes for HmacSHA1"), "{longer}");
 }
 
 #[tokio::test]
