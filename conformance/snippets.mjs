@@ -64,8 +64,8 @@ export async function start(framework, way, name) {
   const url = service.url + PATH;
   const env = { PORT: String(port), PAGES: service.folder, FLASK_SECRET_KEY: 'only here', GET_AUTHORIZATION: url, ORIGIN: origin };
   if (way === 'ticket') {
-    const key = await service.client('lesson', 'ticket', '--role', 'uploads', '--bind', 'subject=*');
-    Object.assign(env, { TICKET_KEY_ID: key.id, TICKET_SECRET: key.ticket_secret });
+    const key = await service.client('lesson', 'ticket', '--role', 'uploads', '--any', 'subject');
+    Object.assign(env, { TICKET_KEY_ID: key.key_id, TICKET_KEY_SECRET: key.key_secret });
   }
   pages(service.folder, `${way}_page.js`, url);
   await service.start();

@@ -1,8 +1,8 @@
 // The ticket way: this application signs a one-time ticket for the page, offline, with a key that Daypass knows.
 //
 //     npm install express
-//     daypass client add lesson --kind ticket --role uploads --bind 'subject=*'
-//     TICKET_KEY_ID=TK… TICKET_SECRET=… PORT=8000 node express_ticket.js
+//     daypass client add lesson --kind ticket --role uploads --any subject
+//     TICKET_KEY_ID=TK… TICKET_KEY_SECRET=… PORT=8000 node express_ticket.js
 
 const { createHmac, randomUUID } = require('node:crypto');
 const express = require('express');
@@ -13,14 +13,14 @@ const {
   // The origin of the page, as its browser writes it: the only one that may show the ticket.
   ORIGIN = 'http://127.0.0.1:8000',
   TICKET_KEY_ID,
-  TICKET_SECRET,
+  TICKET_KEY_SECRET,
 } = process.env;
 
 /** A JWT, which is two JSON documents and a signature over them. */
 function sign(claims) {
   const part = (document) => Buffer.from(JSON.stringify(document)).toString('base64url');
   const text = `${part({ alg: 'HS256', typ: 'JWT', kid: TICKET_KEY_ID })}.${part(claims)}`;
-  return `${text}.${createHmac('sha256', TICKET_SECRET).update(text).digest('base64url')}`;
+  return `${text}.${createHmac('sha256', TICKET_KEY_SECRET).update(text).digest('base64url')}`;
 }
 
 const server = express();

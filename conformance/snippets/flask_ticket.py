@@ -1,8 +1,8 @@
 """The ticket way: this application signs a one-time ticket for the page, offline, with a key that Daypass knows.
 
     pip install flask pyjwt
-    daypass client add lesson --kind ticket --role uploads --bind 'subject=*'
-    FLASK_SECRET_KEY=… TICKET_KEY_ID=TK… TICKET_SECRET=… PORT=8000 python flask_ticket.py
+    daypass client add lesson --kind ticket --role uploads --any subject
+    FLASK_SECRET_KEY=… TICKET_KEY_ID=TK… TICKET_KEY_SECRET=… PORT=8000 python flask_ticket.py
 """
 
 import os
@@ -42,7 +42,7 @@ def ticket():
         "jti": secrets.token_urlsafe(16),
     }
     headers = {"kid": os.environ["TICKET_KEY_ID"]}
-    signed = jwt.encode(claims, os.environ["TICKET_SECRET"], algorithm="HS256", headers=headers)
+    signed = jwt.encode(claims, os.environ["TICKET_KEY_SECRET"], algorithm="HS256", headers=headers)
     return {"ticket": signed}, 200, {"Cache-Control": "no-store"}
 
 
