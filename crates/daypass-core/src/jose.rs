@@ -3,9 +3,12 @@
 //! The key pairs are parsed once and held in the ring: parsing an RSA key again for each signature, as JWT
 //! libraries do, costs more than an ECDSA signature. Verification of tokens shown to us is a library's job.
 
+pub(crate) mod compact;
+mod key_set;
 mod verify;
 
-pub use verify::{BadKeySet, KeySet, kid_of, verify_outside};
+pub use key_set::{BadKeySet, KeySet};
+pub use verify::{kid_of, verify_outside};
 
 use crate::role::Algorithm;
 use crate::secret::Secret;
