@@ -3,7 +3,7 @@
 use crate::caller::{Outside, WEB_IDENTITY};
 use crate::client::Tenant;
 use crate::clock::Timestamp;
-use crate::cutoff::Scope;
+use crate::cutoff::{Cutoffs, Scope};
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Endpoint};
 use crate::identity::Subject;
@@ -85,13 +85,16 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
     if directory.role(grounds.tenant, grounds.role).is_none() {
         return Err(Fallen::Role);
     }
-    let cutoffs = directory.cutoffs();
+    taken_back(directory.cutoffs(), grounds).map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
+}
+
+/// The scope of a cut-off that takes a credential back, if one does.
+pub(crate) fn taken_back(cutoffs: &Cutoffs, grounds: &Grounds<'_>) -> Option<Scope> {
     // The common case: nothing was ever taken back, and no scope need be written out.
     if cutoffs.is_empty() {
-        return Ok(());
+        return None;
     }
-    let cut = scopes(grounds).into_iter().flatten().find(|scope| cutoffs.cut(grounds.issued, scope));
-    cut.map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
+    scopes(grounds).into_iter().flatten().find(|scope| cutoffs.cut(grounds.issued, scope))
 }
 
 fn of_client(

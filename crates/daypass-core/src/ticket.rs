@@ -4,17 +4,25 @@
 //! a sealed pass that Daypass made when the backend asked for one. Both become a [`Pass`]. Each pass is good once; with
 //! the answer to it comes the next, as long as the endpoint's rule lets one ticket carry.
 
+mod offline;
+mod sealed;
+#[cfg(test)]
+mod tests;
+
 use crate::client::Client;
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, after, rfc3339};
 use crate::dialect::TicketAsk;
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, TicketRule};
 use crate::id::Entropy;
 use crate::identity::Subject;
-use crate::refusal::Refusal;
-use crate::replay::Mark;
+use crate::refusal::{Reason, Refusal};
+use crate::replay::{self, Mark};
 use crate::ring::Ring;
 use crate::secret::Secret;
+use crate::standing::{Grounds, taken_back};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -23,6 +31,10 @@ use uuid::Uuid;
 /// Attack: a ticket stands in a page and in a URL, where it may be logged. It must be worth nothing by the time that
 /// anyone reads the log.
 pub const FIRST_USE: u32 = 120;
+
+/// The longest ticket, in bytes. It must fit into a header or a query beside everything else, and so must the passes
+/// that follow it, which may be a little longer.
+const LONGEST: usize = 4 * 1024;
 
 /// What a ticket, in either form, or the pass that follows one, says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,14 +86,95 @@ pub fn read(
     shown: &Secret,
     now: Timestamp,
 ) -> Result<Shown, Refusal> {
-    let _ = (directory, endpoint, origin, shown, now);
-    Err(Refusal::internal("not written yet"))
+    let Authentic { pass, client, made, live, objection } = match sealed::text_of(shown) {
+        Some(text) => sealed::read(directory, endpoint, text, now)?,
+        None => offline::read(directory, endpoint, shown, now)?,
+    };
+    let objection = if !client.enabled {
+        Some(Refusal::new(Reason::ClientDisabled, "this client has been disabled by its operator"))
+    } else if !live || is_taken_back(directory, endpoint, &pass, made) {
+        Some(invalid("this ticket, or the key that it was made with, was taken back"))
+    } else {
+        objection.or_else(|| misplaced(endpoint, origin, &pass)).or_else(|| over(endpoint, &pass, now))
+    };
+    Ok(Shown { pass, client, objection })
+}
+
+/// A pass that is authentic, before it is held against the request.
+struct Authentic {
+    pass: Pass,
+    client: Arc<Client>,
+    /// When the ticket was made, or first used.
+    made: Timestamp,
+    /// Whether the key that it was made with still is.
+    live: bool,
+    /// What its form alone has against it.
+    objection: Option<Refusal>,
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::TicketInvalid, detail)
+}
+
+/// The one answer to everything that is not authentic: a guesser learns nothing from it.
+fn forged() -> Refusal {
+    invalid("the ticket is not authentic; ask the application for a new one")
+}
+
+fn is_taken_back(directory: &Directory, endpoint: &Endpoint, pass: &Pass, made: Timestamp) -> bool {
+    let grounds = Grounds {
+        id: &pass.id,
+        tenant: &endpoint.tenant,
+        client: Some(pass.client),
+        key: Some(&pass.key),
+        endpoint: Some(&endpoint.path),
+        role: endpoint.role.as_deref().unwrap_or_default(),
+        via: None,
+        subject: Some(&pass.subject.name),
+        session: None,
+        issued: made,
+        expires: pass.expires,
+    };
+    taken_back(directory.cutoffs(), &grounds).is_some()
+}
+
+/// Attack: a ticket that was read off one page is shown by another, whose script then has the credential.
+fn misplaced(endpoint: &Endpoint, origin: Option<&str>, pass: &Pass) -> Option<Refusal> {
+    if pass.endpoint != endpoint.path {
+        return Some(invalid("this ticket is for another endpoint; its aud must be the URL of this one"));
+    }
+    if origin != Some(pass.origin.as_str()) {
+        return Some(invalid(
+            "this ticket is for another page; its origin must be that of the page that shows it",
+        ));
+    }
+    None
+}
+
+/// Whether its time is over, by what it says and by what the endpoint's rule says today.
+fn over(endpoint: &Endpoint, pass: &Pass, now: Timestamp) -> Option<Refusal> {
+    let ended = |end: Timestamp| {
+        let end = rfc3339(end);
+        invalid(format!("this ticket ended at {end}; ask the application for a new one"))
+    };
+    if pass.expires <= now {
+        return Some(ended(pass.expires));
+    }
+    let begun = pass.begun?;
+    let rule = endpoint.ticket()?;
+    let end = after(begun, rule.refresh_for);
+    if end <= now {
+        return Some(ended(end));
+    }
+    let detail = "this ticket carries no further; ask the application for a new one";
+    (pass.number > rule.refreshes).then(|| invalid(detail))
 }
 
 /// The single-use mark of a pass.
 pub fn mark(ring: &Ring, pass: &Pass) -> Option<Mark> {
-    let _ = (ring, pass);
-    None
+    // No key's id has a colon, so that no signature's mark can be one of these.
+    let label = format!("ticket:{}", pass.key);
+    replay::mark(ring, &label, &[pass.id.as_bytes(), &pass.number.to_be_bytes()].concat())
 }
 
 /// The pass that follows this one; none where the ticket carries no further.
@@ -92,8 +185,13 @@ pub fn next(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Option<Secret>, Refusal> {
-    let _ = (ring, rule, pass, now, entropy);
-    Ok(None)
+    let begun = pass.begun.unwrap_or(now);
+    let expires = after(begun, rule.refresh_for);
+    if pass.number >= rule.refreshes || expires <= now {
+        return Ok(None);
+    }
+    let next = Pass { number: pass.number + 1, expires, begun: Some(begun), ..pass.clone() };
+    sealed::seal(ring, &next, entropy).map(Some)
 }
 
 /// Makes a ticket online, with its id for the record.
@@ -105,6 +203,26 @@ pub fn issue(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<(String, IssuedTicket), Refusal> {
-    let _ = (ring, ask, client, key, now, entropy);
-    Err(Refusal::internal("not written yet"))
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    let id = URL_SAFE_NO_PAD.encode(random);
+    let expires = after(now, FIRST_USE);
+    let pass = Pass {
+        id: id.clone(),
+        client,
+        key: key.to_owned(),
+        endpoint: ask.endpoint.clone(),
+        origin: ask.origin.clone(),
+        subject: ask.subject.clone(),
+        number: 0,
+        expires,
+        begun: None,
+    };
+    let ticket = sealed::seal(ring, &pass, entropy)?;
+    if ticket.expose().len() > LONGEST {
+        let detail =
+            format!("the ticket would be longer than {LONGEST} bytes; send fewer or shorter variables");
+        return Err(Refusal::new(Reason::TooLarge, detail).parameter("variables"));
+    }
+    Ok((id, IssuedTicket { ticket, expires }))
 }
