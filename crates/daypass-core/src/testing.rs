@@ -498,7 +498,8 @@ impl Store for MemoryStore {
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
         let inner = self.inner.lock();
         let all = (1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
-        Ok(all.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
+        let wanted = all.filter(|(position, _)| query.after.is_none_or(|after| *position > after));
+        Ok(wanted.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
     }
     async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
         Ok(self.inner.lock().chain.iter().map(Chain::head).collect())

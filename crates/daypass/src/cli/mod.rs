@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod client;
+mod credential;
 mod demo;
 mod dev;
 mod exchange;
@@ -51,6 +52,9 @@ enum Command {
     /// The records of what was handed out, refused and changed.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Credentials that were handed out.
+    #[command(subcommand)]
+    Credential(credential::Verb),
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
@@ -80,6 +84,7 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Client(verb) => client::run(verb, output).await,
         Command::Ring(verb) => ring::run(verb, output).await,
         Command::Audit(verb) => audit::run(verb, output).await,
+        Command::Credential(verb) => credential::run(verb, output).await,
         Command::Token(verb) => token::run(verb, output).await,
     }
 }

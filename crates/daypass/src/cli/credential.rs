@@ -1,0 +1,266 @@
+//! `daypass credential`: what a credential that was handed out may do, and whether it still counts.
+
+use super::output::{Failure, Output, table};
+use super::place::{Place, PlaceArgs};
+use crate::app;
+use daypass_core::clock::rfc3339;
+use daypass_core::directory::Directory;
+use daypass_core::policy::{Language, Policy};
+use daypass_core::record::{Event, Record};
+use daypass_core::standing::{Fallen, Grounds, standing};
+use daypass_core::store::{RecordQuery, Store};
+use daypass_core::triple::{self, Claims, SessionKind};
+use daypass_dialects::{alibaba, tencent};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Credentials that were handed out.
+#[derive(clap::Subcommand)]
+pub(super) enum Verb {
+    /// Print what a credential may do and whether it still counts: from its token, or else from the record of its
+    /// grant. Never its secret.
+    Show(Show),
+}
+
+/// Which credential.
+#[derive(clap::Args)]
+pub(super) struct Show {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Its id: `TmpSecretId`, `AccessKeyId`, or the id in the record of its grant.
+    id: String,
+    /// Its token; other users of this machine can see an argument, so prefer --token-file.
+    #[arg(long, conflicts_with = "token_file", allow_hyphen_values = true)]
+    token: Option<String>,
+    /// A file with nothing but its token; `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// How many records are read at a time.
+const PAGE: usize = 1000;
+
+/// The most that is read where a token is expected, in bytes: more than any token.
+const TOKEN: u64 = 64 * 1024;
+
+/// What is known of a credential: what it was made on, and what only its token or only its record says.
+struct Known<'a> {
+    grounds: Grounds<'a>,
+    from: &'static str,
+    kind: Option<SessionKind>,
+    source_identity: Option<&'a str>,
+    tags: &'a BTreeMap<String, String>,
+    variables: Option<&'a BTreeMap<String, String>>,
+    app_roles: &'a [String],
+    policy: Option<&'a Policy>,
+}
+
+pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
+    let Verb::Show(args) = verb;
+    let token = args.token()?;
+    let place = args.place.open().await?;
+    let result = show(&place, &args.id, token.as_deref(), output).await;
+    place.opened.store.close().await?;
+    result
+}
+
+impl Show {
+    fn token(&self) -> Result<Option<String>, Failure> {
+        let Some(path) = &self.token_file else { return Ok(self.token.clone()) };
+        let mut text = String::new();
+        let read = if path.as_os_str() == "-" {
+            std::io::stdin().lock().take(TOKEN).read_to_string(&mut text)
+        } else {
+            std::fs::File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text))
+        };
+        match read {
+            Ok(_) => Ok(Some(text.trim().to_owned())),
+            Err(error) => Err(Failure::Usage(format!("cannot read `{}`: {error}", path.display()))),
+        }
+    }
+}
+
+async fn show(place: &Place, id: &str, token: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let directory = directory(place).await?;
+    if let Some(token) = token {
+        // The secret is derived as well, and dropped here.
+        let opened = triple::open(&place.opened.ring, id, token)
+            .map_err(|refusal| Failure::Refused(refusal.detail.into_owned()))?;
+        return print(&directory, &of_claims(id, &opened.claims), output);
+    }
+    let record = find(&*place.opened.store, id).await?;
+    let known = record.as_ref().and_then(|record| of_record(id, record)).ok_or_else(|| {
+        Failure::Refused(format!("there is no record of a credential `{}`", id.escape_debug()))
+    })?;
+    print(&directory, &known, output)
+}
+
+/// What the server would judge it by, now.
+async fn directory(place: &Place) -> Result<Directory, Failure> {
+    let store = &place.opened.store;
+    let plan = place.config.plan(place.config.public_url.as_deref().unwrap_or_default());
+    let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
+    Directory::new(Arc::new(plan), place.opened.ring.clone(), clients, keys, cutoffs)
+        .map_err(|fault| Failure::Usage(fault.to_string()))
+}
+
+/// The record of the grant, from the oldest on: of a client's retries, the first is when it was made.
+async fn find(store: &dyn Store, id: &str) -> Result<Option<Record>, Failure> {
+    let mut query = RecordQuery { after: Some(0), limit: PAGE, ..RecordQuery::default() };
+    loop {
+        let page = store.records(query.clone()).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        query.after = Some(last.position);
+        let wanted =
+            |record: &Record| matches!(&record.event, Event::Grant { credential, .. } if credential == id);
+        if let Some(found) = page.into_iter().map(|stored| stored.record).find(wanted) {
+            return Ok(Some(found));
+        }
+    }
+}
+
+fn of_claims<'a>(id: &'a str, claims: &'a Claims) -> Known<'a> {
+    Known {
+        grounds: claims.grounds(id),
+        from: "token",
+        kind: Some(claims.kind),
+        source_identity: claims.source_identity.as_deref(),
+        tags: &claims.tags,
+        variables: None,
+        app_roles: &[],
+        policy: Some(&claims.policy),
+    }
+}
+
+fn of_record<'a>(id: &'a str, record: &'a Record) -> Option<Known<'a>> {
+    let Event::Grant { expires, policy, app_roles, variables, tags, source_identity, .. } = &record.event
+    else {
+        return None;
+    };
+    let grounds = Grounds {
+        id,
+        tenant: record.tenant.as_deref()?,
+        client: record.client,
+        key: record.key.as_deref(),
+        endpoint: None,
+        role: record.role.as_deref()?,
+        via: record.via.as_deref(),
+        subject: record.subject.as_deref(),
+        session: record.session.as_deref(),
+        issued: record.at,
+        expires: *expires,
+    };
+    Some(Known {
+        grounds,
+        from: "record",
+        kind: None,
+        source_identity: source_identity.as_deref(),
+        tags,
+        variables: Some(variables),
+        app_roles,
+        policy: policy.as_deref(),
+    })
+}
+
+/// Whether it still counts, and why not.
+fn judged(directory: &Directory, grounds: &Grounds<'_>) -> (&'static str, Option<String>) {
+    let now = app::now();
+    // Whoever is shown an access token checks it without asking anybody.
+    if triple::kind_of(grounds.id).is_none() && grounds.expires > now {
+        return ("live", Some("an access token counts until it runs out".to_owned()));
+    }
+    match standing(directory, grounds, now) {
+        Ok(()) => ("live", None),
+        Err(fallen @ Fallen::Expired) => ("expired", Some(fallen.to_string())),
+        Err(fallen) => ("fallen", Some(fallen.to_string())),
+    }
+}
+
+/// The policy as its vendor writes it.
+fn document(policy: &Policy) -> Result<String, Failure> {
+    match policy.language {
+        Language::Cam => tencent::policy::render(policy).map_err(|fault| fault.to_string()),
+        Language::Ram => alibaba::policy::render(policy).map_err(|fault| fault.to_string()),
+    }
+    .map_err(|fault| Failure::Refused(format!("the policy cannot be written: {fault}")))
+}
+
+fn print(directory: &Directory, known: &Known<'_>, output: &Output) -> Result<(), Failure> {
+    let policy = known.policy.map(document).transpose()?;
+    let said = said(directory, known);
+    let rows: Vec<_> = said.iter().map(|(name, value)| vec![name.replace('_', " "), cell(value)]).collect();
+    let mut text = table(&rows);
+    if let Some(policy) = &policy {
+        text.push_str("\n\n");
+        text.push_str(policy);
+    }
+    output.show(text, || {
+        let mut members: Map<_, _> = said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        if let Some(policy) = policy {
+            members.insert("policy".to_owned(), serde_json::from_str(&policy).unwrap_or_default());
+        }
+        Value::Object(members)
+    });
+    Ok(())
+}
+
+/// Everything but the policy, by name and in order; without what there is nothing to say of.
+fn said(directory: &Directory, known: &Known<'_>) -> Vec<(&'static str, Value)> {
+    let grounds = &known.grounds;
+    let (standing, why) = judged(directory, grounds);
+    let client = directory.tenant(grounds.tenant).zip(grounds.client);
+    let client = client.and_then(|(tenant, guid)| directory.client(tenant, guid));
+    let said = [
+        ("id", json!(grounds.id)),
+        ("from", json!(known.from)),
+        ("standing", json!(standing)),
+        ("why", json!(why)),
+        ("tenant", json!(grounds.tenant)),
+        ("client", json!(grounds.client)),
+        ("client_name", json!(client.map(|client| &client.name))),
+        ("key", json!(grounds.key)),
+        ("endpoint", json!(grounds.endpoint)),
+        ("role", json!(grounds.role)),
+        ("kind", json!(known.kind)),
+        ("via", json!(grounds.via)),
+        ("subject", json!(grounds.subject)),
+        ("session", json!(grounds.session)),
+        ("source_identity", json!(known.source_identity)),
+        ("tags", json!(known.tags)),
+        ("variables", json!(known.variables)),
+        ("app_roles", json!(known.app_roles)),
+        ("issued", json!(rfc3339(grounds.issued))),
+        ("expires", json!(rfc3339(grounds.expires))),
+    ];
+    said.into_iter().filter(|(_, value)| !cell(value).is_empty()).collect()
+}
+
+/// A value as one line, whatever a caller wrote into it.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.escape_debug().to_string(),
+        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(" "),
+        Value::Object(members) => {
+            let pair = |(name, value): (&String, &Value)| format!("{}={}", name.escape_debug(), cell(value));
+            members.iter().map(pair).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_caller_wrote_stays_on_one_line() {
+        assert_eq!(cell(&json!("a\nb")), "a\\nb");
+        assert_eq!(cell(&json!({"team\n": "red\t", "unit": ""})), "team\\n=red\\t unit=");
+        assert_eq!(cell(&json!(["a", "b"])), "a b");
+        assert_eq!([json!(null), json!({}), json!([])].map(|value| cell(&value)), ["", "", ""]);
+    }
+}
