@@ -1,71 +1,175 @@
-//! `caller = { … }`: how those who come to an endpoint without signatures are known.
+//! `[endpoint.caller]`: the ways in which those who come to an endpoint without signatures are known.
 
 use super::Mode;
 use super::diagnostic::Fault;
+use super::duration;
 use super::notes::Given;
-use super::section::Section;
-use daypass_core::endpoint::CallerRule;
+use super::section::{Section, find, list};
+use super::tenant::TenantEntry;
+use super::url;
+use daypass_core::endpoint::{CallerRule, Carrier, JwtRule, SessionRule, TicketRule};
 
-/// The ways a caller can be known.
-pub(super) const KEYS: &[&str] = &["anonymous", "session", "ticket", "jwt"];
+/// The ways in which a caller can be known.
+pub(super) const KEYS: &[&str] = &["session", "ticket", "jwt", "anonymous"];
+/// The keys of `session`.
+pub(super) const SESSION: &[&str] = &["cookie", "header", "whoami", "timeout", "cache"];
+/// The keys of `ticket`.
+pub(super) const TICKET: &[&str] = &["refreshes", "refresh_for"];
+/// The keys of `jwt`.
+pub(super) const JWT: &[&str] = &["provider"];
 /// The keys of `anonymous`.
-pub(super) const ANONYMOUS: &[&str] = &["reason", "per_minute"];
-/// What a later version brings.
-const LATER: &[&str] = &["session", "ticket", "jwt"];
-/// The largest ration: more than this from one network is no ration any more.
-const LARGEST_RATION: u32 = 100_000;
+pub(super) const ANONYMOUS: &[&str] = &["reason"];
 
-/// Reads the rule. Without one an endpoint would hand credentials to whoever finds it, so there must be one.
-pub(super) fn read(endpoint: Section<'_>, mode: Mode) -> Option<CallerRule> {
+/// How long an application may take to say whose a session is, in milliseconds: the standard and the bounds. Who asks
+/// waits for it, with everyone who shows the same session.
+const TIMEOUT: u32 = 2_000;
+const TIMEOUTS: std::ops::RangeInclusive<u32> = 50..=10_000;
+/// How long its answer is believed, in seconds. A session that the application ends lives on here for as long.
+const CACHE: u32 = 5;
+const CACHES: std::ops::RangeInclusive<u32> = 0..=60;
+/// The most further credentials of one ticket.
+const REFRESHES: i64 = 1000;
+/// The longest that one ticket carries, in seconds: a day. Past it someone has to sign in again.
+const REFRESH_FOR: std::ops::RangeInclusive<u32> = 0..=24 * 3600;
+
+/// Headers that mean something else, or that browsers and proxies set themselves, so that a session in one would be
+/// taken from requests that never meant to show it.
+const TAKEN_HEADERS: &[&str] = &[
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+];
+/// How names of headers begin that are taken as a whole.
+const TAKEN_PREFIXES: &[&str] = &["access-control-", "proxy-", "sec-", "x-forwarded-"];
+
+/// Reads the ways. Without one an endpoint would hand credentials to whoever finds it, so there must be one.
+pub(super) fn read(
+    endpoint: Section<'_>,
+    tenant: Option<&TenantEntry<'_>>,
+    mode: Mode,
+) -> Option<Vec<CallerRule>> {
     let notes = endpoint.notes();
     if endpoint.key("caller").is_none() {
         let fault = Fault::new("the endpoint does not say who may come to it: `caller` is missing")
-            .hint("caller = { anonymous = { reason = \"why anyone may have these credentials\", per_minute = 60 } }");
+            .hint("caller = { session = { cookie = \"sid\", whoami = \"http://127.0.0.1:8000/whoami\" } }");
         notes.error(endpoint.place(), fault);
         return None;
     }
     let section = endpoint.section("caller", KEYS)?;
-    for key in LATER {
-        if let Some(place) = section.key(key) {
-            notes.error(place, Fault::new(format!("callers known by `{key}` are not in this version")));
-        }
+    let given = KEYS.iter().filter(|key| section.key(key).is_some()).count();
+    if given == 0 {
+        let fault = Fault::new("`caller` names no way of knowing a caller");
+        notes.error(section.place(), fault.hint(format!("the ways are {}", list(KEYS))));
     }
-    if section.key("anonymous").is_none() {
-        if LATER.iter().all(|key| section.key(key).is_none()) {
-            notes.error(section.place(), Fault::new("`caller` names no way of knowing a caller"));
-        }
-        return None;
-    }
-    anonymous(section.section("anonymous", ANONYMOUS)?, mode)
+    let rules: Vec<_> = [
+        section.section("session", SESSION).and_then(session),
+        section.section("ticket", TICKET).and_then(ticket),
+        section.section("jwt", JWT).and_then(|section| jwt(section, tenant)),
+        section.section("anonymous", ANONYMOUS).and_then(|section| anonymous(section, mode)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (given > 0 && rules.len() == given).then_some(rules)
 }
 
-fn anonymous(section: Section<'_>, mode: Mode) -> Option<CallerRule> {
-    let notes = section.notes();
-    let reason = section.need_parsed("reason", |reason| match reason.trim() {
-        "" => Err(Fault::new("the reason is empty")),
-        reason => Ok(reason.to_owned()),
-    });
-    let per_minute = match section.whole("per_minute") {
-        Some(Given { value, place }) => {
-            let ration = u32::try_from(value).ok().filter(|n| (1..=LARGEST_RATION).contains(n));
-            if ration.is_none() {
-                notes.error(
-                    place,
-                    Fault::new(format!("a ration is 1 to {LARGEST_RATION} credentials a minute")),
-                );
-            }
-            ration.map(Some)
+fn session(section: Section<'_>) -> Option<CallerRule> {
+    let carrier = match (section.text("cookie"), section.text("header")) {
+        (Some(cookie), None) if section.key("header").is_none() => {
+            section.parsed(cookie, token).map(|name| Carrier::Cookie(name.value))
         }
-        None if section.key("per_minute").is_some() => None,
-        None if mode == Mode::Dev => Some(None),
-        None => {
-            let fault = Fault::new("anonymous use must be rationed outside `daypass dev`")
-                .hint("per_minute = 60, for each source network (/24 of IPv4, /48 of IPv6)");
-            notes.error(section.place(), fault);
+        (None, Some(name)) if section.key("cookie").is_none() => {
+            section.parsed(name, header).map(|name| Carrier::Header(name.value))
+        }
+        (None, None) if section.key("cookie").is_some() != section.key("header").is_some() => None,
+        _ => {
+            let fault = Fault::new("`session` needs exactly one of `cookie` and `header`");
+            section.notes().error(section.place(), fault.hint("where the application's own session stands"));
             None
         }
     };
-    let (reason, per_minute) = (reason?, per_minute?);
-    notes.warning(reason.place, Fault::new(format!("anyone may have these credentials: {}", reason.value)));
-    Some(CallerRule::Anonymous { reason: reason.value, per_minute })
+    let whoami = section.need_text("whoami").and_then(|given| url::address(section, given));
+    let timeout_ms = duration::milliseconds(section, "timeout", TIMEOUT, TIMEOUTS);
+    let cache = duration::seconds(section, "cache", CACHE, CACHES);
+    Some(CallerRule::Session(SessionRule {
+        carrier: carrier?,
+        whoami: whoami?.value,
+        timeout_ms: timeout_ms?,
+        cache: cache?,
+    }))
+}
+
+/// A name of a cookie or header (RFC 9110, `token`).
+fn token(text: &str) -> Result<String, Fault> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if (1..=128).contains(&text.len()) && text.bytes().all(plain) {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{text}` is not a name of letters, digits, hyphens and underscores")))
+}
+
+fn header(text: &str) -> Result<String, Fault> {
+    let name = token(text)?.to_ascii_lowercase();
+    if TAKEN_HEADERS.contains(&name.as_str()) || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    {
+        let fault = Fault::new(format!("the header `{name}` has a meaning of its own"));
+        return Err(fault.hint("a header of the application's, such as \"x-session\""));
+    }
+    Ok(name)
+}
+
+fn ticket(section: Section<'_>) -> Option<CallerRule> {
+    let notes = section.notes();
+    let refreshes = match section.whole("refreshes") {
+        Some(Given { value, .. }) if (0..=REFRESHES).contains(&value) => u32::try_from(value).ok(),
+        Some(Given { place, .. }) => {
+            notes.error(place, Fault::new(format!("a ticket can be refreshed 0 to {REFRESHES} times")));
+            None
+        }
+        None if section.key("refreshes").is_some() => None,
+        None => Some(0),
+    };
+    let refresh_for = duration::seconds(section, "refresh_for", 0, REFRESH_FOR);
+    let (refreshes, refresh_for) = (refreshes?, refresh_for?);
+    if (refreshes == 0) != (refresh_for == 0) {
+        let fault = Fault::new("a ticket that can be refreshed needs both `refreshes` and `refresh_for`")
+            .hint(
+                "refreshes = 24, refresh_for = \"8h\"; or neither, and a ticket is good for one credential",
+            );
+        notes.error(section.place(), fault);
+        return None;
+    }
+    Some(CallerRule::Ticket(TicketRule { refreshes, refresh_for }))
+}
+
+fn jwt(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<CallerRule> {
+    let name = section.need_text("provider")?;
+    let providers = &tenant?.providers;
+    find(section.notes(), "provider", name, providers, |entry| entry.name.value)?;
+    Some(CallerRule::Jwt(JwtRule { provider: name.value.to_owned() }))
+}
+
+fn anonymous(section: Section<'_>, mode: Mode) -> Option<CallerRule> {
+    let reason = section.need_parsed("reason", |reason| match reason.trim() {
+        "" => Err(Fault::new("the reason is empty")),
+        reason => Ok(reason.to_owned()),
+    })?;
+    let warning = Fault::new(format!("anyone may have these credentials: {}", reason.value));
+    section.notes().warning(reason.place, warning);
+    // Outside `dev` a request that comes from no page is someone's script, and has no business here.
+    Some(CallerRule::Anonymous { reason: reason.value, originless: mode == Mode::Dev })
 }

@@ -1,36 +1,38 @@
 //! `[[endpoint]]`: the configured paths.
 
 use super::diagnostic::Fault;
-use super::duration::show;
 use super::notes::{Given, Notes, Place};
-use super::role::{ANSWER, RoleEntry};
+use super::role::ANSWER;
 use super::section::{Section, find, list, no_such};
-use super::tenant::{TenantEntry, guid};
-use super::{Mode, caller, lifetime, url};
-use daypass_core::endpoint::{DialectName, Endpoint, Product, Route};
+use super::tenant::TenantEntry;
+use super::{Mode, browser, url};
+use daypass_core::client::Refuses;
+use daypass_core::endpoint::{DialectName, Endpoint, Product, Quota, Route, Shape};
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["dialect", "path", "tenant", "role", "origins", "caller", "route"];
+pub(super) const KEYS: &[&str] =
+    &["dialect", "path", "tenant", "role", "origins", "shape", "quota", "caller", "route"];
 /// The keys of a route.
 pub(super) const ROUTE: &[&str] = &["product_code", "scene_code", "usage_scene", "role"];
 /// The dialects whose paths are configured.
 const CONFIGURED: &[&str] = &["tencent.getAuthorization", "alibaba.top"];
 /// Keys that only `tencent.getAuthorization` has.
-const OF_BROWSER: &[&str] = &["role", "origins", "caller"];
+const OF_BROWSER: &[&str] = &["role", "origins", "shape", "quota", "caller"];
 /// Keys that only `alibaba.top` has.
 const OF_TOP: &[&str] = &["route"];
 /// What a TOP request says beside product and scene: its role can depend on nothing else.
 const TOP_VARIABLES: &[&str] = &["tenant_code", "poi_id"];
-/// First parts of paths that belong to something else.
-const RESERVED_FIRST: &[&str] = &["router", "common", "error", "livez", "readyz", ".well-known"];
-/// Second parts of paths that make them Entra's, whatever the tenant before them.
-const RESERVED_SECOND: &[&str] = &["oauth2", "v2.0", "discovery", ".well-known"];
 
-/// Reads every endpoint.
-pub(super) fn read(root: Section<'_>, tenants: &[TenantEntry<'_>], mode: Mode) -> Vec<Endpoint> {
-    let read = |section| one(section, tenants, mode);
+/// Reads every endpoint. What everyone is refused needs no warning.
+pub(super) fn read(
+    root: Section<'_>,
+    tenants: &[TenantEntry<'_>],
+    refuses: Refuses,
+    mode: Mode,
+) -> Vec<Endpoint> {
+    let read = |section| one(section, tenants, refuses, mode);
     let entries: Vec<_> = root.sections("endpoint", KEYS).into_iter().filter_map(read).collect();
     refuse_doubles(root.notes(), &entries);
     entries.into_iter().map(|entry| entry.value).collect()
@@ -53,14 +55,22 @@ fn refuse_doubles(notes: &Notes<'_>, entries: &[Given<Endpoint>]) {
 }
 
 /// The endpoint with the place of its path.
-fn one(section: Section<'_>, tenants: &[TenantEntry<'_>], mode: Mode) -> Option<Given<Endpoint>> {
+fn one(
+    section: Section<'_>,
+    tenants: &[TenantEntry<'_>],
+    refuses: Refuses,
+    mode: Mode,
+) -> Option<Given<Endpoint>> {
     let notes = section.notes();
     let dialect = section.need_parsed("dialect", dialect);
     let tenant =
         section.need_text("tenant").and_then(|name| find(notes, "tenant", name, tenants, |t| t.name.value));
     match dialect.as_ref()?.value {
-        DialectName::AlibabaTop => top(section, tenant),
-        _ => browser(section, tenant, mode),
+        DialectName::AlibabaTop => top(section, tenant, refuses),
+        _ => {
+            misplaced(section, OF_TOP, DialectName::AlibabaTop);
+            browser::read(section, tenant, mode)
+        }
     }
 }
 
@@ -85,85 +95,7 @@ fn misplaced(section: Section<'_>, keys: &[&str], dialect: DialectName) {
     }
 }
 
-fn browser(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, mode: Mode) -> Option<Given<Endpoint>> {
-    let notes = section.notes();
-    misplaced(section, OF_TOP, DialectName::AlibabaTop);
-    let path = section.need_parsed("path", browser_path);
-    let role = section.need_text("role");
-    let entry = role
-        .zip(tenant)
-        .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
-    if let (Some(given), Some(entry)) = (role, entry) {
-        check_browser_role(notes, given.place, entry);
-    }
-    let listed = section.texts("origins");
-    let origins: Vec<_> = listed.iter().filter_map(|&origin| section.parsed(origin, url::origin)).collect();
-    if section.need("origins").is_some() && section.is_empty_list("origins") {
-        let place = section.key("origins").unwrap_or(section.place());
-        notes.error(
-            place,
-            Fault::new("`origins` lists no page that may come here").hint("[\"https://lesson.example.com\"]"),
-        );
-    }
-    let caller = caller::read(section, mode)?;
-    let path = path?;
-    let endpoint = Endpoint {
-        dialect: DialectName::TencentGetAuthorization,
-        path: path.value,
-        tenant: tenant?.name.value.to_owned(),
-        role: Some(role?.value.to_owned()),
-        origins: origins.into_iter().map(|origin| origin.value).collect(),
-        caller: Some(caller),
-        routes: Vec::new(),
-    };
-    Some(Given { value: endpoint, place: path.place })
-}
-
-fn browser_path(path: &str) -> Result<String, Fault> {
-    if path.is_empty() || path == "/" || !url::is_path(path) {
-        return Err(Fault::new(format!("`{path}` is not a plain path")).hint("such as \"/getAuthorization\""));
-    }
-    let mut parts = path.split('/').skip(1).map(str::to_ascii_lowercase);
-    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    if RESERVED_FIRST.contains(&first.as_str())
-        || RESERVED_SECOND.contains(&second.as_str())
-        || guid(&first).is_ok()
-    {
-        return Err(Fault::new(format!("`{path}` belongs to another part of the service")));
-    }
-    Ok(path.to_owned())
-}
-
-/// A browser says nothing about what it wants, and gets the shape of Tencent's credentials.
-fn check_browser_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>) {
-    let Some(role) = &entry.role else { return };
-    if entry.language != Some(Language::Cam) {
-        notes.error(
-            place,
-            Fault::new(format!(
-                "`{}` has no `cam` policy, and browsers get Tencent's credentials",
-                role.name
-            )),
-        );
-        return;
-    }
-    if !role.variables.is_empty() {
-        let message =
-            format!("`{}` has variables, and a request here has nothing to fill them with", role.name);
-        notes.error(place, Fault::new(message));
-    }
-    if role.lifetime.default > lifetime::BROWSER {
-        let message = format!(
-            "credentials in a browser should live at most {}, and `{}` gives {}",
-            show(lifetime::BROWSER),
-            role.name,
-            show(role.lifetime.default)
-        );
-        notes.warning(place, Fault::new(message));
-    }
-}
-
-fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<Given<Endpoint>> {
+fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses) -> Option<Given<Endpoint>> {
     let notes = section.notes();
     misplaced(section, OF_BROWSER, DialectName::TencentGetAuthorization);
     let path = section.need_parsed("path", top_path);
@@ -184,18 +116,22 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<Given<E
         }
     }
     let path = path?;
-    let fault = Fault::new(
-        "`sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default",
-    )
-    .hint("a client that signs with hmac-sha256 can be made to refuse the others");
-    notes.warning(path.place, fault);
+    if !refuses.md5 {
+        let fault = Fault::new(
+            "`sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default",
+        )
+        .hint("where all clients sign with hmac-sha256: refuse = [\"md5\"] in [server]; for one: daypass client refuse");
+        notes.warning(path.place, fault);
+    }
     let endpoint = Endpoint {
         dialect: DialectName::AlibabaTop,
         path: path.value,
         tenant: tenant?.name.value.to_owned(),
         role: None,
         origins: Vec::new(),
-        caller: None,
+        callers: Vec::new(),
+        quota: Quota::default(),
+        shape: Shape::default(),
         routes: routes.into_iter().map(|route| route.value).collect(),
     };
     Some(Given { value: endpoint, place: path.place })
@@ -241,6 +177,7 @@ fn check_top_role(notes: &Notes<'_>, place: Place, role: &Role, language: Option
         );
         return;
     }
+    browser::refuse_external_id(notes, place, role);
     for name in role.variables.keys().filter(|name| !TOP_VARIABLES.contains(&name.as_str())) {
         let message =
             format!("`{}` has the variable `{name}`, which a TOP request does not carry", role.name);

@@ -34,6 +34,9 @@ pub(super) const STANDARD_TOKEN: Lifetime = Lifetime { default: HOUR, max: HOUR 
 /// The longest a credential in a browser should live by default: whoever reads the page's memory has it as well.
 pub(super) const BROWSER: u32 = 30 * MINUTE;
 
+/// The longest a credential may live that anyone can have: what leaks with it is over soon.
+pub(super) const ANONYMOUS: u32 = 15 * MINUTE;
+
 struct Bounds {
     standard: Lifetime,
     /// No SDK of the vendor expects more.

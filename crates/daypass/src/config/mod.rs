@@ -1,8 +1,10 @@
 //! The configuration: one TOML file, read once at the start.
 //!
-//! Reading is pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
-//! [`load`] and [`SealSource::read`] touch files and the environment. Each section of the file is a module here.
+//! Reading is nearly pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
+//! [`load`] and [`SealSource::read`] touch files and the environment, and `provider` a file of public keys that the
+//! text names. Each section of the file is a module here.
 
+mod browser;
 mod caller;
 mod diagnostic;
 mod duration;
@@ -13,6 +15,8 @@ mod lifetime;
 mod net;
 mod notes;
 mod policy;
+mod provider;
+mod quota;
 mod role;
 mod seal;
 mod secret;
@@ -23,6 +27,7 @@ mod store;
 mod template;
 mod tenant;
 mod tree;
+mod trust;
 mod url;
 
 #[cfg(test)]
@@ -33,9 +38,10 @@ pub(crate) use net::IpNet;
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use template::template;
 
-use daypass_core::client::Tenant;
+use daypass_core::client::{Refuses, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::endpoint::Endpoint;
+use daypass_core::provider::Provider;
 use daypass_core::role::Role;
 use diagnostic::Fault;
 use environment::Variable;
@@ -76,7 +82,9 @@ pub(crate) struct Loaded {
     pub(crate) seal: SealSource,
     /// What deserves a look.
     pub(crate) warnings: Vec<Diagnostic>,
+    refuses: Refuses,
     tenants: Vec<Arc<Tenant>>,
+    providers: Vec<Arc<Provider>>,
     roles: Vec<Arc<Role>>,
     endpoints: Vec<Arc<Endpoint>>,
 }
@@ -89,6 +97,8 @@ impl Loaded {
             tenants: self.tenants.clone(),
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
+            providers: self.providers.clone(),
+            refuses: self.refuses,
         }
     }
 }
@@ -131,16 +141,21 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let store_url = store::read(root, base);
     let seal = seal::read(root, base);
     let issuers = issuer::read(root, base);
-    let tenants = tenant::read(root, &issuers);
-    let endpoints = endpoint::read(root, &tenants, mode);
+    let tenants = tenant::read(root, &issuers, base);
+    let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
+    let endpoints = endpoint::read(root, &tenants, refuses, mode);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);
     let (Some(server), Some(store_url), Some(seal), true) = (server, store_url, seal, errors.is_empty())
     else {
         return Err(Errors(errors));
     };
-    let (tenants, roles): (Vec<_>, Vec<_>) =
-        tenants.into_iter().map(|entry| (entry.tenant, entry.roles)).unzip();
+    let (mut known, mut providers, mut roles) = (Vec::new(), Vec::new(), Vec::new());
+    for entry in tenants {
+        known.extend(entry.tenant.map(Arc::new));
+        providers.extend(entry.providers.into_iter().filter_map(|entry| entry.provider).map(Arc::new));
+        roles.extend(entry.roles.into_iter().filter_map(|entry| entry.role).map(Arc::new));
+    }
     Ok(Loaded {
         listen: server.listen,
         behind_proxy: server.behind_proxy,
@@ -148,8 +163,10 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         store_url,
         seal,
         warnings,
-        tenants: tenants.into_iter().flatten().map(Arc::new).collect(),
-        roles: roles.into_iter().flatten().filter_map(|entry| entry.role).map(Arc::new).collect(),
+        refuses,
+        tenants: known,
+        providers,
+        roles,
         endpoints: endpoints.into_iter().map(Arc::new).collect(),
     })
 }

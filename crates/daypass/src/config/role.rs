@@ -5,8 +5,10 @@ use super::issuer::Issuers;
 use super::lifetime;
 use super::notes::{Given, Place};
 use super::policy;
+use super::provider::ProviderEntry;
 use super::section::{Section, no_such, refuse_twice, text};
 use super::tenant::guid;
+use super::trust;
 use daypass_core::policy::{Language, Policy, Template, VariableType};
 use daypass_core::role::{Algorithm, Role};
 use std::collections::BTreeMap;
@@ -20,12 +22,14 @@ pub(super) const KEYS: &[&str] = &[
     "wildcard_reason",
     "variables",
     "answer",
+    "external_id",
+    "trust",
     "audience",
     "roles",
     "algorithm",
 ];
 /// Keys that only a role with a policy has.
-const OF_POLICY: &[&str] = &["wildcard_reason", "variables", "answer"];
+const OF_POLICY: &[&str] = &["wildcard_reason", "variables", "answer", "external_id", "trust"];
 /// Keys that only a role with an audience has.
 const OF_AUDIENCE: &[&str] = &["roles", "algorithm"];
 /// Fixed fields of the answer, in the words of TOP's `SecurityTokenCredential`.
@@ -49,12 +53,13 @@ pub(super) fn read<'a>(
     tenant_name: &str,
     boundary: Option<&Given<Policy>>,
     issuers: &Issuers<'_>,
+    providers: &[ProviderEntry<'_>],
 ) -> Vec<RoleEntry<'a>> {
     let sections = tenant.sections("tenant.role", KEYS);
     refuse_twice(tenant.notes(), "role", sections.iter().filter_map(|section| section.glance("name")));
     let mut roles = Vec::new();
     for section in sections {
-        let (name, read) = one(section, tenant_name, issuers);
+        let (name, read) = one(section, tenant_name, issuers, providers);
         let Some(name) = name else { continue };
         if let (Some((language, place)), Some(boundary)) = (read.language, boundary)
             && language != boundary.value.language
@@ -77,8 +82,13 @@ struct Read {
     language: Option<(Language, Place)>,
 }
 
-fn one<'a>(section: Section<'a>, tenant: &str, issuers: &Issuers<'_>) -> (Option<Given<&'a str>>, Read) {
-    let name = section.need_text("name").filter(|given| section.parsed(*given, role_name).is_some());
+fn one<'a>(
+    section: Section<'a>,
+    tenant: &str,
+    issuers: &Issuers<'_>,
+    providers: &[ProviderEntry<'_>],
+) -> (Option<Given<&'a str>>, Read) {
+    let name = section.need_text("name").filter(|given| section.parsed(*given, name_in_arn).is_some());
     let base = Role {
         tenant: tenant.to_owned(),
         name: name.map_or_else(String::new, |given| given.value.to_owned()),
@@ -90,9 +100,11 @@ fn one<'a>(section: Section<'a>, tenant: &str, issuers: &Issuers<'_>) -> (Option
         audience: None,
         app_roles: Vec::new(),
         algorithm: Algorithm::default(),
+        external_id: None,
+        trusts: Vec::new(),
     };
     let read = match (section.key("policy"), section.key("audience")) {
-        (Some(_), None) => with_policy(section, base),
+        (Some(_), None) => with_policy(section, base, providers),
         (None, Some(_)) => Read { role: with_audience(section, base), language: None },
         (Some(_), Some(place)) => {
             let message =
@@ -111,7 +123,7 @@ fn one<'a>(section: Section<'a>, tenant: &str, issuers: &Issuers<'_>) -> (Option
 }
 
 /// Names stand in ARNs, between a slash and the end.
-fn role_name(text: &str) -> Result<(), Fault> {
+pub(super) fn name_in_arn(text: &str) -> Result<(), Fault> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
         return Ok(());
@@ -127,7 +139,7 @@ fn misplaced(section: Section<'_>, keys: &[&str], with: &str) {
     }
 }
 
-fn with_policy(section: Section<'_>, base: Role) -> Read {
+fn with_policy(section: Section<'_>, base: Role, providers: &[ProviderEntry<'_>]) -> Read {
     misplaced(section, OF_AUDIENCE, "an `audience`");
     let variables = variables(section);
     let answer = answer(section);
@@ -139,6 +151,10 @@ fn with_policy(section: Section<'_>, base: Role) -> Read {
         None => lifetime::Kind::Unknown,
     };
     let lifetime = lifetime::read(section, kind);
+    let external_id = section.text("external_id").map(|given| section.parsed(given, trust::external_id));
+    let trusts = variables.as_ref().and_then(|variables| {
+        trust::read(section, providers, language.map(|(language, _)| language), variables)
+    });
     if let Some(policy) = &policy {
         wildcard(section, policy);
     }
@@ -151,13 +167,18 @@ fn with_policy(section: Section<'_>, base: Role) -> Read {
             }
         }
     });
-    let role = match (template, variables, answer, lifetime) {
-        (Some(template), Some(variables), Some(answer), Some(lifetime)) => {
-            Some(Role { policy: Some(template), variables, answer, lifetime, ..base })
-        }
-        _ => None,
+    let whole = || {
+        Some(Role {
+            policy: Some(template?),
+            variables: variables?,
+            answer: answer?,
+            lifetime: lifetime?,
+            external_id: external_id.map_or(Some(None), |given| given.map(|given| Some(given.value)))?,
+            trusts: trusts?,
+            ..base
+        })
     };
-    Read { role, language }
+    Read { role: whole(), language }
 }
 
 /// A policy without bounds needs a written reason, which `check` and the start-up log repeat.
@@ -191,19 +212,21 @@ fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
     let mut variables = BTreeMap::new();
     let mut whole = true;
     for (name, node) in table.entries() {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        if name.value.is_empty() || !name.value.bytes().all(plain) {
-            notes.error(
-                name.place,
-                Fault::new(format!("`{}` is not lower-case letters, digits and underscores", name.value)),
-            );
-            whole = false;
-        }
+        whole &= section.parsed(name, variable_name).is_some();
         let kind = text(notes, name.value, node).and_then(|given| section.parsed(given, variable_type));
         whole &= kind.is_some();
         variables.extend(kind.map(|kind| (name.value.to_owned(), kind.value)));
     }
     whole.then_some(variables)
+}
+
+/// What stands between braces in a policy.
+pub(super) fn variable_name(text: &str) -> Result<(), Fault> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    if !text.is_empty() && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err(Fault::new(format!("`{text}` is not lower-case letters, digits and underscores")))
 }
 
 fn variable_type(name: &str) -> Result<VariableType, Fault> {

@@ -72,7 +72,7 @@ impl SecretSource {
     /// Reads the secret. `variable` looks up an environment variable.
     pub(super) fn read(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, Fault> {
         match self {
-            Self::File(path) => read_file(path, true),
+            Self::File(path) => read_file(path, true, LIMIT),
             Self::Variable(name) => {
                 let value = variable(name)
                     .ok_or_else(|| Fault::new(format!("the environment variable `{name}` is not set")))?;
@@ -84,13 +84,14 @@ impl SecretSource {
                         .hint(format!("add LoadCredential={name}:/path to the unit"))
                 })?;
                 // systemd guards the directory itself, by an access list that shows as group permissions.
-                read_file(&Path::new(&directory).join(name), false)
+                read_file(&Path::new(&directory).join(name), false, LIMIT)
             }
         }
     }
 }
 
-fn read_file(path: &Path, private: bool) -> Result<Secret, Fault> {
+/// Reads a file of at most `limit` bytes; a private one only if nobody but its owner may.
+pub(super) fn read_file(path: &Path, private: bool, limit: u64) -> Result<Secret, Fault> {
     let shown = path.display();
     let cannot = |error: std::io::Error| Fault::new(format!("cannot read `{shown}`: {error}"));
     // Before it is opened: opening a pipe waits for someone to write into it.
@@ -105,11 +106,11 @@ fn read_file(path: &Path, private: bool) -> Result<Secret, Fault> {
             .hint(format!("chmod 600 {shown}")));
     }
     // All the room it may need at once: a buffer that grows leaves copies of the secret behind.
-    let mut bytes = Vec::with_capacity(usize::try_from(LIMIT + 1).unwrap_or_default());
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(cannot)?;
-    let too_long = bytes.len() as u64 > LIMIT;
+    let mut bytes = Vec::with_capacity(usize::try_from(limit + 1).unwrap_or_default());
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    let too_long = bytes.len() as u64 > limit;
     let secret = Secret::new(bytes);
-    if too_long { Err(Fault::new(format!("`{shown}` is longer than {LIMIT} bytes"))) } else { Ok(secret) }
+    if too_long { Err(Fault::new(format!("`{shown}` is longer than {limit} bytes"))) } else { Ok(secret) }
 }
 
 #[cfg(test)]

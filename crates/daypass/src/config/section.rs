@@ -156,6 +156,11 @@ impl<'a> Section<'a> {
         self.list(key, "a list of strings").iter().filter_map(given).collect()
     }
 
+    /// One string or a list of them; empty if the key is not there.
+    pub(super) fn one_or_more(&self, key: &str) -> Vec<Given<&'a str>> {
+        self.glance(key).map_or_else(|| self.texts(key), |one| vec![one])
+    }
+
     /// An integer, if the key is there.
     pub(super) fn whole(&self, key: &str) -> Option<Given<i64>> {
         let node = self.node(key)?;
@@ -171,6 +176,16 @@ impl<'a> Section<'a> {
     /// A table, if the key is there.
     pub(super) fn section(&self, key: &'a str, keys: &[&str]) -> Option<Self> {
         Self::of(self.notes, self.node(key)?, key, keys)
+    }
+
+    /// A table as written, if there is one. What is wrong with it is said by whoever reads it in earnest.
+    pub(super) fn table(&self, key: &'a str) -> Option<Self> {
+        match self.node(key)? {
+            Node { place, value: Value::Table(table) } => {
+                Some(Self { notes: self.notes, table, place: *place, name: key })
+            }
+            _ => None,
+        }
     }
 
     /// A table that must be there.

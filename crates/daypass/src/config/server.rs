@@ -3,18 +3,22 @@
 use super::diagnostic::Fault;
 use super::net::{BadNet, IpNet};
 use super::notes::Given;
-use super::section::Section;
+use super::section::{Section, no_such, refuse_twice};
 use super::url;
+use daypass_core::client::Refuses;
 use std::net::SocketAddr;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["listen", "public_url", "behind_proxy", "tls"];
+pub(super) const KEYS: &[&str] = &["listen", "public_url", "behind_proxy", "refuse", "tls"];
+/// The weak proofs that can be refused for everyone.
+const WEAK: &[&str] = &["unsigned-payload", "v1", "md5"];
 
 /// What the section says.
 pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) public_url: Option<String>,
     pub(super) behind_proxy: Vec<IpNet>,
+    pub(super) refuses: Refuses,
 }
 
 /// Reads the section.
@@ -29,6 +33,7 @@ pub(super) fn read(root: Section<'_>) -> Option<Server> {
     let public_url = section.text("public_url").and_then(|given| section.parsed(given, url::public_url));
     let networks = section.texts("behind_proxy");
     let behind_proxy: Vec<_> = networks.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
+    let refuses = refuses(section);
     let listen = section.need_parsed("listen", listen);
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
@@ -47,7 +52,22 @@ pub(super) fn read(root: Section<'_>) -> Option<Server> {
         listen: listen?.value,
         public_url: public_url.map(|given| given.value),
         behind_proxy: behind_proxy.into_iter().map(|given| given.value).collect(),
+        refuses,
     })
+}
+
+/// Weak proofs that no client may use, whatever is said of the client itself.
+fn refuses(section: Section<'_>) -> Refuses {
+    let listed = section.texts("refuse");
+    refuse_twice(section.notes(), "weak proof", listed.iter().copied());
+    let one = |word: &str| match word {
+        "unsigned-payload" => Ok(Refuses { unsigned_payload: true, ..Refuses::default() }),
+        "v1" => Ok(Refuses { v1: true, ..Refuses::default() }),
+        "md5" => Ok(Refuses { md5: true, ..Refuses::default() }),
+        _ => Err(no_such("weak proof", word, WEAK)),
+    };
+    let read = listed.iter().filter_map(|&given| section.parsed(given, one));
+    read.fold(Refuses::default(), |all, given| all.or(given.value))
 }
 
 fn listen(text: &str) -> Result<SocketAddr, Fault> {

@@ -4,15 +4,17 @@ use super::diagnostic::Fault;
 use super::issuer::Issuers;
 use super::notes::Given;
 use super::policy;
+use super::provider::{self, ProviderEntry};
 use super::role::{self, RoleEntry};
 use super::section::{Section, refuse_twice};
 use daypass_core::client::Tenant;
 use daypass_core::policy::{Policy, Template};
 use std::collections::BTreeMap;
+use std::path::Path;
 use uuid::Uuid;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["name", "guid", "account", "boundary", "role"];
+pub(super) const KEYS: &[&str] = &["name", "guid", "account", "boundary", "provider", "role"];
 /// Names that mean something else where a tenant stands in a path of Entra's.
 const RESERVED: &[&str] = &["common", "organizations", "consumers"];
 
@@ -23,12 +25,14 @@ pub(super) struct TenantEntry<'a> {
     pub(super) name: Given<&'a str>,
     /// The tenant, if all of it was understood.
     pub(super) tenant: Option<Tenant>,
+    /// The outside providers that it trusts.
+    pub(super) providers: Vec<ProviderEntry<'a>>,
     /// Its roles.
     pub(super) roles: Vec<RoleEntry<'a>>,
 }
 
-/// Reads every tenant.
-pub(super) fn read<'a>(root: Section<'a>, issuers: &Issuers<'_>) -> Vec<TenantEntry<'a>> {
+/// Reads every tenant; relative names of files start at `base`.
+pub(super) fn read<'a>(root: Section<'a>, issuers: &Issuers<'_>, base: &Path) -> Vec<TenantEntry<'a>> {
     let sections = root.sections("tenant", KEYS);
     if sections.is_empty() {
         root.notes()
@@ -39,16 +43,18 @@ pub(super) fn read<'a>(root: Section<'a>, issuers: &Issuers<'_>) -> Vec<TenantEn
     // Two tenants of one guid or account would answer to each other's addresses and ARNs.
     once("guid", "guid");
     once("account", "account");
-    sections.into_iter().filter_map(|section| one(section, issuers)).collect()
+    sections.into_iter().filter_map(|section| one(section, issuers, base)).collect()
 }
 
-fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>) -> Option<TenantEntry<'a>> {
+fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>, base: &Path) -> Option<TenantEntry<'a>> {
     let written = section.need_text("name");
     let name = written.and_then(|given| section.parsed(given, tenant_name));
     let guid = section.need_parsed("guid", guid);
     let account = section.need_parsed("account", account);
     let boundary = boundary(section);
-    let roles = role::read(section, name.as_ref().map_or("", |name| &name.value), boundary.as_ref(), issuers);
+    let known = name.as_ref().map_or("", |name| &name.value);
+    let providers = provider::read(section, known, base);
+    let roles = role::read(section, known, boundary.as_ref(), issuers, &providers);
     let whole = section.node("boundary").is_none() || boundary.is_some();
     let tenant = match (name, guid, account) {
         (Some(name), Some(guid), Some(account)) if whole => Some(Tenant {
@@ -59,7 +65,7 @@ fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>) -> Option<TenantEntry<'a
         }),
         _ => None,
     };
-    Some(TenantEntry { name: written?, tenant, roles })
+    Some(TenantEntry { name: written?, tenant, providers, roles })
 }
 
 fn tenant_name(text: &str) -> Result<String, Fault> {

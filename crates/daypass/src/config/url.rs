@@ -1,6 +1,8 @@
-//! Origins and our own public address, both exact.
+//! Origins and our own public address, both exact, and addresses that we fetch from.
 
 use super::diagnostic::Fault;
+use super::notes::Given;
+use super::section::Section;
 use std::net::Ipv6Addr;
 
 /// Reads an origin as a browser sends it: scheme, host and a port that is not the scheme's own. It is compared
@@ -45,6 +47,39 @@ pub(super) fn public_url(text: &str) -> Result<String, Fault> {
         return Err(Fault::new(format!(
             "`{path}` is not a plain path: letters, digits and `- . _ ~ /` only"
         )));
+    }
+    Ok(text.to_owned())
+}
+
+/// Reads an address as [`fetched`]. One with a user name in it may have a password there too, and is not shown.
+pub(super) fn address(section: Section<'_>, given: Given<&str>) -> Option<Given<String>> {
+    if given.value.contains('@') {
+        section.notes().hide(given.place);
+    }
+    section.parsed(given, fetched)
+}
+
+/// Reads an address that we fetch from: over TLS, or on this machine, where nobody is on the way.
+///
+/// Attack: whoever can change such an answer on its way says who our callers are.
+pub(super) fn fetched(text: &str) -> Result<String, Fault> {
+    let (scheme, rest) = split_scheme(text)?;
+    if !["https", "http"].contains(&scheme) {
+        return Err(Fault::new(format!("`{scheme}` is neither `https` nor `http`")));
+    }
+    if text.contains('#') {
+        return Err(Fault::new("a fragment, from `#` on, is never sent; leave it out"));
+    }
+    let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    check_authority(scheme, authority)?;
+    if scheme == "http" && !is_local(text) {
+        let fault = Fault::new("over `http` anyone on the way could answer in its place");
+        return Err(fault.hint("use https, or an address on this machine, such as http://127.0.0.1:8000"));
+    }
+    if text.parse::<http::Uri>().is_err() || !rest.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(
+            Fault::new(format!("`{text}` is not a URL")).hint("other characters are written as `%` and hex")
+        );
     }
     Ok(text.to_owned())
 }
@@ -214,6 +249,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_fetched_comes_over_tls_or_from_this_machine() {
+        for good in [
+            "https://login.example.com/keys?v=2",
+            "https://login.example.com:8443",
+            "http://127.0.0.1:8000/whoami",
+            "http://[::1]:8000/",
+            "http://localhost:8000/a%20b",
+        ] {
+            assert_eq!(fetched(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "http://login.example.com/keys",
+            "http://127.0.0.1.example.com/",
+            "https://user:secret@login.example.com/keys",
+            "http://user@127.0.0.1:8000/",
+            "https://login.example.com/keys#one",
+            "https://login.example.com/a b",
+            "https://login.example.com/中",
+            "https://login.example.com/\r\nx",
+            "ftp://login.example.com/",
+            "unix:/run/app.sock",
+            "/whoami",
+            "https://",
+        ] {
+            assert!(fetched(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn this_machine_is_recognised() {
         for local in ["http://127.0.0.1:5050", "http://[::1]:80/x", "http://localhost/x"] {
             assert!(is_local(local), "{local}");
@@ -227,7 +291,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in ".{0,40}", tail in "[a-z.:/@\\[\\]0-9*]{0,20}") {
             for text in [text.clone(), format!("https://{tail}")] {
-                let (_, _, _) = (origin(&text), public_url(&text), is_local(&text));
+                let (_, _, _, _) = (origin(&text), public_url(&text), is_local(&text), fetched(&text));
             }
         }
     }

@@ -79,7 +79,7 @@ name = "acme"
     daypass.toml:3:1: unknown key `workers` in `server`
     3 | workers = 4
       | ^^^^^^^
-      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `tls`
+      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `refuse`, `tls`
 
     daypass.toml:7:7: `key` needs exactly one of `file`, `env` and `credential`
     7 | key = { fil = ••••••••••• }
@@ -371,7 +371,7 @@ boundary = { cam = 'x' }
 "#;
     let tenant = TENANT.lines().take(4).collect::<Vec<_>>().join("\n");
     assert_snapshot!(refused(&with(&format!("{tenant}\n{tail}"))), @r#"
-    daypass.toml:11:20: a boundary has no variables: in `qcs::cos:::{dir}`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
+    daypass.toml:11:20: a boundary has no variables: in `qcs::cos:*::{dir}`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
     11 | boundary = { cam = '{"version":"2.0","statement":{"effect":"allow","action":"cos:*","resource":"qcs:…
        |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
@@ -379,7 +379,7 @@ boundary = { cam = 'x' }
     16 | boundary = { cam = '{}', ram = '{}' }
        |            ^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:21:20: the policy is not a JSON document (line 1, column 1)
+    daypass.toml:21:20: the policy is not taken: not a JSON document (line 1, column 1)
     21 | boundary = { cam = 'x' }
        |                    ^^^
     "#);

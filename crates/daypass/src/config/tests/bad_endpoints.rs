@@ -3,13 +3,13 @@
 use super::*;
 use insta::assert_snapshot;
 
-const BROWSER: &str = r#"[[endpoint]]
+pub(super) const BROWSER: &str = r#"[[endpoint]]
 dialect = "tencent.getAuthorization"
 path = "/getAuthorization"
 tenant = "acme"
 role = "soe"
 origins = ["https://lesson.example.com"]
-caller = { anonymous = { reason = "public", per_minute = 60 } }
+caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
 "#;
 
 const TOP: &str = r#"[[endpoint]]
@@ -20,7 +20,7 @@ route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = 
 "#;
 
 /// What is said when one line of the browser's endpoint is another; an empty one takes it away.
-fn browser(key: &str, line: &str) -> String {
+pub(super) fn browser(key: &str, line: &str) -> String {
     changed(BROWSER, key, line)
 }
 
@@ -80,7 +80,7 @@ fn keys_of_the_other_dialect() {
        | ^^^^^^^
 
     daypass.toml:36:1: `caller` belongs to an endpoint of `tencent.getAuthorization`
-    36 | caller = { anonymous = { reason = "public", per_minute = 60 } }
+    36 | caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
        | ^^^^^^
     "#);
     assert_snapshot!(top("dialect", "dialect = \"tencent.getAuthorization\""), @r#"
@@ -88,14 +88,14 @@ fn keys_of_the_other_dialect() {
     30 | [[endpoint]]
        | ^^^^^^^^^^^^
 
-    daypass.toml:30:1: `endpoint` needs the key `origins`
-    30 | [[endpoint]]
-       | ^^^^^^^^^^^^
-
     daypass.toml:30:1: the endpoint does not say who may come to it: `caller` is missing
     30 | [[endpoint]]
        | ^^^^^^^^^^^^
-      hint: caller = { anonymous = { reason = "why anyone may have these credentials", per_minute = 60 } }
+      hint: caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
+
+    daypass.toml:30:1: `endpoint` needs the key `origins`
+    30 | [[endpoint]]
+       | ^^^^^^^^^^^^
 
     daypass.toml:32:8: `/router/rest` belongs to another part of the service
     32 | path = "/router/rest"
@@ -235,78 +235,72 @@ fn origins() {
        | ^^^^^^^
       hint: ["https://lesson.example.com"]
     "#);
-    assert_snapshot!(browser("origins", ""), @"
-    daypass.toml:30:1: `endpoint` needs the key `origins`
-    30 | [[endpoint]]
-       | ^^^^^^^^^^^^
+}
+
+#[test]
+fn shapes() {
+    assert_snapshot!(browser("role", "role = \"soe\"\nshape = \"coss\""), @r#"
+    daypass.toml:35:9: there is no shape of answers `coss`; did you mean `cos`?
+    35 | shape = "coss"
+       |         ^^^^^^
+    "#);
+    assert_snapshot!(browser("role", "role = \"soe\"\nshape = \"camel\""), @r#"
+    daypass.toml:35:9: there is no shape of answers `camel`
+    35 | shape = "camel"
+       |         ^^^^^^^
+      hint: there is `tencent`, `cos`
+    "#);
+    assert_snapshot!(browser("role", "role = \"soe\"\nshape = 1"), @"
+    daypass.toml:35:9: `shape` must be a string, and is an integer
+    35 | shape = 1
+       |         ^
     ");
 }
 
 #[test]
-fn callers() {
-    assert_snapshot!(browser("caller", ""), @r#"
-    daypass.toml:30:1: the endpoint does not say who may come to it: `caller` is missing
-    30 | [[endpoint]]
-       | ^^^^^^^^^^^^
-      hint: caller = { anonymous = { reason = "why anyone may have these credentials", per_minute = 60 } }
-    "#);
-    assert_snapshot!(browser("caller", "caller = { session = { cookie = \"sid\" }, jwt = {} }"), @r#"
-    daypass.toml:36:12: callers known by `session` are not in this version
-    36 | caller = { session = { cookie = "sid" }, jwt = {} }
-       |            ^^^^^^^
+fn quotas() {
+    let quota = |quota: &str| browser("role", &format!("role = \"soe\"\nquota = {quota}"));
+    assert_snapshot!(quota("{ subject = 0, address = 1000001, endpoint = \"60\" }"), @r#"
+    daypass.toml:35:21: a quota is 1 to 1000000 credentials a minute
+    35 | quota = { subject = 0, address = 1000001, endpoint = "60" }
+       |                     ^
 
-    daypass.toml:36:42: callers known by `jwt` are not in this version
-    36 | caller = { session = { cookie = "sid" }, jwt = {} }
-       |                                          ^^^
+    daypass.toml:35:34: a quota is 1 to 1000000 credentials a minute
+    35 | quota = { subject = 0, address = 1000001, endpoint = "60" }
+       |                                  ^^^^^^^
+
+    daypass.toml:35:54: `endpoint` must be an integer, and is a string
+    35 | quota = { subject = 0, address = 1000001, endpoint = "60" }
+       |                                                      ^^^^
     "#);
-    assert_snapshot!(browser("caller", "caller = {}"), @"
-    daypass.toml:36:10: `caller` names no way of knowing a caller
-    36 | caller = {}
-       |          ^^
+    assert_snapshot!(quota("{ adress = 60 }"), @"
+    daypass.toml:35:11: unknown key `adress` in `quota`; did you mean `address`?
+    35 | quota = { adress = 60 }
+       |           ^^^^^^
     ");
-    assert_snapshot!(browser("caller", "caller = { anonymos = { reason = \"x\" } }"), @r#"
-    daypass.toml:36:10: `caller` names no way of knowing a caller
-    36 | caller = { anonymos = { reason = "x" } }
-       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-
-    daypass.toml:36:12: unknown key `anonymos` in `caller`; did you mean `anonymous`?
-    36 | caller = { anonymos = { reason = "x" } }
-       |            ^^^^^^^^
-    "#);
-    assert_snapshot!(browser("caller", "caller = { anonymous = { reason = \" \" } }"), @r#"
-    daypass.toml:36:24: anonymous use must be rationed outside `daypass dev`
-    36 | caller = { anonymous = { reason = " " } }
-       |                        ^^^^^^^^^^^^^^^^
-      hint: per_minute = 60, for each source network (/24 of IPv4, /48 of IPv6)
-
-    daypass.toml:36:35: the reason is empty
-    36 | caller = { anonymous = { reason = " " } }
-       |                                   ^^^
-    "#);
-    assert_snapshot!(browser("caller", "caller = { anonymous = { per_minute = 0 } }"), @"
-    daypass.toml:36:24: `anonymous` needs the key `reason`
-    36 | caller = { anonymous = { per_minute = 0 } }
-       |                        ^^^^^^^^^^^^^^^^^^
-
-    daypass.toml:36:39: a ration is 1 to 100000 credentials a minute
-    36 | caller = { anonymous = { per_minute = 0 } }
-       |                                       ^
+    assert_snapshot!(quota("60"), @"
+    daypass.toml:35:9: `quota` must be a table, and is an integer
+    35 | quota = 60
+       |         ^^
     ");
-    assert_snapshot!(browser("caller", "caller = { anonymous = { reason = \"x\", per_minute = \"60\" } }"), @r#"
-    daypass.toml:36:53: `per_minute` must be an integer, and is a string
-    36 | caller = { anonymous = { reason = "x", per_minute = "60" } }
-       |                                                     ^^^^
-    "#);
 }
 
 #[test]
-fn dev_needs_a_reason_but_no_ration() {
-    let endpoint = |caller: &str| {
-        let text = with_tenant(&BROWSER.replace("{ reason = \"public\", per_minute = 60 }", caller));
-        parse("daypass.toml", &text, Mode::Dev, &[])
-    };
-    assert!(endpoint("{ reason = \"a demonstration\" }").is_ok());
-    assert!(endpoint("{}").is_err());
+fn a_role_with_an_external_id_is_given_at_no_endpoint() {
+    let text = with_tenant(&format!("{BROWSER}{TOP}"))
+        .replace("name = \"soe\"", "name = \"soe\"\nexternal_id = \"acme-7\"")
+        .replace("name = \"upload\"", "name = \"upload\"\nexternal_id = \"acme-7\"");
+    assert_snapshot!(refused(&text), @r#"
+    daypass.toml:36:8: `soe` needs an `external_id`, which only AssumeRole carries
+    36 | role = "soe"
+       |        ^^^^^
+      hint: a role of its own for this endpoint
+
+    daypass.toml:43:81: `upload` needs an `external_id`, which only AssumeRole carries
+    43 | route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]
+       |                                                                                 ^^^^^^^^
+      hint: a role of its own for this endpoint
+    "#);
 }
 
 #[test]
@@ -315,11 +309,6 @@ fn roles_that_a_browser_cannot_have() {
     daypass.toml:34:8: `upload` has no `cam` policy, and browsers get Tencent's credentials
     34 | role = "upload"
        |        ^^^^^^^^
-    "#);
-    assert_snapshot!(browser("role", "role = \"cos\""), @r#"
-    daypass.toml:34:8: `cos` has variables, and a request here has nothing to fill them with
-    34 | role = "cos"
-       |        ^^^^^
     "#);
     assert_snapshot!(browser("role", "role = \"orders\""), @r#"
     daypass.toml:34:8: `orders` has no `cam` policy, and browsers get Tencent's credentials

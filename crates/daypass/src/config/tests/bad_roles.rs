@@ -74,7 +74,7 @@ fn names_and_keys() {
     daypass.toml:15:1: unknown key `policies` in `tenant.role`
     15 | policies = {}
        | ^^^^^^^^
-      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `wildcard_reason`, `variables`, `answer`, `audience`, `roles`, `algorithm`
+      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `wildcard_reason`, `variables`, `answer`, `external_id`, `trust`, `audience`, `roles`, `algorithm`
     "#);
     assert_snapshot!(role("name = \"a/b\"\naudience = \"api://x\"\nroles = [\"r\"]"), @r#"
     daypass.toml:12:8: `a/b` is not 1 to 64 letters, digits, dots, hyphens and underscores
@@ -150,7 +150,7 @@ fn lifetimes_beyond_the_vendor_s() {
 #[test]
 fn policies() {
     assert_snapshot!(role("name = \"a\"\npolicy = { cam = '{\"version\":' }"), @r#"
-    daypass.toml:13:18: the policy is not a JSON document (line 1, column 11)
+    daypass.toml:13:18: the policy is not taken: not a JSON document (line 1, column 11)
     13 | policy = { cam = '{"version":' }
        |                  ^^^^^^^^^^^^^
     "#);
@@ -203,7 +203,7 @@ fn variables() {
        |                                                 ^
     "#);
     assert_snapshot!(role(&format!("name = \"a\"\npolicy = {{ cam = '{ONE}' }}")), @r#"
-    daypass.toml:13:18: in `qcs::cos:::b/{dir}/*`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
+    daypass.toml:13:18: in `qcs::cos:*::b/{dir}/*`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
     13 | policy = { cam = '{"version":"2.0","statement":{"effect":"allow","action":["cos:PutObject"],"resourc…
        |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#);

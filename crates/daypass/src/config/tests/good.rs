@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
-use crate::config::{caller, endpoint, issuer, lifetime, policy, seal, server, store, tenant};
-use daypass_core::endpoint::{CallerRule, DialectName};
+use crate::config::{
+    caller, endpoint, issuer, lifetime, policy, provider, quota, seal, server, store, tenant, trust,
+};
+use daypass_core::client::Refuses;
+use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape};
 use daypass_core::policy::VariableType;
 use daypass_core::role::{Algorithm, Lifetime};
 use daypass_core::testing::SeededEntropy;
@@ -64,7 +67,9 @@ fn the_demo_becomes_the_plan_that_the_seeds_ask_for() {
         (browser.role.as_deref(), browser.origins.as_slice()),
         (Some("soe"), &["http://127.0.0.1:88".to_owned()][..])
     );
-    assert!(matches!(browser.caller, Some(CallerRule::Anonymous { per_minute: None, .. })));
+    assert!(matches!(browser.callers[..], [CallerRule::Anonymous { originless: true, .. }]));
+    assert_eq!((browser.quota, browser.shape), (Quota::default(), Shape::Tencent));
+    assert_eq!((plan.refuses, plan.providers.len()), (Refuses::default(), 0));
     assert_eq!((top.dialect, top.path.as_str()), (DialectName::AlibabaTop, "/router/rest"));
     assert_eq!(top.routes[0].role, "store-upload");
     assert_eq!(top.routes[0].product.scene_code, "app-upload");
@@ -73,10 +78,15 @@ fn the_demo_becomes_the_plan_that_the_seeds_ask_for() {
 #[test]
 fn the_demo_is_for_dev_only() {
     assert_snapshot!(refused(DEMO), @r#"
-    daypass.toml:59:25: anonymous use must be rationed outside `daypass dev`
+    daypass.toml:56:11: credentials that anyone may have live at most 15m, and `soe` gives up to 2h
+    56 | role    = "soe"
+       |           ^^^^^
+      hint: lifetime = { default = "10m", max = "15m" }
+
+    daypass.toml:59:13: anonymous use must be rationed outside `daypass dev`: `quota` lacks `address`, `endpoint`
     59 | caller  = { anonymous = { reason = "a demonstration on this machine" } }
-       |                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: per_minute = 60, for each source network (/24 of IPv4, /48 of IPv6)
+       |             ^^^^^^^^^
+      hint: quota = { address = 60, endpoint = 6000 }: credentials a minute for one source network (/24 of IPv4, /48 of IPv6), and for all together
     "#);
 }
 
@@ -89,14 +99,14 @@ fn the_template_is_valid_as_written() {
     let plan = loaded.plan("https://pass.example.com");
     assert_eq!((plan.tenants.len(), plan.roles.len(), plan.endpoints.len()), (1, 3, 1));
     assert_snapshot!(warned(&initial()), @r#"
-    daypass.toml:58:19: warning: the role allows every resource: SOE has no resource-level rights
-    58 | wildcard_reason = "SOE has no resource-level rights"
+    daypass.toml:78:19: warning: the role allows every resource: SOE has no resource-level rights
+    78 | wildcard_reason = "SOE has no resource-level rights"
        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:87:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    87 | path = "/router/rest"
-       |        ^^^^^^^^^^^^^^
-      hint: a client that signs with hmac-sha256 can be made to refuse the others
+    daypass.toml:126:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    126 | path = "/router/rest"
+        |        ^^^^^^^^^^^^^^
+      hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
 }
 
@@ -106,9 +116,15 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     assert_eq!(loaded.public_url.as_deref(), Some("https://pass.example.com"));
     assert_eq!(loaded.behind_proxy, ["10.0.0.0/8".parse().unwrap()]);
     let plan = loaded.plan("https://pass.example.com");
-    let browser = plan.endpoints.iter().find(|e| e.dialect == DialectName::TencentGetAuthorization).unwrap();
-    let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), per_minute: Some(60) };
-    assert_eq!(browser.caller, Some(rule));
+    assert_eq!(plan.refuses, Refuses { unsigned_payload: true, md5: true, v1: true });
+    let [corp] = &plan.providers[..] else { panic!("one provider") };
+    assert_eq!((corp.name.as_str(), corp.variables["class"].as_str()), ("corp", "class_id"));
+    let at = |path: &str| plan.endpoints.iter().find(|endpoint| endpoint.path == path).unwrap();
+    let uploads = at("/getAuthorization");
+    assert!(uploads.session().is_some() && uploads.ticket().is_some() && uploads.jwt().is_some());
+    assert!(!uploads.admits_anyone() && uploads.shape == Shape::Cos);
+    let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), originless: false };
+    assert_eq!(at("/demo/getAuthorization").callers, [rule]);
 }
 
 #[test]
@@ -129,7 +145,7 @@ fn a_boundary_is_for_roles_of_its_language() {
 }
 
 /// Keys that are understood but do nothing in this version.
-const NOT_EXPLAINED: &[&str] = &["tls", "previous", "session", "ticket", "jwt", "root_key", "kind", "region"];
+const NOT_EXPLAINED: &[&str] = &["tls", "previous", "root_key", "kind", "region"];
 
 #[test]
 fn the_template_explains_every_key() {
@@ -145,13 +161,20 @@ fn the_template_explains_every_key() {
         lifetime::KEYS,
         endpoint::KEYS,
         endpoint::ROUTE,
+        provider::KEYS,
+        provider::JWKS,
+        trust::KEYS,
+        quota::KEYS,
         caller::KEYS,
+        caller::SESSION,
+        caller::TICKET,
+        caller::JWT,
         caller::ANONYMOUS,
         issuer::KEYS,
         secret::KEYS,
     ];
     for key in lists.into_iter().flatten().filter(|key| !NOT_EXPLAINED.contains(key)) {
-        let mentioned = [format!("{key} = "), format!("[[{key}]]"), format!(".{key}]]")];
+        let mentioned = [format!("{key} = "), format!("[[{key}]]"), format!(".{key}]")];
         assert!(mentioned.iter().any(|form| text.contains(form)), "`{key}` is not in the template");
     }
 }
@@ -217,7 +240,7 @@ path = "/getAuthorization"
 tenant = "acme"
 role = "soe"
 origins = ["https://lesson.example.com"]
-caller = { anonymous = { reason = "公开演示", per_minute = 60 } }
+caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
 [[endpoint]]
 dialect = "alibaba.top"
 path = "/router/rest"
@@ -242,14 +265,10 @@ route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = 
     36 | role = "soe"
        |        ^^^^^
 
-    daypass.toml:38:35: warning: anyone may have these credentials: 公开演示
-    38 | caller = { anonymous = { reason = "公开演示", per_minute = 60 } }
-       |                                   ^^^^^^^^^^
-
     daypass.toml:41:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
     41 | path = "/router/rest"
        |        ^^^^^^^^^^^^^^
-      hint: a client that signs with hmac-sha256 can be made to refuse the others
+      hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
 
     daypass.toml:43:81: warning: `upload` has no `end_point_public` in its `answer`, and clients are told none
     43 | route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = "upload" }]

@@ -1,9 +1,12 @@
 //! Whole files: what good ones become, and what people are told about bad ones.
 
 mod bad;
+mod bad_callers;
 mod bad_endpoints;
+mod bad_providers;
 mod bad_roles;
 mod good;
+mod good_callers;
 
 use super::{Loaded, Mode, parse};
 use std::ffi::OsString;

@@ -1,0 +1,184 @@
+//! An `[[endpoint]]` of `tencent.getAuthorization`: what browsers and apps without keys are given.
+
+use super::diagnostic::Fault;
+use super::duration::show;
+use super::notes::{Given, Notes, Place};
+use super::role::RoleEntry;
+use super::section::{Section, find, list, no_such};
+use super::tenant::{TenantEntry, guid};
+use super::{Mode, caller, lifetime, quota, trust, url};
+use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape};
+use daypass_core::policy::Language;
+use daypass_core::role::Role;
+
+/// The shapes of answers.
+const SHAPES: &[&str] = &["tencent", "cos"];
+/// The bounds that anonymous use must have.
+const ANONYMOUS_QUOTAS: &[&str] = &["address", "endpoint"];
+/// First parts of paths that belong to something else.
+const RESERVED_FIRST: &[&str] = &["router", "common", "error", "livez", "readyz", ".well-known"];
+/// Second parts of paths that make them Entra's, whatever the tenant before them.
+const RESERVED_SECOND: &[&str] = &["oauth2", "v2.0", "discovery", ".well-known"];
+
+/// Reads the endpoint, with the place of its path.
+pub(super) fn read(
+    section: Section<'_>,
+    tenant: Option<&TenantEntry<'_>>,
+    mode: Mode,
+) -> Option<Given<Endpoint>> {
+    let notes = section.notes();
+    let path = section.need_parsed("path", path);
+    let role = section.need_text("role");
+    let entry = role
+        .zip(tenant)
+        .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
+    let callers = caller::read(section, tenant, mode);
+    let quota = quota::read(section, mode);
+    let shape = match section.node("shape") {
+        None => Some(Shape::default()),
+        Some(_) => section.need_parsed("shape", shape).map(|shape| shape.value),
+    };
+    let origins = origins(section, callers.as_deref());
+    if let (Some(given), Some(entry)) = (role, entry) {
+        check_role(notes, given.place, entry);
+        if let (Some(role), Some(callers), Some(tenant)) = (&entry.role, &callers, tenant) {
+            let place = Given { value: role, place: given.place };
+            check_variables(section, place, callers, tenant);
+            if mode == Mode::Production && admits_anyone(callers) {
+                check_anonymous(section, place);
+            }
+        }
+    }
+    let path = path?;
+    let endpoint = Endpoint {
+        dialect: DialectName::TencentGetAuthorization,
+        path: path.value,
+        tenant: tenant?.name.value.to_owned(),
+        role: Some(role?.value.to_owned()),
+        origins,
+        callers: callers?,
+        quota: quota?,
+        shape: shape?,
+        routes: Vec::new(),
+    };
+    Some(Given { value: endpoint, place: path.place })
+}
+
+fn admits_anyone(callers: &[CallerRule]) -> bool {
+    callers.iter().any(|rule| matches!(rule, CallerRule::Anonymous { .. }))
+}
+
+fn path(path: &str) -> Result<String, Fault> {
+    if path.is_empty() || path == "/" || !url::is_path(path) {
+        return Err(Fault::new(format!("`{path}` is not a plain path")).hint("such as \"/getAuthorization\""));
+    }
+    let mut parts = path.split('/').skip(1).map(str::to_ascii_lowercase);
+    let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if RESERVED_FIRST.contains(&first.as_str())
+        || RESERVED_SECOND.contains(&second.as_str())
+        || guid(&first).is_ok()
+    {
+        return Err(Fault::new(format!("`{path}` belongs to another part of the service")));
+    }
+    Ok(path.to_owned())
+}
+
+fn shape(name: &str) -> Result<Shape, Fault> {
+    match name {
+        "tencent" => Ok(Shape::Tencent),
+        "cos" => Ok(Shape::Cos),
+        _ => Err(no_such("shape of answers", name, SHAPES)),
+    }
+}
+
+/// The pages that may come. Sessions and JWTs may also come from apps and servers, which have no origin, so that an
+/// endpoint that knows its callers by them alone need not list any; tickets and anonymous use belong to pages.
+fn origins(section: Section<'_>, callers: Option<&[CallerRule]>) -> Vec<String> {
+    let notes = section.notes();
+    let listed = section.texts("origins");
+    let origins: Vec<_> = listed.iter().filter_map(|&origin| section.parsed(origin, url::origin)).collect();
+    let of_pages = |rule: &CallerRule| matches!(rule, CallerRule::Ticket(_) | CallerRule::Anonymous { .. });
+    if section.is_empty_list("origins") {
+        let fault =
+            Fault::new("`origins` lists no page that may come here").hint("[\"https://lesson.example.com\"]");
+        notes.error(section.key("origins").unwrap_or(section.place()), fault);
+    } else if callers.is_none_or(|callers| callers.iter().any(of_pages)) {
+        section.need("origins");
+    }
+    origins.into_iter().map(|origin| origin.value).collect()
+}
+
+/// A browser says nothing about what it wants, and gets the shape of Tencent's credentials.
+fn check_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>) {
+    let Some(role) = &entry.role else { return };
+    if entry.language != Some(Language::Cam) {
+        let message = format!("`{}` has no `cam` policy, and browsers get Tencent's credentials", role.name);
+        notes.error(place, Fault::new(message));
+        return;
+    }
+    refuse_external_id(notes, place, role);
+    if role.lifetime.default > lifetime::BROWSER {
+        let message = format!(
+            "credentials in a browser should live at most {}, and `{}` gives {}",
+            show(lifetime::BROWSER),
+            role.name,
+            show(role.lifetime.default)
+        );
+        notes.warning(place, Fault::new(message));
+    }
+}
+
+/// Only AssumeRole carries an external id, so that a role that asks for one could never be given at an endpoint.
+pub(super) fn refuse_external_id(notes: &Notes<'_>, place: Place, role: &Role) {
+    if role.external_id.is_some() {
+        let message = format!("`{}` needs an `external_id`, which only AssumeRole carries", role.name);
+        notes.error(place, Fault::new(message).hint("a role of its own for this endpoint"));
+    }
+}
+
+/// The role's variables must come from somewhere. What a session or a ticket says is known only when it comes.
+fn check_variables(
+    section: Section<'_>,
+    role: Given<&Role>,
+    callers: &[CallerRule],
+    tenant: &TenantEntry<'_>,
+) {
+    let notes = section.notes();
+    if admits_anyone(callers) && !role.value.variables.is_empty() {
+        let names: Vec<_> = role.value.variables.keys().map(String::as_str).collect();
+        let message = format!(
+            "`{}` has variables, and of anonymous callers nothing is known to fill them with",
+            role.value.name
+        );
+        notes.error(role.place, Fault::new(message).hint(format!("its variables are {}", list(&names))));
+    }
+    let jwt = section.table("caller").and_then(|caller| caller.table("jwt"));
+    let Some((jwt, name)) = jwt.and_then(|jwt| Some((jwt, jwt.glance("provider")?))) else { return };
+    let entry = tenant.providers.iter().find(|entry| entry.name.value == name.value);
+    if let Some(provider) = entry.and_then(|entry| entry.provider.as_ref()) {
+        trust::check_mapping(jwt, name, provider, role.value.variables.keys());
+    }
+}
+
+/// What anyone may have must be little, short and rationed.
+fn check_anonymous(section: Section<'_>, role: Given<&Role>) {
+    let notes = section.notes();
+    let place = section.table("caller").and_then(|caller| caller.key("anonymous")).unwrap_or(section.place());
+    if role.value.lifetime.max > lifetime::ANONYMOUS {
+        let message = format!(
+            "credentials that anyone may have live at most {}, and `{}` gives up to {}",
+            show(lifetime::ANONYMOUS),
+            role.value.name,
+            show(role.value.lifetime.max)
+        );
+        notes.error(role.place, Fault::new(message).hint("lifetime = { default = \"10m\", max = \"15m\" }"));
+    }
+    let missing: Vec<_> = ANONYMOUS_QUOTAS.iter().copied().filter(|key| !quota::says(section, key)).collect();
+    if !missing.is_empty() {
+        let hint = "quota = { address = 60, endpoint = 6000 }: credentials a minute for one source network (/24 of \
+                    IPv4, /48 of IPv6), and for all together";
+        let message =
+            format!("anonymous use must be rationed outside `daypass dev`: `quota` lacks {}", list(&missing));
+        notes.error(place, Fault::new(message).hint(hint));
+    }
+}

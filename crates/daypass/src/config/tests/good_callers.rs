@@ -1,0 +1,193 @@
+//! Endpoints, providers and trusts that are accepted, and what they become.
+
+use super::bad_endpoints::BROWSER;
+use super::*;
+use daypass_core::client::Refuses;
+use daypass_core::endpoint::{CallerRule, Carrier, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule};
+use daypass_core::provider::KeySource;
+use insta::assert_snapshot;
+use std::sync::Arc;
+
+const PROVIDER: &str = r#"[[tenant.provider]]
+name = "corp"
+issuer = "https://login.example.com/"
+audience = "daypass"
+"#;
+
+/// The only endpoint of this file.
+fn endpoint(text: &str) -> Arc<Endpoint> {
+    let loaded = production(text).unwrap_or_else(|errors| panic!("refused:\n{errors}"));
+    let [endpoint] = &loaded.plan("").endpoints[..] else { panic!("one endpoint") };
+    endpoint.clone()
+}
+
+/// The browser's endpoint with these ways of knowing a caller.
+fn callers(caller: &str) -> Vec<CallerRule> {
+    let kept: Vec<_> = BROWSER.lines().filter(|line| !line.starts_with("caller")).collect();
+    endpoint(&with_tenant(&format!("{PROVIDER}{}\n{caller}\n", kept.join("\n")))).callers.clone()
+}
+
+#[test]
+fn a_session_has_a_time_limit_and_a_short_memory() {
+    let rule = SessionRule {
+        carrier: Carrier::Cookie("sid".into()),
+        whoami: "http://127.0.0.1:8000/whoami".into(),
+        timeout_ms: 2000,
+        cache: 5,
+    };
+    let given =
+        callers("caller = { session = { cookie = \"sid\", whoami = \"http://127.0.0.1:8000/whoami\" } }");
+    assert_eq!(given, [CallerRule::Session(rule.clone())]);
+    let given = callers(
+        "[endpoint.caller.session]\nheader = \"X-Session\"\nwhoami = \"https://app.example.com/w?a=1\"\ntimeout = \"50ms\"\ncache = \"0s\"",
+    );
+    let other = SessionRule {
+        carrier: Carrier::Header("x-session".into()),
+        whoami: "https://app.example.com/w?a=1".into(),
+        timeout_ms: 50,
+        cache: 0,
+    };
+    assert_eq!(given, [CallerRule::Session(other)]);
+}
+
+#[test]
+fn a_ticket_carries_as_far_as_is_written() {
+    let ticket = |refreshes, refresh_for| [CallerRule::Ticket(TicketRule { refreshes, refresh_for })];
+    assert_eq!(callers("caller = { ticket = {} }"), ticket(0, 0));
+    assert_eq!(
+        callers("caller = { ticket = { refreshes = 1000, refresh_for = \"24h\" } }"),
+        ticket(1000, 86_400)
+    );
+}
+
+#[test]
+fn several_ways_may_stand_beside_each_other() {
+    let given = callers(
+        "[endpoint.caller]\nticket = {}\njwt = { provider = \"corp\" }\nsession = { cookie = \"sid\", whoami = \"http://localhost/\" }",
+    );
+    let [CallerRule::Session(_), CallerRule::Ticket(_), CallerRule::Jwt(jwt)] = &given[..] else {
+        panic!("{given:?}")
+    };
+    assert_eq!(jwt, &JwtRule { provider: "corp".into() });
+}
+
+#[test]
+fn a_quota_has_a_standard_outside_dev() {
+    let quota = |line: &str| endpoint(&with_tenant(&format!("{BROWSER}{line}\n"))).quota;
+    let standard = Quota { subject: Some(60), address: Some(600), endpoint: None };
+    assert_eq!(quota(""), standard);
+    assert_eq!(quota("quota = { endpoint = 1000000 }"), Quota { endpoint: Some(1_000_000), ..standard });
+    assert_eq!(
+        quota("quota = { subject = 1, address = 2 }"),
+        Quota { subject: Some(1), address: Some(2), endpoint: None }
+    );
+    let dev = |line: &str| {
+        let text = with_tenant(&format!("{BROWSER}{line}\n"));
+        parse("daypass.toml", &text, Mode::Dev, &[]).unwrap().plan("").endpoints[0].quota
+    };
+    assert_eq!(dev(""), Quota::default());
+    assert_eq!(dev("quota = { subject = 1 }"), Quota { subject: Some(1), ..Quota::default() });
+}
+
+#[test]
+fn an_answer_has_a_shape() {
+    let shape = |line: &str| endpoint(&with_tenant(&format!("{BROWSER}{line}\n"))).shape;
+    assert_eq!(
+        [shape(""), shape("shape = \"tencent\""), shape("shape = \"cos\"")],
+        [Shape::Tencent, Shape::Tencent, Shape::Cos]
+    );
+}
+
+#[test]
+fn apps_need_no_origin() {
+    let text = BROWSER.replace("origins = [\"https://lesson.example.com\"]\n", "");
+    assert_eq!(endpoint(&with_tenant(&text)).origins, [""; 0]);
+}
+
+#[test]
+fn what_anyone_may_have_is_pointed_out() {
+    let text = BROWSER.replace(
+        "caller = { session = { cookie = \"sid\", whoami = \"http://127.0.0.1:8000/whoami\" } }",
+        "quota = { address = 60, endpoint = 6000 }\ncaller = { anonymous = { reason = \"公开演示\" } }",
+    );
+    let text =
+        with_tenant(&text).replace("default = \"30m\", max = \"2h\"", "default = \"15m\", max = \"15m\"");
+    assert_eq!(
+        endpoint(&text).callers,
+        [CallerRule::Anonymous { reason: "公开演示".into(), originless: false }]
+    );
+    assert_snapshot!(warned(&text), @r#"
+    daypass.toml:15:19: warning: the role allows every resource: SOE has no resource-level rights
+    15 | wildcard_reason = "SOE has no resource-level rights"
+       |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+
+    daypass.toml:37:35: warning: anyone may have these credentials: 公开演示
+    37 | caller = { anonymous = { reason = "公开演示" } }
+       |                                   ^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_provider_s_keys_are_found_where_nothing_is_said() {
+    let plan = |more: &str| production(&with_tenant(&format!("{PROVIDER}{more}"))).unwrap().plan("");
+    let corp = plan("").providers[0].clone();
+    assert!(matches!(corp.keys, KeySource::Discovery));
+    assert_eq!((corp.tenant.as_str(), corp.issuer.as_str()), ("acme", "https://login.example.com/"));
+    assert_eq!((corp.audiences.as_slice(), corp.subject.as_str()), (&["daypass".to_owned()][..], "sub"));
+    assert!(corp.variables.is_empty());
+    let corp = plan("jwks = \"http://127.0.0.1:9000/keys\"\nsubject = \"email\"\nvariables = { class = \"https://example.com/class\" }\n").providers[0].clone();
+    assert!(matches!(&corp.keys, KeySource::Url(url) if url == "http://127.0.0.1:9000/keys"));
+    assert_eq!(
+        (corp.subject.as_str(), corp.variables["class"].as_str()),
+        ("email", "https://example.com/class")
+    );
+}
+
+#[test]
+fn a_file_of_keys_starts_at_the_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("keys.json"), KEYS).unwrap();
+    let file = directory.path().join("daypass.toml");
+    let text = with_tenant(&format!("{PROVIDER}jwks = {{ file = \"keys.json\" }}\n"));
+    let loaded = parse(file.to_str().unwrap(), &text, Mode::Production, &[])
+        .unwrap_or_else(|errors| panic!("{errors}"));
+    let KeySource::Inline(keys) = loaded.plan("").providers[0].keys.clone() else { panic!("not read") };
+    assert!(keys.has("ed") && !keys.has("other"));
+}
+
+/// RFC 8037, appendix A.2, with an id.
+const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"ed","use":"sig","alg":"EdDSA","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+#[test]
+fn a_role_may_be_assumed_from_outside() {
+    let more = "[[tenant.role]]\nname = \"deploy\"\npolicy = { cam = '{\"version\":\"2.0\",\"statement\":{\"effect\":\"allow\",\"action\":[\"soe:Transmit\"],\"resource\":\"qcs::soe:::a\"}}' }\nexternal_id = \"A1_+=,.@:/-\"\ntrust = [{ provider = \"corp\", subject = [\"repo:acme/*\", \"ann\"] }]\n";
+    let plan = production(&with_tenant(&format!("{PROVIDER}{more}")))
+        .unwrap_or_else(|errors| panic!("{errors}"))
+        .plan("");
+    let deploy = plan.roles.iter().find(|role| role.name == "deploy").unwrap();
+    assert_eq!(deploy.external_id.as_deref(), Some("A1_+=,.@:/-"));
+    let [trust] = &deploy.trusts[..] else { panic!("one trust") };
+    let subjects: Vec<_> = trust.subjects.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        (trust.provider.as_str(), subjects),
+        ("corp", vec!["repo:acme/*".to_owned(), "ann".to_owned()])
+    );
+    let one = more.replace("[\"repo:acme/*\", \"ann\"]", "\"ann\"");
+    assert!(production(&with_tenant(&format!("{PROVIDER}{one}"))).is_ok());
+}
+
+#[test]
+fn weak_proofs_can_be_refused_for_everyone() {
+    let refuse = |list: &str| {
+        let text = with("").replace("[store]", &format!("refuse = {list}\n[store]"));
+        production(&text).unwrap().plan("").refuses
+    };
+    assert_eq!(refuse("[]"), Refuses::default());
+    assert_eq!(refuse("[\"v1\"]"), Refuses { v1: true, ..Refuses::default() });
+    let all = Refuses { unsigned_payload: true, md5: true, v1: true };
+    assert_eq!(refuse("[\"md5\", \"unsigned-payload\", \"v1\"]"), all);
+    let top = "[[endpoint]]\ndialect = \"alibaba.top\"\npath = \"/router/rest\"\ntenant = \"acme\"\nroute = [{ product_code = \"oss\", scene_code = \"app\", usage_scene = \"up\", role = \"upload\" }]\n";
+    let text = with_tenant(top);
+    assert!(warned(&text).contains("md5 and hmac are accepted"));
+    assert!(!warned(&text.replace("[store]", "refuse = [\"md5\"]\n[store]")).contains("md5"));
+}
