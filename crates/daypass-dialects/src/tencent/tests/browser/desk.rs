@@ -8,7 +8,7 @@ use daypass_core::request::{Request, Response};
 use daypass_core::testing::{World, request};
 use serde_json::{Value, json as document};
 
-const ASK: &str = r#"{"subject":"ada","origin":"http://127.0.0.1:88"}"#;
+pub(super) const ASK: &str = r#"{"subject":"ada","origin":"http://127.0.0.1:88"}"#;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn basic(pair: &str) -> String {
@@ -25,12 +25,12 @@ fn ask(headers: &[(&str, &str)], body: &str) -> Request {
     request("POST", "/getAuthorization/ticket", headers, body.as_bytes())
 }
 
-async fn ticket(service: &Service, body: &str) -> Response {
+pub(super) async fn ticket(service: &Service, body: &str) -> Response {
     service.browse(ask(&[("authorization", &proof()), JSON], body)).await.response
 }
 
 #[track_caller]
-fn ticket_of(response: &Response) -> String {
+pub(super) fn ticket_of(response: &Response) -> String {
     let body = json(response);
     body["ticket"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
 }

@@ -1,6 +1,8 @@
 //! Where a request comes from × what the browser says of it × what it shows × how the endpoint knows its callers.
 
-use super::{endpoint, serving};
+use super::desk::{ASK, ticket, ticket_of};
+use super::{endpoint, jwt, serving};
+use daypass_core::record::{Event, Record};
 use daypass_core::testing::request;
 use std::fmt::Write as _;
 
@@ -54,27 +56,42 @@ const NAVIGATE: (&str, &str) = ("sec-fetch-mode", "navigate");
 const EMPTY: (&str, &str) = ("sec-fetch-dest", "empty");
 const DOCUMENT: (&str, &str) = ("sec-fetch-dest", "document");
 
-/// What a request shows of its user. The JWT's provider does not answer, which shows that it would be asked.
-const SHOWN: [(&str, Headers); 6] = [
+/// What a request shows of its user: `{jwt}` is a good token, `{ticket}` a new ticket for the listed page.
+const SHOWN: [(&str, Headers); 9] = [
     ("nothing", &[]),
     ("session", &[("cookie", "sid=the-session"), ("x-session", "the-session")]),
     ("wrong session", &[("cookie", "sid=guess"), ("x-session", "guess")]),
-    ("jwt", &[("authorization", "Bearer a.b.c")]),
-    ("bad ticket", &[("authorization", "Ticket dpt_guess")]),
-    ("jwt + session", &[("authorization", "Bearer a.b.c"), ("cookie", "sid=the-session")]),
+    ("jwt", &[("authorization", "Bearer {jwt}")]),
+    ("wrong jwt", &[("authorization", "Bearer a.b.c")]),
+    ("ticket", &[("authorization", "Ticket {ticket}")]),
+    ("wrong ticket", &[("authorization", "Ticket dpt_guess")]),
+    ("jwt + session", &[("authorization", "Bearer {jwt}"), ("cookie", "sid=the-session")]),
+    ("wrong jwt + session", &[("authorization", "Bearer a.b.c"), ("cookie", "sid=the-session")]),
 ];
 
 const RULES: [&str; 5] = ["cookie", "header jwt", "cookie ticket jwt", "anonymous", "originless"];
 
 /// How the request was known, or why it was refused.
-async fn outcome(ways: &str, headers: &[(&str, &str)]) -> String {
+async fn outcome(ways: &str, about: Headers, shown: Headers) -> String {
     let service = serving(endpoint(ways));
-    let answer = service.browse(request("GET", "/getAuthorization", headers, b"")).await;
-    let records = service.store.all();
+    let mut headers = about.to_vec();
+    let mut filled = Vec::new();
+    for (name, value) in shown {
+        let ticket = if value.contains("{ticket}") && ways.contains("ticket") {
+            ticket_of(&ticket(&service, ASK).await)
+        } else {
+            "dpt_none".to_owned()
+        };
+        filled.push((*name, value.replace("{jwt}", &jwt()).replace("{ticket}", &ticket)));
+    }
+    headers.extend(filled.iter().map(|(name, value)| (*name, value.as_str())));
+    let answer = service.browse(request("GET", "/getAuthorization", &headers, b"")).await;
+    let granted = |record: &Record| matches!(record.event, Event::Grant { .. });
+    let grant = service.store.all().into_iter().find(granted);
     match answer.summary.result {
-        Ok(_) => records[0].via.clone().unwrap(),
+        Ok(_) => grant.and_then(|grant| grant.via).unwrap(),
         Err(refusal) => {
-            assert!(records.is_empty(), "a stranger's refusal is counted");
+            assert!(grant.is_none());
             refusal.reason.label().to_owned()
         }
     }
@@ -91,8 +108,7 @@ async fn who_is_served() {
         for (place, _, about) in PLACES {
             write!(table, "\n{place:26}").unwrap();
             for (_, shown) in SHOWN {
-                let headers: Vec<_> = about.iter().chain(shown).copied().collect();
-                write!(table, " {:20}", outcome(ways, &headers).await).unwrap();
+                write!(table, " {:20}", outcome(ways, about, shown).await).unwrap();
             }
         }
         table.push_str("\n\n");
@@ -107,8 +123,7 @@ async fn no_browser_is_used_against_its_user() {
     for ways in RULES {
         for (place, kind, about) in PLACES {
             for (shown, evidence) in SHOWN {
-                let headers: Vec<_> = about.iter().chain(evidence).copied().collect();
-                let outcome = outcome(ways, &headers).await;
+                let outcome = outcome(ways, about, evidence).await;
                 // Who serves anyone, even without a page, may be looked at.
                 let looked_at = (ways, place, outcome.as_str()) == ("originless", "address bar", "anonymous");
                 let what = format!("{ways}, {place}, {shown}: {outcome}");
