@@ -4,6 +4,7 @@ use daypass_core::directory::Directory;
 use daypass_core::endpoint::{DialectName, Endpoint};
 use daypass_core::request::{Head, Request};
 use daypass_dialects::alibaba;
+use daypass_dialects::tencent::get_authorization::DESK;
 use std::sync::Arc;
 
 /// What answers a request.
@@ -12,7 +13,7 @@ pub(super) enum Route {
     Live,
     /// The process can do its work.
     Ready,
-    /// The browser endpoint.
+    /// The browser endpoint, or where its tickets are made.
     GetAuthorization(Arc<Endpoint>),
     /// Tencent Cloud STS.
     TencentSts,
@@ -40,6 +41,9 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
     if let Some(endpoint) = directory.endpoints(DialectName::TencentGetAuthorization, path).next() {
         return Route::GetAuthorization(endpoint.clone());
     }
+    if let Some(endpoint) = desk(directory, path) {
+        return Route::GetAuthorization(endpoint.clone());
+    }
     if path.starts_with("/router/") {
         return Route::Top;
     }
@@ -50,6 +54,14 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
         | (Some(_), Some("oauth2" | "v2.0" | "discovery" | ".well-known")) => Route::Entra,
         _ => Route::Nothing,
     }
+}
+
+/// The endpoint whose tickets are made at this path, if it takes any.
+fn desk<'a>(directory: &'a Directory, path: &str) -> Option<&'a Arc<Endpoint>> {
+    let page = path.strip_suffix(DESK)?;
+    directory
+        .endpoints(DialectName::TencentGetAuthorization, page)
+        .find(|endpoint| endpoint.ticket().is_some())
 }
 
 /// Chooses again once the body is there: an RPC call may carry its `Version` in a form body.
@@ -63,11 +75,16 @@ pub(super) fn by_request(route: Route, request: &Request) -> Route {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daypass_core::endpoint::{CallerRule, TicketRule};
     use daypass_core::testing::{World, request};
 
     fn route(target: &str, headers: &[(&str, &str)], body: &[u8]) -> &'static str {
+        route_in(&World::new(), target, headers, body)
+    }
+
+    fn route_in(world: &World, target: &str, headers: &[(&str, &str)], body: &[u8]) -> &'static str {
         let request = request("POST", target, headers, body);
-        let directory = World::new().directory();
+        let directory = world.directory();
         match by_request(by_head(&request.head, &directory), &request) {
             Route::Live => "live",
             Route::Ready => "ready",
@@ -92,6 +109,7 @@ mod tests {
             ("/getAuthorization", &[], b"", "getAuthorization"),
             ("/getAuthorization/", &[], b"", "nothing"),
             ("/GetAuthorization", &[], b"", "nothing"),
+            ("/getAuthorization/ticket", &[], b"", "nothing"),
             ("/router/rest", &[], b"", "top"),
             ("/router/batch", &[], b"", "top"),
             ("/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token", &[], b"", "entra"),
@@ -107,6 +125,26 @@ mod tests {
             ("/admin", &[], b"", "nothing"),
         ] {
             assert_eq!(route(target, headers, body), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn tickets_are_made_behind_an_endpoint_that_takes_them() {
+        let mut world = World::new();
+        let endpoint = &world.plan.endpoints[0];
+        let callers = vec![CallerRule::Ticket(TicketRule { refreshes: 1, refresh_for: 60 })];
+        world.plan.endpoints[0] = Arc::new(Endpoint { callers, ..(**endpoint).clone() });
+        for (target, expected) in [
+            ("/getAuthorization", "getAuthorization"),
+            ("/getAuthorization/ticket", "getAuthorization"),
+            ("/getAuthorization/ticket/", "nothing"),
+            ("/getAuthorization/Ticket", "nothing"),
+            ("/getAuthorization/ticket/ticket", "nothing"),
+            ("/getAuthorizationticket", "nothing"),
+            ("/router/rest/ticket", "top"),
+            ("/ticket", "nothing"),
+        ] {
+            assert_eq!(route_in(&world, target, &[], b""), expected, "{target}");
         }
     }
 }
