@@ -5,8 +5,10 @@ use daypass_core::client::KeyKind;
 use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::record::{Event, Record};
+use daypass_core::role::{Lifetime, Role};
 use daypass_core::testing::{START, World, later, signing_key};
 use serde_json::Value;
+use std::sync::Arc;
 
 async fn issued(service: &Service, seconds: Option<u32>) -> Value {
     let body = federation(POLICY, seconds);
@@ -40,6 +42,20 @@ async fn the_lifetime_is_what_was_asked_for() {
         .finish();
     let body = service.sts(Asking::new("GetFederationToken", "").get(&query).sent()).await;
     assert_eq!(body["ExpiredTime"], 1_700_000_060);
+}
+
+#[tokio::test]
+async fn no_token_lives_longer_than_the_vendors() {
+    let mut world = World::new();
+    let lifetime = Lifetime { default: 1800, max: 200_000 };
+    world.plan.roles[0] = Arc::new(Role { lifetime, ..(*world.plan.roles[0]).clone() });
+    let service = Service::of(world);
+    assert_eq!(issued(&service, Some(129_600)).await["ExpiredTime"], START.as_second() + 129_600);
+    let longer = issued(&service, Some(129_601)).await;
+    assert_eq!(code(&longer), "InvalidParameter.OverTimeError");
+    let message = longer["Error"]["Message"].as_str().unwrap();
+    let expected = "DurationSeconds is 129601; GetFederationToken allows 129600 and the role soe 200000, so at most 129600 can be asked for";
+    assert_eq!(message, expected);
 }
 
 #[tokio::test]
