@@ -24,7 +24,8 @@ use std::sync::Arc;
 /// Hosts of the vendor that a client may sign although it came to us. The host is no header here: it is whatever the
 /// client's own setting says, and the COS team's Python helper signs its `domain` option, by default the first of
 /// these, wherever its `url` option sends the request. Only who holds a key of ours can have made such a signature.
-const VENDOR_HOSTS: [&str; 2] = ["sts.tencentcloudapi.com", "sts.internal.tencentcloudapi.com"];
+const VENDOR_HOSTS: [&str; 3] =
+    ["sts.tencentcloudapi.com", "sts.intl.tencentcloudapi.com", "sts.internal.tencentcloudapi.com"];
 
 /// Names of parameters that actions of this API have, beside [`parameter::ALL`].
 const OWN: [&str; 15] = [

@@ -156,6 +156,7 @@ async fn the_host_is_the_one_sent_the_one_without_port_or_the_vendors() {
         HOST,
         "127.0.0.1",
         "sts.tencentcloudapi.com",
+        "sts.intl.tencentcloudapi.com",
         "sts.internal.tencentcloudapi.com",
         "sts.ap-guangzhou.tencentcloudapi.com",
     ] {
