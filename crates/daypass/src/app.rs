@@ -1,5 +1,6 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
+use crate::identity::Outbound;
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
@@ -139,7 +140,8 @@ impl App {
             bail!("the role `{}` names the issuer `{}`, which does not exist", role.name, role.issuer);
         }
         let Ambient { clock, entropy } = &ambient;
-        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), issuers);
+        let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
+        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), issuers, identity);
         let plan = Arc::new(plan);
         let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
         Ok(Arc::new(Self {

@@ -3,6 +3,7 @@
 mod app;
 mod cli;
 mod config;
+mod identity;
 mod server;
 mod system;
 mod telemetry;
