@@ -1,16 +1,23 @@
 //! `daypass client`.
 
+mod add;
+mod document;
+mod refuse;
+
+pub(super) use add::create;
+
 use super::output::{Failure, Output, table};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use crate::system::KeyEntropy;
-use daypass_core::client::{Client, Grant, Key, KeyKind, Refuses};
+use add::Add;
+use daypass_core::client::{Client, Key, KeyKind};
 use daypass_core::clock::rfc3339;
-use daypass_core::id::random_uuid;
-use daypass_core::keys::{self, NewKey};
+use daypass_core::keys;
 use daypass_core::store::Change;
+use document::{client_document, key_document, refused, secret_lines, secrets_document, state};
+use refuse::Proofs;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// Clients and their keys.
@@ -46,6 +53,15 @@ pub(super) enum Verb {
         #[arg(long, value_name = "KEY_ID", conflicts_with = "kind")]
         retire: Option<String>,
     },
+    /// Say which weak proofs are not accepted in a client's name, in place of what was said before.
+    Refuse {
+        #[command(flatten)]
+        place: PlaceArgs,
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        proofs: Proofs,
+    },
     /// Disable a client and with it everything issued to it, at once; or one key of it.
     Disable {
         #[command(flatten)]
@@ -66,30 +82,6 @@ pub(super) enum Verb {
         #[arg(long, value_name = "KEY_ID")]
         key: Option<String>,
     },
-}
-
-/// Add a client.
-#[derive(clap::Args)]
-pub(super) struct Add {
-    #[command(flatten)]
-    place: PlaceArgs,
-    /// Its name, unique in its tenant.
-    name: String,
-    /// Its tenant [default: the only one].
-    #[arg(long)]
-    tenant: Option<String>,
-    /// The kind of key it proves itself with; may be given several times.
-    #[arg(long, value_enum, required = true)]
-    kind: Vec<Kind>,
-    /// A role it may ask for; may be given several times. The first is the one of requests that cannot name one.
-    #[arg(long, required = true)]
-    role: Vec<String>,
-    /// Values that a variable of its roles may take, `NAME=VALUE[,VALUE…]`; may be given several times.
-    #[arg(long, value_name = "NAME=VALUES", value_parser = parse_bind)]
-    bind: Vec<(String, Vec<String>)>,
-    /// Weak proofs that this client does not accept in its own name.
-    #[arg(long, value_enum)]
-    refuse: Vec<Weak>,
 }
 
 /// A client by name or id.
@@ -113,15 +105,8 @@ pub(super) enum Kind {
     AccessKey,
     /// OAuth: `client_id` and `client_secret`.
     ClientSecret,
-}
-
-/// A weak but documented proof.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Weak {
-    /// TC3 with UNSIGNED-PAYLOAD.
-    UnsignedPayload,
-    /// TOP's md5 and hmac.
-    Md5,
+    /// One-time tickets: what a backend signs them with.
+    Ticket,
 }
 
 impl From<Kind> for KeyKind {
@@ -131,17 +116,9 @@ impl From<Kind> for KeyKind {
             Kind::Top => Self::Top,
             Kind::AccessKey => Self::AccessKey,
             Kind::ClientSecret => Self::ClientSecret,
+            Kind::Ticket => Self::Ticket,
         }
     }
-}
-
-fn parse_bind(text: &str) -> Result<(String, Vec<String>), String> {
-    let (name, values) = text.split_once('=').ok_or("write NAME=VALUE or NAME=VALUE,VALUE")?;
-    let values: Vec<_> = values.split(',').map(str::to_owned).collect();
-    if name.is_empty() || values.iter().any(String::is_empty) {
-        return Err("neither the name nor a value may be empty".to_owned());
-    }
-    Ok((name.to_owned(), values))
 }
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
@@ -150,6 +127,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         | Verb::List { place, .. }
         | Verb::Show { place, .. }
         | Verb::Rotate { place, .. }
+        | Verb::Refuse { place, .. }
         | Verb::Disable { place, .. }
         | Verb::Enable { place, .. } => place.open().await?,
     };
@@ -157,101 +135,19 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         place.opened.begin().await?;
     }
     let result = match verb {
-        Verb::Add(args) => add(&place, args, output).await,
+        Verb::Add(args) => add::add(&place, args, output).await,
         Verb::List { tenant, .. } => list(&place, tenant.as_deref(), output).await,
         Verb::Show { which, .. } => show(&place, &which, output).await,
         Verb::Rotate { which, kind, retire, .. } => match retire {
             Some(key) => set_key(&place, &which, &key, false, output).await,
             None => rotate(&place, &which, kind, output).await,
         },
+        Verb::Refuse { which, proofs, .. } => refuse::refuse(&place, &which, &proofs, output).await,
         Verb::Disable { which, key, .. } => switch(&place, &which, key, false, output).await,
         Verb::Enable { which, key, .. } => switch(&place, &which, key, true, output).await,
     };
     place.opened.store.close().await?;
     result
-}
-
-async fn add(place: &Place, args: Add, output: &Output) -> Result<(), Failure> {
-    let plan = place.config.plan("");
-    let tenant = match (&args.tenant, &plan.tenants[..]) {
-        (Some(name), tenants) => tenants
-            .iter()
-            .find(|tenant| &tenant.name == name)
-            .ok_or_else(|| Failure::Usage(format!("there is no tenant `{name}` in the configuration")))?,
-        (None, [only]) => only,
-        (None, _) => {
-            return Err(Failure::Usage("there are several tenants; name one with --tenant".to_owned()));
-        }
-    };
-    let mut bound: Vec<&str> = Vec::new();
-    let mut grants = Vec::new();
-    for name in &args.role {
-        let role =
-            plan.roles.iter().find(|role| role.tenant == tenant.name && &role.name == name).ok_or_else(
-                || {
-                    Failure::Usage(format!(
-                        "the tenant `{}` has no role `{name}` in the configuration",
-                        tenant.name
-                    ))
-                },
-            )?;
-        let mut bind = BTreeMap::new();
-        for variable in role.variables.keys() {
-            let Some((_, values)) = args.bind.iter().find(|(name, _)| name == variable) else {
-                return Err(Failure::Usage(format!(
-                    "the role `{name}` has the variable `{variable}`; say which values this client may use: --bind \
-                     {variable}=VALUE[,VALUE…], or {variable}=* for any"
-                )));
-            };
-            bound.push(variable);
-            bind.insert(variable.clone(), values.clone());
-        }
-        grants.push(Grant { role: name.clone(), bind });
-    }
-    if let Some((name, _)) = args.bind.iter().find(|(name, _)| !bound.contains(&name.as_str())) {
-        return Err(Failure::Usage(format!("none of the roles has a variable `{name}`")));
-    }
-    let client = Client {
-        guid: random_uuid(&KeyEntropy),
-        object: random_uuid(&KeyEntropy),
-        tenant: tenant.name.clone(),
-        name: args.name,
-        enabled: true,
-        default_role: args.role.first().cloned(),
-        grants,
-        boundary: None,
-        refuses: Refuses {
-            unsigned_payload: args.refuse.contains(&Weak::UnsignedPayload),
-            md5: args.refuse.contains(&Weak::Md5),
-        },
-        created: app::now(),
-    };
-    let made = create(place, &client, args.kind.iter().map(|kind| KeyKind::from(*kind))).await?;
-    let mut text = format!("added client {} ({}) to tenant {}", client.name, client.guid, client.tenant);
-    for new in &made {
-        text.push('\n');
-        text.push_str(&secret_lines(new));
-    }
-    text.push_str("\nthe secrets are shown this once");
-    output.show(text, || json!({ "client": client_document(&client), "keys": secrets_document(&made) }));
-    Ok(())
-}
-
-/// Adds a client with new keys in one change.
-pub(super) async fn create(
-    place: &Place,
-    client: &Client,
-    kinds: impl Iterator<Item = KeyKind>,
-) -> Result<Vec<NewKey>, Failure> {
-    let made = kinds
-        .map(|kind| keys::make(&place.opened.ring, kind, client.guid, &KeyEntropy, client.created))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(anyhow::Error::from)?;
-    let mut changes = vec![Change::PutClient(client.clone())];
-    changes.extend(made.iter().map(|new| Change::PutKey(new.key.clone())));
-    let record = app::change(Some(&client.tenant), "client.add", &client.name);
-    place.opened.store.change(changes, record).await?;
-    Ok(made)
 }
 
 async fn list(place: &Place, tenant: Option<&str>, output: &Output) -> Result<(), Failure> {
@@ -291,7 +187,14 @@ async fn show(place: &Place, which: &Which, output: &Output) -> Result<(), Failu
         format!("may ask for {}{}", grant.role, bind.collect::<String>())
     });
     let head = format!("{} {} ({}), {}", client.tenant, client.name, client.guid, state(client.enabled));
-    let text = std::iter::once(head).chain(grants).chain([table(&rows)]).collect::<Vec<_>>().join("\n");
+    let refused = refused(client.refuses);
+    let refused = (!refused.is_empty()).then(|| format!("refuses {}", refused.join(", ")));
+    let text = std::iter::once(head)
+        .chain(grants)
+        .chain(refused)
+        .chain([table(&rows)])
+        .collect::<Vec<_>>()
+        .join("\n");
     output.show(text, || {
         let keys: Vec<_> = keys.iter().map(key_document).collect();
         json!({ "client": client_document(&client), "keys": keys })
@@ -401,79 +304,4 @@ async fn keys_of(place: &Place, client: Uuid) -> Result<Vec<Key>, Failure> {
     keys.retain(|key| key.client == client);
     keys.sort_by(|a, b| (a.kind.name(), a.created, &a.id).cmp(&(b.kind.name(), b.created, &b.id)));
     Ok(keys)
-}
-
-/// The names under which the vendor's clients know the two halves of a key.
-fn names(kind: KeyKind) -> (&'static str, &'static str) {
-    match kind {
-        KeyKind::Tencent => ("secret_id", "secret_key"),
-        KeyKind::Top => ("app_key", "app_secret"),
-        KeyKind::AccessKey => ("access_key_id", "access_key_secret"),
-        KeyKind::ClientSecret => ("client_id", "client_secret"),
-    }
-}
-
-/// What the client sends to name the key: for a client secret that is the client's own id.
-fn public_id(key: &Key) -> String {
-    if key.kind == KeyKind::ClientSecret { key.client.to_string() } else { key.id.clone() }
-}
-
-fn secret_lines(new: &NewKey) -> String {
-    let (id, secret) = names(new.key.kind);
-    format!("{id} = {}\n{secret} = {}", public_id(&new.key), new.secret.expose_str())
-}
-
-fn secrets_document(made: &[NewKey]) -> Value {
-    let one = |new: &NewKey| {
-        let (id, secret) = names(new.key.kind);
-        json!({
-            "id": new.key.id,
-            "kind": new.key.kind.name(),
-            id: public_id(&new.key),
-            secret: new.secret.expose_str(),
-        })
-    };
-    Value::Array(made.iter().map(one).collect())
-}
-
-fn client_document(client: &Client) -> Value {
-    json!({
-        "id": client.guid,
-        "tenant": client.tenant,
-        "name": client.name,
-        "enabled": client.enabled,
-        "default_role": client.default_role,
-        "grants": client.grants,
-        "refuses": client.refuses,
-        "created": rfc3339(client.created),
-    })
-}
-
-fn key_document(key: &Key) -> Value {
-    json!({
-        "id": key.id,
-        "kind": key.kind.name(),
-        "enabled": key.enabled,
-        "created": rfc3339(key.created),
-        "expires": key.expires.map(rfc3339),
-        "hint": key.hint,
-    })
-}
-
-fn state(enabled: bool) -> &'static str {
-    if enabled { "enabled" } else { "disabled" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bind_names_a_variable_and_its_values() {
-        assert_eq!(parse_bind("poi_id=8005,8006"), Ok(("poi_id".into(), vec!["8005".into(), "8006".into()])));
-        assert_eq!(parse_bind("poi_id=*"), Ok(("poi_id".into(), vec!["*".into()])));
-        for bad in ["poi_id", "=8005", "poi_id=", "poi_id=8005,"] {
-            assert!(parse_bind(bad).is_err(), "{bad}");
-        }
-    }
 }

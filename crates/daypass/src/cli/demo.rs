@@ -12,6 +12,7 @@ use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
 use daypass_core::keys::{self, NewKey};
 use daypass_core::store::Change;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -74,8 +75,7 @@ pub(super) struct Entra {
 impl Credentials {
     /// Reads a file that [`Credentials::write`] wrote.
     pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        serde_json::from_slice(&text).with_context(|| format!("`{}` is no credentials file", path.display()))
+        read_json(path)
     }
 
     /// Writes the file, whole and with mode 0600.
@@ -84,6 +84,12 @@ impl Credentials {
         text.push('\n');
         write_private(path, text.as_bytes())
     }
+}
+
+/// Reads a credentials file, or a part of one.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("`{}` is no credentials file", path.display()))
 }
 
 /// The credentials of the demo clients: those in the file, or those of new clients where there is none. A client

@@ -13,6 +13,7 @@ mod output;
 mod place;
 mod ring;
 mod serve;
+mod ticket;
 mod token;
 
 use clap::{Parser, Subcommand};
@@ -43,7 +44,7 @@ enum Command {
     Check(check::Args),
     /// Run the service.
     Serve(serve::Args),
-    /// Add, list, show, rotate and disable clients.
+    /// Add, list, show, rotate and disable clients, and say what they may not use.
     #[command(subcommand)]
     Client(client::Verb),
     /// Daypass's own keys.
@@ -58,6 +59,8 @@ enum Command {
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
+    /// Sign a one-time ticket offline, as an application's backend does.
+    Ticket(ticket::Args),
 }
 
 /// Parses the arguments, runs the command and turns its end into an exit code:
@@ -86,6 +89,7 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Audit(verb) => audit::run(verb, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
         Command::Token(verb) => token::run(verb, output).await,
+        Command::Ticket(args) => ticket::run(&args, output),
     }
 }
 

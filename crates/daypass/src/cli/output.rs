@@ -69,6 +69,12 @@ impl Output {
         let _ = writeln!(std::io::stdout(), "{line}");
     }
 
+    /// Says something beside the answer, where a script that reads the answer does not see it.
+    #[expect(clippy::unused_self, reason = "what is printed goes through the output that was asked for")]
+    pub(super) fn note(&self, text: impl Display) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
     /// Prints why the command failed, and gives its exit code.
     pub(super) fn fail(&self, failure: &Failure) -> ExitCode {
         let (code, kind, text) = match failure {

@@ -1,5 +1,6 @@
 //! `daypass token`: asks a running server as a vendor's client would.
 
+mod browser;
 mod tencent;
 
 use super::demo::Credentials;
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 pub(super) enum Verb {
     /// Tencent STS: GetFederationToken, AssumeRole or GetCallerIdentity, in each way of signing.
     Tencent(tencent::Ask),
+    /// `GET /getAuthorization`, as a page in a browser asks.
+    Browser(browser::Ask),
     /// The TOP gateway: a security token for one product, scene, tenant and store.
     Alibaba {
         #[command(flatten)]
@@ -70,6 +73,14 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
             let refused = member(&answer, "Response").is_none_or(|response| response.get("Error").is_some());
             (answer, refused)
         }
+        Verb::Browser(ask) => {
+            let answer = ask.send().await?;
+            if let Some(ticket) = browser::next_ticket(&answer) {
+                output.note(format!("ticket for the next time: {ticket}"));
+            }
+            let refused = !answer.status().is_success();
+            (answer, refused)
+        }
         Verb::Alibaba { from, poi, format, sign_method } => {
             let answer = alibaba(&read(&from.file)?, poi.as_deref(), format, &sign_method).await?;
             let text = String::from_utf8_lossy(answer.body());
@@ -89,6 +100,14 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
 
 fn read(file: &Path) -> Result<Credentials, Failure> {
     Ok(Credentials::read(file)?)
+}
+
+/// `NAME=VALUE`; the value may have an equals sign of its own.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
 }
 
 async fn alibaba(

@@ -65,13 +65,11 @@ fn one(
     let dialect = section.need_parsed("dialect", dialect);
     let tenant =
         section.need_text("tenant").and_then(|name| find(notes, "tenant", name, tenants, |t| t.name.value));
-    match dialect.as_ref()?.value {
-        DialectName::AlibabaTop => top(section, tenant, refuses),
-        _ => {
-            misplaced(section, OF_TOP, DialectName::AlibabaTop);
-            browser::read(section, tenant, mode)
-        }
+    if dialect?.value == DialectName::AlibabaTop {
+        return top(section, tenant, refuses);
     }
+    misplaced(section, OF_TOP, DialectName::AlibabaTop);
+    browser::read(section, tenant, mode)
 }
 
 fn dialect(name: &str) -> Result<DialectName, Fault> {

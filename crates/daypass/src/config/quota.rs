@@ -21,16 +21,14 @@ fn standard(mode: Mode) -> Quota {
 
 /// Reads the bounds.
 pub(super) fn read(endpoint: Section<'_>, mode: Mode) -> Option<Quota> {
-    let standard = standard(mode);
-    let Some(node) = endpoint.node("quota") else { return Some(standard) };
+    let mut quota = standard(mode);
+    let Some(node) = endpoint.node("quota") else { return Some(quota) };
     let section = Section::of(endpoint.notes(), node, "quota", KEYS)?;
-    let (subject, address, all) =
-        (bound(section, "subject"), bound(section, "address"), bound(section, "endpoint"));
-    Some(Quota {
-        subject: subject?.or(standard.subject),
-        address: address?.or(standard.address),
-        endpoint: all?.or(standard.endpoint),
-    })
+    let bounds =
+        [("subject", &mut quota.subject), ("address", &mut quota.address), ("endpoint", &mut quota.endpoint)];
+    // Each is read, so that every fault is told.
+    let whole = bounds.into_iter().fold(true, |whole, (key, bound)| set(section, key, bound) && whole);
+    whole.then_some(quota)
 }
 
 /// Whether a bound was written down, and not only left to the standard.
@@ -38,16 +36,16 @@ pub(super) fn says(endpoint: Section<'_>, key: &str) -> bool {
     endpoint.table("quota").is_some_and(|table| table.key(key).is_some())
 }
 
-/// A bound that is wrong is `None`, one that is not there `Some(None)`.
-fn bound(section: Section<'_>, key: &str) -> Option<Option<u32>> {
+/// Sets a bound, if it is there; says whether nothing is wrong with it.
+fn set(section: Section<'_>, key: &str, bound: &mut Option<u32>) -> bool {
     if section.key(key).is_none() {
-        return Some(None);
+        return true;
     }
-    let Given { value, place } = section.whole(key)?;
-    let bound = u32::try_from(value).ok().filter(|bound| (1..=LARGEST).contains(bound));
+    let Some(Given { value, place }) = section.whole(key) else { return false };
+    *bound = u32::try_from(value).ok().filter(|bound| (1..=LARGEST).contains(bound));
     if bound.is_none() {
         let fault = Fault::new(format!("a quota is 1 to {LARGEST} credentials a minute"));
         section.notes().error(place, fault);
     }
-    bound.map(Some)
+    bound.is_some()
 }

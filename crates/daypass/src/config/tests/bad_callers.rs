@@ -225,9 +225,8 @@ fn pages_with_tickets_are_listed() {
 fn a_jwt_is_of_a_provider_of_the_tenant() {
     let jwt = |name: &str| {
         let caller = format!("caller = {{ jwt = {{ provider = \"{name}\" }} }}\n");
-        let kept: String =
-            BROWSER.lines().filter(|line| !line.starts_with("caller")).map(|l| format!("{l}\n")).collect();
-        refused(&with_tenant(&format!("{PROVIDER}{kept}{caller}")))
+        let kept: Vec<_> = BROWSER.lines().filter(|line| !line.starts_with("caller")).collect();
+        refused(&with_tenant(&format!("{PROVIDER}{}\n{caller}", kept.join("\n"))))
     };
     assert_snapshot!(jwt("crop"), @r#"
     daypass.toml:45:31: there is no provider `crop`; did you mean `corp`?
