@@ -221,3 +221,6 @@ fn grounds<'a>(authorized: &'a Authorized, granted: &Granted, id: &'a str) -> Gr
         expires: granted.expires,
     }
 }
+
+#[cfg(test)]
+mod tests;
