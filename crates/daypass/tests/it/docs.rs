@@ -1,6 +1,7 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
 use crate::process::{Dev, daypass};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,6 +11,91 @@ fn root() -> PathBuf {
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The guides, each in both languages.
+const GUIDES: [&str; 2] = ["docs/replace-the-sample", "docs/use-as-an-sts"];
+
+/// All fenced blocks: what stands on the line before the fence, the language, and the text.
+fn blocks(text: &str) -> Vec<(&str, &str, &str)> {
+    let mut parts = text.split("```");
+    let mut before = parts.next().unwrap_or_default();
+    let mut blocks = Vec::new();
+    while let (Some(block), Some(after)) = (parts.next(), parts.next()) {
+        let (language, body) = block.split_once('\n').unwrap();
+        blocks.push((before.trim_end().lines().last().unwrap_or_default(), language, body));
+        before = after;
+    }
+    blocks
+}
+
+#[test]
+fn both_languages_of_a_guide_show_the_same_code() {
+    for guide in GUIDES {
+        let (english, chinese) = (read(&format!("{guide}.md")), read(&format!("{guide}.zh-CN.md")));
+        // Plain text blocks explain, in the language of their page.
+        let code = |text: &'static str| -> Vec<_> {
+            blocks(text).into_iter().filter(|(_, language, _)| *language != "text").collect()
+        };
+        let (english, chinese) = (code(english.leak()), code(chinese.leak()));
+        assert!(english.len() >= 5, "{guide}");
+        let only = |blocks: &[(&str, &'static str, &'static str)]| -> Vec<_> {
+            blocks.iter().map(|(_, language, body)| (*language, *body)).collect()
+        };
+        assert_eq!(only(&english), only(&chinese), "{guide}");
+    }
+}
+
+/// What a guide shows is what the tests with real clients run.
+#[test]
+fn code_of_a_guide_stands_in_the_snippet_that_it_names() {
+    let page = read("docs/replace-the-sample.md");
+    let mut checked = 0;
+    for (before, _, body) in blocks(&page) {
+        let Some(name) = before.strip_prefix("<!-- from ").and_then(|rest| rest.strip_suffix(" -->")) else {
+            continue;
+        };
+        assert!(read(name).contains(body), "{name} does not hold\n{body}");
+        checked += 1;
+    }
+    assert!(checked >= 7, "{checked} snippets were found");
+}
+
+/// The configuration of the guide, with each of the callers that it shows, is taken by `check`.
+#[test]
+fn the_configuration_of_the_guide_holds_together() {
+    let page = read("docs/replace-the-sample.md");
+    let blocks = blocks(&page);
+    let marked = |name: &str| {
+        let mark = format!("<!-- config: {name} -->");
+        blocks.iter().find(|(before, ..)| *before == mark).map(|(_, _, body)| (*body).to_owned()).unwrap()
+    };
+    let whole = marked("session");
+    let caller = whole.lines().find(|line| line.starts_with("caller")).unwrap().to_owned();
+    let others =
+        blocks.iter().filter(|(_, language, body)| *language == "toml" && body.contains("caller = {"));
+    let mut variants = vec![whole.clone()];
+    variants.extend(others.map(|(_, _, body)| whole.replace(&caller, body)));
+    // The provider belongs to the tenant, in front of the endpoint; who is unknown has no folder of its own.
+    let provider = format!("{}\n[[endpoint]]", marked("jwt"));
+    for variant in &mut variants {
+        *variant = variant.replacen("[[endpoint]]", &provider, 1);
+        if variant.contains("anonymous") {
+            *variant = variant.replace("variables = { subject = \"slug\" }\n", "").replace("{subject}/", "");
+            *variant = variant.replace("30m", "15m");
+        }
+    }
+    assert_eq!(variants.len(), 4);
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("seal.key");
+    std::fs::write(&key, "00".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for variant in variants {
+        let file = folder.path().join("daypass.toml");
+        std::fs::write(&file, &variant).unwrap();
+        let output = daypass().args(["check", "--config"]).arg(&file).output().unwrap();
+        assert!(output.status.success(), "{variant}\n{output:?}");
+    }
 }
 
 /// The lines of all shell blocks, without comments.
@@ -25,7 +111,8 @@ fn links_lead_to_files_that_exist() {
     let decisions = decisions.map(|entry| format!("docs/decisions/{}", entry.unwrap().file_name().display()));
     let pages =
         ["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"];
-    let pages: Vec<_> = pages.into_iter().map(str::to_owned).chain(decisions).collect();
+    let guides = GUIDES.iter().flat_map(|name| [format!("{name}.md"), format!("{name}.zh-CN.md")]);
+    let pages: Vec<_> = pages.into_iter().map(str::to_owned).chain(decisions).chain(guides).collect();
     let mut checked = 0;
     for page in &pages {
         let text = read(page);
