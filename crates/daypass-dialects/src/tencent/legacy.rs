@@ -9,6 +9,7 @@ use super::form::Form;
 use super::parameters::{Parameters, invalid};
 use super::proof::{near, no_secret_id, without_port};
 use super::sign::v1::{Algorithm, StringToSign};
+use super::sign::{hash, hex};
 use super::wire::{FORM, essence, header, parameter, shown};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -165,6 +166,21 @@ impl Legacy {
                 }
             }
         })
+    }
+
+    /// What its sender can compare with its own steps where the signature is wrong: a hash of what arrived. The text
+    /// itself is not shown, because a token may stand in it.
+    pub(super) fn seen(&self) -> String {
+        let (as_sent, _) = self.signed();
+        let host = host(&self.head);
+        let text = StringToSign { method: self.head.method.as_str(), host, parameters: &as_sent }.text();
+        format!(
+            "here the string to sign begins with {}{}/? and has, with its {} bytes, the SHA-256 {}",
+            self.head.method,
+            shown(host),
+            text.len(),
+            String::from_utf8_lossy(&hex(&hash(text.as_bytes())))
+        )
     }
 
     /// Every host that may have been signed, the commonest first. Every SDK signs the port that it sends, the Node SDK

@@ -42,12 +42,14 @@ pub struct Sts;
 pub struct Manner {
     request_id: String,
     action: Option<Action>,
+    /// What was read, for the message about a wrong signature.
+    way: Option<Arc<Way>>,
 }
 
 /// A request whose proof has the right form.
 pub struct StsCall {
     action: Action,
-    way: Way,
+    way: Arc<Way>,
 }
 
 /// How a call is proved.
@@ -60,9 +62,20 @@ enum Way {
     WebIdentity(WebIdentityCall),
 }
 
+impl Way {
+    /// What was signed, in the words of a message about a wrong signature.
+    fn seen(&self) -> Option<String> {
+        match self {
+            Self::Tc3 { request, proof } => proof.seen(request),
+            Self::Legacy(legacy) => Some(legacy.seen()),
+            Self::WebIdentity(_) => None,
+        }
+    }
+}
+
 impl Call for StsCall {
     fn claim(&self) -> Claim<'_> {
-        match &self.way {
+        match &*self.way {
             Way::Tc3 { proof, .. } => Claim::Signed(Signed {
                 key_id: &proof.key_id,
                 kind: KeyKind::Tencent,
@@ -82,7 +95,7 @@ impl Call for StsCall {
     }
 
     fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
-        match &self.way {
+        match &*self.way {
             Way::Tc3 { request, proof } => proof.verify(request, key),
             Way::Legacy(legacy) => legacy.verify(key),
             Way::WebIdentity(_) => None,
@@ -102,6 +115,7 @@ impl Dialect for Sts {
         Manner {
             request_id: head.request_id.to_string(),
             action: head.header(header::ACTION).and_then(Action::named),
+            way: None,
         }
     }
 
@@ -110,7 +124,7 @@ impl Dialect for Sts {
         if head.method != Method::POST && head.method != Method::GET {
             return Err(Refusal::new(Reason::MethodNotAllowed, "this API answers to POST and GET alone"));
         }
-        match (one(head, header::AUTHORIZATION)?, legacy::is_meant(&request)) {
+        let (action, way) = match (one(head, header::AUTHORIZATION)?, legacy::is_meant(&request)) {
             (Some(_), true) => Err(Refusal::new(
                 Reason::SeveralProofs,
                 "there is a signature in the parameters beside the Authorization header; send one of the two",
@@ -122,12 +136,15 @@ impl Dialect for Sts {
                 Reason::MissingProof,
                 "there is no Authorization header; sign the request with TC3-HMAC-SHA256, and see that no proxy removes it",
             )),
-        }
+        }?;
+        let way = Arc::new(way);
+        manner.way = Some(Arc::clone(&way));
+        Ok(StsCall { action, way })
     }
 
     fn ask(&self, context: Context<'_>, verified: &Verified<StsCall>) -> Result<Ask, Refusal> {
         let (call, caller) = (verified.call(), verified.caller());
-        let parameters = match &call.way {
+        let parameters = match &*call.way {
             Way::WebIdentity(call) => return Ok(Ask::Issue(Box::new(call.ask(context)))),
             // Read now, so that a stranger makes nobody parse anything.
             Way::Tc3 { request, .. } => Parameters::read(request),
@@ -156,15 +173,19 @@ impl Dialect for Sts {
 }
 
 /// A request with TC3-HMAC-SHA256 in its `Authorization` header. Action and version are headers too.
-fn read_tc3(context: Context<'_>, request: Request) -> Result<StsCall, Refusal> {
+fn read_tc3(context: Context<'_>, request: Request) -> Result<(Action, Way), Refusal> {
     let action = action_of_headers(&request.head)?;
     signed(action)?;
     let proof = Proof::read(&request.head, context.now)?;
-    Ok(StsCall { action, way: Way::Tc3 { request, proof } })
+    Ok((action, Way::Tc3 { request, proof }))
 }
 
 /// A request with its signature in the parameters, where action and version are as well.
-fn read_legacy(context: Context<'_>, request: &Request, manner: &mut Manner) -> Result<StsCall, Refusal> {
+fn read_legacy(
+    context: Context<'_>,
+    request: &Request,
+    manner: &mut Manner,
+) -> Result<(Action, Way), Refusal> {
     let form = legacy::form(request)?;
     manner.action = form.get(parameter::ACTION).and_then(Action::named);
     let version = legacy::required(&form, parameter::VERSION);
@@ -173,14 +194,14 @@ fn read_legacy(context: Context<'_>, request: &Request, manner: &mut Manner) -> 
     })?;
     signed(action)?;
     let legacy = Legacy::read(Arc::clone(&request.head), form, context.now)?;
-    Ok(StsCall { action, way: Way::Legacy(legacy) })
+    Ok((action, Way::Legacy(legacy)))
 }
 
 /// A request with `Authorization: SKIP`.
 ///
 /// Attack: what opens without a signature opens to everyone, so that the word does so for the two actions alone that
 /// bring another proof, and never beside a token that only means something with a signature.
-fn read_unsigned(context: Context<'_>, request: &Request) -> Result<StsCall, Refusal> {
+fn read_unsigned(context: Context<'_>, request: &Request) -> Result<(Action, Way), Refusal> {
     let head = &request.head;
     let action = action_of_headers(head)?;
     if !matches!(action, Action::AssumeRoleWithSaml | Action::AssumeRoleWithWebIdentity) {
@@ -196,7 +217,7 @@ fn read_unsigned(context: Context<'_>, request: &Request) -> Result<StsCall, Ref
         return Err(not_offered(action));
     }
     let call = WebIdentityCall::read(context, Parameters::read(request)?)?;
-    Ok(StsCall { action, way: Way::WebIdentity(call) })
+    Ok((action, Way::WebIdentity(call)))
 }
 
 /// Makes sure that the action is one that is signed. The vendor's page of the other one demands `SKIP`; a signature
@@ -257,9 +278,15 @@ fn known(facts: &Facts, request_id: &str) -> Response {
 }
 
 fn refused(manner: &Manner, refusal: &Refusal) -> Response {
+    let mut message = fault::message(refusal);
+    let wrong = manner.way.as_deref().filter(|_| refusal.reason == Reason::WrongSignature);
+    if let Some(seen) = wrong.and_then(Way::seen) {
+        message.push_str("; ");
+        message.push_str(&seen);
+    }
     wire::answer(&Enveloped {
         response: Failed {
-            error: Fault { code: fault::code(manner.action, refusal), message: &fault::message(refusal) },
+            error: Fault { code: fault::code(manner.action, refusal), message: &message },
             request_id: &manner.request_id,
         },
     })

@@ -1,5 +1,7 @@
 //! What the STS API refuses, with which code, and before or after what.
 
+use super::super::sign::{hash, hex};
+use super::legacy::Older;
 use super::{Asking, POLICY, Service, code, federation};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Request;
@@ -199,6 +201,31 @@ async fn what_never_became_a_request_has_the_envelope_too() {
         let answer = service.pipeline.refuse(&super::Sts, &head, Refusal::new(reason, "a test"));
         assert_eq!(code(&super::enveloped(&answer.response)), expected);
     }
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_shown_what_the_server_hashed() {
+    let service = Service::new();
+    let request = Asking::who().by("AKIDworld", "a guess").sent();
+    let message = service.sts(request).await["Error"]["Message"].as_str().unwrap().to_owned();
+    let canonical = "POST\n/\n\ncontent-type:application/json\nhost:127.0.0.1:5050\n\ncontent-type;host\n";
+    let payload = String::from_utf8(hex(&hash(b"{}")).to_vec()).unwrap();
+    let whole = String::from_utf8(hex(&hash(format!("{canonical}{payload}").as_bytes())).to_vec()).unwrap();
+    let seen = format!(
+        "here the payload has the SHA-256 {payload}, and the canonical request, with the host 127.0.0.1:5050, has {whole}"
+    );
+    assert!(message.ends_with(&seen), "{message}");
+
+    let parameters = [("Name", "soe"), ("Policy", POLICY)];
+    let mut older = Older::new("GetFederationToken", &parameters);
+    older.key.secret = b"a guess";
+    older.key.token = Some("a-token-nobody-sees");
+    let refused = service.sts(older.sent()).await["Error"]["Message"].as_str().unwrap().to_owned();
+    assert!(
+        refused.contains("here the string to sign begins with POST127.0.0.1:5050/? and has, with its "),
+        "{refused}"
+    );
+    assert!(!refused.contains("a-token-nobody-sees"), "{refused}");
 }
 
 #[tokio::test]
