@@ -17,10 +17,11 @@ fn refuse<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Byt
 }
 
 fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
-    let endpoint = World::new().plan.endpoints[0].clone();
+    let browser = tencent::GetAuthorization::new(World::new().plan.endpoints[0].clone());
     let tenant = "/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token";
     vec![
-        ("getAuthorization", refuse(&tencent::GetAuthorization::new(endpoint), "/getAuthorization", reason)),
+        ("getAuthorization", refuse(&browser, "/getAuthorization", reason)),
+        ("getAuthorization/ticket", refuse(&browser, "/getAuthorization/ticket", reason)),
         ("tencent.sts", refuse(&tencent::Sts, "/", reason)),
         ("alibaba.top json", refuse(&alibaba::Top, "/router/rest?format=json", reason)),
         ("alibaba.top xml", refuse(&alibaba::Top, "/router/rest", reason)),
@@ -67,6 +68,12 @@ fn every_refusal_can_be_parsed_by_its_clients() {
                     if *reason != Reason::OriginNotAllowed {
                         assert_eq!(response.headers()["access-control-allow-origin"], "http://127.0.0.1:88");
                     }
+                }
+                "getAuthorization/ticket" => {
+                    assert!(status >= 400, "{name} {reason:?}");
+                    assert!(json()["Error"]["Code"].is_string() && json()["RequestId"].is_string());
+                    assert!(!response.headers().contains_key("access-control-allow-origin"));
+                    assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
                 }
                 "tencent.sts" => {
                     assert_eq!((status, content_type), (200, "application/json"));
