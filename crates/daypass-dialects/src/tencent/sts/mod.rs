@@ -154,7 +154,10 @@ impl Dialect for Sts {
             Action::GetFederationToken => federation::ask(context, caller, parameters?),
             Action::AssumeRole => assume::ask(context, caller, parameters?),
             Action::GetCallerIdentity => parameters?.done().map(|()| Ask::WhoAmI),
-            action => Err(not_offered(action)),
+            Action::AssumeRoleWithSaml => Err(not_offered(call.action, NO_SAML)),
+            Action::GetSessionToken => Err(not_offered(call.action, NO_DEVICES)),
+            Action::QueryApiKey => Err(not_offered(call.action, NO_LIST)),
+            Action::AssumeRoleWithWebIdentity => Err(Refusal::internal("a signature was taken for a JWT")),
         }
     }
 
@@ -188,10 +191,8 @@ fn read_legacy(
 ) -> Result<(Action, Way), Refusal> {
     let form = legacy::form(request)?;
     manner.action = form.get(parameter::ACTION).and_then(Action::named);
-    let version = legacy::required(&form, parameter::VERSION);
-    let action = version.and_then(|version| {
-        legacy::required(&form, parameter::ACTION).and_then(|action| known_action(version, action))
-    })?;
+    known_version(legacy::required(&form, parameter::VERSION)?)?;
+    let action = known_action(legacy::required(&form, parameter::ACTION)?)?;
     signed(action)?;
     let legacy = Legacy::read(Arc::clone(&request.head), form, context.now)?;
     Ok((action, Way::Legacy(legacy)))
@@ -214,7 +215,7 @@ fn read_unsigned(context: Context<'_>, request: &Request) -> Result<(Action, Way
         return Err(Refusal::new(Reason::SeveralProofs, detail));
     }
     if action == Action::AssumeRoleWithSaml {
-        return Err(not_offered(action));
+        return Err(not_offered(action, NO_SAML));
     }
     let call = WebIdentityCall::read(context, Parameters::read(request)?)?;
     Ok((action, Way::WebIdentity(call)))
@@ -234,9 +235,8 @@ fn signed(action: Action) -> Result<(), Refusal> {
 
 /// The action of a request whose common parameters are headers.
 fn action_of_headers(head: &Head) -> Result<Action, Refusal> {
-    let version = required(head, header::VERSION, parameter::VERSION)?;
-    known_version(version)?;
-    known_action(version, required(head, header::ACTION, parameter::ACTION)?)
+    known_version(required(head, header::VERSION, parameter::VERSION)?)?;
+    known_action(required(head, header::ACTION, parameter::ACTION)?)
 }
 
 fn known_version(version: &str) -> Result<(), Refusal> {
@@ -247,30 +247,22 @@ fn known_version(version: &str) -> Result<(), Refusal> {
     Err(Refusal::new(Reason::UnknownVersion, detail).parameter(parameter::VERSION))
 }
 
-fn known_action(version: &str, name: &str) -> Result<Action, Refusal> {
-    known_version(version)?;
+fn known_action(name: &str) -> Result<Action, Refusal> {
     Action::named(name).ok_or_else(|| {
         let detail = format!("STS has no action {}", shown(name));
         Refusal::new(Reason::UnknownAction, detail).parameter(parameter::ACTION)
     })
 }
 
-/// Why an action of the API is not offered.
-fn not_offered(action: Action) -> Refusal {
-    let why = match action {
-        Action::AssumeRoleWithSaml => {
-            "there are no SAML providers here; AssumeRoleWithWebIdentity takes the token of an OpenID provider"
-        }
-        Action::GetSessionToken => {
-            "it exchanges a code of an MFA device, and keys have no such devices here; GetFederationToken and AssumeRole need none"
-        }
-        Action::QueryApiKey => {
-            "the keys of an account are never listed to its clients; its operator can list them"
-        }
-        _ => "it cannot be asked for in this way",
-    };
-    Refusal::new(Reason::UnknownAction, format!("{} is not offered: {why}", action.name()))
-        .parameter(parameter::ACTION)
+/// Why three actions of the API are not offered.
+const NO_SAML: &str =
+    "there are no SAML providers here; AssumeRoleWithWebIdentity takes the token of an OpenID provider";
+const NO_DEVICES: &str = "it exchanges a code of an MFA device, and keys have no such devices here; GetFederationToken and AssumeRole need none";
+const NO_LIST: &str = "the keys of an account are never listed to its clients; its operator can list them";
+
+fn not_offered(action: Action, why: &str) -> Refusal {
+    let detail = format!("{} is not offered: {why}", action.name());
+    Refusal::new(Reason::UnknownAction, detail).parameter(parameter::ACTION)
 }
 
 fn known(facts: &Facts, request_id: &str) -> Response {
