@@ -214,14 +214,14 @@ mod tests {
         key
     }
 
-    fn parse(keys: Value) -> Result<KeySet, BadKeySet> {
+    fn parse(keys: &Value) -> Result<KeySet, BadKeySet> {
         KeySet::parse(json!({"keys": keys}).to_string().as_bytes())
     }
 
     #[test]
     fn every_kind_of_key_is_taken_and_found_by_its_id() {
         let keys = Ours::ALL.iter().map(|algorithm| jwk(*algorithm)).collect::<Vec<_>>();
-        let set = parse(Value::Array(keys.clone())).unwrap();
+        let set = parse(&Value::Array(keys.clone())).unwrap();
         for key in &keys {
             let kid = key["kid"].as_str().unwrap();
             assert!(set.has(kid));
@@ -235,7 +235,7 @@ mod tests {
     fn a_key_that_says_no_algorithm_serves_those_of_its_kind() {
         let mut key = jwk(Ours::Rs256);
         key.as_object_mut().unwrap().remove("alg");
-        let set = parse(json!([key])).unwrap();
+        let set = parse(&json!([key])).unwrap();
         for (algorithm, fits) in ALGORITHMS.into_iter().zip([true, true, false, false]) {
             assert_eq!(set.choose(None, algorithm).is_ok(), fits, "{algorithm:?}");
         }
@@ -244,12 +244,12 @@ mod tests {
     #[test]
     fn without_an_id_there_must_be_one_key_that_fits() {
         let (one, two, other) = (jwk(Ours::Es256), jwk(Ours::Es256), jwk(Ours::EdDsa));
-        assert!(parse(json!([one, other])).unwrap().choose(None, Algorithm::ES256).is_ok());
-        let both = parse(json!([one, two])).unwrap();
+        assert!(parse(&json!([one, other])).unwrap().choose(None, Algorithm::ES256).is_ok());
+        let both = parse(&json!([one, two])).unwrap();
         assert!(both.choose(None, Algorithm::ES256).is_err());
         assert!(both.choose(two["kid"].as_str(), Algorithm::ES256).is_ok());
         let nameless = with(one, "kid", Value::Null);
-        assert!(parse(json!([nameless])).is_err(), "an id that is no text is no id");
+        assert!(parse(&json!([nameless])).is_err(), "an id that is no text is no id");
     }
 
     #[test]
@@ -283,9 +283,9 @@ mod tests {
             with(ed.clone(), "crv", json!("X25519")),
             with(ed, "x", json!("AAAA")),
         ] {
-            let fault = parse(json!([unusable])).unwrap_err();
+            let fault = parse(&json!([unusable])).unwrap_err();
             assert!(fault.0.starts_with("it has no RSA"), "{unusable}: {fault}");
-            assert_eq!(parse(json!([unusable, ec])).unwrap().0.len(), 1, "{unusable}");
+            assert_eq!(parse(&json!([unusable, ec])).unwrap().0.len(), 1, "{unusable}");
         }
     }
 
@@ -293,7 +293,7 @@ mod tests {
     fn a_modulus_may_carry_the_zero_of_a_signed_number() {
         let rsa = jwk(Ours::Rs256);
         let padded = [&[0], decode(rsa["n"].as_str().unwrap()).unwrap().as_slice()].concat();
-        assert!(parse(json!([with(rsa, "n", json!(URL_SAFE_NO_PAD.encode(padded)))])).is_ok());
+        assert!(parse(&json!([with(rsa, "n", json!(URL_SAFE_NO_PAD.encode(padded)))])).is_ok());
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
         let ec = jwk(Ours::Es256);
         let oct = json!({"kty": "oct", "kid": "h", "alg": "HS256", "k": "c2VjcmV0"});
         for secret in [oct, with(ec.clone(), "d", json!("AA")), with(jwk(Ours::Rs256), "qi", json!("AA"))] {
-            let fault = parse(json!([ec, secret])).unwrap_err();
+            let fault = parse(&json!([ec, secret])).unwrap_err();
             assert!(fault.0.contains("symmetric or private"), "{fault}");
         }
     }
@@ -309,12 +309,12 @@ mod tests {
     #[test]
     fn documents_that_are_none_are_refused() {
         let ec = jwk(Ours::Es256);
-        let twice = parse(json!([ec, with(jwk(Ours::Es256), "kid", ec["kid"].clone())])).unwrap_err();
+        let twice = parse(&json!([ec, with(jwk(Ours::Es256), "kid", ec["kid"].clone())])).unwrap_err();
         assert!(twice.0.contains("same `kid`"), "{twice}");
-        assert!(parse(json!([ec, with(ec.clone(), "use", json!("enc"))])).is_ok(), "one id, but one use");
-        assert!(parse(Value::Array(vec![ec.clone(); MOST + 1])).unwrap_err().0.contains("more than 100"));
+        assert!(parse(&json!([ec, with(ec.clone(), "use", json!("enc"))])).is_ok(), "one id, but one use");
+        assert!(parse(&Value::Array(vec![ec.clone(); MOST + 1])).unwrap_err().0.contains("more than 100"));
         for keys in [json!([]), json!([1]), json!({}), json!(null)] {
-            assert!(parse(keys).is_err());
+            assert!(parse(&keys).is_err());
         }
         for text in ["", "[]", "{}", r#"{"keys":[],"keys":[]}"#] {
             assert!(KeySet::parse(text.as_bytes()).is_err(), "{text}");
@@ -331,7 +331,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes: Vec<u8>, n: String, e: String) {
             prop_assert!(KeySet::parse(&bytes).is_err());
             let rsa = json!([{"kty": "RSA", "n": n, "e": e}]);
-            prop_assert!(parse(rsa).is_err());
+            prop_assert!(parse(&rsa).is_err());
         }
     }
 }

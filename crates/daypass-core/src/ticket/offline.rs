@@ -105,7 +105,7 @@ fn misdated(said: &Said, now: Timestamp) -> Option<Refusal> {
 
 /// The backend that signed it should know what it got wrong.
 fn wrong(expected: &'static str) -> Refusal {
-    invalid(format!("the ticket is signed with the right key, and is not one; expected were {expected}"))
+    invalid(format!("the ticket is signed with the right key, but not as a ticket; expected were {expected}"))
 }
 
 /// The claims.
