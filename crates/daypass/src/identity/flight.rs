@@ -218,16 +218,24 @@ mod tests {
             self.asked.load(Ordering::SeqCst)
         }
 
+        fn waiting(&self, key: u32) -> usize {
+            self.memory.shared.state.lock().flights.get(&key).map_or(0, watch::Sender::receiver_count)
+        }
+
         fn kept(&self) -> usize {
             self.memory.shared.state.lock().kept.len()
         }
     }
 
-    /// Lets every task that can run do so; the tests have one thread.
-    async fn settle() {
-        for _ in 0..16 {
+    /// Lets the other tasks run until this holds; the tests have one thread.
+    async fn until(holds: impl Fn() -> bool) {
+        for _ in 0..100_000 {
+            if holds() {
+                return;
+            }
             tokio::task::yield_now().await;
         }
+        panic!("it never came to hold");
     }
 
     #[tokio::test]
@@ -273,8 +281,7 @@ mod tests {
     async fn a_thousand_wait_for_one_answer_and_no_more() {
         let f = Fixture::new();
         let waiting: Vec<_> = (0..WAITING).map(|_| f.later(1)).collect();
-        settle().await;
-        assert_eq!(f.asked(), 1);
+        until(|| f.waiting(1) == WAITING && f.asked() == 1).await;
         assert_eq!(f.now(1, None).await, Err(Lost::Crowded));
         assert_eq!(f.now(2, None).await, Ok(2), "others are not held up");
         f.answer.notify_one();
@@ -288,11 +295,11 @@ mod tests {
     async fn the_first_caller_may_go_away() {
         let f = Fixture::new();
         let first = f.later(1);
-        settle().await;
+        until(|| f.waiting(1) == 1 && f.asked() == 1).await;
         let second = f.later(1);
-        settle().await;
+        until(|| f.waiting(1) == 2).await;
         first.abort();
-        settle().await;
+        until(|| f.waiting(1) == 1).await;
         f.answer.notify_one();
         assert_eq!(second.await.unwrap(), Ok(1));
         assert_eq!(f.asked(), 1);
@@ -311,8 +318,7 @@ mod tests {
         let f = Fixture::new();
         let most = u32::try_from(ENTRIES).unwrap();
         let _waiting: Vec<_> = (0..most).map(|key| f.later(key)).collect();
-        settle().await;
-        assert_eq!(f.asked(), ENTRIES);
+        until(|| f.asked() == ENTRIES).await;
         assert_eq!(f.now(most, None).await, Err(Lost::Crowded));
     }
 

@@ -16,6 +16,10 @@ const IDLE: Duration = Duration::from_secs(1);
 /// The most idle connections to one host.
 const SPARE: usize = 32;
 
+const UNREACHED: &str = "no connection";
+const UNANSWERED: &str = "no answer in HTTP";
+const BROKEN: &str = "the answer broke off";
+
 /// The way out. Attack: an answer that sends us elsewhere, or a proxy that a variable of the environment names, would
 /// get a session's value, or would say who our callers are; so neither is followed.
 pub(super) struct Http {
@@ -132,7 +136,10 @@ impl Http {
             value.set_sensitive(true);
             request = request.header(name, value);
         }
-        let response = request.send().await.map_err(|fault| down(&fault))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|fault| down(if fault.is_connect() { UNREACHED } else { UNANSWERED }, &fault))?;
         let (status, max_age) = (response.status(), max_age(&response));
         if status != StatusCode::OK {
             return Ok(Answer { status, document: Vec::new(), max_age });
@@ -162,7 +169,7 @@ async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Fault> {
         return Err(large());
     }
     let mut document = Vec::new();
-    while let Some(piece) = response.chunk().await.map_err(|fault| down(&fault))? {
+    while let Some(piece) = response.chunk().await.map_err(|fault| down(BROKEN, &fault))? {
         if document.len() + piece.len() > most {
             return Err(large());
         }
@@ -172,12 +179,8 @@ async fn read(mut response: Response, most: usize) -> Result<Vec<u8>, Fault> {
 }
 
 /// What went wrong, down to the first cause, without the address: a path or a query may hold what is nobody else's.
-fn down(fault: &reqwest::Error) -> Fault {
-    let mut text = String::from(match () {
-        () if fault.is_connect() => "no connection",
-        () if fault.is_body() => "the answer broke off",
-        () => "no answer in HTTP",
-    });
+fn down(what: &str, fault: &reqwest::Error) -> Fault {
+    let mut text = what.to_owned();
     let mut source = std::error::Error::source(fault);
     while let Some(cause) = source {
         text = format!("{text}: {cause}");

@@ -137,7 +137,7 @@ impl Application {
             return Err(unavailable(format!("{origin}: it has just failed; it will be asked again soon")));
         };
         let answer = http.get(Get { address: &self.address, header, limit, most: ANSWER }).await;
-        match answer.map_err(Some).and_then(understand) {
+        match answer.map_err(Some).and_then(|answer| understand(&answer)) {
             Ok(subject) => {
                 turn.answered();
                 Ok(subject)
@@ -162,7 +162,7 @@ impl Application {
 }
 
 /// What an answer says; no fault means that the application does not know the session.
-fn understand(answer: Answer) -> Result<Subject, Option<Fault>> {
+fn understand(answer: &Answer) -> Result<Subject, Option<Fault>> {
     let status = answer.status.as_u16();
     let wrong = |why| Err(Some(Fault::Wrong(why)));
     match status {
