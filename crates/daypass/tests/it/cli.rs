@@ -134,10 +134,94 @@ fn client_add_refuses_what_the_configuration_does_not_have() {
 }
 
 #[test]
+fn a_weak_proof_is_refused_in_the_name_of_one_client() {
+    let dev = Dev::start();
+    let older = || token(&["tencent", "--v1"], &dev.file()).status.code();
+    assert_eq!(
+        (older(), token(&["tencent", "--v1", "sha256"], &dev.file()).status.code()),
+        (Some(0), Some(0))
+    );
+    let set = json_of(&dev.cli(&["client", "refuse", "soe-server", "--v1", "--unsigned-payload", "--json"]));
+    assert_eq!(
+        set["client"]["refuses"],
+        serde_json::json!({ "unsigned_payload": true, "md5": false, "v1": true })
+    );
+    eventually("the refusal", || older() == Some(1));
+    assert_eq!(token(&["tencent", "--unsigned-payload"], &dev.file()).status.code(), Some(1));
+    json_of(&token(&["tencent"], &dev.file()));
+    json_of(&token(&["alibaba", "--sign-method", "md5"], &dev.file()));
+    let shown = stdout(&dev.cli(&["client", "show", "soe-server"]));
+    assert!(shown.contains("refuses unsigned-payload, v1"), "{shown}");
+
+    assert!(dev.cli(&["client", "refuse", "soe-server", "--nothing"]).status.success());
+    eventually("the change of mind", || older() == Some(0));
+    assert!(!stdout(&dev.cli(&["client", "show", "soe-server"])).contains("refuses"));
+    let records = stdout(&dev.cli(&["audit", "tail", "-n", "50"]));
+    assert!(records.contains("client.refuse soe-server unsigned-payload,v1"), "{records}");
+    assert!(records.contains("client.refuse soe-server nothing"), "{records}");
+    for bad in
+        [&["client", "refuse", "soe-server"][..], &["client", "refuse", "soe-server", "--nothing", "--md5"]]
+    {
+        assert_eq!(dev.cli(bad).status.code(), Some(2), "{bad:?}");
+    }
+    let at_once =
+        ["client", "add", "careful", "--kind", "tencent", "--role", "soe", "--refuse", "v1,md5", "--json"];
+    let added = json_of(&dev.cli(&at_once));
+    assert_eq!(
+        added["client"]["refuses"],
+        serde_json::json!({ "unsigned_payload": false, "md5": true, "v1": true })
+    );
+}
+
+#[test]
+fn a_ticket_key_is_made_and_its_client_may_use_any_value() {
+    let dev = Dev::start();
+    let add = ["client", "add", "web", "--kind", "ticket", "--role", "store-upload", "--json"];
+    let without = dev.cli(&add);
+    assert_eq!(without.status.code(), Some(2));
+    assert!(stdout(&without).contains("--any poi_id"), "{without:?}");
+    let both = dev.cli(&[&add[..], &["--any", "poi_id", "--bind", "poi_id=1"]].concat());
+    assert!(stdout(&both).contains("both --any and --bind"), "{both:?}");
+    let added = json_of(&dev.cli(
+        &[&add[..], &["--any", "poi_id", "--bind", "tenant_code=a", "--bind", "tenant_code=b"]].concat(),
+    ));
+    let bind = serde_json::json!({ "poi_id": ["*"], "tenant_code": ["a", "b"] });
+    assert_eq!(added["client"]["grants"], serde_json::json!([{ "role": "store-upload", "bind": bind }]));
+    let key = &added["keys"][0];
+    assert!(key["key_id"].as_str().unwrap().starts_with("TK") && key["key_id"] == key["id"], "{key}");
+    assert_eq!(key["key_secret"].as_str().unwrap().len(), 43);
+    let rotated = json_of(&dev.cli(&["client", "rotate", "web", "--json"]));
+    assert_eq!(rotated["keys"][0]["kind"], "ticket");
+}
+
+#[test]
+fn a_role_is_assumed_with_tags_in_both_ways_of_signing() {
+    let dev = Dev::start();
+    let arn = "qcs::cam::uin/100000000001:roleName/soe";
+    let assume = ["tencent", "--assume", arn, "--session", "ci-7", "--tag", "team=web", "--duration", "900"];
+    for more in [&[][..], &["--v1"], &["--v1", "sha256"]] {
+        let answer = json_of(&token(&[&assume, more].concat(), &dev.file()));
+        assert!(answer["Response"]["Credentials"]["Token"].is_string(), "{more:?} {answer}");
+    }
+    let other = token(&["tencent", "--assume", "qcs::cam::uin/100000000001:roleName/nobody"], &dev.file());
+    assert_eq!(other.status.code(), Some(1));
+}
+
+#[test]
+fn a_page_of_a_listed_origin_is_served_and_another_is_not() {
+    let dev = Dev::start();
+    let answer = json_of(&token(&["browser"], &dev.file()));
+    assert!(answer["Credentials"]["TmpSecretId"].is_string(), "{answer}");
+    let other = token(&["browser", "--origin", "https://evil.example"], &dev.file());
+    assert_eq!(other.status.code(), Some(1), "{other:?}");
+    assert!(stdout(&other).contains("Error"), "{other:?}");
+}
+
+#[test]
 fn ring_list_names_every_key_and_shows_none() {
     let dev = Dev::start();
     let rows = json_of(&dev.cli(&["ring", "list", "--json"]));
-    assert_eq!(rows.as_array().unwrap().len(), 9);
+    assert_eq!(rows.as_array().unwrap().len(), 10);
     assert!(rows.as_array().unwrap().iter().all(|row| row["state"] == "active" && row["version"] == 1));
     assert!(stdout(&dev.cli(&["ring", "list"])).starts_with("PURPOSE"));
 }

@@ -1,0 +1,201 @@
+//! A configured service with a ticket key: a backend signs, a page shows, and each ticket is good once.
+
+use crate::process::{daypass, json_of, signal};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Output, Stdio};
+use tempfile::TempDir;
+
+const CONFIG: &str = r#"[server]
+listen = "127.0.0.1:0"
+[store]
+url = "sqlite:daypass.db"
+[seal]
+key = { file = "seal.key" }
+[[tenant]]
+name = "main"
+guid = "387c56a8-cf86-45de-b9f5-b4de88cac054"
+account = "100000000001"
+[[tenant.role]]
+name = "uploads"
+variables = { subject = "slug", class = "slug" }
+policy = { cam = '{"version":"2.0","statement":{"effect":"allow","action":["cos:PutObject"],"resource":["qcs::cos:ap-guangzhou:uid/1250000000:pics-1250000000/{class}/{subject}/*"]}}' }
+[[endpoint]]
+dialect = "tencent.getAuthorization"
+path = "/getAuthorization"
+tenant = "main"
+role = "uploads"
+origins = ["https://lesson.example.com"]
+shape = "cos"
+caller = { ticket = { refreshes = 1, refresh_for = "8h" } }
+"#;
+const ORIGIN: &str = "https://lesson.example.com";
+
+/// A running `daypass serve` with a client that signs tickets.
+struct Service {
+    child: Child,
+    folder: TempDir,
+    url: String,
+}
+
+impl Service {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
+        std::fs::write(folder.path().join("daypass.toml"), CONFIG).unwrap();
+        let added = cli(
+            &folder,
+            &[
+                "client",
+                "add",
+                "web",
+                "--kind",
+                "ticket",
+                "--role",
+                "uploads",
+                "--any",
+                "subject,class",
+                "--json",
+            ],
+        );
+        std::fs::write(folder.path().join("key.json"), json_of(&added).to_string()).unwrap();
+        let mut child = daypass()
+            .args(["serve", "--config"])
+            .arg(folder.path().join("daypass.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let ready = lines.find(|line| line.contains("\"ready\"")).expect("it did not start");
+        // Read on, so that the service is never stopped by a full pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        let ready: Value = serde_json::from_str(&ready).unwrap();
+        let url = ready["public_url"].as_str().unwrap().to_owned();
+        let page =
+            json!({ "url": url, "get_authorization": { "path": "/getAuthorization", "origin": ORIGIN } });
+        std::fs::write(folder.path().join("page.json"), page.to_string()).unwrap();
+        Self { child, folder, url }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Signs a ticket for this page, user and class.
+    fn sign(&self, key: &[&str], origin: &str, subject: &str, class: &str) -> Output {
+        let endpoint = format!("{}/getAuthorization", self.url);
+        let class = format!("class={class}");
+        let ask =
+            ["ticket", "--endpoint", &endpoint, "--origin", origin, "--subject", subject, "--var", &class];
+        daypass().args(ask).args(key).current_dir(self.folder.path()).output().unwrap()
+    }
+
+    fn ticket_for(&self, origin: &str, subject: &str, class: &str) -> String {
+        let signed = self.sign(&["--client-key", "key.json"], origin, subject, class);
+        assert!(signed.status.success(), "{signed:?}");
+        String::from_utf8(signed.stdout).unwrap().trim().to_owned()
+    }
+
+    fn ticket(&self) -> String {
+        self.ticket_for(ORIGIN, "ann", "7b")
+    }
+
+    /// Asks as a page would.
+    fn page(&self, evidence: &[&str]) -> Output {
+        daypass()
+            .args(["token", "browser"])
+            .args(evidence)
+            .arg("--from")
+            .arg(self.file("page.json"))
+            .output()
+            .unwrap()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        signal(self.child.id(), "TERM");
+        let _ = self.child.wait();
+    }
+}
+
+fn cli(folder: &TempDir, args: &[&str]) -> Output {
+    daypass().args(args).arg("--config").arg(folder.path().join("daypass.toml")).output().unwrap()
+}
+
+/// The ticket for the next time, which is said beside the answer.
+fn next(answer: &Output) -> Option<String> {
+    let said = String::from_utf8(answer.stderr.clone()).unwrap();
+    said.lines().find_map(|line| line.strip_prefix("ticket for the next time: ")).map(str::to_owned)
+}
+
+#[test]
+fn a_ticket_is_good_once_and_its_refresh_once_more() {
+    let service = Service::start();
+    let ticket = service.ticket();
+    let first = service.page(&["--ticket", &ticket]);
+    let credentials = json_of(&first);
+    assert!(credentials["credentials"]["sessionToken"].is_string(), "{credentials}");
+    let refresh = next(&first).expect("a ticket for the next time");
+
+    let again = service.page(&["--ticket", &ticket]);
+    assert_eq!(again.status.code(), Some(1), "{again:?}");
+
+    let second = service.page(&["--ticket", &refresh]);
+    assert!(json_of(&second)["credentials"]["tmpSecretId"].is_string());
+    assert_eq!(next(&second), None, "one refresh was allowed");
+    assert_eq!(service.page(&["--ticket", &refresh]).status.code(), Some(1));
+
+    let records = cli(&service.folder, &["audit", "tail", "-n", "20"]);
+    let records = String::from_utf8(records.stdout).unwrap();
+    assert!(records.contains("ticket_spent"), "{records}");
+}
+
+#[test]
+fn a_page_without_a_good_ticket_gets_nothing() {
+    let service = Service::start();
+    let evil = "https://evil.example";
+    let refused = |evidence: &[&str], why: &str| {
+        let answer = service.page(evidence);
+        assert_eq!(answer.status.code(), Some(1), "{answer:?}");
+        let said = String::from_utf8(answer.stdout).unwrap();
+        assert!(said.contains(why), "{evidence:?}: {said}");
+    };
+    refused(&[], "asks for a ticket");
+    refused(&["--ticket", "nonsense"], "the ticket is not authentic");
+    refused(&["--origin", evil, "--ticket", &service.ticket()], "not one that the endpoint serves");
+    refused(&["--ticket", &service.ticket_for(evil, "ann", "7b")], "this ticket is for another page");
+    refused(&["--ticket", &service.ticket_for(ORIGIN, "a/b", "7b")], "subject must be letters");
+    refused(&["--ticket", &service.ticket_for(ORIGIN, "ann", "*")], "class must be letters");
+}
+
+#[test]
+fn a_key_may_also_stand_in_a_file_of_its_own() {
+    let service = Service::start();
+    let key: Value = serde_json::from_slice(&std::fs::read(service.file("key.json")).unwrap()).unwrap();
+    let (id, secret) = (&key["keys"][0]["key_id"], &key["keys"][0]["key_secret"]);
+    std::fs::write(service.file("secret"), format!("{}\n", secret.as_str().unwrap())).unwrap();
+    let signed = service.sign(
+        &["--json", "--key-id", id.as_str().unwrap(), "--key-file", "secret"],
+        ORIGIN,
+        "ann",
+        "7b",
+    );
+    let signed = json_of(&signed);
+    assert_eq!(signed["expires_in"], 120);
+    json_of(&service.page(&["--ticket", signed["ticket"].as_str().unwrap()]));
+    assert_eq!(service.sign(&["--client-key", "page.json"], ORIGIN, "ann", "7b").status.code(), Some(2));
+}
+
+#[test]
+fn a_disabled_client_s_tickets_are_worth_nothing() {
+    let service = Service::start();
+    json_of(&service.page(&["--ticket", &service.ticket()]));
+    assert!(cli(&service.folder, &["client", "disable", "web"]).status.success());
+    let dead = (0..40).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        service.page(&["--ticket", &service.ticket()]).status.code() == Some(1)
+    });
+    assert!(dead, "the disabling is in force within two seconds");
+}
