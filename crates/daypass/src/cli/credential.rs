@@ -255,6 +255,33 @@ fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daypass_core::clock::after;
+    use daypass_core::cutoff::{Cutoff, Scope};
+    use daypass_core::testing::World;
+
+    #[test]
+    fn a_cut_off_is_named_by_its_scope() {
+        let mut world = World::new();
+        let issued = app::now();
+        let grounds = Grounds {
+            id: "AKIDAQAAAAEAAAAAAAAAAAAAAAAAAAAA",
+            tenant: "acme",
+            client: Some(world.client.guid),
+            key: Some("AKIDworld"),
+            endpoint: None,
+            role: "soe",
+            via: None,
+            subject: None,
+            session: None,
+            issued,
+            expires: after(issued, 3600),
+        };
+        assert_eq!(judged(&world.directory(), &grounds), ("live", None));
+        world.cutoffs = vec![Cutoff { scope: Scope::Key("AKIDworld".into()), before: issued }];
+        let (standing, why) = judged(&world.directory(), &grounds);
+        assert_eq!(standing, "fallen");
+        assert_eq!(why.as_deref(), Some("it was taken back by a cut-off of key AKIDworld"));
+    }
 
     #[test]
     fn what_a_caller_wrote_stays_on_one_line() {
