@@ -229,7 +229,7 @@ fn signed(action: Action) -> Result<(), Refusal> {
     }
     Err(Refusal::new(
         Reason::MalformedProof,
-        "AssumeRoleWithWebIdentity is proved by its token alone: send Authorization: SKIP and no X-TC-Token (an SDK's option SkipSign does so)",
+        "AssumeRoleWithWebIdentity is proved by its token alone: send Authorization: SKIP and no X-TC-Token (where an SDK's own method signs, its generic call with the option SkipSign does not)",
     ))
 }
 
