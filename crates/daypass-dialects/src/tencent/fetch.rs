@@ -27,8 +27,8 @@ pub(super) fn origin(head: &Head, sent: &Origin, public_url: &str) -> Result<Opt
         Origin::None => match said(head, SITE) {
             None | Some("none") => Ok(None),
             Some("same-origin") => Ok(own().map(Cow::into_owned)),
-            // Attack: a page of another site lets the browser send the user's cookie along and hides where it is.
-            Some(_) => Err(not_fetched("it comes from another site and does not name its origin")),
+            // Attack: a page of another origin lets the browser send the user's cookie along and hides where it is.
+            Some(_) => Err(not_fetched("it comes from another origin and does not name it")),
         },
     }
 }
