@@ -18,4 +18,4 @@ mod hostile;
 mod invariants;
 mod process;
 mod refusals;
-mod tickets;
+mod visitors;

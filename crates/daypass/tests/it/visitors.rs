@@ -1,8 +1,10 @@
-//! A configured service with a ticket key: a backend signs, a page shows, and each ticket is good once.
+//! A configured service whose pages are known: by a ticket that a backend signs, which is good once, and by a session
+//! of the operator's own application.
 
 use crate::process::{daypass, json_of, signal};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use tempfile::TempDir;
@@ -41,9 +43,13 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
+        Self::start_with(CONFIG)
+    }
+
+    fn start_with(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
-        std::fs::write(folder.path().join("daypass.toml"), CONFIG).unwrap();
+        std::fs::write(folder.path().join("daypass.toml"), config).unwrap();
         let added = cli(
             &folder,
             &[
@@ -67,7 +73,7 @@ impl Service {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let ready = lines.find(|line| line.contains("\"ready\"")).expect("it did not start");
+        let ready = lines.find(|line| line.contains("\"ready\"")).unwrap();
         // Read on, so that the service is never stopped by a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         let ready: Value = serde_json::from_str(&ready).unwrap();
@@ -137,7 +143,7 @@ fn a_ticket_is_good_once_and_its_refresh_once_more() {
     let first = service.page(&["--ticket", &ticket]);
     let credentials = json_of(&first);
     assert!(credentials["credentials"]["sessionToken"].is_string(), "{credentials}");
-    let refresh = next(&first).expect("a ticket for the next time");
+    let refresh = next(&first).unwrap();
 
     let again = service.page(&["--ticket", &ticket]);
     assert_eq!(again.status.code(), Some(1), "{again:?}");
@@ -198,4 +204,38 @@ fn a_disabled_client_s_tickets_are_worth_nothing() {
         service.page(&["--ticket", &service.ticket()]).status.code() == Some(1)
     });
     assert!(dead, "the disabling is in force within two seconds");
+}
+
+/// An application that knows one session, and answers everything else with 401.
+fn application() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let known = head.iter().any(|line| line.eq_ignore_ascii_case("cookie: sid=right"));
+            let body = r#"{"subject":"ann","variables":{"class":"7b"}}"#;
+            let (status, body) = if known { ("200 OK", body) } else { ("401 Unauthorized", "") };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    format!("http://{address}/whoami")
+}
+
+#[test]
+fn a_session_is_what_the_application_says_it_is() {
+    let session = format!("session = {{ cookie = \"sid\", whoami = \"{}\" }}", application());
+    let service =
+        Service::start_with(&CONFIG.replace("ticket = { refreshes = 1, refresh_for = \"8h\" }", &session));
+    let first = json_of(&service.page(&["--cookie", "sid=right"]));
+    assert!(first["credentials"]["sessionToken"].is_string(), "{first}");
+    let again = json_of(&service.page(&["--cookie", "sid=right"]));
+    assert_eq!(again["credentials"], first["credentials"], "one subject, one credential");
+    assert_eq!(service.page(&["--cookie", "sid=wrong"]).status.code(), Some(1));
+    assert_eq!(service.page(&["--ticket", &service.ticket()]).status.code(), Some(1), "not one of the ways");
 }
