@@ -125,23 +125,27 @@ async fn fetch(http: &Http, provider: &Provider) -> Result<(KeySet, SignedDurati
     Ok((keys, SignedDuration::from_secs(fresh.into())))
 }
 
-/// Where an issuer says its keys are, by `OpenID` Connect Discovery 1.0 section 4. Its document must name the issuer
-/// itself, byte for byte (section 4.3). Attack: a document that was copied from another issuer, or that one host
-/// serves for many, would have us believe the keys of someone else.
 async fn discover(http: &Http, issuer: &str) -> Result<Address, Fault> {
     let base = issuer.strip_suffix('/').unwrap_or(issuer);
     let at = Address::parse(&format!("{base}/.well-known/openid-configuration"))?;
     let answer = document(http, &at).await?;
-    let wrong = |why: &str| Fault::Wrong(format!("the discovery document {why}"));
-    let found = json::parse(&answer.document).map_err(|fault| wrong(&format!("cannot be read: {fault}")))?;
+    keys_of(issuer, &at, &answer.document)
+        .map_err(|why| Fault::Wrong(format!("the discovery document at {} {why}", at.origin())))
+}
+
+/// Where an issuer's document says that its keys are, by `OpenID` Connect Discovery 1.0 section 4. It must name the
+/// issuer itself, byte for byte (section 4.3). Attack: a document that was copied from another issuer, or that one
+/// host serves for many, would have us believe the keys of someone else.
+fn keys_of(issuer: &str, at: &Address, document: &[u8]) -> Result<Address, String> {
+    let found = json::parse(document).map_err(|fault| format!("cannot be read: {fault}"))?;
     if found.get("issuer").and_then(|named| named.as_str()) != Some(issuer) {
-        return Err(wrong("names another issuer"));
+        return Err("names another issuer".to_owned());
     }
-    let keys = found.get("jwks_uri").and_then(|uri| uri.as_str()).ok_or_else(|| wrong("has no jwks_uri"))?;
-    let keys = Address::parse(keys).map_err(|fault| wrong(&format!("has a jwks_uri at {fault}")))?;
+    let keys = found.get("jwks_uri").and_then(|uri| uri.as_str()).ok_or("has no jwks_uri")?;
+    let keys = Address::parse(keys).map_err(|fault| format!("has a jwks_uri at {fault}"))?;
     // Attack: a provider elsewhere would have us send requests to what listens on this machine alone.
     if keys.is_local() && !at.is_local() {
-        return Err(wrong("has a jwks_uri on this machine, where the issuer is not"));
+        return Err("has a jwks_uri on this machine, where the issuer is not".to_owned());
     }
     Ok(keys)
 }
