@@ -144,6 +144,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let tenants = tenant::read(root, &issuers, base);
     let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
     let endpoints = endpoint::read(root, &tenants, refuses, mode);
+    provider::point_out_idle(&notes, &tenants, &endpoints);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);
     let (Some(server), Some(store_url), Some(seal), true) = (server, store_url, seal, errors.is_empty())

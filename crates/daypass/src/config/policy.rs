@@ -9,8 +9,8 @@ use daypass_dialects::{alibaba, tencent};
 /// The languages, by their key.
 pub(super) const KEYS: &[&str] = &["cam", "ram"];
 
-/// Reads `{ cam = '…' }` or `{ ram = '…' }`.
-pub(super) fn read(section: Section<'_>, key: &str) -> Option<Given<Policy>> {
+/// Reads `{ cam = '…' }` or `{ ram = '…' }` of the tenant with this account; none where its own is wrong.
+pub(super) fn read(section: Section<'_>, key: &str, account: Option<&str>) -> Option<Given<Policy>> {
     let notes = section.notes();
     let table = Section::of(notes, section.node(key)?, key, KEYS)?;
     let mut given = KEYS.iter().filter_map(|&language| Some((language, table.node(language)?)));
@@ -21,12 +21,18 @@ pub(super) fn read(section: Section<'_>, key: &str) -> Option<Given<Policy>> {
         notes.error(table.place(), fault);
         return None;
     };
-    section.parsed(text(notes, language, node)?, |document| parse(language, document))
+    section.parsed(text(notes, language, node)?, |document| parse(language, document, account))
 }
 
-fn parse(language: &str, document: &str) -> Result<Policy, Fault> {
+fn parse(language: &str, document: &str, account: Option<&str>) -> Result<Policy, Fault> {
     let parsed = match language {
-        "cam" => tencent::policy::parse(document).map_err(|fault| fault.to_string()),
+        "cam" => tencent::policy::parse(document)
+            // Those of requests get it as well, so that the two can be compared.
+            .map(|policy| match account {
+                Some(account) => tencent::policy::with_account(policy, account),
+                None => policy,
+            })
+            .map_err(|fault| fault.to_string()),
         _ => alibaba::policy::parse(document).map_err(|fault| fault.to_string()),
     };
     parsed.map_err(Fault::new)

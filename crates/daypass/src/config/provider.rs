@@ -1,12 +1,14 @@
 //! `[[tenant.provider]]`: the outside OpenID providers whose JWTs a tenant believes.
 
 use super::diagnostic::Fault;
-use super::notes::Given;
+use super::notes::{Given, Notes};
 use super::role::{name_in_arn, variable_name};
 use super::secret::read_file;
 use super::section::{Section, refuse_twice, text};
+use super::tenant::TenantEntry;
 use super::tree::{Node, Value};
 use super::url;
+use daypass_core::endpoint::Endpoint;
 use daypass_core::identity::SUBJECT;
 use daypass_core::jose::KeySet;
 use daypass_core::provider::{KeySource, Provider};
@@ -43,6 +45,22 @@ pub(super) fn read<'a>(tenant: Section<'a>, tenant_name: &str, base: &Path) -> V
         Some(ProviderEntry { name: name?, provider })
     };
     sections.into_iter().filter_map(entry).collect()
+}
+
+/// A provider that nothing names is mostly a role or an endpoint that its operator believes to be served by it.
+pub(super) fn point_out_idle(notes: &Notes<'_>, tenants: &[TenantEntry<'_>], endpoints: &[Endpoint]) {
+    for tenant in tenants {
+        let at_endpoints = endpoints.iter().filter(|endpoint| endpoint.tenant == tenant.name.value);
+        let at_endpoints = at_endpoints.filter_map(|endpoint| Some(&*endpoint.jwt()?.provider));
+        let roles = tenant.roles.iter().filter_map(|entry| entry.role.as_ref());
+        let trusted = roles.flat_map(|role| &role.trusts).map(|trust| &*trust.provider);
+        let named: Vec<&str> = at_endpoints.chain(trusted).collect();
+        for entry in tenant.providers.iter().filter(|entry| !named.contains(&entry.name.value)) {
+            let fault = Fault::new(format!("nothing believes the provider `{}`", entry.name.value))
+                .hint("an endpoint does by caller = { jwt = … }, a role by trust = …");
+            notes.warning(entry.name.place, fault);
+        }
+    }
 }
 
 fn one(section: Section<'_>, tenant: &str, name: &str, base: &Path) -> Option<Provider> {

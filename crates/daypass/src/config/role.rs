@@ -47,10 +47,19 @@ pub(super) struct RoleEntry<'a> {
     pub(super) language: Option<Language>,
 }
 
+/// Whose roles they are.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    /// The tenant's name; empty where it is wrong.
+    pub(super) tenant: &'a str,
+    /// The tenant's account, where it is right.
+    pub(super) account: Option<&'a str>,
+}
+
 /// Reads the roles of a tenant.
 pub(super) fn read<'a>(
     tenant: Section<'a>,
-    tenant_name: &str,
+    owner: Owner<'_>,
     boundary: Option<&Given<Policy>>,
     issuers: &Issuers<'_>,
     providers: &[ProviderEntry<'_>],
@@ -59,7 +68,7 @@ pub(super) fn read<'a>(
     refuse_twice(tenant.notes(), "role", sections.iter().filter_map(|section| section.glance("name")));
     let mut roles = Vec::new();
     for section in sections {
-        let (name, read) = one(section, tenant_name, issuers, providers);
+        let (name, read) = one(section, owner, issuers, providers);
         let Some(name) = name else { continue };
         if let (Some((language, place)), Some(boundary)) = (read.language, boundary)
             && language != boundary.value.language
@@ -84,13 +93,13 @@ struct Read {
 
 fn one<'a>(
     section: Section<'a>,
-    tenant: &str,
+    owner: Owner<'_>,
     issuers: &Issuers<'_>,
     providers: &[ProviderEntry<'_>],
 ) -> (Option<Given<&'a str>>, Read) {
     let name = section.need_text("name").filter(|given| section.parsed(*given, name_in_arn).is_some());
     let base = Role {
-        tenant: tenant.to_owned(),
+        tenant: owner.tenant.to_owned(),
         name: name.map_or_else(String::new, |given| given.value.to_owned()),
         issuer: issuers.of_role(section),
         lifetime: lifetime::STANDARD_TOKEN,
@@ -104,7 +113,7 @@ fn one<'a>(
         trusts: Vec::new(),
     };
     let read = match (section.key("policy"), section.key("audience")) {
-        (Some(_), None) => with_policy(section, base, providers),
+        (Some(_), None) => with_policy(section, base, owner.account, providers),
         (None, Some(_)) => Read { role: with_audience(section, base), language: None },
         (Some(_), Some(place)) => {
             let message =
@@ -139,11 +148,16 @@ fn misplaced(section: Section<'_>, keys: &[&str], with: &str) {
     }
 }
 
-fn with_policy(section: Section<'_>, base: Role, providers: &[ProviderEntry<'_>]) -> Read {
+fn with_policy(
+    section: Section<'_>,
+    base: Role,
+    account: Option<&str>,
+    providers: &[ProviderEntry<'_>],
+) -> Read {
     misplaced(section, OF_AUDIENCE, "an `audience`");
     let variables = variables(section);
     let answer = answer(section);
-    let policy = policy::read(section, "policy");
+    let policy = policy::read(section, "policy", account);
     let language = policy.as_ref().map(|policy| (policy.value.language, policy.place));
     let kind = match language {
         Some((Language::Cam, _)) => lifetime::Kind::Cam,

@@ -5,7 +5,7 @@ use super::issuer::Issuers;
 use super::notes::Given;
 use super::policy;
 use super::provider::{self, ProviderEntry};
-use super::role::{self, RoleEntry};
+use super::role::{self, Owner, RoleEntry};
 use super::section::{Section, refuse_twice};
 use daypass_core::client::Tenant;
 use daypass_core::policy::{Policy, Template};
@@ -51,10 +51,12 @@ fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>, base: &Path) -> Option<T
     let name = written.and_then(|given| section.parsed(given, tenant_name));
     let guid = section.need_parsed("guid", guid);
     let account = section.need_parsed("account", account);
-    let boundary = boundary(section);
+    let owner = account.as_ref().map(|account| account.value.as_str());
+    let boundary = boundary(section, owner);
     let known = name.as_ref().map_or("", |name| &name.value);
     let providers = provider::read(section, known, base);
-    let roles = role::read(section, known, boundary.as_ref(), issuers, &providers);
+    let owner = Owner { tenant: known, account: owner };
+    let roles = role::read(section, owner, boundary.as_ref(), issuers, &providers);
     let whole = section.node("boundary").is_none() || boundary.is_some();
     let tenant = match (name, guid, account) {
         (Some(name), Some(guid), Some(account)) if whole => Some(Tenant {
@@ -95,8 +97,8 @@ fn account(text: &str) -> Result<String, Fault> {
     Err(Fault::new(format!("`{text}` is not an account of 12 digits")))
 }
 
-fn boundary(section: Section<'_>) -> Option<Given<Policy>> {
-    let boundary = policy::read(section, "boundary")?;
+fn boundary(section: Section<'_>, account: Option<&str>) -> Option<Given<Policy>> {
+    let boundary = policy::read(section, "boundary", account)?;
     // A boundary is never bound to values: `{name}` in it would match those very characters and nothing else.
     match Template::new(boundary.value.clone(), &BTreeMap::new()) {
         Ok(_) => Some(boundary),

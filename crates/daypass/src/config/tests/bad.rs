@@ -371,7 +371,7 @@ boundary = { cam = 'x' }
 "#;
     let tenant = TENANT.lines().take(4).collect::<Vec<_>>().join("\n");
     assert_snapshot!(refused(&with(&format!("{tenant}\n{tail}"))), @r#"
-    daypass.toml:11:20: a boundary has no variables: in `qcs::cos:*::{dir}`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
+    daypass.toml:11:20: a boundary has no variables: in `qcs::cos:*:uin/100000000001:{dir}`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
     11 | boundary = { cam = '{"version":"2.0","statement":{"effect":"allow","action":"cos:*","resource":"qcs:…
        |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 

@@ -203,7 +203,7 @@ fn variables() {
        |                                                 ^
     "#);
     assert_snapshot!(role(&format!("name = \"a\"\npolicy = {{ cam = '{ONE}' }}")), @r#"
-    daypass.toml:13:18: in `qcs::cos:*::b/{dir}/*`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
+    daypass.toml:13:18: in `qcs::cos:*:uin/100000000001:b/{dir}/*`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
     13 | policy = { cam = '{"version":"2.0","statement":{"effect":"allow","action":["cos:PutObject"],"resourc…
        |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#);

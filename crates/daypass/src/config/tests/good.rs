@@ -7,7 +7,7 @@ use crate::config::{
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape};
-use daypass_core::policy::VariableType;
+use daypass_core::policy::{VariableType, covers};
 use daypass_core::role::{Algorithm, Lifetime};
 use daypass_core::testing::SeededEntropy;
 use insta::assert_snapshot;
@@ -73,6 +73,24 @@ fn the_demo_becomes_the_plan_that_the_seeds_ask_for() {
     assert_eq!((top.dialect, top.path.as_str()), (DialectName::AlibabaTop, "/router/rest"));
     assert_eq!(top.routes[0].role, "store-upload");
     assert_eq!(top.routes[0].product.scene_code, "app-upload");
+}
+
+#[test]
+fn a_resource_without_an_account_is_the_tenants_own() {
+    let text = TENANT.replace(":uid/1250000000:b-1250000000/", "::b-1250000000/").replacen(
+        "[[tenant.role]]",
+        r#"boundary = { cam = '{"version":"2.0","statement":{"effect":"allow","action":"*","resource":"qcs::cos:::b-1250000000/*"}}' }
+[[tenant.role]]"#,
+        1,
+    );
+    let text = text.split("[[tenant.role]]\nname = \"upload\"").next().unwrap().to_owned()
+        + &text[text.find("[[tenant.role]]\nname = \"cos\"").unwrap()..];
+    let plan = production(&format!("{HEAD}{text}")).unwrap().plan("http://127.0.0.1:5050");
+    let cos = plan.roles.iter().find(|role| role.name == "cos").unwrap().policy.as_ref().unwrap();
+    let bound = cos.bind(&[("dir".to_owned(), "a".to_owned())].into()).unwrap();
+    let own = "qcs::cos:ap-guangzhou:uin/100000000001:b-1250000000/a/*";
+    assert_eq!(bound.statements[0].resources[0].as_str(), own);
+    assert_eq!(covers(plan.tenants[0].boundary.as_ref().unwrap(), &bound), Ok(()));
 }
 
 #[test]

@@ -144,6 +144,18 @@ fn a_provider_s_keys_are_found_where_nothing_is_said() {
 }
 
 #[test]
+fn a_provider_that_nothing_names_is_pointed_out() {
+    let text = with_tenant(&format!("{PROVIDER}{BROWSER}"));
+    assert!(
+        warned(&text).contains("daypass.toml:31:8: warning: nothing believes the provider `corp`"),
+        "{}",
+        warned(&text)
+    );
+    let named = text.replace("caller = { ", "caller = { jwt = { provider = \"corp\" }, ");
+    assert!(!warned(&named).contains("nothing believes"), "{}", warned(&named));
+}
+
+#[test]
 fn a_file_of_keys_starts_at_the_configuration() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("keys.json"), KEYS).unwrap();
