@@ -88,6 +88,32 @@ export const fetched = (page, url, options = {}) =>
     [url, options],
   );
 
+/**
+ * The statuses of all answers from an address, as they came over the wire: Chromium tells Playwright nothing of those
+ * that it keeps from the page.
+ */
+export async function statusesOf(page, url) {
+  const wire = await page.context().newCDPSession(page);
+  const asked = new Set();
+  const early = new Map();
+  const statuses = [];
+  const look = (id) => {
+    if (!asked.has(id) || !early.has(id)) return;
+    statuses.push(early.get(id));
+    early.delete(id);
+  };
+  wire.on('Network.requestWillBeSent', ({ requestId, request }) => {
+    if (request.url.startsWith(url)) asked.add(requestId);
+    look(requestId);
+  });
+  wire.on('Network.responseReceivedExtraInfo', ({ requestId, statusCode }) => {
+    early.set(requestId, statusCode);
+    look(requestId);
+  });
+  await wire.send('Network.enable');
+  return statuses;
+}
+
 /** The parts of an answer of either shape, in the words of the SDK's options. */
 export function keysOf(answer) {
   assert.ok(answer.body, `the page got ${JSON.stringify(answer)}`);

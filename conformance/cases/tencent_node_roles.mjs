@@ -120,7 +120,8 @@ test('AssumeRoleWithWebIdentity: a token that is not right is refused', async ()
 test('AssumeRoleWithWebIdentity: a subject, role or provider without trust is refused', async () => {
   await refused('UnauthorizedOperation', webIdentity(await token({ sub: 'mallory' })));
   await refused('UnauthorizedOperation', webIdentity(await token({ sub: 'ci-main' }), { RoleArn: arn('soe') }));
-  await refused('UnauthorizedOperation', webIdentity(await token({ sub: 'ci-main' }), { ProviderId: 'nonesuch' }));
+  const foreign = webIdentity(await token({ sub: 'ci-main' }), { ProviderId: 'nonesuch' });
+  await refused('InvalidParameter.WebIdentityTokenError', foreign);
 });
 
 test('Authorization: SKIP opens nothing else', async () => {

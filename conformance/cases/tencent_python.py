@@ -210,7 +210,7 @@ def altered_id():
 
 @case("a temporary key cannot ask for another one")
 def no_chain():
-    refused("FailedOperation.TempKeyNotAllowed", federation, key=triple(federation()))
+    refused("UnsupportedOperation", federation, key=triple(federation()))
 
 
 @case("a policy whose statement is an array")
