@@ -57,4 +57,12 @@ pub struct Granted {
     pub product: Option<Product>,
     /// The caller's own id of the request, to be echoed.
     pub correlation: Option<String>,
+    /// The tenant, from which some vendors' ids are computed.
+    pub tenant: Uuid,
+    /// The session name, as the client gave it.
+    pub session: Option<String>,
+    /// Whom someone trusted said it is for.
+    pub subject: Option<String>,
+    /// Who stands behind the session, as the client said.
+    pub source_identity: Option<String>,
 }

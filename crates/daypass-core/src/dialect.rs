@@ -131,6 +131,8 @@ pub struct Signed<'a> {
     pub token: Option<&'a str>,
     /// The signature as presented, for the replay rule.
     pub signature: &'a [u8],
+    /// The nonce that it covers, where the protocol wants one to be used once: then the replay rule goes by that.
+    pub once: Option<&'a [u8]>,
     /// The weak mode it uses, if it does.
     pub weak: Option<Weak>,
 }

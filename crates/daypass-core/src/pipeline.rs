@@ -11,7 +11,7 @@ mod visit;
 use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp, after};
 use crate::credential::Granted;
-use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome};
+use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
 use crate::directory::Directory;
 use crate::endpoint::DialectName;
 use crate::id::{Draw, Entropy, uuid_v7};
@@ -23,7 +23,7 @@ use crate::record::{self, Entry, Event, Record};
 use crate::refusal::{Kind, Reason, Refusal};
 use crate::replay::{self, Mark, Sight, Window};
 use crate::request::{Head, Request, Response};
-use crate::ring::Purpose;
+use crate::ring::{Purpose, Ring};
 use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::strangers::Strangers;
@@ -331,14 +331,18 @@ impl Pipeline {
             variables: authorized.variables().clone(),
             product: authorized.product().cloned(),
             correlation: authorized.correlation().map(str::to_owned),
+            tenant: authorized.tenant().guid,
+            session: authorized.session().map(str::to_owned),
+            subject: authorized.subject().map(str::to_owned),
+            source_identity: authorized.source_identity().map(str::to_owned),
         })
     }
 
     /// The replay rule, after the signature was found right: a stranger must not be able to use up a mark.
     fn sight(&self, context: Context<'_>, call: &impl Call) -> Result<Option<Sighted>, Refusal> {
         let Claim::Signed(signed) = call.claim() else { return Ok(None) };
-        let mark = replay::mark(context.directory.ring(), signed.key_id, signed.signature)
-            .ok_or_else(|| Refusal::internal("no replay key"))?;
+        let mark =
+            mark(context.directory.ring(), &signed).ok_or_else(|| Refusal::internal("no replay key"))?;
         let (first, repeat, settled) = match self.window.see(mark, context.now) {
             Sight::First => (context.now, false, false),
             Sight::Again(first) => (first, true, false),
@@ -455,6 +459,15 @@ fn ask_in_full(issue: &Issue) -> Result<Vec<u8>, Refusal> {
     let session = (&issue.session, &issue.tags, &issue.source_identity, &issue.kind);
     serde_json::to_vec(&(role, &issue.policy, issue.lifetime, &issue.variables, session))
         .map_err(Refusal::internal)
+}
+
+/// A nonce used again within the time of a retry counts as one, whatever it signs: only the key's owner can do that.
+fn mark(ring: &Ring, signed: &Signed<'_>) -> Option<Mark> {
+    match signed.once {
+        // No key's id has a colon, so that no signature's mark can be one of these.
+        Some(nonce) => replay::mark(ring, &format!("once:{}", signed.key_id), nonce),
+        None => replay::mark(ring, signed.key_id, signed.signature),
+    }
 }
 
 fn replayed() -> Refusal {

@@ -94,7 +94,7 @@ impl Shelf {
         let granted = {
             let kept = self.0.lock();
             let entry = kept.entries.get(&whose)?;
-            let fits = now < entry.end.0 && entry.what.is(authorized);
+            let fits = now <= entry.end.0 && entry.what.is(authorized);
             fits.then(|| entry.granted.clone())?
         };
         let (from_the_future, cut) = {
@@ -126,11 +126,11 @@ impl Kept {
     ) {
         self.remove(&whose);
         for _ in 0..SWEEP {
-            if self.ends.first_key_value().is_some_and(|((end, _), _)| *end <= now) {
+            if self.ends.first_key_value().is_some_and(|((end, _), _)| *end < now) {
                 self.drop_first();
             }
         }
-        if until <= now {
+        if until < now {
             return;
         }
         if self.entries.len() >= MOST {

@@ -2,14 +2,17 @@
 
 mod replay;
 mod temporary;
+mod visitors;
 
 use super::*;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
-use crate::dialect::{Form, Presented, RoleChoice, Signed, Visit, Weak};
-use crate::endpoint::{CallerRule, Quota};
-use crate::identity::NoIdentity;
+use crate::dialect::{Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
+use crate::endpoint::{CallerRule, Quota, SessionRule};
+use crate::identity::{Identity, Subject, unavailable};
 use crate::issuer::Issuer;
+use crate::jose::KeySet;
+use crate::provider::Provider;
 use crate::record::Event;
 use crate::secret::{Secret, SigningKey, Witness};
 use crate::testing::{FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, later, request};
@@ -30,6 +33,7 @@ struct Toy {
 struct ToyCall {
     claim: BTreeMap<String, String>,
     endpoint: Option<Arc<crate::endpoint::Endpoint>>,
+    evidence: Option<Evidence>,
     secret: Vec<Secret>,
     tenant: Option<Arc<crate::client::Tenant>>,
     computed: Arc<AtomicUsize>,
@@ -40,7 +44,11 @@ impl Call for ToyCall {
     fn claim(&self) -> Claim<'_> {
         let get = |name: &str| self.claim.get(name).map(String::as_str);
         if let Some(endpoint) = &self.endpoint {
-            return Claim::Visitor(Visit { endpoint, evidence: None, origin: get("origin") });
+            return Claim::Visitor(Visit {
+                endpoint,
+                evidence: self.evidence.as_ref(),
+                origin: get("origin"),
+            });
         }
         if let (Some(client), Some(tenant)) = (get("client"), &self.tenant) {
             return Claim::Secret(Presented { tenant, client, secrets: &self.secret });
@@ -50,6 +58,7 @@ impl Call for ToyCall {
             kind: KeyKind::Tencent,
             token: get("token"),
             signature: get("sign").unwrap_or_default().as_bytes(),
+            once: None,
             weak: self.weak,
         })
     }
@@ -79,6 +88,13 @@ impl Dialect for Toy {
             context.directory.endpoints(DialectName::TencentGetAuthorization, &request.head.path);
         Ok(ToyCall {
             endpoint: endpoints.next().cloned(),
+            evidence: [
+                claim.get("cookie").map(|value| Evidence::Session(Secret::new(value.as_str()))),
+                claim.get("ticket").map(|value| Evidence::Ticket(Secret::new(value.as_str()))),
+            ]
+            .into_iter()
+            .flatten()
+            .next(),
             secret: claim.get("secret").map(|s| Secret::new(s.replace('+', " "))).into_iter().collect(),
             tenant: claim.get("tenant").and_then(|name| context.directory.tenant(name)).cloned(),
             claim,
@@ -92,6 +108,13 @@ impl Dialect for Toy {
         if claim.contains_key("who") {
             return Ok(Ask::WhoAmI);
         }
+        if let Some(name) = claim.get("ticket-for") {
+            return Ok(Ask::Ticket(Box::new(TicketAsk {
+                endpoint: "/getAuthorization".into(),
+                subject: Subject { name: name.clone(), variables: BTreeMap::new() },
+                origin: ORIGIN.into(),
+            })));
+        }
         let role =
             if verified.call().endpoint.is_some() { RoleChoice::Endpoint } else { RoleChoice::Default };
         Ok(Ask::Issue(Box::new(Issue {
@@ -104,7 +127,8 @@ impl Dialect for Toy {
         let text = match outcome {
             Outcome::Granted(granted) => match &granted.get().credential {
                 crate::credential::Credential::Triple(t) => {
-                    format!("{} {} {}", t.id, t.secret.expose_str(), t.token)
+                    let next = granted.refresh().map(Secret::expose_str).unwrap_or_default();
+                    format!("{} {} {} {next}", t.id, t.secret.expose_str(), t.token).trim_end().to_owned()
                 }
                 crate::credential::Credential::Bearer(_) => String::new(),
             },
@@ -116,11 +140,35 @@ impl Dialect for Toy {
     }
 }
 
+/// The origin of the page of all tests.
+const ORIGIN: &str = "http://127.0.0.1:88";
+
+/// Knows `sid-` and a name as that user's session, does not answer about `down`, and counts its questions.
+#[derive(Default)]
+struct Application(AtomicUsize);
+
+#[async_trait::async_trait]
+impl Identity for Application {
+    async fn session(&self, _: &SessionRule, session: &Secret) -> Result<Subject, Refusal> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        if session.expose_str() == "down" {
+            return Err(unavailable("a test took it down"));
+        }
+        let name = session.expose_str().strip_prefix("sid-");
+        let unknown = || Refusal::new(Reason::UnknownSession, "nobody is logged in");
+        Ok(Subject { name: name.ok_or_else(unknown)?.to_owned(), variables: BTreeMap::new() })
+    }
+    async fn keys(&self, _: &Provider, _: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
+        Err(unavailable("no provider here"))
+    }
+}
+
 struct Bench {
     world: World,
     clock: Arc<FixedClock>,
     store: Arc<MemoryStore>,
     issuer: Arc<TripleIssuer>,
+    application: Arc<Application>,
     toy: Toy,
     pipeline: Pipeline,
 }
@@ -131,8 +179,9 @@ impl Bench {
         let issuer = Arc::new(TripleIssuer::default());
         let issuers = [("local".to_owned(), issuer.clone() as Arc<dyn Issuer>)].into();
         let entropy = Arc::new(SeededEntropy::new(1));
-        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, Arc::new(NoIdentity));
-        Self { world: World::new(), clock, store, issuer, toy: Toy::default(), pipeline }
+        let application = Arc::new(Application::default());
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, application.clone());
+        Self { world: World::new(), clock, store, issuer, application, toy: Toy::default(), pipeline }
     }
 
     async fn get(&self, target: &str) -> String {

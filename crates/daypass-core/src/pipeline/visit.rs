@@ -87,6 +87,11 @@ impl Pipeline {
         let directory = context.directory;
         let ticket::Shown { pass, client, objection } =
             ticket::read(directory, visit.endpoint, visit.origin, shown, context.now)?;
+        // Attack: an old ticket out of a log proves that someone has read the log, and would write a record for each
+        // time that it is shown. It is a stranger's.
+        if pass.expires <= context.now {
+            return Err(objection.unwrap_or_else(|| Refusal::new(Reason::TicketInvalid, "this ticket ended")));
+        }
         let objection = match objection {
             Some(objection) => Some(objection),
             None => self.spend(directory, &pass).await?,

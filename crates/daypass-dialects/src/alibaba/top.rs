@@ -136,6 +136,7 @@ impl Call for TopCall {
             kind: KeyKind::Top,
             token: None,
             signature: self.presented().as_bytes(),
+            once: None,
             weak: self.sign_method.weak(),
         })
     }

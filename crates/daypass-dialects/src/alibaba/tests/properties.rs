@@ -78,6 +78,10 @@ impl Words {
             variables: [("tenant_code".to_owned(), tenant), ("poi_id".to_owned(), store)].into(),
             product: Some(Product { product_code, scene_code, usage_scene }),
             correlation: self.correlation.clone(),
+            tenant: uuid::Uuid::nil(),
+            session: None,
+            subject: None,
+            source_identity: None,
         }
     }
 

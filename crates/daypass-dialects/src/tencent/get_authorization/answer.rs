@@ -197,6 +197,10 @@ mod tests {
             variables: [].into(),
             product: None,
             correlation: None,
+            tenant: uuid::Uuid::nil(),
+            session: None,
+            subject: None,
+            source_identity: None,
         }
     }
 

@@ -81,6 +81,7 @@ impl Call for StsCall {
                 kind: KeyKind::Tencent,
                 token: proof.token.as_deref(),
                 signature: &proof.signature,
+                once: None,
                 weak: proof.unsigned_payload.then_some(Weak::UnsignedPayload),
             }),
             Way::Legacy(legacy) => Claim::Signed(Signed {
@@ -88,6 +89,7 @@ impl Call for StsCall {
                 kind: KeyKind::Tencent,
                 token: legacy.token(),
                 signature: legacy.signature(),
+                once: None,
                 weak: Some(legacy.weak()),
             }),
             Way::WebIdentity(call) => Claim::WebIdentity(call.claim()),

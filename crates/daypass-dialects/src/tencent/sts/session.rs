@@ -84,9 +84,7 @@ pub(super) fn duration(
 
 /// Reads a policy of the caller's and makes sure that it speaks of nobody else's resources.
 pub(super) fn narrower(document: &str, account: &str) -> Result<Policy, Refusal> {
-    let asked = policy::parse_sent(document)?;
-    policy::refuse_foreign(&asked, account)?;
-    Ok(asked)
+    Ok(policy::asked(document, account)?)
 }
 
 #[cfg(test)]
