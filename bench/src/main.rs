@@ -152,10 +152,8 @@ fn sides(
         command
     })?;
     let ours = installation.start(cores)?;
-    let mut servers = vec![(Party::Axum, axum), (Party::Daypass, ours)];
-    servers.extend(peers.into_iter().map(|(peer, server)| (Party::Peer(peer), server)));
     let mut sides = Vec::new();
-    for (party, server) in servers {
+    for (party, server) in [(Party::Axum, axum), (Party::Daypass, ours)] {
         let asker = installation.asker(&server)?;
         sides.push(Side::new(party, server, asker)?);
     }
@@ -166,6 +164,10 @@ fn sides(
         let server = signed_in.start(cores)?;
         let asker = installation.asker(&server)?.signed_in(signed_in.token);
         sides.push(Side::new(Party::SignedIn, server, asker)?);
+    }
+    for (peer, server) in peers {
+        let asker = installation.asker(&server)?;
+        sides.push(Side::new(Party::Peer(peer), server, asker)?);
     }
     Ok(sides)
 }
