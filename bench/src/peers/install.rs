@@ -64,17 +64,18 @@ fn install(folder: &Path, stamp: &str, steps: &mut [Command]) -> anyhow::Result<
     for step in steps {
         let status = step.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log.try_clone()?).status();
         if !status.is_ok_and(|status| status.success()) {
-            bail!("its packages could not be installed ({}; see {})", last_word(&path), path.display());
+            bail!("its packages could not be installed ({}; see {})", reason(&path), path.display());
         }
     }
     Ok(fs::write(folder.join(STAMP), stamp)?)
 }
 
-/// The last line of a log that says something.
-fn last_word(log: &Path) -> String {
+/// Why an installation failed: the first line of its log that is marked as an error, or the last that says something.
+fn reason(log: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    last.unwrap_or("no word why").to_owned()
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let marked = lines().find(|line| ["ERROR: ", "npm error "].iter().any(|mark| line.starts_with(mark)));
+    marked.or_else(|| lines().next_back()).unwrap_or("no word why").to_owned()
 }
 
 #[cfg(test)]
@@ -112,6 +113,9 @@ mod tests {
                 install(&folder, "1", &mut [shell(fails), shell("echo later")]).unwrap_err().to_string();
             assert!(error.contains("(no route to host; see "), "{error}");
         }
+        let npm = shell("echo npm error code E404; echo npm error that is all; exit 1");
+        let error = install(&folder, "1", &mut [npm]).unwrap_err().to_string();
+        assert!(error.contains("(npm error code E404; see "), "{error}");
         install(&folder, "1", &mut [shell("exit 0")]).unwrap();
         let error = install(&folder, "2", &mut [Command::new("/no/such/program")]).unwrap_err().to_string();
         assert!(error.contains("no word why"), "{error}");
