@@ -24,7 +24,7 @@ use Kind::{Fair, NoFetch, Unlisted};
 type Headers = &'static [(&'static str, &'static str)];
 
 /// What a request says of where it comes from and what it is for.
-const PLACES: [(&str, Kind, Headers); 17] = [
+const PLACES: [(&str, Kind, Headers); 18] = [
     ("a server", Fair, &[]),
     ("Node's fetch", Fair, &[("sec-fetch-mode", "cors")]),
     ("listed, old browser", Fair, &[("origin", LISTED)]),
@@ -41,6 +41,7 @@ const PLACES: [(&str, Kind, Headers); 17] = [
     ("own, fetch", Fair, &[SAME_ORIGIN, CORS, EMPTY]),
     ("own, with Origin", Fair, &[("origin", OWN), SAME_ORIGIN, CORS, EMPTY]),
     ("own, image", NoFetch, &[SAME_ORIGIN, NO_CORS, ("sec-fetch-dest", "image")]),
+    ("own, link", NoFetch, &[SAME_ORIGIN, NAVIGATE, DOCUMENT]),
     ("unlisted, fetch", Unlisted, &[("origin", "https://evil.example"), CROSS_SITE, CORS, EMPTY]),
     ("sandboxed frame", Unlisted, &[("origin", "null"), CROSS_SITE, CORS, EMPTY]),
     ("another site, no Origin", NoFetch, &[CROSS_SITE, CORS, EMPTY]),
