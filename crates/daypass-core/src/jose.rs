@@ -5,9 +5,11 @@
 
 pub(crate) mod compact;
 mod key_set;
+mod signatures;
 mod verify;
 
 pub use key_set::{BadKeySet, KeySet};
+pub use signatures::Signatures;
 pub use verify::{kid_of, verify_outside};
 
 use crate::role::Algorithm;

@@ -17,6 +17,7 @@ use crate::endpoint::DialectName;
 use crate::id::{Draw, Entropy, uuid_v7};
 use crate::identity::Identity;
 use crate::issuer::Issuer;
+use crate::jose::Signatures;
 use crate::policy::{Authorized, authorize};
 use crate::ration::{Rations, Share};
 use crate::record::{self, Entry, Event, Record};
@@ -73,6 +74,7 @@ pub struct Pipeline {
     window: Window,
     rations: Rations,
     shelf: Shelf,
+    signatures: Signatures,
     strangers: Strangers,
 }
 
@@ -144,6 +146,7 @@ impl Pipeline {
             window: Window::default(),
             rations: Rations::default(),
             shelf: Shelf::default(),
+            signatures: Signatures::default(),
             strangers: Strangers::default(),
         }
     }

@@ -139,7 +139,7 @@ impl Pipeline {
     async fn vouched(&self, provider: &Provider, token: &Secret, now: Timestamp) -> Result<Subject, Refusal> {
         let kid = jose::kid_of(token);
         let keys = self.identity.keys(provider, kid.as_deref()).await?;
-        named(jose::verify_outside(provider, &keys, token, now)?)
+        named(self.signatures.verify_outside(provider, &keys, token, now)?)
     }
 
     /// The credential that a subject already has, if it may have it again. A new one is taken from its ration.
