@@ -9,37 +9,30 @@ import { fetched, keysOf, resourcesOf, subjectOf, text, visit } from './browser.
 const PATH = '/getAuthorization';
 const folderOf = (user) => `qcs::cos::uid/1250000000:pics-1250000000/users/${user}/*`;
 
-/** A role whose policy has a folder for each subject. */
-export const uploads = `
-[[tenant.role]]
-name = "uploads"
-lifetime = { default = "30m", max = "2h" }
-variables = { subject = "slug" }
-policy = { cam = '{"version":"2.0","statement":[{"effect":"allow","action":["cos:PutObject"],"resource":["${folderOf('{subject}')}"]}]}' }
-`;
+/** A role whose policy has a folder for each subject, as the documentation shows it. */
+export const uploads = text('snippets/role.toml');
 
-/** An endpoint for pages of these origins, with this way to know its callers. */
-export const endpoint = (origins, caller, more = '') => `
+/** The documentation's configuration of one way, for a page of this origin. */
+export const configured = (way, origin) => text(`snippets/${way}.toml`).replaceAll('http://127.0.0.1:8000', origin);
+
+/** An endpoint of its own for pages of these origins, with these ways to know its callers. */
+export const endpoint = (origins, callers, { path = PATH, more = '', role = 'uploads' } = {}) => `
 [[endpoint]]
 dialect = "tencent.getAuthorization"
+path = "${path}"
 tenant = "acme"
-role = "uploads"
+role = "${role}"
 origins = ${JSON.stringify(origins)}
-${more.includes('path =') ? '' : `path = "${PATH}"`}
 ${more}
 [endpoint.caller]
-${caller}
+${callers}
 `;
 
 /** How each framework's snippets are started. */
-export const flask = { start: (file, port, options) => python(`snippets/flask_${file}.py`, port, options), cookie: 'session' };
-export const express = {
-  start: (file, port, options) =>
-    running(process.execPath, [path.join(here, `snippets/express_${file}.js`)], port, {
-      ...options,
-      env: { ...options.env, NODE_PATH: process.env.DAYPASS_NODE_MODULES },
-    }),
-  cookie: 'sid',
+export const flask = (file, port, options) => python(`snippets/flask_${file}.py`, port, options);
+export const express = (file, port, { env, log }) => {
+  const found = { ...env, NODE_PATH: process.env.DAYPASS_NODE_MODULES };
+  return running(process.execPath, [path.join(here, `snippets/express_${file}.js`)], port, { env: found, log });
 };
 
 /** The pages that a snippet serves: the page's side of the way, and axios. */
@@ -56,11 +49,9 @@ export function pages(folder, script, url) {
 export async function start(framework, way, name) {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const caller =
-    way === 'session'
-      ? `session = { cookie = "${framework.cookie}", whoami = "${origin}/whoami" }`
-      : 'ticket = { refreshes = 2, refresh_for = "8h" }';
-  const service = await Service.make(`${name}-${way}`, uploads + endpoint([origin], caller));
+  // Two renewals, so that their end is seen.
+  const config = configured(way, origin).replace('refreshes = 24', 'refreshes = 2');
+  const service = await Service.make(`${name}-${way}`, uploads + config);
   const url = service.url + PATH;
   const env = { PORT: String(port), PAGES: service.folder, FLASK_SECRET_KEY: 'only here', GET_AUTHORIZATION: url, ORIGIN: origin };
   if (way === 'ticket') {
@@ -69,7 +60,7 @@ export async function start(framework, way, name) {
   }
   pages(service.folder, `${way}_page.js`, url);
   await service.start();
-  await framework.start(way, port, { env, log: path.join(service.folder, 'snippet.log') });
+  await framework(way, port, { env, log: path.join(service.folder, 'snippet.log') });
   return { service, origin, url };
 }
 

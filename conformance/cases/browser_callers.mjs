@@ -5,40 +5,44 @@
 // client: tencent / Chromium
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
-import { Service, freePort, fresh, main, once, python, test } from '../daypass.mjs';
-import { blank, fetched, keysOf, resourcesOf, site, subjectOf, visit } from '../browser.mjs';
-import { endpoint, uploads } from '../snippets.mjs';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { Service, freePort, fresh, here, main, once, python, test, waitUntil } from '../daypass.mjs';
+import { blank, fetched, keysOf, resourcesOf, site, subjectOf, text, visit } from '../browser.mjs';
+import { configured, endpoint, uploads } from '../snippets.mjs';
 
 const started = once(async () => {
   const port = await freePort();
   const issuer = `http://127.0.0.1:${port}`;
   const log = path.join(fresh('callers-provider'), 'provider.log');
   await python('stand_ins/provider.py', port, { env: { PROVIDER_PORT: String(port) }, log });
-  let asked = 0;
+  const asked = [];
   const whoami = (request, response) => {
-    asked += 1;
+    asked.push(request);
     const user = { 'secret-of-alice': 'alice' }[request.headers['x-session']];
     response.writeHead(user ? 200 : 403, { 'Content-Type': 'application/json' });
     response.end(user ? JSON.stringify({ subject: user }) : '');
   };
-  const { origin } = await site({ '/': blank, '/whoami': whoami });
-  const provider = `
-[[tenant.provider]]
-name = "corp"
-issuer = "${issuer}"
-audience = "daypass"
-`;
-  const all = `ticket = { refreshes = 1, refresh_for = "8h" }
-jwt = { provider = "corp" }
+  const { origin } = await site({ '/': blank, '/page.js': text('snippets/jwt_page.js'), '/whoami': whoami });
+  const jwt = configured('jwt', origin).replace('https://login.example.com', issuer);
+  const others = `ticket = { refreshes = 1, refresh_for = "8h" }
 session = { header = "x-session", whoami = "${origin}/whoami" }`;
-  const service = await Service.make('callers', provider + uploads + endpoint([origin], all));
+  const open = 'anonymous = { reason = "a public demonstration page" }';
+  const short = uploads.replaceAll('uploads', 'public').replace(/lifetime = .*/, 'lifetime = { default = "5m", max = "15m" }');
+  const service = await Service.make(
+    'callers',
+    // All ways at one endpoint, and one that knows nobody.
+    `${uploads}${short.replace(/variables = .*/, '').replace('/users/{subject}/*', '/public/*')}${jwt}${others}` +
+      endpoint([origin], open, { path: '/open', role: 'public', more: 'quota = { address = 5, endpoint = 100 }' }),
+  );
   const backend = await service.client('backend', 'client-secret', '--role', 'uploads', '--bind', 'subject=alice,bob');
   await service.start();
   const url = `${service.url}/getAuthorization`;
   const page = await visit(origin);
   const show = (authorization, more = {}) => fetched(page, url, { headers: { Authorization: authorization, ...more } });
-  return { service, origin, url, issuer, backend, page, show, asked: () => asked };
+  return { service, origin, url, issuer, backend, page, show, asked };
 });
 
 /** What the page's backend asks of Daypass. */
@@ -82,6 +86,44 @@ test('ticket: a backend gets none for a subject or origin that is not its own, o
   assert.equal((await ticketFor(world, { subject: '' })).status, 400);
 });
 
+test('ticket: made by the shell snippet', async () => {
+  const { service, origin, url, backend, show } = await started();
+  const env = { ...process.env, GET_AUTHORIZATION: url, ORIGIN: origin };
+  Object.assign(env, { CLIENT_ID: backend.client_id, CLIENT_SECRET: backend.client_secret });
+  const script = path.join(here, 'snippets/ticket.sh');
+  const { stdout } = await promisify(execFile)('sh', [script, 'bob'], { env, timeout: 20_000 });
+  assert.equal(await subjectOf(service, keysOf(await show(`Ticket ${JSON.parse(stdout).ticket}`))), 'bob');
+});
+
+test('ticket: signed by the command line, in the URL', async () => {
+  const { service, origin, url, page } = await started();
+  const key = path.join(service.folder, 'ticket.json');
+  fs.writeFileSync(key, await service.print('client', 'add', 'signer', '--kind', 'ticket', '--role', 'uploads', '--any', 'subject'));
+  const args = ['ticket', '--client-key', key, '--endpoint', url, '--origin', origin, '--subject', 'carol', '--json'];
+  const { stdout } = await promisify(execFile)(process.env.DAYPASS_BINARY, args, { timeout: 20_000 });
+  const { ticket } = JSON.parse(stdout);
+  // The server learns of a new key within a second; a ticket that it does not know yet is not used up.
+  let answer;
+  const served = async () => (answer = await fetched(page, `${url}?ticket=${ticket}`)).status === 200;
+  await waitUntil(served, 1, 'the ticket was not served');
+  const got = keysOf(answer);
+  assert.equal(await subjectOf(service, got), 'carol');
+  // What was handed out on the word of a client ends with that client.
+  await service.command('client', 'disable', 'signer');
+  const dead = () => subjectOf(service, got).then(() => false, ({ code }) => code === 'AuthFailure.TokenFailure');
+  await waitUntil(dead, 2, 'the credential outlived its client');
+});
+
+test("JWT: the page's snippet", async () => {
+  const world = await started();
+  const page = await visit(world.origin);
+  const said = [world.url, await token(world, { sub: 'alice' })];
+  await page.evaluate(([url, token]) => Object.assign(window, { GET_AUTHORIZATION: url, accessToken: async () => token }), said);
+  await page.addScriptTag({ url: '/page.js' });
+  const got = await page.evaluate(() => new Promise((callback, reject) => getAuthorization(callback).catch(reject)));
+  assert.equal(await subjectOf(world.service, { secretId: got.TmpSecretId, secretKey: got.TmpSecretKey, token: got.Token }), 'alice');
+});
+
 test("JWT: an outside provider's token, whose subject fills the policy", async () => {
   const world = await started();
   for (const sub of ['alice', 'bob']) {
@@ -121,14 +163,26 @@ test('session: a header of its own, which the preflight allows', async () => {
   assert.equal((await fetched(page, url, { headers: { 'X-Session': 'secret-of-nobody' } })).status, 401);
 });
 
+test('session: the application is shown the session and nothing else', async () => {
+  const { page, url, asked } = await started();
+  await page.evaluate(() => { document.cookie = 'other=1; SameSite=Lax'; });
+  const headers = { 'X-Session': 'secret-of-erin', 'X-Other': '1' };
+  await fetch(url, { headers: { ...headers, Cookie: 'other=1', 'Accept-Language': 'de' } });
+  const shown = asked.at(-1);
+  assert.equal(shown.headers['x-session'], 'secret-of-erin');
+  for (const name of ['cookie', 'x-other', 'accept-language', 'origin', 'authorization', 'x-forwarded-for'])
+    assert.equal(shown.headers[name], undefined, name);
+  assert.deepEqual([shown.method, shown.headers.accept], ['GET', 'application/json']);
+});
+
 test('session: the application is asked once for what many pages ask at a time', async () => {
   const { page, url, asked } = await started();
-  const before = asked();
+  const before = asked.length;
   await page.evaluate(
     (url) => Promise.all([...Array(20)].map(() => fetch(url, { headers: { 'X-Session': 'another' } }))),
     url,
   );
-  assert.equal(asked() - before, 1);
+  assert.equal(asked.length - before, 1);
 });
 
 test('nothing shown is answered 401 with the ways that there are', async () => {
@@ -139,6 +193,19 @@ test('nothing shown is answered 401 with the ways that there are', async () => {
   const outside = await fetch(url, { headers: { Origin: new URL(page.url()).origin } });
   assert.match(outside.headers.get('www-authenticate'), /Ticket/);
   assert.match(outside.headers.get('www-authenticate'), /Bearer/);
+});
+
+test('anonymous: a listed page gets a short credential of its own, up to the quota of its address', async () => {
+  const { service, page } = await started();
+  const url = `${service.url}/open`;
+  // Nobody but a page; who is refused has used one up all the same, so that nobody can guess for long.
+  assert.equal((await fetch(url)).status, 403);
+  const answers = [];
+  for (let n = 0; n < 5; n++) answers.push(await fetched(page, url));
+  const ids = answers.slice(0, 4).map((answer) => keysOf(answer).secretId);
+  assert.equal(new Set(ids).size, 4);
+  assert.ok(answers[0].body.ExpiredTime <= Date.now() / 1000 + 15 * 60);
+  assert.equal(answers[4].status, 429);
 });
 
 test('two proofs at once are refused', async () => {

@@ -26,7 +26,7 @@ const started = once(async () => {
     '/whoami': whoami,
   });
   const caller = `session = { cookie = "sid", whoami = "${origin}/whoami" }`;
-  const service = await Service.make('cos', uploads + endpoint([origin], caller, 'shape = "cos"'));
+  const service = await Service.make('cos', uploads + endpoint([origin], caller, { more: 'shape = "cos"' }));
   await service.start();
   return { service, storage, origin, url: `${service.url}/getAuthorization` };
 });

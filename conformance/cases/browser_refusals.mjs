@@ -15,16 +15,21 @@ const started = once(async () => {
     response.end(JSON.stringify(user ? { subject: user } : {}));
   };
   const broken = (request, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"user":1}');
-  const { origin } = await site({ '/': blank, '/whoami': whoami, '/broken': broken });
-  const nobody = await freePort();
+  const moved = (request, response) => response.writeHead(302, { Location: '/whoami' }).end();
+  const failing = (request, response) => response.writeHead(500).end();
+  const silent = () => {};
+  const routes = { '/whoami': whoami, '/broken': broken, '/moved': moved, '/failing': failing, '/silent': silent };
+  const { origin } = await site({ '/': blank, ...routes });
+  const nobody = `http://127.0.0.1:${await freePort()}`;
   const session = (url) => `session = { cookie = "sid", whoami = "${url}", timeout = "1s" }`;
+  const unwell = Object.entries({ broken: origin, moved: origin, failing: origin, silent: origin, down: nobody });
   const service = await Service.make(
     'refusals',
     uploads +
       endpoint([origin], session(`${origin}/whoami`)) +
-      endpoint([origin], session(`${origin}/whoami`), 'path = "/few"\nquota = { subject = 2, address = 3 }') +
-      endpoint([origin], session(`http://127.0.0.1:${nobody}/whoami`), 'path = "/down"') +
-      endpoint([origin], session(`${origin}/broken`), 'path = "/broken"'),
+      endpoint([origin], session(`${origin}/whoami`), { path: '/few', more: 'quota = { subject = 2, address = 3 }' }) +
+      endpoint([origin], session(`${origin}/whoami`), { path: '/fewer', more: 'quota = { address = 100, endpoint = 1 }' }) +
+      unwell.map(([name, at]) => endpoint([origin], session(`${at}/${name}`), { path: `/${name}` })).join(''),
   );
   await service.start();
   return { service, origin, url: `${service.url}/getAuthorization` };
@@ -143,10 +148,16 @@ test('over the quota: 429 with Retry-After, which the page can read', async () =
   assert.ok(over.body.Error.Message, JSON.stringify(over.body));
 });
 
+test('over the quota of the whole endpoint: 429, whoever asks', async () => {
+  const { origin, service } = await started();
+  keysOf(await ask(await tab(origin, 'quota6'), `${service.url}/fewer`));
+  assert.equal((await ask(await tab(origin, 'quota7'), `${service.url}/fewer`)).status, 429);
+});
+
 test('an application that does not answer, or not as agreed: 503', async () => {
   const { origin, service } = await started();
   const page = await tab(origin);
-  for (const path of ['/down', '/broken']) {
+  for (const path of ['/down', '/broken', '/moved', '/failing', '/silent']) {
     const answer = await ask(page, service.url + path);
     assert.equal(answer.status, 503, JSON.stringify(answer));
     assert.ok(answer.body.Error.Message && answer.body.RequestId);

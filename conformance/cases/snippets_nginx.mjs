@@ -9,7 +9,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { Service, Skipped, freePort, main, once, packaged, running, test } from '../daypass.mjs';
 import { blank, fetched, keysOf, site, subjectOf, text, visit } from '../browser.mjs';
-import { endpoint, flask, tab, uploads } from '../snippets.mjs';
+import { configured, flask, tab, uploads } from '../snippets.mjs';
 
 const nginx = process.env.DAYPASS_NGINX;
 
@@ -17,9 +17,9 @@ const started = once(async () => {
   if (!nginx) throw new Skipped('nginx is not installed');
   const [front, application] = [await freePort(), await freePort()];
   const origin = `http://127.0.0.1:${front}`;
-  const caller = `session = { cookie = "session", whoami = "http://127.0.0.1:${application}/whoami" }`;
+  const config = configured('session', `http://127.0.0.1:${application}`);
   const server = `public_url = "${origin}"\nbehind_proxy = ["127.0.0.1/32"]`;
-  const service = await Service.make('nginx', uploads + endpoint([origin], caller), { server });
+  const service = await Service.make('nginx', uploads + config, { server });
   const folder = service.folder;
   const env = { PORT: String(application), PAGES: folder, FLASK_SECRET_KEY: 'only here' };
   fs.writeFileSync(path.join(folder, 'index.html'), text('pages/seed.html').replace('{{url}}', '/getAuthorization'));
@@ -29,13 +29,13 @@ const started = once(async () => {
     'class TencentSOE { constructor(options) { options.getAuthorization((got) => show({ got })); } }',
   );
   fs.writeFileSync(path.join(folder, 'axios.js'), packaged('axios/dist/axios.min.js'));
-  const config = text('snippets/nginx.conf')
+  const nginxConfig = text('snippets/nginx.conf')
     .replaceAll('127.0.0.1:8080', `127.0.0.1:${front}`)
     .replaceAll('127.0.0.1:8000', `127.0.0.1:${application}`)
     .replaceAll('127.0.0.1:5050', service.host);
-  fs.writeFileSync(path.join(folder, 'nginx.conf'), config);
+  fs.writeFileSync(path.join(folder, 'nginx.conf'), nginxConfig);
   await service.start();
-  await flask.start('session', application, { env, log: path.join(folder, 'snippet.log') });
+  await flask('session', application, { env, log: path.join(folder, 'snippet.log') });
   const args = ['-p', `${folder}/`, '-c', path.join(folder, 'nginx.conf'), '-e', 'stderr'];
   await running(nginx, args, front, { log: path.join(folder, 'nginx.log') });
   return { service, origin, url: `${origin}/getAuthorization` };

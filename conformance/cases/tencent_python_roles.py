@@ -277,6 +277,20 @@ def strict():
     refused("AuthFailure.UnauthorizedOperation", SDK.who_am_i, *key, sign="HmacSHA256")
 
 
+@case("what a client refuses can be switched while the server runs")
+def switched():
+    def verdict(**how):
+        with contextlib.suppress(TencentCloudSDKException):
+            return bool(SDK.who_am_i(*STRICT_KEY, **how))
+        return False
+
+    SERVICE.command("client", "refuse", "strict", "--unsigned-payload")
+    wait_until(lambda: verdict(sign="HmacSHA1"), 1, "the older signature was not served")
+    check(not verdict(unsigned=True), "the unsigned payload was served")
+    SERVICE.command("client", "refuse", "strict", "--v1", "--unsigned-payload")
+    wait_until(lambda: not verdict(sign="HmacSHA1"), 1, "the older signature was served")
+
+
 @case("a server that refuses v1 refuses it of every client")
 def strict_server():
     service = Service(fresh("python-strict"), CONFIG, server='refuse = ["v1", "unsigned-payload"]')

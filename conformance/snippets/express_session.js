@@ -3,10 +3,7 @@
 //     npm install express
 //     PORT=8000 node express_session.js
 //
-// Daypass is told to ask here, and by which cookie:
-//
-//     [endpoint.caller]
-//     session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" }
+// Daypass is told by session.toml to ask here, and by which cookie.
 
 const { randomUUID } = require('node:crypto');
 const express = require('express');
@@ -16,7 +13,7 @@ const sessions = new Map(); // express-session keeps them better; what matters i
 
 /** The user of the request's session, if it has one. */
 function userOf(req) {
-  const sid = /(?:^|; )sid=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1];
+  const sid = /(?:^|; )session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1];
   return sessions.get(sid);
 }
 
@@ -24,11 +21,11 @@ server.post('/login', express.urlencoded({ extended: false }), (req, resp) => {
   // Your own log-in stands here. This one believes every name, so it is for trying only.
   const sid = randomUUID();
   sessions.set(sid, req.body.user);
-  resp.cookie('sid', sid, { httpOnly: true, sameSite: 'lax' }).redirect('/');
+  resp.cookie('session', sid, { httpOnly: true, sameSite: 'lax' }).redirect('/');
 });
 
 server.post('/logout', (req, resp) => {
-  resp.clearCookie('sid').redirect('/');
+  resp.clearCookie('session').redirect('/');
 });
 
 // Daypass sends the visitor's cookie and no more; the answer is whose session it is.

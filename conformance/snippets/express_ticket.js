@@ -30,11 +30,11 @@ server.post('/login', express.urlencoded({ extended: false }), (req, resp) => {
   // Your own log-in stands here. This one believes every name, so it is for trying only.
   const sid = randomUUID();
   sessions.set(sid, req.body.user);
-  resp.cookie('sid', sid, { httpOnly: true, sameSite: 'lax' }).redirect('/');
+  resp.cookie('session', sid, { httpOnly: true, sameSite: 'lax' }).redirect('/');
 });
 
 server.get('/ticket', (req, resp) => {
-  const user = sessions.get(/(?:^|; )sid=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1]);
+  const user = sessions.get(/(?:^|; )session=([\w-]+)/.exec(req.headers.cookie ?? '')?.[1]);
   if (!user) return resp.status(401).json({ error: 'not logged in' });
   const now = Math.floor(Date.now() / 1000);
   const claims = { sub: user, origin: ORIGIN, aud: GET_AUTHORIZATION, iat: now, exp: now + 120, jti: randomUUID() };

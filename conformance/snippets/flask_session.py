@@ -3,10 +3,7 @@
     pip install flask
     FLASK_SECRET_KEY=… PORT=8000 python flask_session.py
 
-Daypass is told to ask here, and by which cookie:
-
-    [endpoint.caller]
-    session = { cookie = "session", whoami = "http://127.0.0.1:8000/whoami" }
+Daypass is told by session.toml to ask here, and by which cookie.
 """
 
 import os
