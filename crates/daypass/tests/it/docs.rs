@@ -96,6 +96,13 @@ fn the_configuration_of_the_guide_holds_together() {
         let output = daypass().args(["check", "--config"]).arg(&file).output().unwrap();
         assert!(output.status.success(), "{variant}\n{output:?}");
     }
+    let lines = commands(&page);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for line in lines {
+        let line = line.replace("daypass client", &format!("{} client", env!("CARGO_BIN_EXE_daypass")));
+        let output = Command::new("sh").args(["-c", &line]).current_dir(folder.path()).output().unwrap();
+        assert!(output.status.success(), "{line}\n{output:?}");
+    }
 }
 
 /// The lines of all shell blocks, without comments.
@@ -141,7 +148,7 @@ fn the_commands_of_the_readme_run() {
     let scratch = tempfile::tempdir().unwrap();
     let installed = scratch.path().join("daypass");
     let (mut asked, mut kept) = (0, 0);
-    for line in commands(&read("README.md")) {
+    for line in [commands(&read("README.md")), commands(&read("docs/use-as-an-sts.md"))].concat() {
         // These two are what runs this test, or would run it again.
         if line == "./test" || line.starts_with("cargo run") {
             continue;
@@ -168,14 +175,14 @@ fn the_commands_of_the_readme_run() {
             kept += 1;
         }
     }
-    assert!(asked >= 5 && kept >= 3, "{asked} asked the server, {kept} kept the installation");
+    assert!(asked >= 8 && kept >= 3, "{asked} asked the server, {kept} kept the installation");
 }
 
 /// Every verb and option that the English page names exists.
 #[test]
 fn the_verbs_of_the_readme_exist() {
     let page = read("README.md");
-    for verb in ["dev", "init", "check", "serve", "client", "ring", "audit", "token"] {
+    for verb in ["dev", "init", "check", "serve", "client", "credential", "ring", "audit", "token", "ticket"] {
         assert!(page.contains(&format!("`{verb}")), "{verb} is in the table");
         let help = daypass().args([verb, "--help"]).output().unwrap();
         assert!(help.status.success(), "{verb}");
