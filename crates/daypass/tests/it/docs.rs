@@ -96,6 +96,7 @@ fn the_configuration_of_the_guide_holds_together() {
         let output = daypass().args(["check", "--config"]).arg(&file).output().unwrap();
         assert!(output.status.success(), "{variant}\n{output:?}");
     }
+    std::fs::write(folder.path().join("daypass.toml"), &whole).unwrap();
     let lines = commands(&page);
     assert_eq!(lines.len(), 1, "{lines:?}");
     for line in lines {
