@@ -53,7 +53,8 @@ export async function start(framework, way, name) {
   const config = configured(way, origin).replace('refreshes = 24', 'refreshes = 2');
   const service = await Service.make(`${name}-${way}`, uploads + config);
   const url = service.url + PATH;
-  const env = { PORT: String(port), PAGES: service.folder, FLASK_SECRET_KEY: 'only here', GET_AUTHORIZATION: url, ORIGIN: origin };
+  const env = { PORT: String(port), PAGES: service.folder, GET_AUTHORIZATION: url, ORIGIN: origin };
+  env.FLASK_SECRET_KEY = 'only here';
   if (way === 'ticket') {
     const key = await service.client('lesson', 'ticket', '--role', 'uploads', '--any', 'subject');
     Object.assign(env, { TICKET_KEY_ID: key.key_id, TICKET_KEY_SECRET: key.key_secret });
@@ -83,15 +84,17 @@ export const ask = (page) =>
     })),
   );
 
-const key = (got) => {
-  assert.deepEqual(Object.keys(got).sort(), ['ExpiredTime', 'TmpSecretId', 'TmpSecretKey', 'Token'], JSON.stringify(got));
+/** The four values that a page's callback was given, as a key. */
+export const keyOf = (got) => {
+  const members = ['ExpiredTime', 'TmpSecretId', 'TmpSecretKey', 'Token'];
+  assert.deepEqual(Object.keys(got).sort(), members, JSON.stringify(got));
   return { secretId: got.TmpSecretId, secretKey: got.TmpSecretKey, token: got.Token };
 };
 
 /** Two users of the application get two credentials with two policies. */
 export async function twoUsers({ service, origin }) {
   for (const user of ['alice', 'bob']) {
-    const got = key(await ask(await tab(origin, user)));
+    const got = keyOf(await ask(await tab(origin, user)));
     assert.equal(await subjectOf(service, got), user);
     assert.deepEqual(await resourcesOf(service, got), [folderOf(user)]);
   }
@@ -100,7 +103,7 @@ export async function twoUsers({ service, origin }) {
 /** However often and from however many tabs a user asks: the credential is the same, and was recorded once. */
 export async function sameAgain({ service, origin }) {
   const [one, two] = [await tab(origin, 'carol'), await tab(origin, 'carol')];
-  const got = [await ask(one), await ask(one), await ask(two)].map((answer) => key(answer).secretId);
+  const got = [await ask(one), await ask(one), await ask(two)].map((answer) => keyOf(answer).secretId);
   assert.equal(new Set(got).size, 1, `the credentials are ${got}`);
   const records = (await service.records()).filter((record) => JSON.stringify(record).includes(got[0]));
   assert.equal(records.length, 1, 'number of records');
@@ -116,7 +119,7 @@ export async function loggedOut({ origin }) {
 /** After the log-out the session is worth nothing. */
 export async function logsOut({ origin }) {
   const page = await tab(origin, 'dave');
-  key(await ask(page));
+  keyOf(await ask(page));
   await page.evaluate(() => axios.post('/logout'));
   // What the application said of the session is believed for five seconds at most; here the cookie itself is gone.
   assert.equal((await ask(page)).status, 401);
@@ -127,7 +130,7 @@ export async function ticketUses({ service, origin, url }) {
   const page = await tab(origin, 'alice');
   const ids = new Set();
   for (let use = 0; use < 5; use++) {
-    const got = key(await ask(page));
+    const got = keyOf(await ask(page));
     assert.equal(await subjectOf(service, got), 'alice');
     assert.deepEqual(await resourcesOf(service, got), [folderOf('alice')]);
     ids.add(got.secretId);

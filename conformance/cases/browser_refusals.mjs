@@ -22,13 +22,14 @@ const started = once(async () => {
   const { origin } = await site({ '/': blank, ...routes });
   const nobody = `http://127.0.0.1:${await freePort()}`;
   const session = (url) => `session = { cookie = "sid", whoami = "${url}", timeout = "1s" }`;
+  const limited = (path, quota) => endpoint([origin], session(`${origin}/whoami`), { path, more: `quota = { ${quota} }` });
   const unwell = Object.entries({ broken: origin, moved: origin, failing: origin, silent: origin, down: nobody });
   const service = await Service.make(
     'refusals',
     uploads +
       endpoint([origin], session(`${origin}/whoami`)) +
-      endpoint([origin], session(`${origin}/whoami`), { path: '/few', more: 'quota = { subject = 2, address = 3 }' }) +
-      endpoint([origin], session(`${origin}/whoami`), { path: '/fewer', more: 'quota = { address = 100, endpoint = 1 }' }) +
+      limited('/few', 'subject = 2, address = 3') +
+      limited('/fewer', 'address = 100, endpoint = 1') +
       unwell.map(([name, at]) => endpoint([origin], session(`${at}/${name}`), { path: `/${name}` })).join(''),
   );
   await service.start();

@@ -89,7 +89,10 @@ def prefix():
 
 @case("get_credential with get_policy")
 def policy():
-    scopes = [Scope("name/cos:PutObject", BUCKET, REGION, "users/alice/*"), Scope("cos:UploadPart", BUCKET, REGION, "users/bob/*")]
+    scopes = [
+        Scope("name/cos:PutObject", BUCKET, REGION, "users/alice/*"),
+        Scope("cos:UploadPart", BUCKET, REGION, "users/bob/*"),
+    ]
     answer = helper(policy=Sts.get_policy(scopes)).get_credential()
     usable(answer)
     shown = policy_of(answer)
@@ -121,7 +124,8 @@ def wrong():
     refused("InvalidParameter.GrantOtherResource", helper(bucket="other-1250000000"))
     refused("InvalidParameter.GrantOtherResource", helper(allow_prefix=["*"]))
     refused("InvalidParameter.OverTimeError", helper(duration_seconds=7201))
-    refused("ResourceNotFound.RoleNotFound", helper(), "get_role_credential", "qcs::cam::uin/100000000001:roleName/nonesuch")
+    nonesuch = f"qcs::cam::uin/{Service.ACCOUNT}:roleName/nonesuch"
+    refused("ResourceNotFound.RoleNotFound", helper(), "get_role_credential", nonesuch)
 
 
 with SERVICE:

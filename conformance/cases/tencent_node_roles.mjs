@@ -8,7 +8,8 @@ import path from 'node:path';
 import { Service, freePort, fresh, load, main, python, test } from '../daypass.mjs';
 import { Sdk, refused, soe, triple } from '../tencent.mjs';
 
-const { OIDCRoleArnCredential, STSCredential } = await load('tencentcloud-sdk-nodejs-common/tencentcloud/common/credential.js');
+const providers = await load('tencentcloud-sdk-nodejs-common/tencentcloud/common/credential.js');
+const { OIDCRoleArnCredential, STSCredential } = providers;
 const account = '100000000001';
 const issuerPort = await freePort();
 const issuer = `http://127.0.0.1:${issuerPort}`;
@@ -94,7 +95,8 @@ test('AssumeRole with a session policy', async () => {
 test("AssumeRole with tags, which fill the role's variables", async () => {
   const Tags = [{ Key: 'subject', Value: 'alice' }, { Key: 'cost-centre', Value: '17' }];
   for (const how of ways) await assumed(await sdk.assume(arn('uploads'), { Tags }, how), 'page-1');
-  await refused('InvalidParameter.ParamError', sdk.assume(arn('uploads'), { Tags: [{ Key: 'subject', Value: 'mallory' }] }));
+  const foreign = [{ Key: 'subject', Value: 'mallory' }];
+  await refused('InvalidParameter.ParamError', sdk.assume(arn('uploads'), { Tags: foreign }));
 });
 
 test('AssumeRole with an ExternalId', async () => {

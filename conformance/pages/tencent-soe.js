@@ -33,6 +33,7 @@ async function callIdentity({ TmpSecretId, TmpSecretKey, Token }) {
   let key = new TextEncoder().encode('TC3' + TmpSecretKey);
   for (const part of [date, 'sts', 'tc3_request']) key = await hmac(key, part);
   const signature = hex(await hmac(key, toSign));
+  const credential = `${TmpSecretId}/${scope}`;
   const answer = await fetch('/', {
     method: 'POST',
     body,
@@ -42,7 +43,7 @@ async function callIdentity({ TmpSecretId, TmpSecretKey, Token }) {
       'X-TC-Version': '2018-08-13',
       'X-TC-Timestamp': String(timestamp),
       'X-TC-Token': Token,
-      Authorization: `TC3-HMAC-SHA256 Credential=${TmpSecretId}/${scope}, SignedHeaders=content-type;host, Signature=${signature}`,
+      Authorization: `TC3-HMAC-SHA256 Credential=${credential}, SignedHeaders=content-type;host, Signature=${signature}`,
     },
   });
   const { Response } = await answer.json();

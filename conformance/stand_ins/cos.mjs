@@ -43,8 +43,9 @@ export async function cosStandIn() {
   const known = new Map();
   const objects = new Map();
   const seen = [];
+  const anyPage = { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'ETag' };
   const answer = (response, status, body = '', headers = {}) =>
-    response.writeHead(status, { 'Access-Control-Allow-Origin': '*', 'Access-Control-Expose-Headers': 'ETag', ...headers }).end(body);
+    response.writeHead(status, { ...anyPage, ...headers }).end(body);
 
   const server = http.createServer(async (request, response) => {
     if (request.method === 'OPTIONS')
@@ -59,7 +60,8 @@ export async function cosStandIn() {
     const signer = /q-ak=([^&]+)/.exec(request.headers.authorization ?? '')?.[1];
     seen.push({ method: request.method, url: request.url, signer, refused });
     const xml = { 'Content-Type': 'application/xml' };
-    if (refused) return answer(response, 403, `<Error><Code>${refused}</Code><Message>${refused}</Message></Error>`, xml);
+    const document = (root, members) => answer(response, refused ? 403 : 200, `<${root}>${members}</${root}>`, xml);
+    if (refused) return document('Error', `<Code>${refused}</Code><Message>${refused}</Message>`);
     const key = url.pathname.slice(1);
     if (request.method === 'PUT') {
       const part = url.searchParams.get('partNumber');
@@ -67,10 +69,10 @@ export async function cosStandIn() {
       return answer(response, 200, '', { ETag: `"${createHash('md5').update(Buffer.concat(chunks)).digest('hex')}"` });
     }
     if (url.searchParams.has('uploads'))
-      return answer(response, 200, `<InitiateMultipartUploadResult><Key>${key}</Key><UploadId>1</UploadId></InitiateMultipartUploadResult>`, xml);
+      return document('InitiateMultipartUploadResult', `<Key>${key}</Key><UploadId>1</UploadId>`);
     const parts = [...objects].filter(([name]) => name.startsWith(`${key}#`)).map(([, bytes]) => bytes);
     objects.set(key, Buffer.concat(parts));
-    return answer(response, 200, `<CompleteMultipartUploadResult><Key>${key}</Key><ETag>"1"</ETag></CompleteMultipartUploadResult>`, xml);
+    return document('CompleteMultipartUploadResult', `<Key>${key}</Key><ETag>"1"</ETag>`);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   atEnd(() => {
