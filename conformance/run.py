@@ -16,6 +16,7 @@ import os
 import pathlib
 import re
 import shutil
+import string
 import subprocess
 import sys
 
@@ -60,14 +61,17 @@ class Tally:
             verdicts[name] = max(verdict, verdicts.get(name, ""), key=("", "PASS", "SKIPPED", "FAIL").index)
 
     def print_tables(self):
-        """One table a dialect. A blank says that the client has no such case."""
+        """One table a dialect: a column for each client. A dot says that the client has no such case."""
+        words = {"PASS": "pass", "FAIL": "FAIL", "SKIPPED": "skip"}
         for dialect, clients in sorted(self.tables.items()):
-            cases = list(dict.fromkeys(name for verdicts in clients.values() for name in verdicts))
-            wide = max(map(len, cases))
-            print(f"\n{dialect:{wide}}  " + "  ".join(f"{client:7}" for client in clients).rstrip())
-            for name in cases:
-                cells = (verdicts.get(name, "").ljust(max(7, len(client))) for client, verdicts in clients.items())
-                print(f"{name:{wide}}  {'  '.join(cells)}".rstrip())
+            letters = string.ascii_uppercase[: len(clients)]
+            print(f"\n{dialect}")
+            for letter, client in zip(letters, clients):
+                print(f"{letter}  {client}")
+            print("".join(letter.ljust(6) for letter in letters).rstrip())
+            for name in dict.fromkeys(name for verdicts in clients.values() for name in verdicts):
+                cells = (words.get(verdicts.get(name), ".").ljust(6) for verdicts in clients.values())
+                print("".join(cells) + name)
         print(flush=True)
 
 

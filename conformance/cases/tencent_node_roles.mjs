@@ -49,6 +49,7 @@ trust = [{ provider = "corp", subject = ["ci-*"] }]
 const made = await service.client(
   'main', 'tencent', '--role', 'soe', '--role', 'partner', '--role', 'uploads', '--bind', 'subject=alice,bob',
 );
+const strict = await service.client('strict', 'tencent', '--role', 'soe', '--refuse', 'v1');
 await service.start();
 const sdk = new Sdk(service.host, { secretId: made.secret_id, secretKey: made.secret_key });
 const arn = (role) => `qcs::cam::uin/${account}:roleName/${role}`;
@@ -103,6 +104,37 @@ test('AssumeRole with an ExternalId', async () => {
   await assumed(await sdk.assume(arn('partner'), { ExternalId: 'acme-7781' }), 'page-1');
   await refused('UnauthorizedOperation', sdk.assume(arn('partner'), { ExternalId: 'acme-7782' }));
   await refused('UnauthorizedOperation', sdk.assume(arn('partner')));
+});
+
+test('AssumeRole with a SourceIdentity, which is recorded', async () => {
+  await assumed(await sdk.assume(arn('soe'), { SourceIdentity: 'bob@example.com' }), 'page-1');
+  assert.equal((await service.records()).at(-1).event.source_identity, 'bob@example.com');
+});
+
+test('AssumeRole with an MFA code is refused: there are no devices here', async () => {
+  const SerialNumber = `qcs::cam:uin/${account}::mfa/softToken`;
+  const asked = sdk.assume(arn('soe'), { SerialNumber, TokenCode: '123456' });
+  await refused('FailedOperation.MFATypeNotSupported', asked);
+});
+
+test('AssumeRole: a role that is not granted or does not exist, or a malformed ARN, is refused', async () => {
+  for (const name of [arn('nonesuch'), 'qcs::cam::uin/100000000002:roleName/soe'])
+    await refused('ResourceNotFound.RoleNotFound', sdk.assume(name));
+  await refused('InvalidParameter.ParamError', sdk.assume('soe'));
+});
+
+test('a temporary key cannot assume a role', async () => {
+  const key = triple(await sdk.assume(arn('soe')));
+  await refused('UnsupportedOperation', sdk.assume(arn('soe'), {}, {}, key));
+  await refused('UnsupportedOperation', sdk.federation({}, {}, key));
+});
+
+test('a client that refuses the older signatures is held to that', async () => {
+  const key = { secretId: strict.secret_id, secretKey: strict.secret_key };
+  for (const how of ways) {
+    const asked = sdk.whoAmI(key, how);
+    await (how.signMethod === 'TC3-HMAC-SHA256' ? asked : refused('AuthFailure.UnauthorizedOperation', asked));
+  }
 });
 
 test('AssumeRole: a lifetime over the maximum is refused', async () =>
