@@ -145,6 +145,11 @@ impl Directory {
         self.plan.endpoints.iter().filter(move |e| e.dialect == dialect && e.path == path)
     }
 
+    /// The endpoint at this path whose callers carry no signature. There is never more than one at a path.
+    pub fn visited(&self, path: &str) -> Option<&Arc<Endpoint>> {
+        self.plan.endpoints.iter().find(|e| e.dialect.knows_visitors() && e.path == path)
+    }
+
     /// A live key of this kind with its client and tenant.
     pub fn key(&self, id: &str, kind: KeyKind, at: Timestamp) -> Option<Found<'_>> {
         let key = self.keys.get(id).filter(|key| key.kind == kind && key.live(at))?;

@@ -1,6 +1,7 @@
 //! Paths, the dialects they speak, and who may come to them.
 
 use crate::caller::Way;
+use crate::net::IpNet;
 use std::fmt;
 
 /// A protocol that Daypass speaks.
@@ -14,6 +15,8 @@ pub enum DialectName {
     AlibabaTop,
     /// Alibaba Cloud STS API 2015-04-01.
     AlibabaSts,
+    /// The URL that Alibaba Cloud's credential providers fetch a temporary key from.
+    AlibabaCredentials,
     /// OAuth 2.0 in the shape of Microsoft Entra.
     Entra,
 }
@@ -26,7 +29,16 @@ impl DialectName {
             Self::TencentSts => "tencent.sts",
             Self::AlibabaTop => "alibaba.top",
             Self::AlibabaSts => "alibaba.sts",
+            Self::AlibabaCredentials => "alibaba.credentials",
             Self::Entra => "entra",
+        }
+    }
+
+    /// Whether its callers carry no signature and are known in the ways of their endpoint (see [`CallerRule`]).
+    pub fn knows_visitors(self) -> bool {
+        match self {
+            Self::TencentGetAuthorization | Self::AlibabaCredentials => true,
+            Self::TencentSts | Self::AlibabaTop | Self::AlibabaSts | Self::Entra => false,
         }
     }
 }
@@ -65,9 +77,12 @@ impl Endpoint {
             _ => None,
         })
     }
-    /// Whether it serves those who prove nothing.
-    pub fn admits_anyone(&self) -> bool {
-        self.callers.iter().any(|rule| matches!(rule, CallerRule::Anonymous { .. }))
+    /// Where those who prove nothing must come from, if they are served at all.
+    pub fn anonymous(&self) -> Option<&Whence> {
+        self.callers.iter().find_map(|rule| match rule {
+            CallerRule::Anonymous { whence, .. } => Some(whence),
+            _ => None,
+        })
     }
 }
 
@@ -86,7 +101,7 @@ pub struct Endpoint {
     pub path: String,
     /// The tenant whose roles it hands out, by name.
     pub tenant: String,
-    /// The role of a request that cannot name one (`getAuthorization`).
+    /// The role of a request that cannot name one: that of visitors.
     pub role: Option<String>,
     /// The browser origins it serves, exactly as a browser sends them. Never `*`, never `null`.
     pub origins: Vec<String>,
@@ -113,9 +128,21 @@ pub enum CallerRule {
     Anonymous {
         /// Why this is acceptable; `daypass check` and the start-up log show it.
         reason: String,
-        /// Whether it also serves requests that come from no page; only `daypass dev` does.
-        originless: bool,
+        /// Where they must come from.
+        whence: Whence,
     },
+}
+
+/// Where those of whom nothing is known must come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// From the pages of the endpoint's list of origins.
+    Pages,
+    /// From anywhere, with or without a page; only `daypass dev` has it.
+    Anywhere,
+    /// From these networks and directly, with or without a page: for SDKs on the same host or in the same cluster that
+    /// fetch a URL and can show nothing.
+    Networks(Vec<IpNet>),
 }
 
 /// How a session is found in a request, and who knows whose it is.
@@ -168,7 +195,7 @@ pub struct Quota {
     pub endpoint: Option<u32>,
 }
 
-/// What an answer of `getAuthorization` looks like.
+/// What an answer to a visitor looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
     /// `Credentials{Token, TmpSecretId, TmpSecretKey}`, `ExpiredTime`, …: the SOE page's, and the API's own.
@@ -177,6 +204,10 @@ pub enum Shape {
     /// `credentials{tmpSecretId, tmpSecretKey, sessionToken}`, `startTime`, `expiredTime`: that of the vendor's COS
     /// helpers and of the pages that use them.
     Cos,
+    /// `Code`, `AccessKeyId`, …: that of the ECS metadata service, which `credentials_uri` of Alibaba Cloud's SDKs reads.
+    CredentialsUri,
+    /// `StatusCode`, `AccessKeyId`, …: that of the OSS SDKs for Android and iOS.
+    OssMobile,
 }
 
 /// One row of TOP's table.

@@ -23,6 +23,7 @@ pub mod jose;
 pub mod json;
 pub mod keys;
 pub mod limits;
+pub mod net;
 pub mod pipeline;
 pub mod policy;
 pub mod provider;

@@ -4,6 +4,7 @@
 //! because it never calls one: it only fills the hooks that [`Pipeline::answer`] calls.
 
 mod authenticate;
+mod nearby;
 #[cfg(test)]
 mod tests;
 mod visit;

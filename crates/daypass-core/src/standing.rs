@@ -5,7 +5,7 @@ use crate::client::Tenant;
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoffs, Scope};
 use crate::directory::Directory;
-use crate::endpoint::{DialectName, Endpoint};
+use crate::endpoint::Endpoint;
 use crate::identity::Subject;
 use crate::triple::Claims;
 use std::collections::BTreeMap;
@@ -129,7 +129,7 @@ fn of_nobody(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen>
         return if trusted { Ok(()) } else { Err(Fallen::Trust) };
     }
     let gives = |endpoint: &Arc<Endpoint>| {
-        endpoint.dialect == DialectName::TencentGetAuthorization
+        endpoint.dialect.knows_visitors()
             && grounds.endpoint.is_none_or(|path| endpoint.path == path)
             && endpoint.tenant == grounds.tenant
             && endpoint.role.as_deref() == Some(grounds.role)
@@ -176,7 +176,7 @@ impl Claims {
 mod tests {
     use super::*;
     use crate::cutoff::Cutoff;
-    use crate::endpoint::CallerRule;
+    use crate::endpoint::{CallerRule, DialectName, Whence};
     use crate::policy::Pattern;
     use crate::provider::{KeySource, Provider};
     use crate::role::Trust;
@@ -249,13 +249,20 @@ mod tests {
             let endpoint = world.plan.endpoints.iter_mut().find(|e| e.path == "/getAuthorization").unwrap();
             let endpoint = Arc::make_mut(endpoint);
             endpoint.role = Some("soe".into());
-            endpoint.callers = vec![CallerRule::Anonymous { reason: "a test".into(), originless: true }];
+            endpoint.callers =
+                vec![CallerRule::Anonymous { reason: "a test".into(), whence: Whence::Anywhere }];
         };
         let mut world = World::new();
         gives(&mut world);
         for endpoint in [Some("/getAuthorization"), None] {
             assert_eq!(check(&world, &Grounds { endpoint, ..of_page() }), Ok(()));
         }
+        let dialect = |world: &mut World, name| Arc::make_mut(&mut world.plan.endpoints[0]).dialect = name;
+        dialect(&mut world, DialectName::AlibabaCredentials);
+        assert_eq!(check(&world, &of_page()), Ok(()), "every dialect that knows visitors");
+        dialect(&mut world, DialectName::AlibabaTop);
+        assert_eq!(check(&world, &of_page()), Err(Fallen::Endpoint), "TOP knows none");
+        dialect(&mut world, DialectName::TencentGetAuthorization);
         for other in [
             Grounds { endpoint: Some("/elsewhere"), ..of_page() },
             Grounds { via: Some("session"), ..of_page() },

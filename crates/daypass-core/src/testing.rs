@@ -14,7 +14,7 @@ use crate::credential::Credential;
 use crate::cutoff::Cutoff;
 use crate::dialect::Form;
 use crate::directory::{Directory, Plan, hash_secret, seal_material};
-use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, Shape};
+use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, Shape, Whence};
 use crate::id::{Draw, Entropy};
 use crate::issuer::Issuer;
 use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
@@ -320,7 +320,7 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         tenant: "acme".into(),
         role: Some("soe".into()),
         origins: vec!["http://127.0.0.1:88".into()],
-        callers: vec![CallerRule::Anonymous { reason: "a test".into(), originless: true }],
+        callers: vec![CallerRule::Anonymous { reason: "a test".into(), whence: Whence::Anywhere }],
         quota: Quota::default(),
         shape: Shape::default(),
         routes: vec![],

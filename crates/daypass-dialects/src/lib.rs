@@ -2,9 +2,13 @@
 //!
 //! Every vendor's folder has the same files: `wire` (names and shapes on the wire), `sign` (signatures, for the
 //! server and for a client), `fault` (what each refusal becomes), `policy` (the vendor's policy language). There
-//! is no I/O, no storage and no policy decision here.
+//! is no I/O, no storage and no policy decision here. What holds for the visitors of any vendor's endpoint, who carry
+//! no signature, is [`visit`].
 
 pub mod alibaba;
+mod answer;
 mod basic;
 pub mod entra;
 pub mod tencent;
+mod text;
+pub mod visit;

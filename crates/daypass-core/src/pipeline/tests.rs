@@ -8,7 +8,7 @@ use super::*;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
 use crate::dialect::{Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
-use crate::endpoint::{CallerRule, Quota, SessionRule};
+use crate::endpoint::{CallerRule, Quota, SessionRule, Whence};
 use crate::identity::{Identity, Subject, unavailable};
 use crate::issuer::Issuer;
 use crate::jose::KeySet;
@@ -84,10 +84,8 @@ impl Dialect for Toy {
     fn read(&self, context: Context<'_>, request: Request, (): &mut ()) -> Result<ToyCall, Refusal> {
         let pairs = request.head.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         let claim: BTreeMap<_, _> = pairs.map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let mut endpoints =
-            context.directory.endpoints(DialectName::TencentGetAuthorization, &request.head.path);
         Ok(ToyCall {
-            endpoint: endpoints.next().cloned(),
+            endpoint: context.directory.visited(&request.head.path).cloned(),
             evidence: [
                 claim.get("cookie").map(|value| Evidence::Session(Secret::new(value.as_str()))),
                 claim.get("ticket").map(|value| Evidence::Ticket(Secret::new(value.as_str()))),
@@ -337,13 +335,29 @@ async fn an_anonymous_endpoint_has_its_ration() {
         assert_eq!(answer != "refused rate_limited", expected, "{answer}");
     }
     bench.clock.advance(60_000);
-    let rule = CallerRule::Anonymous { reason: "a test".into(), originless: false };
+    let rule = CallerRule::Anonymous { reason: "a test".into(), whence: Whence::Pages };
     Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers = vec![rule];
     assert_eq!(bench.get("/getAuthorization").await, "refused origin_not_allowed");
     assert!(bench.get("/getAuthorization?origin=http://127.0.0.1:88").await.starts_with("AKID"));
     bench.clock.advance(60_000);
     Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers.clear();
     assert_eq!(bench.get("/getAuthorization").await, "refused missing_proof");
+}
+
+#[tokio::test]
+async fn who_is_near_needs_no_page() {
+    let mut bench = Bench::new();
+    let whence = |network: &str| Whence::Networks(vec![network.parse().unwrap()]);
+    for (network, expected) in [("192.0.2.0/24", true), ("192.0.3.0/24", false)] {
+        let rule = CallerRule::Anonymous { reason: "a test".into(), whence: whence(network) };
+        Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers = vec![rule];
+        for target in ["/getAuthorization", "/getAuthorization?origin=http://127.0.0.1:88"] {
+            let answer = bench.get(target).await;
+            assert_eq!(answer.starts_with("AKID"), expected, "{network} {target} {answer}");
+            assert_eq!(answer == "refused origin_not_allowed", !expected);
+        }
+    }
+    assert_eq!(bench.store.all()[0].via.as_deref(), Some("anonymous"));
 }
 
 #[tokio::test]

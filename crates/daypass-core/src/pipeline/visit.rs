@@ -1,6 +1,7 @@
 //! Those who come without a signature: visitors of an endpoint, and subjects of outside providers.
 
 use super::authenticate::Proved;
+use super::nearby;
 use super::{Pipeline, Success, Trail};
 use crate::caller::{Caller, Outside, Proof, Visitor, Way};
 use crate::client::Tenant;
@@ -8,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::Granted;
 use crate::dialect::{Context, Evidence, Outcome, TicketAsk, Visit, WebIdentity};
 use crate::directory::Directory;
-use crate::endpoint::{CallerRule, Endpoint};
+use crate::endpoint::{CallerRule, Endpoint, Whence};
 use crate::identity::Subject;
 use crate::jose;
 use crate::policy::{Authorized, authorize_ticket};
@@ -16,6 +17,7 @@ use crate::provider::Provider;
 use crate::ration::Share;
 use crate::record::{self, Entry, Event, Recorded};
 use crate::refusal::{Reason, Refusal};
+use crate::request::Head;
 use crate::secret::Secret;
 use crate::store::Spent;
 use crate::ticket;
@@ -43,7 +45,10 @@ impl Pipeline {
         let known =
             |way, subject| Visitor { endpoint: endpoint.clone(), way, subject: Some(subject), ticket: None };
         let visitor = match visit.evidence {
-            None => anonymous(endpoint, visit.origin)?,
+            None => {
+                admit(endpoint, visit.origin, &trail.head, &context.directory.plan().public_url)?;
+                Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None }
+            }
             Some(Evidence::Session(session)) => {
                 let rule = endpoint.session().ok_or_else(|| not_in_this_way(endpoint))?;
                 known(Way::Session, named(self.identity.session(rule, session).await?)?)
@@ -203,22 +208,17 @@ impl Pipeline {
     }
 }
 
-/// A visitor of whom nothing is known.
-fn anonymous(endpoint: &Arc<Endpoint>, origin: Option<&str>) -> Result<Visitor, Refusal> {
-    let rule = endpoint.callers.iter().find_map(|rule| match rule {
-        CallerRule::Anonymous { originless, .. } => Some(*originless),
-        _ => None,
-    });
-    match rule {
-        None => Err(not_in_this_way(endpoint)),
+/// Whether the endpoint serves a visitor of whom nothing is known.
+fn admit(endpoint: &Endpoint, origin: Option<&str>, head: &Head, public_url: &str) -> Result<(), Refusal> {
+    match endpoint.anonymous().ok_or_else(|| not_in_this_way(endpoint))? {
+        Whence::Anywhere => Ok(()),
+        Whence::Pages if origin.is_some() => Ok(()),
         // Attack: without an origin to check, anyone's script fetches credentials as if it were the page.
-        Some(false) if origin.is_none() => Err(Refusal::new(
+        Whence::Pages => Err(Refusal::new(
             Reason::OriginNotAllowed,
             "this endpoint serves the pages of its own list of origins, and the request names no origin",
         )),
-        Some(_) => {
-            Ok(Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None })
-        }
+        Whence::Networks(networks) => nearby::check(networks, head, public_url),
     }
 }
 

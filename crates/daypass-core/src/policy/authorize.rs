@@ -11,7 +11,7 @@ use crate::caller::{Caller, Proof};
 use crate::client::Tenant;
 use crate::dialect::{Form, Issue, TicketAsk};
 use crate::directory::Directory;
-use crate::endpoint::{DialectName, Endpoint, Product};
+use crate::endpoint::{Endpoint, Product};
 use crate::refusal::{Reason, Refusal};
 use crate::role::{Algorithm, Lifetime, Role};
 use crate::secret::same;
@@ -197,8 +197,8 @@ pub(crate) fn authorize_ticket(
     ask: &TicketAsk,
 ) -> Result<Arc<Endpoint>, Refusal> {
     let endpoint = directory
-        .endpoints(DialectName::TencentGetAuthorization, &ask.endpoint)
-        .find(|endpoint| endpoint.tenant == caller.tenant().name && endpoint.ticket().is_some())
+        .visited(&ask.endpoint)
+        .filter(|endpoint| endpoint.tenant == caller.tenant().name && endpoint.ticket().is_some())
         .ok_or_else(not_granted)?;
     let role =
         endpoint.role.as_deref().and_then(|name| granted(directory, caller, name)).ok_or_else(not_granted)?;

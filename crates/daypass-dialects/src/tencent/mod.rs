@@ -10,16 +10,12 @@
 //! | `legacy` | the same for a signature among the parameters |
 //! | `parameters`, `form` | the parameters of an action, from a JSON body, a query or a form |
 //! | `arn` | how a role is named |
-//! | `fetch` | what a browser says about a request |
-//! | `cors` | which page may read an answer |
 //! | `identity` | who the caller is, in the vendor's words |
 //! | [`policy`] | CAM 2.0, to and from the core's policy |
 //! | [`fault`] | what each refusal becomes |
 
 mod arn;
-mod cors;
 pub mod fault;
-mod fetch;
 mod form;
 pub mod get_authorization;
 mod identity;

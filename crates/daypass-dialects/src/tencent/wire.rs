@@ -3,13 +3,12 @@
 //! Source: the vendor's API reference for STS 2018-08-13, its SDKs, and the SOE page that describes
 //! `getAuthorization`.
 
-use bytes::Bytes;
 use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
-use daypass_core::request::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
-use std::borrow::Cow;
+
+pub(super) use crate::answer::json as answer;
+pub(super) use crate::text::{form_decode, shown};
 
 /// The one version of STS.
 pub const VERSION: &str = "2018-08-13";
@@ -223,49 +222,9 @@ pub struct Fault<'a> {
     pub message: &'a str,
 }
 
-/// An answer with this document: never kept by a cache, never taken for anything but JSON.
-pub(super) fn answer(document: &impl Serialize) -> Response {
-    // Large enough for a common token, so that the buffer does not grow while it is written.
-    let mut body = Vec::with_capacity(1024);
-    // Writing plain structs into memory cannot fail; an empty body would be all that is left to say.
-    let _ = serde_json::to_writer(&mut body, document);
-    let mut response = Response::new(Bytes::from(body));
-    let headers = response.headers_mut();
-    let mut put = |name: HeaderName, value| _ = headers.insert(name, HeaderValue::from_static(value));
-    put(CONTENT_TYPE, JSON);
-    put(CACHE_CONTROL, "no-store");
-    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    response
-}
-
 /// A content type without its parameters.
 pub(super) fn essence(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
-}
-
-/// Decodes one name or value of a query or form: `+` is a blank, `%` begins two hexadecimal digits, and the
-/// result is UTF-8. Anything else is nothing, rather than the replacement characters of a lenient decoder.
-pub(super) fn form_decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(['+', '%']) {
-        return Some(Cow::Borrowed(text));
-    }
-    let nibble = |c: Option<u8>| char::from(c?).to_digit(16).and_then(|n| u8::try_from(n).ok());
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => nibble(bytes.next())? << 4 | nibble(bytes.next())?,
-            other => other,
-        });
-    }
-    String::from_utf8(out).ok().map(Cow::Owned)
-}
-
-/// At most `limit` characters of a caller's text, for an error message.
-pub(super) fn shown(text: &str) -> &str {
-    const LIMIT: usize = 96;
-    text.char_indices().nth(LIMIT).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -273,27 +232,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_is_decoded_once_and_strictly() {
-        assert_eq!(form_decode("a+b%2A%252A").as_deref(), Some("a b*%2A"));
-        assert_eq!(form_decode("%E8%AF%BE").as_deref(), Some("课"));
-        assert_eq!(form_decode("课").as_deref(), Some("课"));
-        for bad in ["%", "%2", "%2g", "%+1", "%ff", "%c0%af"] {
-            assert_eq!(form_decode(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn an_answer_is_json_and_nothing_else() {
-        let response = answer(&Failed { error: Fault { code: "a\"", message: "b\n" }, request_id: "r" });
-        assert_eq!(response.headers()["content-type"], "application/json");
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
-        assert_eq!(response.body().as_ref(), br#"{"Error":{"Code":"a\"","Message":"b\n"},"RequestId":"r"}"#);
-    }
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(shown("short"), "short");
-        assert_eq!(shown(&"课".repeat(200)).chars().count(), 96);
+    fn a_refusal_has_the_vendors_document() {
+        let failed = Failed { error: Fault { code: "a\"", message: "b\n" }, request_id: "r" };
+        assert_eq!(
+            answer(&failed).body().as_ref(),
+            br#"{"Error":{"Code":"a\"","Message":"b\n"},"RequestId":"r"}"#
+        );
     }
 }

@@ -7,7 +7,7 @@ use super::notes::Given;
 use super::section::{Section, find, list};
 use super::tenant::TenantEntry;
 use super::url;
-use daypass_core::endpoint::{CallerRule, Carrier, JwtRule, SessionRule, TicketRule};
+use daypass_core::endpoint::{CallerRule, Carrier, JwtRule, SessionRule, TicketRule, Whence};
 
 /// The ways in which a caller can be known.
 pub(super) const KEYS: &[&str] = &["session", "ticket", "jwt", "anonymous"];
@@ -171,5 +171,8 @@ fn anonymous(section: Section<'_>, mode: Mode) -> Option<CallerRule> {
     let warning = Fault::new(format!("anyone may have these credentials: {}", reason.value));
     section.notes().warning(reason.place, warning);
     // Outside `dev` a request that comes from no page is someone's script, and has no business here.
-    Some(CallerRule::Anonymous { reason: reason.value, originless: mode == Mode::Dev })
+    Some(CallerRule::Anonymous {
+        reason: reason.value,
+        whence: if mode == Mode::Dev { Whence::Anywhere } else { Whence::Pages },
+    })
 }

@@ -12,7 +12,6 @@ mod endpoint;
 mod environment;
 mod issuer;
 mod lifetime;
-mod net;
 mod notes;
 mod policy;
 mod provider;
@@ -34,13 +33,13 @@ mod url;
 mod tests;
 
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
-pub(crate) use net::IpNet;
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use template::template;
 
 use daypass_core::client::{Refuses, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::endpoint::Endpoint;
+use daypass_core::net::IpNet;
 use daypass_core::provider::Provider;
 use daypass_core::role::Role;
 use diagnostic::Fault;

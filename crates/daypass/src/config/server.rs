@@ -1,11 +1,11 @@
 //! `[server]`: where the service listens, and what it is called.
 
 use super::diagnostic::Fault;
-use super::net::{BadNet, IpNet};
 use super::notes::Given;
 use super::section::{Section, no_such, refuse_twice};
 use super::url;
 use daypass_core::client::Refuses;
+use daypass_core::net::{BadNet, IpNet};
 use std::net::SocketAddr;
 
 /// The keys of the section.

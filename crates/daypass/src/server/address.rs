@@ -1,6 +1,6 @@
 //! Where a request really came from.
 
-use crate::config::IpNet;
+use daypass_core::net::IpNet;
 use http::HeaderMap;
 use std::net::IpAddr;
 

@@ -4,7 +4,7 @@ use daypass_core::directory::Directory;
 use daypass_core::endpoint::{DialectName, Endpoint};
 use daypass_core::request::{Head, Request};
 use daypass_dialects::alibaba;
-use daypass_dialects::tencent::get_authorization::DESK;
+use daypass_dialects::visit::DESK;
 use std::sync::Arc;
 
 /// What answers a request.

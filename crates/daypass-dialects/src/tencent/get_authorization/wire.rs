@@ -2,11 +2,7 @@
 
 use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
-use daypass_core::ticket::{FIRST_USE, IssuedTicket};
 use serde::Serialize;
-
-/// What a page shows the next time in place of a used ticket.
-pub(super) const REFRESH: &str = "daypass-refresh";
 
 /// A credential as the vendor's COS helpers (`qcloud-cos-sts` for Node, `qcloud-python-sts`) give it to pages, which
 /// rename its members for `cos-js-sdk-v5`.
@@ -45,21 +41,5 @@ impl<'a> CosIssued<'a> {
             expiration: rfc3339(granted.expires),
             request_id,
         })
-    }
-}
-
-/// A one-time ticket.
-#[derive(Serialize)]
-pub(super) struct TicketIssued<'a> {
-    ticket: &'a str,
-    /// UTC to the second with `Z`: the end of its first use.
-    expires: String,
-    /// The same in seconds from now.
-    expires_in: u32,
-}
-
-impl<'a> TicketIssued<'a> {
-    pub(super) fn of(issued: &'a IssuedTicket) -> Self {
-        Self { ticket: issued.ticket.expose_str(), expires: rfc3339(issued.expires), expires_in: FIRST_USE }
     }
 }

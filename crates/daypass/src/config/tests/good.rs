@@ -6,7 +6,7 @@ use crate::config::{
     caller, endpoint, issuer, lifetime, policy, provider, quota, seal, server, store, tenant, trust,
 };
 use daypass_core::client::Refuses;
-use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape};
+use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
 use daypass_core::policy::{VariableType, covers};
 use daypass_core::role::{Algorithm, Lifetime};
 use daypass_core::testing::SeededEntropy;
@@ -67,7 +67,7 @@ fn the_demo_becomes_the_plan_that_the_seeds_ask_for() {
         (browser.role.as_deref(), browser.origins.as_slice()),
         (Some("soe"), &["http://127.0.0.1:88".to_owned()][..])
     );
-    assert!(matches!(browser.callers[..], [CallerRule::Anonymous { originless: true, .. }]));
+    assert!(matches!(browser.callers[..], [CallerRule::Anonymous { whence: Whence::Anywhere, .. }]));
     assert_eq!((browser.quota, browser.shape), (Quota::default(), Shape::Tencent));
     assert_eq!((plan.refuses, plan.providers.len()), (Refuses::default(), 0));
     assert_eq!((top.dialect, top.path.as_str()), (DialectName::AlibabaTop, "/router/rest"));
@@ -140,8 +140,8 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     let at = |path: &str| plan.endpoints.iter().find(|endpoint| endpoint.path == path).unwrap();
     let uploads = at("/getAuthorization");
     assert!(uploads.session().is_some() && uploads.ticket().is_some() && uploads.jwt().is_some());
-    assert!(!uploads.admits_anyone() && uploads.shape == Shape::Cos);
-    let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), originless: false };
+    assert!(uploads.anonymous().is_none() && uploads.shape == Shape::Cos);
+    let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), whence: Whence::Pages };
     assert_eq!(at("/demo/getAuthorization").callers, [rule]);
 }
 

@@ -3,7 +3,9 @@
 use super::bad_endpoints::BROWSER;
 use super::*;
 use daypass_core::client::Refuses;
-use daypass_core::endpoint::{CallerRule, Carrier, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule};
+use daypass_core::endpoint::{
+    CallerRule, Carrier, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule, Whence,
+};
 use daypass_core::provider::KeySource;
 use insta::assert_snapshot;
 use std::sync::Arc;
@@ -114,7 +116,7 @@ fn what_anyone_may_have_is_pointed_out() {
         with_tenant(&text).replace("default = \"30m\", max = \"2h\"", "default = \"15m\", max = \"15m\"");
     assert_eq!(
         endpoint(&text).callers,
-        [CallerRule::Anonymous { reason: "公开演示".into(), originless: false }]
+        [CallerRule::Anonymous { reason: "公开演示".into(), whence: Whence::Pages }]
     );
     assert_snapshot!(warned(&text), @r#"
     daypass.toml:15:19: warning: the role allows every resource: SOE has no resource-level rights

@@ -6,8 +6,8 @@ mod matrix;
 mod properties;
 mod ways;
 
-use super::super::get_authorization::fixture::endpoint;
 use super::{Asking, Service, Triple};
+use crate::visit::fixture::endpoint;
 use async_trait::async_trait;
 use daypass_core::endpoint::{Endpoint, Quota, SessionRule};
 use daypass_core::identity::{Identity, Subject, unavailable};

@@ -3,9 +3,9 @@
 //! It is a call between servers. A page that made it would have the client's secret in it, so that whatever looks
 //! like one is refused, and no answer says that a page may read it.
 
-use super::super::fetch;
-use super::super::wire::shown;
+use super::fetch;
 use crate::basic::{self, Credentials};
+use crate::text::shown;
 use bytes::Bytes;
 use daypass_core::client::Tenant;
 use daypass_core::dialect::{Ask, Claim, Context, Presented, TicketAsk};

@@ -1,19 +1,32 @@
 //! A network in CIDR form.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A network such as `10.0.0.0/8` or `fd00::/8`; a bare address is the network of that one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IpNet {
+pub struct IpNet {
     address: IpAddr,
     prefix: u32,
 }
 
+/// The networks that the Internet does not route (RFC 1122, 1918, 3927, 6598, 4193, 4291).
+const PRIVATE: [(IpAddr, u32); 9] = [
+    (IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(10, 0, 0, 0)), 8),
+    (IpAddr::V4(Ipv4Addr::new(172, 16, 0, 0)), 12),
+    (IpAddr::V4(Ipv4Addr::new(192, 168, 0, 0)), 16),
+    (IpAddr::V4(Ipv4Addr::new(169, 254, 0, 0)), 16),
+    (IpAddr::V4(Ipv4Addr::new(100, 64, 0, 0)), 10),
+    (IpAddr::V6(Ipv6Addr::LOCALHOST), 128),
+    (IpAddr::V6(Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0)), 7),
+    (IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0)), 10),
+];
+
 /// Why a text is no network.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum BadNet {
+pub enum BadNet {
     /// Not an address with an optional prefix length.
     Syntax,
     /// Bits beyond the prefix are set. Which network was meant is a guess, so it is only offered.
@@ -22,7 +35,7 @@ pub(crate) enum BadNet {
 
 impl IpNet {
     /// Whether an address belongs to it. An IPv4 address that came in IPv6 clothes counts as what it is.
-    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+    pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(net), IpAddr::V4(one)) => {
                 masked(u128::from(net.to_bits()), 32, self.prefix)
@@ -35,8 +48,16 @@ impl IpNet {
         }
     }
 
+    /// Whether every address of it is one that the Internet does not route: loopback, private, link-local, or shared
+    /// between a provider and its customers.
+    pub fn is_private(&self) -> bool {
+        PRIVATE.iter().any(|(address, prefix)| {
+            *prefix <= self.prefix && Self { address: *address, prefix: *prefix }.contains(self.address)
+        })
+    }
+
     /// Whether it is all of IPv4 or of IPv6.
-    pub(crate) fn is_everything(&self) -> bool {
+    pub fn is_everything(&self) -> bool {
         self.prefix == 0
     }
 
@@ -102,6 +123,35 @@ mod tests {
         assert!(contains("::/0", "2001:db8::1"));
         assert!(contains("192.0.2.7", "192.0.2.7") && !contains("192.0.2.7", "192.0.2.8"));
         assert!(contains("::1", "::1") && !contains("::1", "::2"));
+    }
+
+    #[test]
+    fn a_private_network_holds_no_address_of_the_internet() {
+        for private in [
+            "127.0.0.1",
+            "127.0.0.0/8",
+            "10.1.0.0/16",
+            "172.31.0.0/16",
+            "192.168.1.0/24",
+            "100.127.0.0/16",
+            "::1",
+            "fd00::/8",
+            "fe80::/64",
+        ] {
+            assert!(private.parse::<IpNet>().unwrap().is_private(), "{private}");
+        }
+        for public in [
+            "0.0.0.0/0",
+            "10.0.0.0/7",
+            "172.0.0.0/8",
+            "172.32.0.0/16",
+            "100.0.0.0/8",
+            "8.8.8.8",
+            "::/0",
+            "2001:db8::/32",
+        ] {
+            assert!(!public.parse::<IpNet>().unwrap().is_private(), "{public}");
+        }
     }
 
     #[test]

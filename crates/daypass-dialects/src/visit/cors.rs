@@ -1,4 +1,4 @@
-//! Which page may read an answer of `getAuthorization`.
+//! Which page may read an answer to a visitor.
 //!
 //! The list is exact: an origin is served if the endpoint's list holds the very text that the browser sent.
 
@@ -113,7 +113,7 @@ fn granted<'a>(endpoint: &'a Endpoint, head: &Head) -> Vec<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::get_authorization::fixture::endpoint;
+    use super::super::fixture::endpoint;
     use super::*;
     use daypass_core::testing::request;
 

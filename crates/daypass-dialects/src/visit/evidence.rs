@@ -3,7 +3,7 @@
 //! What a page's script put there on purpose stands before the session, which a browser sends along by itself. Of
 //! two things shown on purpose neither is believed.
 
-use super::super::wire::form_decode;
+use crate::text::form_decode;
 use daypass_core::dialect::Evidence;
 use daypass_core::endpoint::{Carrier, Endpoint};
 use daypass_core::refusal::{Reason, Refusal};
