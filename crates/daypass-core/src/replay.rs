@@ -19,9 +19,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 /// the first answer already carried, not a second one.
 pub const RETRY: i64 = 5_000;
 
-/// How long a mark must be remembered, in seconds: twice the widest vendor window (TOP's ten minutes either
-/// side), since a request may be stamped one window ahead and be valid until one window behind.
-pub const WINDOW: u32 = 1_200;
+/// How long a mark must be remembered, in seconds: twice the widest vendor window (the fifteen minutes either side of
+/// Alibaba Cloud's APIs), since a request may be stamped one window ahead and be valid until one window behind.
+pub const WINDOW: u32 = 1_800;
 
 /// What stands for a request's signature: a keyed hash, so that a stolen database confirms no guess.
 pub type Mark = [u8; 16];
@@ -53,7 +53,7 @@ const SPAN: i64 = 300;
 
 /// The marks of one process, forgotten a generation at a time.
 ///
-/// An entry costs about 30 bytes. A look-up asks at most five small tables, and nothing is ever scanned: a whole
+/// An entry costs about 30 bytes. A look-up asks at most seven small tables, and nothing is ever scanned: a whole
 /// generation falls out when every mark in it is older than [`WINDOW`].
 #[derive(Default)]
 pub struct Window(Mutex<BTreeMap<i64, Generation>>);
