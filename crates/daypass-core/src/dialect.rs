@@ -210,6 +210,8 @@ pub struct Issue {
     pub lifetime: Option<u32>,
     /// A policy to narrow the role's.
     pub policy: Option<Policy>,
+    /// What becomes of the part of that policy that the role does not give.
+    pub excess: Excess,
     /// The session name.
     pub session: Option<String>,
     /// The caller's own id of the request, to be echoed.
@@ -235,6 +237,7 @@ impl Issue {
             variables: BTreeMap::new(),
             lifetime: None,
             policy: None,
+            excess: Excess::default(),
             session: None,
             correlation: None,
             permanent_only: true,
@@ -244,6 +247,17 @@ impl Issue {
             external_id: None,
         }
     }
+}
+
+/// What becomes of an ask for more than there is to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Excess {
+    /// The whole ask is refused, so that its sender learns at once and not from a failure later.
+    #[default]
+    Refused,
+    /// It is cut off, and what both allow is given. For protocols that document it so, whose clients send the same wide
+    /// policy with every role. Where nothing is left, the ask is refused all the same.
+    CutOff,
 }
 
 /// A protocol's way of naming a role.

@@ -11,7 +11,7 @@ use crate::client::KeyKind;
 use crate::clock::{Timestamp, after};
 use crate::id::Draw;
 use crate::limits;
-use crate::policy::{Authorized, Policy};
+use crate::policy::{Authorized, Language, Policy};
 use crate::refusal::{Reason, Refusal};
 use crate::ring::{Purpose, Ring};
 use crate::seal;
@@ -42,6 +42,14 @@ impl TripleKind {
         match self {
             Self::Tencent => "AKID",
             Self::Alibaba => "STS.",
+        }
+    }
+
+    /// The language that its vendor's services understand. A policy in another one would bound nothing there.
+    pub fn language(self) -> Language {
+        match self {
+            Self::Tencent => Language::Cam,
+            Self::Alibaba => Language::Ram,
         }
     }
 
@@ -275,7 +283,7 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Effect, Language, Pattern, Statement};
+    use crate::policy::{Effect, Pattern, Statement};
     use crate::testing::{self, START, SeededEntropy};
     use proptest::prelude::*;
 

@@ -221,7 +221,7 @@ fn check_external_id(caller: &Caller, role: &Role, issue: &Issue) -> Result<(), 
 }
 
 /// Ask ∩ role ∩ client's boundary ∩ tenant's boundary. Boundaries cut silently: they are the operator's. An ask
-/// that goes beyond what is left is refused, so that its sender learns at once and not from a 403 later.
+/// that goes beyond what is left is refused or cut, as the protocol has it.
 fn effective_policy(
     caller: &Caller,
     role: &Role,
@@ -235,6 +235,14 @@ fn effective_policy(
         Refusal::new(Reason::VariableRefused, format!("{} must be {}", bad.name, bad.expected))
             .parameter(bad.name)
     })?;
+    if let Form::Triple(kind) = issue.form
+        && kind.language() != policy.language
+    {
+        return Err(Refusal::new(
+            Reason::RoleNotGranted,
+            "the policy of this role is in another vendor's language; ask for it in the protocol of that vendor",
+        ));
+    }
     let boundaries =
         [caller.client().and_then(|client| client.boundary.as_ref()), caller.tenant().boundary.as_ref()];
     for boundary in boundaries.into_iter().flatten() {
@@ -251,7 +259,7 @@ fn effective_policy(
     }
     match &issue.policy {
         None => Ok(Some(policy)),
-        Some(asked) => narrow_to_ask(&policy, asked, &role.name).map(Some),
+        Some(asked) => narrow_to_ask(&policy, asked, issue.excess, &role.name).map(Some),
     }
 }
 

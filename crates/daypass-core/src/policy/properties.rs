@@ -154,7 +154,7 @@ fn issued(role: &Policy, client: &Policy, tenant: &Policy, asked: Option<Policy>
     *first = Arc::new(Role { policy: Some(template), ..Role::clone(first) });
     world.client.boundary = Some(client.clone());
     Arc::make_mut(world.plan.tenants.first_mut().expect("a tenant")).boundary = Some(tenant.clone());
-    let issue = Issue { policy: asked, ..Issue::new(RoleChoice::Default, Form::Triple(TripleKind::Tencent)) };
+    let issue = Issue { policy: asked, ..Issue::new(RoleChoice::Default, Form::Triple(TripleKind::Alibaba)) };
     let authorized = authorize(&world.directory(), &world.caller("AKIDworld"), "/", &issue).ok()?;
     Some(authorized.policy().expect("a signing credential has a policy").clone())
 }

@@ -258,7 +258,6 @@ fn what_is_asked_otherwise_today_is_made_anew() {
     assert!(found(&shelf, &ask(plain(), "7b"), START));
     assert!(!found(&shelf, &ask(plain(), "7c"), START), "the variables");
     for issue in [
-        Issue { form: Form::Triple(TripleKind::Alibaba), ..plain() },
         Issue { kind: SessionKind::Assumed, ..plain() },
         Issue { lifetime: Some(900), ..plain() },
         Issue { tags: [("k".to_owned(), "v".to_owned())].into(), ..plain() },

@@ -1,28 +1,42 @@
 //! The ask against what there is to give.
 
+use crate::dialect::Excess;
 use crate::policy::{Effect, Policy, Uncovered, covers, narrow};
 use crate::refusal::{Reason, Refusal};
 
-pub(super) fn narrow_to_ask(policy: &Policy, asked: &Policy, role: &str) -> Result<Policy, Refusal> {
+pub(super) fn narrow_to_ask(
+    policy: &Policy,
+    asked: &Policy,
+    excess: Excess,
+    role: &str,
+) -> Result<Policy, Refusal> {
     let invalid = |detail: String| Refusal::new(Reason::PolicyInvalid, detail).parameter("Policy");
-    covers(policy, asked).map_err(|beyond| {
-        let detail = format!(
-            "statement {} asks for {} on {}, which the role {role} does not give: {}",
-            beyond.statement + 1,
-            shown(&beyond.action),
-            shown(&beyond.resource),
-            given(policy, &beyond)
-        );
-        Refusal::new(Reason::PolicyTooWide, detail).parameter("Policy")
-    })?;
+    let beyond = covers(policy, asked).err();
+    if let (Some(beyond), Excess::Refused) = (&beyond, excess) {
+        return Err(too_wide(policy, beyond, role));
+    }
     let narrowed = narrow(policy, asked)
         .map_err(|fault| invalid(format!("the policy cannot be put together with the role's: {fault}")))?;
     if narrowed.allows_nothing() {
-        return Err(invalid(
-            "the policy allows nothing; leave it out or add an allowing statement".to_owned(),
-        ));
+        return Err(match beyond {
+            Some(beyond) => too_wide(policy, &beyond, role),
+            None => {
+                invalid("the policy allows nothing; leave it out or add an allowing statement".to_owned())
+            }
+        });
     }
     Ok(narrowed)
+}
+
+fn too_wide(policy: &Policy, beyond: &Uncovered, role: &str) -> Refusal {
+    let detail = format!(
+        "statement {} asks for {} on {}, which the role {role} does not give: {}",
+        beyond.statement + 1,
+        shown(&beyond.action),
+        shown(&beyond.resource),
+        given(policy, beyond)
+    );
+    Refusal::new(Reason::PolicyTooWide, detail).parameter("Policy")
 }
 
 /// How many of a role's patterns a message lists.

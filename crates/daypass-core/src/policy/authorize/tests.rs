@@ -3,7 +3,7 @@ mod visitors;
 use super::*;
 use crate::caller::{Visitor, Way};
 use crate::client::Grant;
-use crate::dialect::RoleChoice;
+use crate::dialect::{Excess, RoleChoice};
 use crate::policy::{Effect, Language, Pattern, Statement, Template, VariableType};
 use crate::testing::{RESOURCE, START, World, allow};
 use crate::triple::{Claims, TripleKind};
@@ -238,6 +238,24 @@ fn an_ask_wider_than_the_role_is_refused_with_what_is_too_wide() {
         refusal.detail,
         "statement 2 asks for oss:GetObject on acs:oss:*:*:bucket/*, which the role store-upload does not give: it gives oss:PutObject"
     );
+}
+
+#[test]
+fn an_ask_wider_than_the_role_is_cut_where_the_protocol_has_it_so() {
+    let cut = |asked| ask(&World::new(), &Issue { policy: Some(asked), excess: Excess::CutOff, ..hema() });
+    let wide = allow(Language::Ram, "oss:*", "acs:oss:*:*:bucket/hema/*");
+    let authorized = cut(wide).unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(authorized.policy(), Some(&allow(Language::Ram, "oss:PutObject", UPLOAD)));
+    let elsewhere = allow(Language::Ram, "oss:*", "acs:oss:*:*:another/*");
+    assert_eq!(cut(elsewhere).err().map(|r| r.reason), Some(Reason::PolicyTooWide), "nothing is left");
+    let nothing = Policy { language: Language::Ram, statements: vec![] };
+    assert_eq!(cut(nothing).err().map(|r| r.reason), Some(Reason::PolicyInvalid));
+}
+
+#[test]
+fn a_role_is_given_in_the_shape_of_the_vendor_whose_language_it_speaks() {
+    let form = Form::Triple(TripleKind::Tencent);
+    assert_eq!(refused(&World::new(), &Issue { form, ..hema() }).reason, Reason::RoleNotGranted);
 }
 
 #[test]
