@@ -27,8 +27,8 @@ use std::sync::Arc;
 const NAME: usize = 128;
 
 impl Pipeline {
-    /// Finds out who a visitor is, in one of the endpoint's ways. Rations come first: whoever guesses at sessions or
-    /// tickets must not make us, or the application behind us, work for it.
+    /// Finds out who a visitor is, in one of the endpoint's ways. The ration of its network comes first: whoever guesses at
+    /// sessions or tickets must not make us, or the application behind us, work for it.
     pub(super) async fn visitor(
         &self,
         context: Context<'_>,
@@ -41,7 +41,6 @@ impl Pipeline {
             .tenant(&endpoint.tenant)
             .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
         self.take(Share::network(&endpoint.path, trail.head.source), endpoint.quota.address, trail)?;
-        self.take(Share::everyone(&endpoint.path), endpoint.quota.endpoint, trail)?;
         let known =
             |way, subject| Visitor { endpoint: endpoint.clone(), way, subject: Some(subject), ticket: None };
         let visitor = match visit.evidence {
@@ -161,10 +160,12 @@ impl Pipeline {
             }
             return Ok(Some(kept));
         }
-        let (path, quota) = (&visitor.endpoint.path, visitor.endpoint.quota.subject);
-        if let Some(share) = authorized.subject().map(|name| Share::subject(path, name)) {
-            self.take(share, quota, trail)?;
+        let (path, quota) = (visitor.endpoint.path.clone(), visitor.endpoint.quota);
+        if let Some(share) = authorized.subject().map(|name| Share::subject(&path, name)) {
+            self.take(share, quota.subject, trail)?;
         }
+        // Last of all. Attack: strangers from many networks use up what belongs to everyone, with nothing to show.
+        self.take(Share::everyone(&path), quota.endpoint, trail)?;
         Ok(None)
     }
 

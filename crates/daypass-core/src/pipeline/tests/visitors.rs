@@ -141,6 +141,19 @@ async fn a_subject_has_a_quota_of_its_own() {
 }
 
 #[tokio::test]
+async fn strangers_use_up_nothing_that_belongs_to_all() {
+    let bench = Bench::with_sessions(Quota { endpoint: Some(2), ..Quota::default() });
+    for _ in 0..5 {
+        assert_eq!(bench.get("/getAuthorization?cookie=guess").await, "refused unknown_session");
+    }
+    for name in ["ann", "bob"] {
+        assert!(bench.get(&format!("/getAuthorization?cookie=sid-{name}")).await.starts_with("AKID"));
+    }
+    assert_eq!(bench.get("/getAuthorization?cookie=sid-eve").await, "refused rate_limited");
+    assert!(bench.get(SESSION).await.starts_with("AKID"), "ann has hers already");
+}
+
+#[tokio::test]
 async fn attempts_count_and_nobody_is_asked_for_more() {
     let bench = Bench::with_sessions(Quota { address: Some(2), ..Quota::default() });
     for expected in ["unknown_session", "unknown_session", "rate_limited", "rate_limited"] {

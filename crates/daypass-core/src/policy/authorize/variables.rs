@@ -58,10 +58,7 @@ pub(super) fn check_variables(
     // Name the variable that no grant allows; where each alone is allowed somewhere, it is their combination.
     let wrong =
         values.iter().find(|(name, value)| !grants(caller, &role.name).any(|g| allowed(g, name, value)));
-    let refusal =
-        Refusal::new(Reason::VariableRefused, "there is no such value, or this client may not use it");
-    Err(match wrong.or_else(|| values.iter().next()) {
-        Some((name, _)) => refusal.parameter(name.clone()),
-        None => refusal,
-    })
+    let name = wrong.or_else(|| values.iter().next()).map_or_else(String::new, |(name, _)| name.clone());
+    let detail = format!("the variable {name} has no such value, or this client may not use it");
+    Err(Refusal::new(Reason::VariableRefused, detail).parameter(name))
 }

@@ -22,7 +22,7 @@ pub(super) struct Cap {
 pub(super) const FEDERATION: Cap = Cap { seconds: 129_600, of: "GetFederationToken" };
 
 /// Of an assumed role.
-pub(super) const ROLE: Cap = Cap { seconds: 43_200, of: "AssumeRole" };
+pub(super) const ROLE: Cap = Cap { seconds: 43_200, of: "an assumed role" };
 
 /// How long a `RoleSessionName`, a `SourceIdentity` and an `ExternalId` are.
 pub(super) const NAME: RangeInclusive<usize> = 2..=128;

@@ -170,13 +170,13 @@ async fn a_life_has_three_bounds_and_the_message_names_them() {
     for (arn, seconds, expected) in [
         (SOE, 1, Ok(1)),
         (SOE, 7200, Ok(7200)),
-        (SOE, 7201, Err("AssumeRole allows 43200 and the role soe 7200, so at most 7200")),
+        (SOE, 7201, Err("an assumed role allows 43200 and the role soe 7200, so at most 7200")),
         (UPLOADS, 43_200, Ok(43_200)),
         (
             UPLOADS,
             43_201,
             Err(
-                "DurationSeconds is 43201; AssumeRole allows 43200 and the role uploads 200000, so at most 43200",
+                "DurationSeconds is 43201; an assumed role allows 43200 and the role uploads 200000, so at most 43200",
             ),
         ),
     ] {

@@ -7,71 +7,16 @@ mod properties;
 mod ways;
 
 use super::{Asking, Service, Triple};
-use crate::visit::fixture::endpoint;
-use async_trait::async_trait;
-use daypass_core::endpoint::{Endpoint, Quota, SessionRule};
-use daypass_core::identity::{Identity, Subject, unavailable};
-use daypass_core::jose::{KeySet, Signer};
-use daypass_core::provider::{KeySource, Provider};
+use crate::visit::fixture::{Outside, endpoint, jwt, provider};
+use daypass_core::endpoint::{Endpoint, Quota};
 use daypass_core::record::Event;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Request, Response};
-use daypass_core::role::Algorithm;
-use daypass_core::secret::Secret;
-use daypass_core::testing::{START, World, request};
-use serde_json::{Value, json as document};
-use std::sync::{Arc, LazyLock};
+use daypass_core::testing::{World, request};
+use serde_json::Value;
+use std::sync::Arc;
 
 const PAGE: (&str, &str) = ("origin", "http://127.0.0.1:88");
-
-/// An application with one user, whose session is `the-session`, and an outside provider that knows the same one.
-struct Outside;
-
-#[async_trait]
-impl Identity for Outside {
-    async fn session(&self, _: &SessionRule, session: &Secret) -> Result<Subject, Refusal> {
-        match session.expose_str() {
-            "the-session" => Ok(Subject { name: "ada".into(), variables: [].into() }),
-            "down" => Err(unavailable("it does not answer")),
-            _ => Err(Refusal::new(Reason::UnknownSession, "the application does not know this session")),
-        }
-    }
-
-    async fn keys(&self, _: &Provider, kid: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
-        if kid == Some("down") { Err(unavailable("it does not answer")) } else { Ok(KEYS.clone()) }
-    }
-}
-
-static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
-    let key = Signer::generate(Algorithm::EdDsa).unwrap();
-    Signer::parse(Algorithm::EdDsa, &key).unwrap()
-});
-static KEYS: LazyLock<Arc<KeySet>> = LazyLock::new(|| {
-    let document = document!({"keys": [SIGNER.jwk()]}).to_string();
-    Arc::new(KeySet::parse(document.as_bytes()).unwrap())
-});
-
-/// A token of the outside provider for its one user, good for five minutes.
-fn jwt() -> String {
-    let now = START.as_second();
-    let claims = document!({
-        "iss": "https://login.example.com", "aud": "daypass", "sub": "ada", "iat": now, "exp": now + 300,
-    });
-    SIGNER.sign("JWT", &claims).unwrap()
-}
-
-/// The outside provider of the fixture's `jwt` rule.
-fn provider() -> Arc<Provider> {
-    Arc::new(Provider {
-        tenant: "acme".into(),
-        name: "corp".into(),
-        issuer: "https://login.example.com".into(),
-        audiences: vec!["daypass".into()],
-        keys: KeySource::Inline(KEYS.clone()),
-        subject: "sub".into(),
-        variables: [].into(),
-    })
-}
 
 fn get(headers: &[(&str, &str)]) -> Request {
     request("GET", "/getAuthorization", headers, b"")
