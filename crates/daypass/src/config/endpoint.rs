@@ -10,6 +10,7 @@ use daypass_core::client::Refuses;
 use daypass_core::endpoint::{DialectName, Endpoint, Product, Quota, Route, Shape};
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
+use daypass_dialects::visit::DESK;
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] =
@@ -35,6 +36,7 @@ pub(super) fn read(
     let read = |section| one(section, tenants, refuses, mode);
     let entries: Vec<_> = root.sections("endpoint", KEYS).into_iter().filter_map(read).collect();
     refuse_doubles(root.notes(), &entries);
+    refuse_at_desks(root.notes(), &entries);
     entries.into_iter().map(|entry| entry.value).collect()
 }
 
@@ -47,6 +49,26 @@ fn refuse_doubles(notes: &Notes<'_>, entries: &[Given<Endpoint>]) {
             let message = format!(
                 "the path `{}` is already served by the endpoint on {}",
                 one.path,
+                notes.line(other.place)
+            );
+            notes.error(entry.place, Fault::new(message));
+        }
+    }
+}
+
+/// Where an endpoint takes tickets, what stands behind its path is where they are made.
+///
+/// Attack: an endpoint at that very path would be the one that answers, so that backends would send it their secrets.
+fn refuse_at_desks(notes: &Notes<'_>, entries: &[Given<Endpoint>]) {
+    for entry in entries {
+        let page = entry.value.path.strip_suffix(DESK);
+        let taken = |other: &&Given<Endpoint>| {
+            other.value.ticket().is_some() && page == Some(other.value.path.as_str())
+        };
+        if let Some(other) = entries.iter().find(taken) {
+            let message = format!(
+                "at `{}` the tickets of the endpoint on {} are made",
+                entry.value.path,
                 notes.line(other.place)
             );
             notes.error(entry.place, Fault::new(message));

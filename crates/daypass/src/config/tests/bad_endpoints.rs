@@ -195,6 +195,25 @@ fn one_path_is_one_endpoint() {
 }
 
 #[test]
+fn no_endpoint_is_where_another_ones_tickets_are_made() {
+    let tickets = BROWSER.replace(
+        "{ session = { cookie = \"sid\", whoami = \"http://127.0.0.1:8000/whoami\" } }",
+        "{ ticket = {} }",
+    );
+    let behind = BROWSER.replace("/getAuthorization\"", "/getAuthorization/ticket\"");
+    assert_snapshot!(refused(&with_tenant(&format!("{behind}{tickets}"))), @r#"
+    daypass.toml:32:8: at `/getAuthorization/ticket` the tickets of the endpoint on line 39 are made
+    32 | path = "/getAuthorization/ticket"
+       |        ^^^^^^^^^^^^^^^^^^^^^^^^^^
+    "#);
+    for fine in
+        [format!("{behind}{BROWSER}"), format!("{tickets}{}", behind.replace("/ticket\"", "/tickets\""))]
+    {
+        assert!(production(&with_tenant(&fine)).is_ok(), "{fine}");
+    }
+}
+
+#[test]
 fn origins() {
     let origins = "origins = [\"*\", \"null\", \"https://a.example/\", \"https://A.example\", \"https://a.example:443\", \"a\", 1]";
     assert_snapshot!(browser("origins", origins), @r#"
