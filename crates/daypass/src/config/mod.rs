@@ -142,6 +142,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let issuers = issuer::read(root, base);
     let tenants = tenant::read(root, &issuers, base);
     let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
+    server::point_out_weak(root, refuses, &tenants);
     let endpoints = endpoint::read(root, &tenants, refuses, mode);
     provider::point_out_idle(&notes, &tenants, &endpoints);
     let (errors, warnings): (Vec<_>, Vec<_>) =

@@ -3,9 +3,11 @@
 use super::diagnostic::Fault;
 use super::notes::Given;
 use super::section::{Section, no_such, refuse_twice};
+use super::tenant::TenantEntry;
 use super::url;
 use daypass_core::client::Refuses;
 use daypass_core::net::{BadNet, IpNet};
+use daypass_core::policy::Language;
 use std::net::SocketAddr;
 
 /// The keys of the section.
@@ -68,6 +70,25 @@ fn refuses(section: Section<'_>) -> Refuses {
     };
     let read = listed.iter().filter_map(|&given| section.parsed(given, one));
     read.fold(Refuses::default(), |all, given| all.or(given.value))
+}
+
+/// Points out the weak proofs of Tencent's STS API that are accepted. Unlike TOP it has no endpoint to say that at: it
+/// is always served, and matters where a role can be handed out by it.
+pub(super) fn point_out_weak(root: Section<'_>, refuses: Refuses, tenants: &[TenantEntry<'_>]) {
+    let mut roles = tenants.iter().flat_map(|tenant| &tenant.roles);
+    let accepted = match (refuses.unsigned_payload, refuses.v1) {
+        (true, true) => return,
+        (true, false) => "the older signature `v1` is",
+        (false, true) => "`unsigned-payload` is",
+        (false, false) => "`unsigned-payload` and the older signature `v1` are",
+    };
+    let Some(server) = root.table("server") else { return };
+    if roles.any(|role| role.language == Some(Language::Cam)) {
+        let message = format!("{accepted} accepted by Tencent's STS API, because vendors' clients send them");
+        let hint = "where all clients sign whole requests with TC3-HMAC-SHA256: refuse = [\"unsigned-payload\", \"v1\"] \
+                    in [server]; for one: daypass client refuse";
+        server.notes().warning(server.place(), Fault::new(message).hint(hint));
+    }
 }
 
 fn listen(text: &str) -> Result<SocketAddr, Fault> {

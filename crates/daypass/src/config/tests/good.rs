@@ -117,6 +117,11 @@ fn the_template_is_valid_as_written() {
     let plan = loaded.plan("https://pass.example.com");
     assert_eq!((plan.tenants.len(), plan.roles.len(), plan.endpoints.len()), (1, 3, 1));
     assert_snapshot!(warned(&initial()), @r#"
+    daypass.toml:7:1: warning: `unsigned-payload` and the older signature `v1` are accepted by Tencent's STS API, because vendors' clients send them
+    7 | [server]
+      | ^^^^^^^^
+      hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
+
     daypass.toml:78:19: warning: the role allows every resource: SOE has no resource-level rights
     78 | wildcard_reason = "SOE has no resource-level rights"
        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -267,6 +272,11 @@ route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = 
 "#
     );
     assert_snapshot!(warned(&with(&tail).replace("[store]", "public_url = \"http://pass.example.com\"\n[store]")), @r#"
+    daypass.toml:1:1: warning: `unsigned-payload` and the older signature `v1` are accepted by Tencent's STS API, because vendors' clients send them
+    1 | [server]
+      | ^^^^^^^^
+      hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
+
     daypass.toml:3:14: warning: over `http` everyone on the way can read the credentials
     3 | public_url = "http://pass.example.com"
       |              ^^^^^^^^^^^^^^^^^^^^^^^^^

@@ -119,6 +119,11 @@ fn what_anyone_may_have_is_pointed_out() {
         [CallerRule::Anonymous { reason: "公开演示".into(), whence: Whence::Pages }]
     );
     assert_snapshot!(warned(&text), @r#"
+    daypass.toml:1:1: warning: `unsigned-payload` and the older signature `v1` are accepted by Tencent's STS API, because vendors' clients send them
+    1 | [server]
+      | ^^^^^^^^
+      hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
+
     daypass.toml:15:19: warning: the role allows every resource: SOE has no resource-level rights
     15 | wildcard_reason = "SOE has no resource-level rights"
        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -200,6 +205,15 @@ fn weak_proofs_can_be_refused_for_everyone() {
     assert_eq!(refuse("[\"v1\"]"), Refuses { v1: true, ..Refuses::default() });
     let all = Refuses { unsigned_payload: true, md5: true, v1: true };
     assert_eq!(refuse("[\"md5\", \"unsigned-payload\", \"v1\"]"), all);
+    let sts = |list: &str| {
+        let refuse = format!("refuse = {list}\n[store]");
+        warned(&with_tenant("").replace("[store]", &refuse)).lines().next().unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(sts("[]"), @"daypass.toml:1:1: warning: `unsigned-payload` and the older signature `v1` are accepted by Tencent's STS API, because vendors' clients send them");
+    assert!(sts("[\"v1\"]").contains("warning: `unsigned-payload` is accepted"));
+    assert!(sts("[\"unsigned-payload\"]").contains("warning: the older signature `v1` is accepted"));
+    assert!(!sts("[\"v1\", \"unsigned-payload\"]").contains("Tencent's STS API"));
+    assert!(!warned(&with("")).contains("Tencent's STS API"), "there is no role to hand out by it");
     let top = "[[endpoint]]\ndialect = \"alibaba.top\"\npath = \"/router/rest\"\ntenant = \"acme\"\nroute = [{ product_code = \"oss\", scene_code = \"app\", usage_scene = \"up\", role = \"upload\" }]\n";
     let text = with_tenant(top);
     assert!(warned(&text).contains("md5 and hmac are accepted"));
