@@ -147,8 +147,8 @@ pub struct World {
     pub plan: Plan,
     /// The client of `acme`.
     pub client: Client,
-    /// Its keys: `AKIDworld`, `12345678` (TOP) and one client secret. The secret of a key is
-    /// `secret of ` and its id.
+    /// Its keys: `AKIDworld`, `12345678` (TOP), one client secret and `LTAIworld` (Alibaba Cloud). The secret of a
+    /// key is `secret of ` and its id.
     pub keys: Vec<Key>,
     /// Cut-offs, none at first.
     pub cutoffs: Vec<Cutoff>,
@@ -198,6 +198,7 @@ impl World {
             signing_key("AKIDworld", KeyKind::Tencent, client.guid),
             signing_key("12345678", KeyKind::Top, client.guid),
             secret_key(Uuid::from_u128(0x5ec), client.guid),
+            signing_key("LTAIworld", KeyKind::AccessKey, client.guid),
         ];
         Self {
             plan: Plan {
