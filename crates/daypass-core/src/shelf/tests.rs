@@ -216,9 +216,25 @@ fn a_name_belongs_to_whoever_knows_it() {
 }
 
 #[test]
+fn a_name_belongs_to_one_tenant() {
+    let mut world = world();
+    let theirs = Role { tenant: "other".into(), ..(*world.plan.roles[0]).clone() };
+    world.plan.roles.push(Arc::new(theirs));
+    let of = |tenant: &str| {
+        let tenant = world.plan.tenants.iter().find(|one| one.name == tenant).unwrap().clone();
+        let visitor = visitor(&world, Way::Session, Some(subject("alice")));
+        let caller = Caller::for_test(tenant, Proof::Visitor(Box::new(visitor)));
+        decide(&world.directory(), &caller, "/getAuthorization", &plain())
+    };
+    let (shelf, _) = kept(&of("acme"));
+    assert!(found(&shelf, &of("acme"), START));
+    assert!(!found(&shelf, &of("other"), START), "at the same path, with the same role");
+}
+
+#[test]
 fn what_is_decided_otherwise_today_is_made_anew() {
     type Undo = fn(&mut World);
-    let changes: [Undo; 5] = [
+    let changes: [Undo; 8] = [
         |world| role(world).lifetime.default = LIFE - 1,
         |world| {
             let policy = allow(Language::Cam, "cos:GetObject", "qcs::cos::uid/1:b-1/{class}/*");
@@ -235,6 +251,10 @@ fn what_is_decided_otherwise_today_is_made_anew() {
             Arc::make_mut(&mut world.plan.endpoints[0]).role = Some("other".into());
         },
         |world| role(world).issuer = "tencent".into(),
+        |world| role(world).audience = Some("api://orders".into()),
+        |world| role(world).app_roles = vec!["orders.read".into()],
+        // Not in the policy, but in the record and in the answers of some protocols.
+        |world| _ = role(world).variables.insert("subject".into(), VariableType::Slug),
     ];
     let (shelf, _) = kept(&session(&world(), "alice"));
     for (number, change) in changes.into_iter().enumerate() {

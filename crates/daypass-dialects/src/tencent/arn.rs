@@ -151,6 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn an_id_that_two_roles_share_is_of_neither() {
+        // Found by trying a million names.
+        let names = ["r410763", "r985307"];
+        let id = format!("role/{}", role_id(ACME, names[0]));
+        assert_eq!(role_id(ACME, names[1]), role_id(ACME, names[0]));
+        let arn = RoleArn::parse(&format!("qcs::cam::uin/100000000001:{id}")).unwrap();
+        let mut world = World::new();
+        for (name, found) in [(names[0], names[0]), (names[1], id.as_str())] {
+            let role = Role { name: name.into(), ..(*world.plan.roles[0]).clone() };
+            world.plan.roles.push(Arc::new(role));
+            assert_eq!(arn.role(&world.directory(), ("acme", ACME)), found);
+        }
+    }
+
+    #[test]
     fn what_is_no_arn_is_refused() {
         for text in [
             "",

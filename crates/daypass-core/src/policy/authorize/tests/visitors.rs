@@ -135,6 +135,13 @@ fn a_ticket_is_made_by_whom_it_would_be_served_to() {
     assert_eq!(make(&world, &ask), None);
     let elsewhere = TicketAsk { endpoint: "/router/rest".into(), ..ask.clone() };
     assert_eq!(make(&world, &elsewhere), Some(Reason::RoleNotGranted));
+    Arc::make_mut(&mut world.plan.endpoints[0]).tenant = "other".into();
+    assert_eq!(
+        make(&world, &ask),
+        Some(Reason::RoleNotGranted),
+        "another tenant's endpoint, with a role of that name"
+    );
+    Arc::make_mut(&mut world.plan.endpoints[0]).tenant = "acme".into();
     with_own_folder(&mut world);
     assert_eq!(make(&world, &ask), Some(Reason::VariableRefused));
     world.client.grants.clear();
@@ -187,6 +194,17 @@ fn an_external_id_is_asked_of_every_client_in_every_way() {
             assert!(!format!("{got:?}").contains("customer"), "the right one is told to nobody");
         }
     }
+}
+
+#[test]
+fn whom_a_role_trusts_needs_no_external_id() {
+    let mut world = World::new();
+    change_role(&mut world, "soe", |role| {
+        role.external_id = Some("customer-7".into());
+        role.trusts = vec![Trust { provider: "corp".into(), subjects: vec![Pattern::parse("repo:acme/*")] }];
+    });
+    let got = get(&world, &outside(&world, "repo:acme/app"), &issue(RoleChoice::Named("soe".into())));
+    assert_eq!(reason(got), None, "the protocol has no place for one");
 }
 
 #[test]
