@@ -1,7 +1,6 @@
-//! What each refusal becomes: the gateway's error for TOP, Alibaba Cloud's for STS.
+//! What each refusal becomes at the gateway.
 //!
-//! Sources: Taobao Open Platform, "Error codes" (docId 101618 and its captured answers), Alibaba Cloud,
-//! "Common error codes" and the error table of STS 2015-04-01.
+//! Source: Taobao Open Platform, "Error codes" (docId 101618 and its captured answers).
 
 use super::document::{Document, Writer};
 use super::parameters::Names;
@@ -178,67 +177,5 @@ impl Document for TopError<'_> {
             writer.text("sub_msg", sub_msg);
         }
         writer.text("request_id", self.request_id);
-    }
-}
-
-/// The status and the code of a refusal in Alibaba Cloud STS.
-pub(super) fn sts(refusal: &Refusal) -> (u16, Cow<'static, str>) {
-    let (status, code) = match refusal.reason {
-        Reason::Malformed
-        | Reason::InvalidParameter
-        | Reason::UnknownParameter
-        | Reason::DuplicateParameter
-        | Reason::InvalidScope
-        | Reason::UnsupportedGrant
-        | Reason::MfaUnsupported
-        | Reason::VariableRefused => return (400, invalid_parameter(refusal)),
-        Reason::TooLarge => (413, "RequestTooLarge"),
-        Reason::TooSlow => (408, "RequestTimeout"),
-        Reason::MethodNotAllowed => (405, "UnsupportedHTTPMethod"),
-        Reason::UnsupportedMediaType => (415, "UnsupportedContentType"),
-        Reason::MissingParameter => (400, "MissingParameter"),
-        Reason::UnknownFormat => (400, "InvalidParameter.Format"),
-        Reason::UnknownAction => (404, "InvalidApi.NotFound"),
-        Reason::UnknownVersion => (400, "InvalidVersion"),
-        Reason::MissingProof => (400, "MissingSignature"),
-        Reason::MalformedProof | Reason::SeveralProofs => (400, "IncompleteSignature"),
-        Reason::UnknownKey | Reason::UnknownClient | Reason::UnknownTenant => {
-            (404, "InvalidAccessKeyId.NotFound")
-        }
-        Reason::ExpiredSecret | Reason::ClientDisabled => (400, "InvalidAccessKeyId.Inactive"),
-        Reason::WrongSignature | Reason::WrongSecret => (400, "SignatureDoesNotMatch"),
-        Reason::ClockSkew => (400, "InvalidTimeStamp.Expired"),
-        Reason::Replayed => (400, "SignatureNonceUsed"),
-        Reason::TokenInvalid => (400, "InvalidSecurityToken.Malformed"),
-        Reason::TokenExpired | Reason::TokenRevoked => (400, "InvalidSecurityToken.Expired"),
-        Reason::UnknownSession | Reason::IdentityInvalid | Reason::TicketInvalid | Reason::TicketSpent => {
-            (400, "AuthenticationFail.OIDCToken.Invalid")
-        }
-        Reason::RoleNotGranted => (404, "EntityNotExist.Role"),
-        Reason::LifetimeTooLong => (400, "InvalidParameter.DurationSeconds"),
-        Reason::PolicyMalformed | Reason::PolicyInvalid | Reason::PolicyResource => {
-            (400, "InvalidParameter.PolicyGrammar")
-        }
-        Reason::PolicyTooLong | Reason::CredentialTooLarge => (400, "InvalidParameter.PolicySize"),
-        Reason::WeakProofRefused
-        | Reason::TemporaryNotAllowed
-        | Reason::OriginNotAllowed
-        | Reason::NotFetched
-        | Reason::NoRole
-        | Reason::NoTrust
-        | Reason::ExternalIdMismatch
-        | Reason::UnknownResource
-        | Reason::PolicyTooWide => (403, "NoPermission"),
-        Reason::RateLimited => (429, "Throttling.User"),
-        Reason::Unavailable | Reason::IdentityUnavailable => (503, "ServiceUnavailable"),
-        Reason::Internal => (500, "InternalError"),
-    };
-    (status, code.into())
-}
-
-fn invalid_parameter(refusal: &Refusal) -> Cow<'static, str> {
-    match &refusal.parameter {
-        Some(name) => format!("InvalidParameter.{name}").into(),
-        None => "InvalidParameter".into(),
     }
 }

@@ -19,7 +19,7 @@ mod top;
 pub mod wire;
 mod xml;
 
-pub use sts::{Never, Sts, StsManner, is_sts, is_sts_form};
+pub use sts::{Sts, StsCall, StsManner, is_sts, is_sts_form};
 pub use top::{Top, TopCall, TopManner};
 
 #[cfg(test)]

@@ -189,13 +189,16 @@ fn twice(name: Name, how: &str) -> Refusal {
 }
 
 /// How the body is written.
-enum BodyKind<'a> {
+pub(super) enum BodyKind<'a> {
+    /// Names and values in form encoding.
     Form,
+    /// Parts between this boundary.
     Multipart(&'a str),
 }
 
 impl<'a> BodyKind<'a> {
-    fn of(head: &'a Head) -> Result<Self, Refusal> {
+    /// What the head says of it.
+    pub(super) fn of(head: &'a Head) -> Result<Self, Refusal> {
         let unknown = || {
             Refusal::new(
                 Reason::UnsupportedMediaType,
@@ -226,7 +229,8 @@ impl<'a> BodyKind<'a> {
     }
 }
 
-fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
+/// A name and a value in form encoding; the value is empty where there is none.
+pub(super) fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
     match pair.iter().position(|b| *b == b'=') {
         Some(at) => (pair.get(..at).unwrap_or_default(), pair.get(at + 1..).unwrap_or_default()),
         None => (pair, b""),
@@ -234,7 +238,7 @@ fn halves(pair: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Why a text cannot be decoded.
-struct Fault(&'static str);
+pub(super) struct Fault(&'static str);
 
 impl From<Fault> for Refusal {
     fn from(Fault(what): Fault) -> Self {
@@ -242,7 +246,8 @@ impl From<Fault> for Refusal {
     }
 }
 
-fn decode(raw: &[u8]) -> Result<String, Fault> {
+/// Undoes form encoding, strictly.
+pub(super) fn decode(raw: &[u8]) -> Result<String, Fault> {
     let mut out = Vec::with_capacity(raw.len());
     let mut rest = raw;
     while let Some((byte, after)) = rest.split_first() {

@@ -22,6 +22,17 @@ use daypass_core::secret::Secret;
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 
+/// What a client of Alibaba Cloud's APIs signs with.
+#[derive(Clone, Copy)]
+pub struct ClientKey<'a> {
+    /// `AccessKeyId`.
+    pub id: &'a str,
+    /// `AccessKeySecret`.
+    pub secret: &'a [u8],
+    /// `SecurityToken`, where the key is a temporary one.
+    pub token: Option<&'a str>,
+}
+
 /// A way to sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignMethod {

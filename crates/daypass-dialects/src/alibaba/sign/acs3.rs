@@ -9,8 +9,10 @@
 //! Source: Alibaba Cloud's document on signature version 3. The query travels in form encoding (`+`, a bare `*`) and is
 //! signed in percent encoding, so a verifier decodes it and encodes it again as [`super::rpc::encode`] does.
 
+use super::ClientKey;
 use super::rpc::canonical_query;
 use aws_lc_rs::{digest, hmac};
+use daypass_core::clock::{Timestamp, rfc3339};
 use std::fmt::Write as _;
 
 /// The name of the algorithm, first word of `Authorization` and first line of the string to sign.
@@ -73,6 +75,72 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Reads what [`hex`] writes and nothing else: one digest has one spelling.
+pub fn unhex(text: &str) -> Option<Digest> {
+    let digit = |b: u8| match b {
+        b'0'..=b'9' => Some(b - b'0'),
+        b'a'..=b'f' => Some(b - b'a' + 10),
+        _ => None,
+    };
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(|[a, b]| Some(digit(*a)? << 4 | digit(*b)?)).collect();
+    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+}
+
+/// A request that a client is about to sign.
+pub struct Outgoing<'a> {
+    /// `GET` or `POST`.
+    pub method: &'a str,
+    /// Where it goes: what stands in the Host header, with the port where there is one.
+    pub host: &'a str,
+    /// The parameters, decoded; they travel in the query.
+    pub query: &'a [(&'a str, &'a str)],
+    /// The body; empty where the parameters are in the query.
+    pub body: &'a [u8],
+    /// What is asked for.
+    pub action: &'a str,
+    /// The version of the API.
+    pub version: &'a str,
+    /// A text that no two requests have in common.
+    pub nonce: &'a str,
+    /// When it is made.
+    pub at: Timestamp,
+}
+
+/// The headers that sign a request to the path `/`, names in lower case. The query is
+/// [`canonical_query`](super::rpc::canonical_query) of the parameters in the order given.
+pub fn sign_request(key: &ClientKey<'_>, out: &Outgoing<'_>) -> Vec<(&'static str, String)> {
+    let content_sha256 = hex(&hash(out.body));
+    let mut headers = vec![
+        ("host", out.host.to_owned()),
+        ("x-acs-action", out.action.to_owned()),
+        ("x-acs-content-sha256", content_sha256.clone()),
+        ("x-acs-date", rfc3339(out.at)),
+    ];
+    headers.extend(key.token.map(|token| ("x-acs-security-token", token.to_owned())));
+    headers
+        .extend([("x-acs-signature-nonce", out.nonce.to_owned()), ("x-acs-version", out.version.to_owned())]);
+    let mut query = out.query.to_vec();
+    query.sort_unstable();
+    let signed: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let names: Vec<_> = signed.iter().map(|(name, _)| *name).collect();
+    let request = CanonicalRequest {
+        method: out.method,
+        path: "/",
+        query: &query,
+        headers: &signed,
+        content_sha256: &content_sha256,
+    };
+    let authorization = format!(
+        "{ALGORITHM} Credential={},SignedHeaders={},Signature={}",
+        key.id,
+        names.join(";"),
+        hex(&sign(key.secret, &request.string_to_sign()))
+    );
+    headers.push(("authorization", authorization));
+    headers
+}
+
 fn array(bytes: &[u8]) -> Digest {
     bytes.first_chunk().copied().unwrap_or_default()
 }
@@ -81,6 +149,17 @@ fn array(bytes: &[u8]) -> Digest {
 mod tests {
     use super::*;
     use serde_json::Value;
+
+    #[test]
+    fn one_digest_has_one_spelling() {
+        let digest = hash(b"abc");
+        let text = hex(&digest);
+        assert_eq!(unhex(&text), Some(digest));
+        for bad in ["", &text[1..], &format!("{text}0"), &format!("{text}00"), &text.to_uppercase()] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
+        assert_eq!(unhex(&format!("g{}", &text[1..])), None);
+    }
 
     #[test]
     fn every_intermediate_string_of_the_vectors_is_right() {

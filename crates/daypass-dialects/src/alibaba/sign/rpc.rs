@@ -9,9 +9,11 @@
 //! Source: Alibaba Cloud's document on the RPC style of its APIs. Query and form body count alike, and so does a
 //! parameter with an empty value (the older Python SDK signs an empty `SignatureType`).
 
+use super::ClientKey;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use daypass_core::clock::{Timestamp, rfc3339};
 use std::fmt::Write as _;
 
 /// The value of `SignatureMethod`.
@@ -77,6 +79,31 @@ pub fn sign<'a>(secret: &[u8], method: &str, params: impl IntoIterator<Item = (&
     let mut params: Vec<_> = params.into_iter().filter(|(name, _)| *name != "Signature").collect();
     params.sort_unstable();
     STANDARD.encode(digest(secret, &string_to_sign(method, &canonical_query(params))))
+}
+
+/// The parameters of a signed request, in the order of their names and with the signature behind them: what it asks for
+/// in `params`, and what every request has.
+pub fn sign_request(
+    key: &ClientKey<'_>,
+    method: &str,
+    params: &[(&str, &str)],
+    nonce: &str,
+    at: Timestamp,
+) -> Vec<(String, String)> {
+    let stamp = rfc3339(at);
+    let mut all = params.to_vec();
+    all.extend([
+        ("AccessKeyId", key.id),
+        ("SignatureMethod", METHOD),
+        ("SignatureNonce", nonce),
+        ("SignatureVersion", VERSION),
+        ("Timestamp", &stamp),
+    ]);
+    all.extend(key.token.map(|token| ("SecurityToken", token)));
+    all.sort_unstable();
+    let signature = sign(key.secret, method, all.iter().copied());
+    all.push(("Signature", &signature));
+    all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ fn every_reason_has_its_answer() {
     too_slow | 3 Upload fail | - | 408 RequestTimeout
     method_not_allowed | 9 Http action not allowed | - | 405 UnsupportedHTTPMethod
     unsupported_media_type | 43 Parameter error | - | 415 UnsupportedContentType
-    missing_parameter | 40 Missing required arguments:param.op_poi_id | isv.missing-parameter:op_poi_id | 400 MissingParameter
+    missing_parameter | 40 Missing required arguments:param.op_poi_id | isv.missing-parameter:op_poi_id | 400 Missingpoi_id
     duplicate_parameter | 41 Invalid arguments:param.op_poi_id | - | 400 InvalidParameter.poi_id
     invalid_parameter | 41 Invalid arguments:param.op_poi_id | - | 400 InvalidParameter.poi_id
     unknown_parameter | 41 Invalid arguments:param.op_poi_id | - | 400 InvalidParameter.poi_id
@@ -215,7 +215,7 @@ fn every_reason_has_its_answer() {
     no_role | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
     invalid_scope | 43 Parameter error | - | 400 InvalidParameter.poi_id
     unknown_resource | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
-    variable_refused | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.poi_id
+    variable_refused | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.RoleArn
     lifetime_too_long | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.DurationSeconds
     policy_malformed | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.PolicyGrammar
     policy_invalid | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.PolicyGrammar

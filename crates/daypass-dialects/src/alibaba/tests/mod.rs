@@ -93,6 +93,11 @@ fn post(form: &str) -> Request {
     request("POST", PATH, &[("content-type", "application/x-www-form-urlencoded")], form.as_bytes())
 }
 
+/// A good call, for tests of what its credential is good for elsewhere.
+pub(super) fn call_of_the_gateway() -> Request {
+    Draft::new(SignMethod::HmacSha256).post()
+}
+
 /// Reads a call as the pipeline would.
 fn read(directory: &Directory, now: Timestamp, request: Request) -> (TopManner, Result<TopCall, Refusal>) {
     let mut manner = Top.manner(&request.head);
@@ -137,7 +142,7 @@ pub(super) fn xml_leaves(document: &str) -> Leaves {
 }
 
 /// The leaves of a JSON document: a list gives one for each item, at one path; an empty one gives an empty leaf.
-fn json_leaves(document: &str) -> Leaves {
+pub(super) fn json_leaves(document: &str) -> Leaves {
     fn walk(path: &str, value: &Value, leaves: &mut Leaves) {
         match value {
             Value::Object(members) if members.is_empty() => leaves.push((path.into(), String::new())),
