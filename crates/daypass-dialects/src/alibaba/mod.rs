@@ -1,10 +1,12 @@
-//! Alibaba's two dialects: the TOP gateway at `/router/rest`, and Alibaba Cloud STS at `/`.
+//! Alibaba's three dialects: the TOP gateway at `/router/rest`, Alibaba Cloud STS at `/`, and the URL that its SDKs
+//! fetch a credential from ([`credentials`]).
 //!
 //! A TOP call goes through `parameters` (query and body become one set), [`time`] (its stamp), [`sign`] (its
 //! signature) and `param` (what it asks for); its answer is described once, in `answer` or `fault`, and written
 //! by one of the two writers of `document`. Request bodies are never read as XML.
 
 mod answer;
+pub mod credentials;
 mod document;
 mod fault;
 mod json;
@@ -19,6 +21,7 @@ mod top;
 pub mod wire;
 mod xml;
 
+pub use credentials::Credentials;
 pub use sts::{Sts, StsCall, StsManner, is_sts, is_sts_form};
 pub use top::{Top, TopCall, TopManner};
 

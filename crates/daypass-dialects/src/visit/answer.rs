@@ -82,7 +82,9 @@ fn refused<V: Vendor>(endpoint: &Endpoint, manner: &Manner, refusal: &Refusal) -
             }
         }
     }
-    if let Some(seconds) = refusal.retry_after {
+    if status != StatusCode::OK
+        && let Some(seconds) = refusal.retry_after
+    {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response

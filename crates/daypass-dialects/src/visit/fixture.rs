@@ -1,7 +1,16 @@
-//! Endpoints for tests.
+//! Endpoints for tests, and those who know their callers.
 
+use async_trait::async_trait;
 use daypass_core::endpoint::{CallerRule, Carrier, Endpoint, JwtRule, SessionRule, TicketRule, Whence};
-use daypass_core::testing::World;
+use daypass_core::identity::{Identity, Subject, unavailable};
+use daypass_core::jose::{KeySet, Signer};
+use daypass_core::provider::{KeySource, Provider};
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::role::Algorithm;
+use daypass_core::secret::Secret;
+use daypass_core::testing::{START, World};
+use serde_json::json;
+use std::sync::{Arc, LazyLock};
 
 /// The world's endpoint, whose callers are known in these ways: `cookie` (named `sid`), `header` (named
 /// `x-session`), `ticket`, `jwt` (of the provider `corp`), `anonymous` from pages, `originless` from
@@ -28,4 +37,53 @@ pub(crate) fn endpoint(ways: &str) -> Endpoint {
     };
     let callers = ways.split_whitespace().map(rule).collect();
     Endpoint { callers, ..(*World::new().plan.endpoints[0]).clone() }
+}
+
+/// An application with one user, whose session is `the-session`, and an outside provider that knows the same one.
+pub(crate) struct Outside;
+
+#[async_trait]
+impl Identity for Outside {
+    async fn session(&self, _: &SessionRule, session: &Secret) -> Result<Subject, Refusal> {
+        match session.expose_str() {
+            "the-session" => Ok(Subject { name: "ada".into(), variables: [].into() }),
+            "down" => Err(unavailable("it does not answer")),
+            _ => Err(Refusal::new(Reason::UnknownSession, "the application does not know this session")),
+        }
+    }
+
+    async fn keys(&self, _: &Provider, kid: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
+        if kid == Some("down") { Err(unavailable("it does not answer")) } else { Ok(KEYS.clone()) }
+    }
+}
+
+static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
+    let key = Signer::generate(Algorithm::EdDsa).unwrap();
+    Signer::parse(Algorithm::EdDsa, &key).unwrap()
+});
+static KEYS: LazyLock<Arc<KeySet>> = LazyLock::new(|| {
+    let document = json!({"keys": [SIGNER.jwk()]}).to_string();
+    Arc::new(KeySet::parse(document.as_bytes()).unwrap())
+});
+
+/// A token of the outside provider for its one user, good for five minutes.
+pub(crate) fn jwt() -> String {
+    let now = START.as_second();
+    let claims = json!({
+        "iss": "https://login.example.com", "aud": "daypass", "sub": "ada", "iat": now, "exp": now + 300,
+    });
+    SIGNER.sign("JWT", &claims).unwrap()
+}
+
+/// The outside provider of the fixture's `jwt` rule.
+pub(crate) fn provider() -> Arc<Provider> {
+    Arc::new(Provider {
+        tenant: "acme".into(),
+        name: "corp".into(),
+        issuer: "https://login.example.com".into(),
+        audiences: vec!["daypass".into()],
+        keys: KeySource::Inline(KEYS.clone()),
+        subject: "sub".into(),
+        variables: [].into(),
+    })
 }

@@ -3,11 +3,12 @@
 use super::Mode;
 use super::diagnostic::Fault;
 use super::duration;
-use super::notes::Given;
+use super::notes::{Given, Place};
 use super::section::{Section, find, list};
 use super::tenant::TenantEntry;
-use super::url;
-use daypass_core::endpoint::{CallerRule, Carrier, JwtRule, SessionRule, TicketRule, Whence};
+use super::{server, url};
+use daypass_core::endpoint::{CallerRule, Carrier, DialectName, JwtRule, SessionRule, TicketRule, Whence};
+use daypass_core::net::IpNet;
 
 /// The ways in which a caller can be known.
 pub(super) const KEYS: &[&str] = &["session", "ticket", "jwt", "anonymous"];
@@ -18,7 +19,7 @@ pub(super) const TICKET: &[&str] = &["refreshes", "refresh_for"];
 /// The keys of `jwt`.
 pub(super) const JWT: &[&str] = &["provider"];
 /// The keys of `anonymous`.
-pub(super) const ANONYMOUS: &[&str] = &["reason"];
+pub(super) const ANONYMOUS: &[&str] = &["reason", "networks"];
 
 /// How long an application may take to say whose a session is, in milliseconds: the standard and the bounds. Who asks
 /// waits for it, with everyone who shows the same session.
@@ -59,6 +60,7 @@ const TAKEN_PREFIXES: &[&str] = &["access-control-", "proxy-", "sec-", "x-forwar
 /// Reads the ways. Without one an endpoint would hand credentials to whoever finds it, so there must be one.
 pub(super) fn read(
     endpoint: Section<'_>,
+    dialect: DialectName,
     tenant: Option<&TenantEntry<'_>>,
     mode: Mode,
 ) -> Option<Vec<CallerRule>> {
@@ -79,7 +81,7 @@ pub(super) fn read(
         section.section("session", SESSION).and_then(session),
         section.section("ticket", TICKET).and_then(ticket),
         section.section("jwt", JWT).and_then(|section| jwt(section, tenant)),
-        section.section("anonymous", ANONYMOUS).and_then(|section| anonymous(section, mode)),
+        section.section("anonymous", ANONYMOUS).and_then(|section| anonymous(section, dialect, mode)),
     ]
     .into_iter()
     .flatten()
@@ -163,16 +165,50 @@ fn jwt(section: Section<'_>, tenant: Option<&TenantEntry<'_>>) -> Option<CallerR
     Some(CallerRule::Jwt(JwtRule { provider: name.value.to_owned() }))
 }
 
-fn anonymous(section: Section<'_>, mode: Mode) -> Option<CallerRule> {
+fn anonymous(section: Section<'_>, dialect: DialectName, mode: Mode) -> Option<CallerRule> {
     let reason = section.need_parsed("reason", |reason| match reason.trim() {
         "" => Err(Fault::new("the reason is empty")),
         reason => Ok(reason.to_owned()),
-    })?;
-    let warning = Fault::new(format!("anyone may have these credentials: {}", reason.value));
+    });
+    let whence = match section.key("networks") {
+        Some(place) => Whence::Networks(networks(section, place, dialect)?),
+        // Outside `dev` a request that comes from no page is someone's script, and has no business here.
+        None if mode == Mode::Dev => Whence::Anywhere,
+        None => Whence::Pages,
+    };
+    let reason = reason?;
+    let whose = match &whence {
+        Whence::Networks(_) => "whoever is in one of these networks",
+        Whence::Anywhere | Whence::Pages => "anyone",
+    };
+    let warning = Fault::new(format!("{whose} may have these credentials: {}", reason.value));
     section.notes().warning(reason.place, warning);
-    // Outside `dev` a request that comes from no page is someone's script, and has no business here.
-    Some(CallerRule::Anonymous {
-        reason: reason.value,
-        whence: if mode == Mode::Dev { Whence::Anywhere } else { Whence::Pages },
-    })
+    Some(CallerRule::Anonymous { reason: reason.value, whence })
+}
+
+/// The networks of the SDKs that can show nothing. On the Internet an address says where someone is, and not who.
+fn networks(section: Section<'_>, place: Place, dialect: DialectName) -> Option<Vec<IpNet>> {
+    let notes = section.notes();
+    if dialect != DialectName::AlibabaCredentials {
+        let fault = Fault::new("`networks` belongs to an endpoint of `alibaba.credentials`");
+        notes.error(
+            place,
+            fault.hint("a server that can sign has a key of its own: daypass client add --help"),
+        );
+        return None;
+    }
+    if section.is_empty_list("networks") {
+        let fault = Fault::new("`networks` lists nowhere to come from").hint("[\"127.0.0.1\", \"::1\"]");
+        notes.error(place, fault);
+        return None;
+    }
+    let private = |text: &str| match server::network(text)? {
+        net if net.is_private() => Ok(net),
+        net => Err(Fault::new(format!("`{net}` holds addresses of the Internet, where anyone may be"))
+            .hint("loopback, private or link-local: [\"127.0.0.1\", \"10.1.0.0/16\"]")),
+    };
+    let listed = section.texts("networks");
+    let networks: Vec<_> = listed.iter().filter_map(|&net| section.parsed(net, private)).collect();
+    (!networks.is_empty() && networks.len() == listed.len())
+        .then(|| networks.into_iter().map(|given| given.value).collect())
 }

@@ -5,7 +5,7 @@ use super::notes::{Given, Notes, Place};
 use super::role::ANSWER;
 use super::section::{Section, find, list, no_such};
 use super::tenant::TenantEntry;
-use super::{Mode, browser, url};
+use super::{Mode, url, visited};
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{DialectName, Endpoint, Product, Quota, Route, Shape};
 use daypass_core::policy::Language;
@@ -18,9 +18,9 @@ pub(super) const KEYS: &[&str] =
 /// The keys of a route.
 pub(super) const ROUTE: &[&str] = &["product_code", "scene_code", "usage_scene", "role"];
 /// The dialects whose paths are configured.
-const CONFIGURED: &[&str] = &["tencent.getAuthorization", "alibaba.top"];
-/// Keys that only `tencent.getAuthorization` has.
-const OF_BROWSER: &[&str] = &["role", "origins", "shape", "quota", "caller"];
+const CONFIGURED: &[&str] = &["tencent.getAuthorization", "alibaba.top", "alibaba.credentials"];
+/// Keys that only the dialects have whose callers carry no signature.
+const OF_VISITED: &[&str] = &["role", "origins", "shape", "quota", "caller"];
 /// Keys that only `alibaba.top` has.
 const OF_TOP: &[&str] = &["route"];
 /// What a TOP request says beside product and scene: its role can depend on nothing else.
@@ -40,7 +40,7 @@ pub(super) fn read(
     entries.into_iter().map(|entry| entry.value).collect()
 }
 
-/// A browser's path belongs to one endpoint. TOP's may be shared by tenants, since its requests are signed.
+/// A visitors' path belongs to one endpoint. TOP's may be shared by tenants, since its requests are signed.
 fn refuse_doubles(notes: &Notes<'_>, entries: &[Given<Endpoint>]) {
     for (n, entry) in entries.iter().enumerate() {
         let (one, mut before) = (&entry.value, entries.iter().take(n));
@@ -87,11 +87,12 @@ fn one(
     let dialect = section.need_parsed("dialect", dialect);
     let tenant =
         section.need_text("tenant").and_then(|name| find(notes, "tenant", name, tenants, |t| t.name.value));
-    if dialect?.value == DialectName::AlibabaTop {
+    let dialect = dialect?.value;
+    if dialect == DialectName::AlibabaTop {
         return top(section, tenant, refuses);
     }
-    misplaced(section, OF_TOP, DialectName::AlibabaTop);
-    browser::read(section, tenant, mode)
+    misplaced(section, OF_TOP, &[DialectName::AlibabaTop]);
+    visited::read(section, dialect, tenant, mode)
 }
 
 fn dialect(name: &str) -> Result<DialectName, Fault> {
@@ -99,25 +100,26 @@ fn dialect(name: &str) -> Result<DialectName, Fault> {
     match name {
         "tencent.getAuthorization" => Ok(DialectName::TencentGetAuthorization),
         "alibaba.top" => Ok(DialectName::AlibabaTop),
+        "alibaba.credentials" => Ok(DialectName::AlibabaCredentials),
         "tencent.sts" | "alibaba.sts" => Err(always("`/`")),
         "entra" => Err(always("`/{tenant}/oauth2/v2.0/token`")),
         _ => Err(no_such("dialect with endpoints", name, CONFIGURED)),
     }
 }
 
-fn misplaced(section: Section<'_>, keys: &[&str], dialect: DialectName) {
+fn misplaced(section: Section<'_>, keys: &[&str], dialects: &[DialectName]) {
+    let names: Vec<_> = dialects.iter().map(|dialect| format!("`{dialect}`")).collect();
     for key in keys {
         if let Some(place) = section.key(key) {
-            section
-                .notes()
-                .error(place, Fault::new(format!("`{key}` belongs to an endpoint of `{dialect}`")));
+            let message = format!("`{key}` belongs to an endpoint of {}", names.join(" or "));
+            section.notes().error(place, Fault::new(message));
         }
     }
 }
 
 fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses) -> Option<Given<Endpoint>> {
     let notes = section.notes();
-    misplaced(section, OF_BROWSER, DialectName::TencentGetAuthorization);
+    misplaced(section, OF_VISITED, &[DialectName::TencentGetAuthorization, DialectName::AlibabaCredentials]);
     let path = section.need_parsed("path", top_path);
     let sections = section.sections("endpoint.route", ROUTE);
     if section.need("route").is_some() && section.is_empty_list("route") {
@@ -197,7 +199,7 @@ fn check_top_role(notes: &Notes<'_>, place: Place, role: &Role, language: Option
         );
         return;
     }
-    browser::refuse_external_id(notes, place, role);
+    visited::refuse_external_id(notes, place, role);
     for name in role.variables.keys().filter(|name| !TOP_VARIABLES.contains(&name.as_str())) {
         let message =
             format!("`{}` has the variable `{name}`, which a TOP request does not carry", role.name);

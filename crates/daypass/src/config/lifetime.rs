@@ -37,6 +37,12 @@ pub(super) const BROWSER: u32 = 30 * MINUTE;
 /// The longest a credential may live that anyone can have: what leaks with it is over soon.
 pub(super) const ANONYMOUS: u32 = 15 * MINUTE;
 
+/// The longest a credential may live that anyone in an operator's own network can have.
+pub(super) const NEARBY: u32 = HOUR;
+
+/// How much life alibabacloud-credentials leaves to a credential before it asks for the next one.
+pub(super) const STALE: u32 = 15 * MINUTE;
+
 struct Bounds {
     standard: Lifetime,
     /// No SDK of the vendor expects more.

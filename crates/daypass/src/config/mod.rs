@@ -4,7 +4,6 @@
 //! [`load`] and [`SealSource::read`] touch files and the environment, and `provider` a file of public keys that the
 //! text names. Each section of the file is a module here.
 
-mod browser;
 mod caller;
 mod diagnostic;
 mod duration;
@@ -28,6 +27,7 @@ mod tenant;
 mod tree;
 mod trust;
 mod url;
+mod visited;
 
 #[cfg(test)]
 mod tests;

@@ -99,17 +99,22 @@ fn listen(text: &str) -> Result<SocketAddr, Fault> {
 }
 
 fn proxy(text: &str) -> Result<IpNet, Fault> {
-    match text.parse::<IpNet>() {
-        // Whoever is believed here can give itself any source address, and with it a ration of its own.
-        Ok(net) if net.is_everything() => {
-            Err(Fault::new(format!("`{net}` would believe anyone about where they come from"))
-                .hint("list only the proxy's own addresses"))
-        }
-        Ok(net) => Ok(net),
-        Err(BadNet::Syntax) => Err(Fault::new(format!("`{text}` is not a network such as `10.0.0.0/8`"))),
-        Err(BadNet::HostBits(net)) => Err(Fault::new(format!("`{text}` has bits beyond its prefix"))
-            .hint(format!("did you mean \"{net}\"?"))),
+    let net = network(text)?;
+    // Whoever is believed here can give itself any source address, and with it a ration of its own.
+    if net.is_everything() {
+        let fault = Fault::new(format!("`{net}` would believe anyone about where they come from"));
+        return Err(fault.hint("list only the proxy's own addresses"));
     }
+    Ok(net)
+}
+
+/// A network in CIDR form.
+pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
+    text.parse().map_err(|bad| match bad {
+        BadNet::Syntax => Fault::new(format!("`{text}` is not a network such as `10.0.0.0/8`")),
+        BadNet::HostBits(net) => Fault::new(format!("`{text}` has bits beyond its prefix"))
+            .hint(format!("did you mean \"{net}\"?")),
+    })
 }
 
 /// Off loopback without TLS, every credential and every client secret would cross the network in clear.

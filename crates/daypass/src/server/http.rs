@@ -102,6 +102,9 @@ impl Server {
             Route::GetAuthorization(endpoint) => {
                 self.answer(&tencent::GetAuthorization::new(endpoint), directory, request).await
             }
+            Route::Credentials(endpoint) => {
+                self.answer(&alibaba::Credentials::new(endpoint), directory, request).await
+            }
             Route::TencentSts => self.answer(&tencent::Sts, directory, request).await,
             Route::Top => self.answer(&alibaba::Top, directory, request).await,
             Route::AlibabaSts => self.answer(&alibaba::Sts, directory, request).await,
@@ -128,6 +131,9 @@ impl Server {
         let answer = match route {
             Route::GetAuthorization(endpoint) => {
                 pipeline.refuse(&tencent::GetAuthorization::new(endpoint.clone()), head, refusal)
+            }
+            Route::Credentials(endpoint) => {
+                pipeline.refuse(&alibaba::Credentials::new(endpoint.clone()), head, refusal)
             }
             Route::TencentSts => pipeline.refuse(&tencent::Sts, head, refusal),
             Route::Top => pipeline.refuse(&alibaba::Top, head, refusal),

@@ -13,8 +13,10 @@ pub(super) enum Route {
     Live,
     /// The process can do its work.
     Ready,
-    /// The browser endpoint, or where its tickets are made.
+    /// Tencent Cloud's browser endpoint, or where its tickets are made.
     GetAuthorization(Arc<Endpoint>),
+    /// Alibaba Cloud's credential URL, or where its tickets are made.
+    Credentials(Arc<Endpoint>),
     /// Tencent Cloud STS.
     TencentSts,
     /// The TOP gateway.
@@ -38,11 +40,8 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
         "/" => return Route::TencentSts,
         _ => {}
     }
-    if let Some(endpoint) = directory.endpoints(DialectName::TencentGetAuthorization, path).next() {
-        return Route::GetAuthorization(endpoint.clone());
-    }
-    if let Some(endpoint) = desk(directory, path) {
-        return Route::GetAuthorization(endpoint.clone());
+    if let Some(endpoint) = directory.visited(path).or_else(|| desk(directory, path)) {
+        return visited(endpoint.clone());
     }
     if path.starts_with("/router/") {
         return Route::Top;
@@ -58,10 +57,18 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
 
 /// The endpoint whose tickets are made at this path, if it takes any.
 fn desk<'a>(directory: &'a Directory, path: &str) -> Option<&'a Arc<Endpoint>> {
-    let page = path.strip_suffix(DESK)?;
-    directory
-        .endpoints(DialectName::TencentGetAuthorization, page)
-        .find(|endpoint| endpoint.ticket().is_some())
+    directory.visited(path.strip_suffix(DESK)?).filter(|endpoint| endpoint.ticket().is_some())
+}
+
+/// An endpoint whose callers carry no signature.
+fn visited(endpoint: Arc<Endpoint>) -> Route {
+    match endpoint.dialect {
+        DialectName::TencentGetAuthorization => Route::GetAuthorization(endpoint),
+        DialectName::AlibabaCredentials => Route::Credentials(endpoint),
+        DialectName::TencentSts | DialectName::AlibabaTop | DialectName::AlibabaSts | DialectName::Entra => {
+            Route::Nothing
+        }
+    }
 }
 
 /// Chooses again once the body is there: an RPC call may carry its `Version` in a form body.
@@ -89,6 +96,7 @@ mod tests {
             Route::Live => "live",
             Route::Ready => "ready",
             Route::GetAuthorization(_) => "getAuthorization",
+            Route::Credentials(_) => "alibaba.credentials",
             Route::TencentSts => "tencent.sts",
             Route::Top => "top",
             Route::AlibabaSts => "alibaba.sts",
@@ -145,6 +153,10 @@ mod tests {
             ("/ticket", "nothing"),
         ] {
             assert_eq!(route_in(&world, target, &[], b""), expected, "{target}");
+        }
+        Arc::make_mut(&mut world.plan.endpoints[0]).dialect = DialectName::AlibabaCredentials;
+        for target in ["/getAuthorization", "/getAuthorization/ticket"] {
+            assert_eq!(route_in(&world, target, &[], b""), "alibaba.credentials", "{target}");
         }
     }
 }

@@ -4,11 +4,13 @@
 
 use bytes::Bytes;
 use daypass_core::dialect::{Dialect, Outcome};
+use daypass_core::endpoint::{Endpoint, Shape};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::testing::{World, request};
 use daypass_dialects::{alibaba, entra, tencent};
 use http::Response;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 fn refuse<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Bytes> {
     let head = request("POST", target, &[("origin", "http://127.0.0.1:88")], b"").head;
@@ -18,6 +20,10 @@ fn refuse<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Byt
 
 fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
     let browser = tencent::GetAuthorization::new(World::new().plan.endpoints[0].clone());
+    let url = |shape| {
+        let browser = World::new().plan.endpoints[0].clone();
+        alibaba::Credentials::new(Arc::new(Endpoint { shape, ..(*browser).clone() }))
+    };
     let tenant = "/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token";
     vec![
         ("getAuthorization", refuse(&browser, "/getAuthorization", reason)),
@@ -26,6 +32,8 @@ fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
         ("alibaba.top json", refuse(&alibaba::Top, "/router/rest?format=json", reason)),
         ("alibaba.top xml", refuse(&alibaba::Top, "/router/rest", reason)),
         ("alibaba.sts", refuse(&alibaba::Sts, "/?Version=2015-04-01&Format=JSON", reason)),
+        ("alibaba.credentials uri", refuse(&url(Shape::CredentialsUri), "/getAuthorization", reason)),
+        ("alibaba.credentials mobile", refuse(&url(Shape::OssMobile), "/getAuthorization", reason)),
         ("entra", refuse(&entra::Entra, tenant, reason)),
     ]
 }
@@ -91,6 +99,13 @@ fn every_refusal_can_be_parsed_by_its_clients() {
                 "alibaba.sts" => {
                     assert!(status >= 400);
                     assert!(json()["Code"].is_string() && json()["RequestId"].is_string());
+                }
+                "alibaba.credentials uri" => {
+                    assert!(status >= 400 && json()["Code"] != "Success" && json()["Message"].is_string());
+                }
+                "alibaba.credentials mobile" => {
+                    assert!(status == 200 && json()["StatusCode"].as_u64().unwrap() >= 400);
+                    assert!(json()["ErrorCode"].is_string() && json()["ErrorMessage"].is_string());
                 }
                 _ => {
                     assert!(status >= 400 && content_type.starts_with("application/json"));

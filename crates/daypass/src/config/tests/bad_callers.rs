@@ -1,6 +1,7 @@
 //! Faults in the ways of knowing a caller.
 
 use super::bad_endpoints::{BROWSER, browser};
+use super::good_callers::NEARBY;
 use super::*;
 use insta::assert_snapshot;
 
@@ -282,7 +283,7 @@ fn anonymous_use_has_a_reason() {
     daypass.toml:41:40: unknown key `per_minute` in `anonymous`
     41 | caller = { anonymous = { reason = "x", per_minute = 60 } }
        |                                        ^^^^^^^^^^
-      hint: the keys here are `reason`
+      hint: the keys here are `reason`, `networks`
     "#);
 }
 
@@ -365,4 +366,111 @@ fn dev_needs_a_reason_and_nothing_else() {
     assert!(production(&with_tenant(&lax)).is_err());
     assert!(dev(&lax).is_ok());
     assert!(dev(&lax.replace("reason = \"a public page\"", "")).is_err());
+}
+
+/// What is said about the SDKs' endpoint with something else in it.
+fn nearby(old: &str, new: &str) -> String {
+    assert!(NEARBY.contains(old), "{old}");
+    refused(&with_tenant(&NEARBY.replace(old, new)))
+}
+
+#[test]
+fn a_network_is_private_and_written_down() {
+    let networks = |list: &str| nearby("[\"127.0.0.1\", \"::1\"]", list);
+    assert_snapshot!(networks("[\"203.0.113.0/24\"]"), @r#"
+    daypass.toml:39:70: `203.0.113.0/24` holds addresses of the Internet, where anyone may be
+    39 | caller = { anonymous = { reason = "agents on this host", networks = ["203.0.113.0/24"] } }
+       |                                                                      ^^^^^^^^^^^^^^^^
+      hint: loopback, private or link-local: ["127.0.0.1", "10.1.0.0/16"]
+    "#);
+    assert_snapshot!(networks("[]"), @r#"
+    daypass.toml:39:58: `networks` lists nowhere to come from
+    39 | caller = { anonymous = { reason = "agents on this host", networks = [] } }
+       |                                                          ^^^^^^^^
+      hint: ["127.0.0.1", "::1"]
+    "#);
+    assert_snapshot!(networks("[\"127.0.0.1/8\"]"), @r#"
+    daypass.toml:39:70: `127.0.0.1/8` has bits beyond its prefix
+    39 | caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1/8"] } }
+       |                                                                      ^^^^^^^^^^^^^
+      hint: did you mean "127.0.0.0/8"?
+    "#);
+    assert_snapshot!(networks("\"127.0.0.1\""), @r#"
+    daypass.toml:39:69: `networks` must be a list of strings, and is a string
+    39 | caller = { anonymous = { reason = "agents on this host", networks = "127.0.0.1" } }
+       |                                                                     ^^^^^^^^^^^
+    "#);
+    let errors = networks("[\"localhost\", \"0.0.0.0/0\"]");
+    assert!(errors.contains("`localhost` is not a network"), "{errors}");
+    assert!(errors.contains("`0.0.0.0/0` holds addresses of the Internet"), "{errors}");
+}
+
+#[test]
+fn only_sdks_come_from_networks() {
+    let errors =
+        anyone("reason = \"a public page\"", "reason = \"a public page\", networks = [\"127.0.0.1\"]");
+    assert_snapshot!(errors, @r#"
+    daypass.toml:41:52: `networks` belongs to an endpoint of `alibaba.credentials`
+    41 | caller = { anonymous = { reason = "a public page", networks = ["127.0.0.1"] } }
+       |                                                    ^^^^^^^^
+      hint: a server that can sign has a key of its own: daypass client add --help
+    "#);
+}
+
+#[test]
+fn a_network_s_credentials_are_bounded_too() {
+    assert_snapshot!(nearby("quota = { address = 600, endpoint = 6000 }\n", ""), @r#"
+    daypass.toml:38:12: anonymous use must be rationed outside `daypass dev`: `quota` lacks `address`, `endpoint`
+    38 | caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1", "::1"] } }
+       |            ^^^^^^^^^
+      hint: quota = { address = 60, endpoint = 6000 }: credentials a minute for one source network (/24 of IPv4, /48 of IPv6), and for all together
+    "#);
+    assert_snapshot!(nearby("name = \"agent\"", "name = \"agent\"\nlifetime = { default = \"1h\", max = \"2h\" }"), @r#"
+    daypass.toml:38:8: credentials that anyone in a network may have live at most 1h, and `agent` gives up to 2h
+    38 | role = "agent"
+       |        ^^^^^^^
+      hint: lifetime = { default = "1h", max = "1h" }
+    "#);
+    let errors = nearby("reason = \"agents on this host\", ", "");
+    assert!(errors.contains("needs the key `reason`"), "{errors}");
+}
+
+#[test]
+fn the_url_of_sdks_gives_alibabas_credentials_in_its_own_shapes() {
+    assert_snapshot!(nearby("role = \"agent\"", "role = \"soe\""), @r#"
+    daypass.toml:37:8: `soe` has no `ram` policy, and this URL gives Alibaba's credentials
+    37 | role = "soe"
+       |        ^^^^^
+
+    daypass.toml:37:8: credentials that anyone in a network may have live at most 1h, and `soe` gives up to 2h
+    37 | role = "soe"
+       |        ^^^^^
+      hint: lifetime = { default = "1h", max = "1h" }
+    "#);
+    assert_snapshot!(nearby("quota =", "shape = \"cos\"\nquota ="), @r#"
+    daypass.toml:38:9: there is no shape of answers `cos`
+    38 | shape = "cos"
+       |         ^^^^^
+      hint: there is `credentials_uri`, `oss_mobile`
+    "#);
+    assert_snapshot!(nearby("quota =", "shape = \"credential_uri\"\nquota ="), @r#"
+    daypass.toml:38:9: there is no shape of answers `credential_uri`; did you mean `credentials_uri`?
+    38 | shape = "credential_uri"
+       |         ^^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(nearby("alibaba.credentials", "alibaba.credential"), @r#"
+    daypass.toml:34:11: there is no dialect with endpoints `alibaba.credential`; did you mean `alibaba.credentials`?
+    34 | dialect = "alibaba.credential"
+       |           ^^^^^^^^^^^^^^^^^^^^
+    "#);
+    assert_snapshot!(nearby("caller = { anonymous = { reason = \"agents on this host\", networks = [\"127.0.0.1\", \"::1\"] } }", "caller = { anonymous = { reason = \"a page\" } }"), @r#"
+    daypass.toml:33:1: `endpoint` needs the key `origins`
+    33 | [[endpoint]]
+       | ^^^^^^^^^^^^
+
+    daypass.toml:37:8: credentials that anyone may have live at most 15m, and `agent` gives up to 1h
+    37 | role = "agent"
+       |        ^^^^^^^
+      hint: lifetime = { default = "10m", max = "15m" }
+    "#);
 }

@@ -71,15 +71,15 @@ fn keys_of_the_other_dialect() {
        |        ^^^^^^^^^^^^^^^^^^^
       hint: SDKs use "/router/rest"
 
-    daypass.toml:34:1: `role` belongs to an endpoint of `tencent.getAuthorization`
+    daypass.toml:34:1: `role` belongs to an endpoint of `tencent.getAuthorization` or `alibaba.credentials`
     34 | role = "soe"
        | ^^^^
 
-    daypass.toml:35:1: `origins` belongs to an endpoint of `tencent.getAuthorization`
+    daypass.toml:35:1: `origins` belongs to an endpoint of `tencent.getAuthorization` or `alibaba.credentials`
     35 | origins = ["https://lesson.example.com"]
        | ^^^^^^^
 
-    daypass.toml:36:1: `caller` belongs to an endpoint of `tencent.getAuthorization`
+    daypass.toml:36:1: `caller` belongs to an endpoint of `tencent.getAuthorization` or `alibaba.credentials`
     36 | caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
        | ^^^^^^
     "#);

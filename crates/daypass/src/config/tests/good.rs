@@ -126,8 +126,8 @@ fn the_template_is_valid_as_written() {
     78 | wildcard_reason = "SOE has no resource-level rights"
        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:126:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    126 | path = "/router/rest"
+    daypass.toml:133:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    133 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);

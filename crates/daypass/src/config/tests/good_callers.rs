@@ -4,7 +4,7 @@ use super::bad_endpoints::BROWSER;
 use super::*;
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{
-    CallerRule, Carrier, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule, Whence,
+    CallerRule, Carrier, DialectName, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule, Whence,
 };
 use daypass_core::provider::KeySource;
 use insta::assert_snapshot;
@@ -132,6 +132,73 @@ fn what_anyone_may_have_is_pointed_out() {
     37 | caller = { anonymous = { reason = "公开演示" } }
        |                                   ^^^^^^^^^^
     "#);
+}
+
+/// An endpoint for SDKs on the same host.
+pub(super) const NEARBY: &str = r#"[[tenant.role]]
+name = "agent"
+policy = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:b/agent/*"]}]}' }
+[[endpoint]]
+dialect = "alibaba.credentials"
+path = "/credentials"
+tenant = "acme"
+role = "agent"
+quota = { address = 600, endpoint = 6000 }
+caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1", "::1"] } }
+"#;
+
+#[test]
+fn sdks_of_a_network_need_neither_a_page_nor_a_proof() {
+    let text = with_tenant(NEARBY);
+    let given = endpoint(&text);
+    assert_eq!((given.dialect, given.shape), (DialectName::AlibabaCredentials, Shape::CredentialsUri));
+    assert_eq!(given.origins, [""; 0]);
+    let networks = ["127.0.0.1", "::1"].map(|net| net.parse().unwrap()).to_vec();
+    let rule =
+        CallerRule::Anonymous { reason: "agents on this host".into(), whence: Whence::Networks(networks) };
+    assert_eq!(given.callers, [rule]);
+    let warned = warned(&text);
+    assert!(
+        warned
+            .contains("whoever is in one of these networks may have these credentials: agents on this host")
+    );
+    assert!(!warned.contains("anyone may have"), "{warned}");
+    let dev = parse("daypass.toml", &text, Mode::Dev, &[]).unwrap().plan("").endpoints[0].clone();
+    assert_eq!(dev.callers, given.callers, "`dev` keeps to the networks that are written down");
+}
+
+#[test]
+fn the_url_of_sdks_knows_its_callers_in_every_way() {
+    let ways = "[endpoint.caller]\nticket = {}\njwt = { provider = \"corp\" }\nsession = { cookie = \"sid\", whoami = \"http://localhost/\" }";
+    let text = NEARBY
+        .lines()
+        .filter(|line| !line.starts_with("caller"))
+        .chain(["origins = [\"https://lesson.example.com\"]", "shape = \"oss_mobile\"", ways])
+        .collect::<Vec<_>>()
+        .join("\n");
+    let given = endpoint(&with_tenant(&format!("{PROVIDER}{text}\n")));
+    assert_eq!((given.callers.len(), given.shape), (3, Shape::OssMobile));
+}
+
+#[test]
+fn a_credential_that_an_sdk_would_renew_at_once_is_pointed_out() {
+    let short = with_tenant(
+        &NEARBY
+            .replace("name = \"agent\"", "name = \"agent\"\nlifetime = { default = \"15m\", max = \"1h\" }"),
+    );
+    assert!(
+        warned(&short).contains(
+            "alibabacloud-credentials asks again when 15m are left of a credential, and `agent` gives 15m"
+        ),
+        "{}",
+        warned(&short)
+    );
+    for fine in [
+        short.replace("default = \"15m\"", "default = \"16m\""),
+        short.replace("quota =", "shape = \"oss_mobile\"\nquota ="),
+    ] {
+        assert!(!warned(&fine).contains("asks again"), "{}", warned(&fine));
+    }
 }
 
 #[test]

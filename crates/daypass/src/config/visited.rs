@@ -1,4 +1,4 @@
-//! An `[[endpoint]]` of `tencent.getAuthorization`: what browsers and apps without keys are given.
+//! An `[[endpoint]]` whose callers carry no signature: `tencent.getAuthorization` and `alibaba.credentials`.
 
 use super::diagnostic::Fault;
 use super::duration::show;
@@ -7,12 +7,14 @@ use super::role::RoleEntry;
 use super::section::{Section, find, list, no_such};
 use super::tenant::{TenantEntry, guid};
 use super::{Mode, caller, lifetime, quota, trust, url};
-use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape};
+use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
 
-/// The shapes of answers.
-const SHAPES: &[&str] = &["tencent", "cos"];
+/// The shapes of answers of each dialect, the standard one first.
+const TENCENT_SHAPES: &[(&str, Shape)] = &[("tencent", Shape::Tencent), ("cos", Shape::Cos)];
+const ALIBABA_SHAPES: &[(&str, Shape)] =
+    &[("credentials_uri", Shape::CredentialsUri), ("oss_mobile", Shape::OssMobile)];
 /// The bounds that anonymous use must have.
 const ANONYMOUS_QUOTAS: &[&str] = &["address", "endpoint"];
 /// First parts of paths that belong to something else.
@@ -23,6 +25,7 @@ const RESERVED_SECOND: &[&str] = &["oauth2", "v2.0", "discovery", ".well-known"]
 /// Reads the endpoint, with the place of its path.
 pub(super) fn read(
     section: Section<'_>,
+    dialect: DialectName,
     tenant: Option<&TenantEntry<'_>>,
     mode: Mode,
 ) -> Option<Given<Endpoint>> {
@@ -32,26 +35,26 @@ pub(super) fn read(
     let entry = role
         .zip(tenant)
         .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
-    let callers = caller::read(section, tenant, mode);
+    let callers = caller::read(section, dialect, tenant, mode);
     let quota = quota::read(section, mode);
-    let shape = match section.node("shape") {
-        None => Some(Shape::default()),
-        Some(_) => section.need_parsed("shape", shape).map(|shape| shape.value),
-    };
+    let shape = shape(section, dialect);
     let origins = origins(section, callers.as_deref());
     if let (Some(given), Some(entry)) = (role, entry) {
-        check_role(notes, given.place, entry);
+        check_role(notes, given.place, entry, dialect);
         if let (Some(role), Some(callers), Some(tenant)) = (&entry.role, &callers, tenant) {
             let place = Given { value: role, place: given.place };
             check_variables(section, place, callers, tenant);
-            if mode == Mode::Production && admits_anyone(callers) {
-                check_anonymous(section, place);
+            check_lifetime(notes, place, shape, !origins.is_empty());
+            if let Some(whence) = anonymous(callers)
+                && mode == Mode::Production
+            {
+                check_anonymous(section, place, whence);
             }
         }
     }
     let path = path?;
     let endpoint = Endpoint {
-        dialect: DialectName::TencentGetAuthorization,
+        dialect,
         path: path.value,
         tenant: tenant?.name.value.to_owned(),
         role: Some(role?.value.to_owned()),
@@ -64,8 +67,12 @@ pub(super) fn read(
     Some(Given { value: endpoint, place: path.place })
 }
 
-fn admits_anyone(callers: &[CallerRule]) -> bool {
-    callers.iter().any(|rule| matches!(rule, CallerRule::Anonymous { .. }))
+/// Where those of whom nothing is known must come from, if they are served.
+fn anonymous(callers: &[CallerRule]) -> Option<&Whence> {
+    callers.iter().find_map(|rule| match rule {
+        CallerRule::Anonymous { whence, .. } => Some(whence),
+        _ => None,
+    })
 }
 
 fn path(path: &str) -> Result<String, Fault> {
@@ -83,41 +90,84 @@ fn path(path: &str) -> Result<String, Fault> {
     Ok(path.to_owned())
 }
 
-fn shape(name: &str) -> Result<Shape, Fault> {
-    match name {
-        "tencent" => Ok(Shape::Tencent),
-        "cos" => Ok(Shape::Cos),
-        _ => Err(no_such("shape of answers", name, SHAPES)),
+fn shape(section: Section<'_>, dialect: DialectName) -> Option<Shape> {
+    let shapes = match dialect {
+        DialectName::AlibabaCredentials => ALIBABA_SHAPES,
+        _ => TENCENT_SHAPES,
+    };
+    if section.key("shape").is_none() {
+        return shapes.first().map(|(_, shape)| *shape);
     }
+    let named = |name: &str| {
+        let found = shapes.iter().find(|(one, _)| *one == name);
+        let names = || shapes.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        found.map(|(_, shape)| *shape).ok_or_else(|| no_such("shape of answers", name, &names()))
+    };
+    section.need_parsed("shape", named).map(|shape| shape.value)
 }
 
 /// The pages that may come. Sessions and JWTs may also come from apps and servers, which have no origin, so that an
-/// endpoint that knows its callers by them alone need not list any; tickets and anonymous use belong to pages.
+/// endpoint that knows its callers by them alone need not list any; tickets and anonymous use belong to pages, but for
+/// that of a network.
 fn origins(section: Section<'_>, callers: Option<&[CallerRule]>) -> Vec<String> {
     let notes = section.notes();
     let listed = section.texts("origins");
     let origins: Vec<_> = listed.iter().filter_map(|&origin| section.parsed(origin, url::origin)).collect();
-    let of_pages = |rule: &CallerRule| matches!(rule, CallerRule::Ticket(_) | CallerRule::Anonymous { .. });
+    let of_pages = |rule: &CallerRule| match rule {
+        CallerRule::Ticket(_) => true,
+        CallerRule::Anonymous { whence, .. } => !matches!(whence, Whence::Networks(_)),
+        CallerRule::Session(_) | CallerRule::Jwt(_) => false,
+    };
     if section.is_empty_list("origins") {
         let fault =
             Fault::new("`origins` lists no page that may come here").hint("[\"https://lesson.example.com\"]");
         notes.error(section.key("origins").unwrap_or(section.place()), fault);
-    } else if callers.is_none_or(|callers| callers.iter().any(of_pages)) {
+    } else if callers.map_or(!says_networks(section), |callers| callers.iter().any(of_pages)) {
         section.need("origins");
     }
     origins.into_iter().map(|origin| origin.value).collect()
 }
 
-/// A browser says nothing about what it wants, and gets the shape of Tencent's credentials.
-fn check_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>) {
+/// Whether the callers are those of networks, as far as can be told where something is wrong with them.
+fn says_networks(section: Section<'_>) -> bool {
+    let anonymous = section.table("caller").and_then(|caller| caller.table("anonymous"));
+    anonymous.is_some_and(|anonymous| anonymous.key("networks").is_some())
+}
+
+/// A visitor says nothing about what it wants, and gets the credentials of the dialect's vendor.
+fn check_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>, dialect: DialectName) {
     let Some(role) = &entry.role else { return };
-    if entry.language != Some(Language::Cam) {
-        let message = format!("`{}` has no `cam` policy, and browsers get Tencent's credentials", role.name);
+    let (language, key, whose) = match dialect {
+        DialectName::AlibabaCredentials => (Language::Ram, "ram", "this URL gives Alibaba's credentials"),
+        _ => (Language::Cam, "cam", "browsers get Tencent's credentials"),
+    };
+    if entry.language != Some(language) {
+        let message = format!("`{}` has no `{key}` policy, and {whose}", role.name);
         notes.error(place, Fault::new(message));
         return;
     }
     refuse_external_id(notes, place, role);
-    if role.lifetime.default > lifetime::BROWSER {
+}
+
+/// A credential is best short in a page, and must not be too short for an SDK that renews it in good time.
+fn check_lifetime(
+    notes: &Notes<'_>,
+    Given { value: role, place }: Given<&Role>,
+    shape: Option<Shape>,
+    pages: bool,
+) {
+    if shape == Some(Shape::CredentialsUri) && role.lifetime.default <= lifetime::STALE {
+        let message = format!(
+            "alibabacloud-credentials asks again when {} are left of a credential, and `{}` gives {}: it would ask \
+             before each of its requests",
+            show(lifetime::STALE),
+            role.name,
+            show(role.lifetime.default)
+        );
+        notes.warning(place, Fault::new(message));
+    }
+    let of_pages = pages || matches!(shape, Some(Shape::Tencent | Shape::Cos));
+    if of_pages && role.lifetime.default > lifetime::BROWSER {
         let message = format!(
             "credentials in a browser should live at most {}, and `{}` gives {}",
             show(lifetime::BROWSER),
@@ -144,7 +194,7 @@ fn check_variables(
     tenant: &TenantEntry<'_>,
 ) {
     let notes = section.notes();
-    if admits_anyone(callers) && !role.value.variables.is_empty() {
+    if anonymous(callers).is_some() && !role.value.variables.is_empty() {
         let names: Vec<_> = role.value.variables.keys().map(String::as_str).collect();
         let message = format!(
             "`{}` has variables, and of anonymous callers nothing is known to fill them with",
@@ -161,17 +211,25 @@ fn check_variables(
 }
 
 /// What anyone may have must be little, short and rationed.
-fn check_anonymous(section: Section<'_>, role: Given<&Role>) {
+fn check_anonymous(section: Section<'_>, role: Given<&Role>, whence: &Whence) {
     let notes = section.notes();
     let place = section.table("caller").and_then(|caller| caller.key("anonymous")).unwrap_or(section.place());
-    if role.value.lifetime.max > lifetime::ANONYMOUS {
+    let (whose, longest, hint) = match whence {
+        Whence::Networks(_) => {
+            ("anyone in a network", lifetime::NEARBY, "{ default = \"1h\", max = \"1h\" }")
+        }
+        Whence::Anywhere | Whence::Pages => {
+            ("anyone", lifetime::ANONYMOUS, "{ default = \"10m\", max = \"15m\" }")
+        }
+    };
+    if role.value.lifetime.max > longest {
         let message = format!(
-            "credentials that anyone may have live at most {}, and `{}` gives up to {}",
-            show(lifetime::ANONYMOUS),
+            "credentials that {whose} may have live at most {}, and `{}` gives up to {}",
+            show(longest),
             role.value.name,
             show(role.value.lifetime.max)
         );
-        notes.error(role.place, Fault::new(message).hint("lifetime = { default = \"10m\", max = \"15m\" }"));
+        notes.error(role.place, Fault::new(message).hint(format!("lifetime = {hint}")));
     }
     let missing: Vec<_> = ANONYMOUS_QUOTAS.iter().copied().filter(|key| !quota::says(section, key)).collect();
     if !missing.is_empty() {
