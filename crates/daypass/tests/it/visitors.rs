@@ -1,10 +1,10 @@
 //! A configured service whose pages are known: by a ticket that a backend signs, which is good once, and by a session
 //! of the operator's own application.
 
-use crate::process::{daypass, json_of, signal};
+use crate::process::{daypass, json_of, parse, signal};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Output, Stdio};
 use tempfile::TempDir;
@@ -238,4 +238,50 @@ fn a_session_is_what_the_application_says_it_is() {
     assert_eq!(again["credentials"], first["credentials"], "one subject, one credential");
     assert_eq!(service.page(&["--cookie", "sid=wrong"]).status.code(), Some(1));
     assert_eq!(service.page(&["--ticket", &service.ticket()]).status.code(), Some(1), "not one of the ways");
+}
+
+/// A role for the agents of this host, and the URL that their SDKs are configured with.
+const AGENTS: &str = r#"[[tenant.role]]
+name = "agent"
+policy = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:PutObject"],"Resource":["acs:oss:*:*:b/backup/*"]}]}' }
+[[endpoint]]
+dialect = "alibaba.credentials"
+path = "/credentials"
+tenant = "main"
+role = "agent"
+quota = { address = 3, endpoint = 6000 }
+caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1"] } }
+"#;
+
+#[test]
+fn an_sdk_on_this_host_fetches_credentials_until_its_quota_is_used_up() {
+    let service = Service::start_with(&CONFIG.replacen("[[endpoint]]", &format!("{AGENTS}[[endpoint]]"), 1));
+    let host = service.url.trim_start_matches("http://");
+    let get = |host_header: &str, more: &str| {
+        let mut stream = TcpStream::connect(host).unwrap();
+        let head =
+            format!("GET /credentials HTTP/1.1\r\nhost: {host_header}\r\nconnection: close\r\n{more}\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        parse(&answer)
+    };
+    // alibabacloud-credentials leaves the port out of its Host header.
+    let answer = get("127.0.0.1", "accept: */*\r\n");
+    let (status, credential) = (answer.status, answer.json());
+    assert_eq!((status, credential["Code"].as_str()), (200, Some("Success")), "{credential}");
+    assert!(credential["SecurityToken"].is_string());
+
+    let rebound = get("evil.example:5050", "");
+    assert_eq!((rebound.status, rebound.json()["Code"].as_str()), (403, Some("NoPermission")));
+    let passed_on = get(host, "x-forwarded-for: 127.0.0.1\r\n");
+    assert_eq!((passed_on.status, passed_on.json()["Code"].as_str()), (403, Some("NoPermission")));
+
+    let limited = get(host, "");
+    assert_eq!((limited.status, limited.json()["Code"].as_str()), (429, Some("Throttling")));
+    assert!(limited.head.contains("retry-after: "), "{}", limited.head);
+    let records = cli(&service.folder, &["audit", "tail", "-n", "20", "--json"]);
+    let records = String::from_utf8(records.stdout).unwrap();
+    assert_eq!(records.matches("alibaba.credentials").count(), 1, "{records}");
+    assert!(!records.contains(credential["AccessKeySecret"].as_str().unwrap()));
 }

@@ -19,6 +19,7 @@ use daypass_core::testing::{
 use daypass_core::triple;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 const PATH: &str = "/credentials";
@@ -46,7 +47,7 @@ impl Service {
         let mut world = World::new();
         let types: BTreeMap<_, _> =
             variables.iter().map(|name| ((*name).to_owned(), VariableType::Slug)).collect();
-        let folder: String = variables.iter().map(|name| format!("{{{name}}}/")).collect();
+        let folder = variables.iter().map(|name| format!("{{{name}}}/")).collect::<Vec<_>>().concat();
         let policy = allow(Language::Ram, "oss:PutObject", &format!("acs:oss:*:*:bucket/{folder}*"));
         let policy = Some(Template::new(policy, &types).unwrap());
         let name = "agent".to_owned();
@@ -278,7 +279,7 @@ fn every_refusal_is_one_to_whoever_reads_it() {
                 assert_ne!(document["Code"], "Success");
                 assert!(response.status().as_u16() >= 400);
                 let (status, code) = (response.status().as_u16(), document["Code"].as_str().unwrap());
-                table.push_str(&format!("{:22} {status} {code}\n", reason.label()));
+                writeln!(table, "{:22} {status} {code}", reason.label()).unwrap();
             } else {
                 assert_eq!(response.status(), 200, "Android has no body of another one");
                 assert!(document["StatusCode"].as_u64().unwrap() >= 400);

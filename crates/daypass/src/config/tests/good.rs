@@ -148,6 +148,9 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     assert!(uploads.anonymous().is_none() && uploads.shape == Shape::Cos);
     let rule = CallerRule::Anonymous { reason: "a public demonstration page".into(), whence: Whence::Pages };
     assert_eq!(at("/demo/getAuthorization").callers, [rule]);
+    let agents = at("/credentials");
+    assert_eq!(agents.shape, Shape::CredentialsUri);
+    assert!(matches!(agents.anonymous(), Some(Whence::Networks(networks)) if networks.len() == 2));
 }
 
 #[test]
