@@ -78,9 +78,12 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
         return Err(Fallen::Expired);
     }
     let tenant = directory.tenant(grounds.tenant).ok_or(Fallen::Tenant)?;
-    match grounds.client {
-        Some(guid) => of_client(directory, grounds, tenant, guid, now)?,
-        None => of_nobody(directory, grounds)?,
+    if let Some(guid) = grounds.client {
+        of_client(directory, grounds, tenant, guid, now)?;
+    }
+    // A ticket's has both: the client that made it, and the endpoint that took it.
+    if grounds.client.is_none() || grounds.via.is_some() {
+        of_subject(directory, grounds)?;
     }
     if directory.role(grounds.tenant, grounds.role).is_none() {
         return Err(Fallen::Role);
@@ -112,9 +115,9 @@ fn of_client(
     if granted { Ok(()) } else { Err(Fallen::Grant) }
 }
 
-/// What a credential of no client was made on: the endpoint and the way its visitor was known, or the role's trust in
-/// an outside subject.
-fn of_nobody(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen> {
+/// What a credential was made on that was asked for with no client's key: the endpoint and the way its visitor was
+/// known, or the role's trust in an outside subject.
+fn of_subject(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen> {
     let via = grounds.via.unwrap_or_default();
     if let Some(name) = via.strip_prefix(WEB_IDENTITY) {
         let trusted = directory
@@ -176,7 +179,7 @@ impl Claims {
 mod tests {
     use super::*;
     use crate::cutoff::Cutoff;
-    use crate::endpoint::{CallerRule, DialectName, Whence};
+    use crate::endpoint::{CallerRule, DialectName, TicketRule, Whence};
     use crate::policy::Pattern;
     use crate::provider::{KeySource, Provider};
     use crate::role::Trust;
@@ -272,6 +275,20 @@ mod tests {
         ] {
             assert_eq!(check(&world, &other), Err(Fallen::Endpoint), "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_tickets_falls_with_its_maker_and_with_the_endpoint_that_took_it() {
+        let mut world = World::new();
+        let of_ticket = Grounds { via: Some("ticket"), subject: Some("ann"), ..of_key(&world) };
+        let of_ticket = Grounds { endpoint: Some("/getAuthorization"), ..of_ticket };
+        assert_eq!(check(&world, &of_ticket), Err(Fallen::Endpoint), "it takes no tickets any more");
+        let rule = CallerRule::Ticket(TicketRule { refreshes: 0, refresh_for: 0 });
+        let endpoint = world.plan.endpoints.iter_mut().find(|e| e.path == "/getAuthorization").unwrap();
+        Arc::make_mut(endpoint).callers = vec![rule];
+        assert_eq!(check(&world, &of_ticket), Ok(()));
+        world.client.enabled = false;
+        assert_eq!(check(&world, &of_ticket), Err(Fallen::Client));
     }
 
     #[test]
