@@ -1,9 +1,13 @@
-//! RAM's policy language, and the shape in which the gateway's answer shows a policy.
+//! RAM's policy language, and in `top` the shape in which the gateway's answer shows a policy.
 //!
 //! Source: Alibaba Cloud, "Policy structure and syntax" (RAM). What the model of the core cannot hold, or what we
 //! could understand differently from the cloud, is refused and never dropped.
 
-use super::document::Writer;
+mod top;
+
+pub use top::parse_top;
+pub(super) use top::top_shape;
+
 use super::json::quote;
 use daypass_core::json::{self, JsonFault};
 use daypass_core::limits;
@@ -44,18 +48,30 @@ const ADDRESS: [&str; 2] = ["IpAddress", "NotIpAddress"];
 /// Reads a RAM document. `{name}` in a resource or a condition's value is text here; a role's template gives it a
 /// meaning later.
 pub fn parse(text: &str) -> Result<Policy, Refusal> {
+    document(&json_of(text)?)
+}
+
+fn json_of(text: &str) -> Result<Value, Refusal> {
     if text.chars().filter(|c| !c.is_whitespace()).count() > limits::POLICY {
         let detail = format!("a policy has at most {} characters, blanks not counted", limits::POLICY);
         return Err(Refusal::new(Reason::PolicyTooLong, detail).parameter("Policy"));
     }
-    let document = json::parse(text.as_bytes()).map_err(|fault| {
+    json::parse(text.as_bytes()).map_err(|fault| {
         let reason = match fault {
             JsonFault::Duplicate { .. } => Reason::PolicyInvalid,
             JsonFault::Syntax { .. } | JsonFault::TooDeep => Reason::PolicyMalformed,
         };
         Refusal::new(reason, format!("the policy is {fault}")).parameter("Policy")
-    })?;
-    let document = object(&document, "the policy", &["Version", "Statement"])?;
+    })
+}
+
+fn document(document: &Value) -> Result<Policy, Refusal> {
+    if document.get("statement").is_some() {
+        return Err(invalid(
+            "this is the shape of the gateway's answer; the members of RAM's begin with capitals",
+        ));
+    }
+    let document = object(document, "the policy", &["Version", "Statement"])?;
     if document.get("Version").and_then(Value::as_str) != Some("1") {
         return Err(invalid("Version must be there and be the text 1"));
     }
@@ -336,22 +352,4 @@ fn list<T: std::fmt::Display>(out: &mut String, values: &[T]) {
         quote(out, value);
     }
     out.push(']');
-}
-
-/// The members of `policy` in the gateway's answer: the vendor's page names them in lower case. Conditions, which
-/// it does not know, come as a further list, so that an answer never looks wider than its credential is.
-pub(super) fn top_shape<W: Writer>(policy: &Policy, writer: &mut W) {
-    writer.text("version", "1");
-    writer.objects("statement", "datas", &policy.statements, |writer, statement| {
-        writer.texts("resource", &statement.resources);
-        writer.text("effect", effect(statement.effect));
-        writer.texts("action", &statement.actions);
-        if !statement.conditions.is_empty() {
-            writer.objects("condition", "condition", &statement.conditions, |writer, condition| {
-                writer.text("operator", &condition.operator);
-                writer.text("key", &condition.key);
-                writer.texts("value", &condition.values);
-            });
-        }
-    });
 }

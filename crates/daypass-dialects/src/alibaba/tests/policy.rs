@@ -1,6 +1,8 @@
 //! RAM's language: what is taken, what is refused, and that nothing is lost on the way back.
 
-use super::super::policy::{parse, render};
+use super::super::document::{Document, Style, Writer, write};
+use super::super::policy::{parse, parse_top, render, top_shape};
+use super::super::wire::Format;
 use daypass_core::policy::{Condition, Effect, Language, Pattern, Policy, Statement};
 use daypass_core::refusal::Reason;
 use proptest::collection::vec;
@@ -55,7 +57,7 @@ fn what_the_model_cannot_hold_is_refused_with_a_reason() {
         (r#"{"Version":"1"}"#.into(), Reason::PolicyInvalid, "at least one statement"),
         (r#"{"Version":1,"Statement":[{}]}"#.into(), Reason::PolicyInvalid, "Version"),
         (r#"{"Version":"2.0","Statement":[{}]}"#.into(), Reason::PolicyInvalid, "Version"),
-        (r#"{"version":"1","statement":[{}]}"#.into(), Reason::PolicyInvalid, "member other than"),
+        (r#"{"version":"1","statement":[{}]}"#.into(), Reason::PolicyInvalid, "begin with capitals"),
         (r#"{"Version":"1","Statement":[1]}"#.into(), Reason::PolicyInvalid, "statement 1 must be an object"),
         (
             statement(&format!("{REST},\"NotAction\":\"x\"")),
@@ -160,6 +162,65 @@ fn statements() -> impl Strategy<Value = Statement> {
     )
 }
 
+/// A policy as the gateway's answer shows it.
+struct Shown<'a>(&'a Policy);
+
+impl Document for Shown<'_> {
+    const ROOT: &'static str = "policy";
+
+    fn members<W: Writer>(&self, writer: &mut W) {
+        top_shape(self.0, writer);
+    }
+}
+
+/// Its JSON, simplified or not.
+fn shown(policy: &Policy, style: Style) -> String {
+    let text = write(&Shown(policy), Format::Json, style);
+    match style {
+        Style::Simple => text,
+        Style::Wrapped => text.strip_prefix(r#"{"policy":"#).unwrap().strip_suffix('}').unwrap().to_owned(),
+    }
+}
+
+#[test]
+fn the_two_shapes_are_not_taken_for_each_other() {
+    let policy = parse(&one(REST)).unwrap();
+    for style in [Style::Wrapped, Style::Simple] {
+        let refusal = parse(&shown(&policy, style)).unwrap_err();
+        assert!(refusal.detail.contains("begin with capitals"), "{}", refusal.detail);
+    }
+    assert_eq!(parse_top(&one(REST)).unwrap_err().reason, Reason::PolicyInvalid);
+}
+
+#[test]
+fn what_the_gateway_never_writes_is_refused() {
+    let rest = r#""effect":"Allow","resource":["*"],"action":["oss:*"]"#;
+    let top = |statement: &str| parse_top(&format!(r#"{{"version":"1","statement":[{{{statement}}}]}}"#));
+    assert!(top(rest).is_ok());
+    for bad in [
+        rest.replace("effect", "Effect"),
+        rest.replace("\"Allow\"", "\"allow\""),
+        rest.replace("[\"*\"]", "\"*\""),
+        rest.replace("[\"*\"]", "{}"),
+        rest.replace("[\"*\"]", "{\"text\":[\"*\"]}"),
+        rest.replace("[\"*\"]", "{\"string\":[\"*\"],\"text\":[]}"),
+        rest.replace("[\"*\"]", "[1]"),
+        format!("{rest},\"principal\":[]"),
+        format!(r#"{rest},"condition":[{{"operator":"StringLike","key":"oss:Prefix"}}]"#),
+        format!(r#"{rest},"condition":[{{"operator":"Like","key":"oss:Prefix","value":["a"]}}]"#),
+        format!(r#"{rest},"condition":{{"StringLike":{{"oss:Prefix":"a"}}}}"#),
+        {
+            let condition = r#"{"operator":"StringLike","key":"oss:Prefix","value":["a"]}"#;
+            format!(r#"{rest},"condition":[{condition},{condition}]"#)
+        },
+    ] {
+        assert!(top(&bad).is_err(), "{bad}");
+    }
+    for bad in ["", "[]", "{}", r#"{"version":"2","statement":[]}"#, r#"{"version":"1","statement":{}}"#] {
+        assert!(parse_top(bad).is_err(), "{bad}");
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_written_is_read_back(statements in vec(statements(), 1..4)) {
@@ -169,7 +230,20 @@ proptest! {
     }
 
     #[test]
+    fn the_gateways_shape_and_rams_become_each_other(statements in vec(statements(), 1..4)) {
+        let policy = Policy { language: Language::Ram, statements };
+        let ram = render(&policy).unwrap();
+        for style in [Style::Wrapped, Style::Simple] {
+            let top = shown(&policy, style);
+            let back = parse_top(&top).unwrap();
+            prop_assert_eq!(render(&back).unwrap(), ram.clone(), "{}", top);
+            prop_assert_eq!(shown(&parse(&ram).unwrap(), style), top);
+            prop_assert_eq!(back, policy.clone());
+        }
+    }
+
+    #[test]
     fn any_text_is_survived(text in "\\PC{0,80}", near in "[\\[\\]{}:,\"VersionStatementEffectActionResourceCondition1*]{0,120}") {
-        let _ = (parse(&text), parse(&near), parse(&one(&near)));
+        let _ = (parse(&text), parse(&near), parse(&one(&near)), parse_top(&text), parse_top(&near));
     }
 }
