@@ -166,9 +166,7 @@ fn with_policy(
     };
     let lifetime = lifetime::read(section, kind);
     let external_id = section.text("external_id").map(|given| section.parsed(given, trust::external_id));
-    let trusts = variables.as_ref().and_then(|variables| {
-        trust::read(section, providers, language.map(|(language, _)| language), variables)
-    });
+    let trusts = variables.as_ref().and_then(|variables| trust::read(section, providers, variables));
     if let Some(policy) = &policy {
         wildcard(section, policy);
     }

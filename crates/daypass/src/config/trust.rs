@@ -5,7 +5,7 @@ use super::notes::Given;
 use super::provider::ProviderEntry;
 use super::section::{Section, find, list, refuse_twice};
 use daypass_core::identity::SUBJECT;
-use daypass_core::policy::{Language, Pattern, VariableType};
+use daypass_core::policy::{Pattern, VariableType};
 use daypass_core::provider::Provider;
 use daypass_core::role::Trust;
 use std::collections::BTreeMap;
@@ -28,17 +28,10 @@ pub(super) fn external_id(text: &str) -> Result<String, Fault> {
 pub(super) fn read(
     role: Section<'_>,
     providers: &[ProviderEntry<'_>],
-    language: Option<Language>,
     variables: &BTreeMap<String, VariableType>,
 ) -> Option<Vec<Trust>> {
     let Some(node) = role.node("trust") else { return Some(Vec::new()) };
     let notes = role.notes();
-    if language == Some(Language::Ram) {
-        let message =
-            "`trust` is for AssumeRoleWithWebIdentity of Tencent Cloud, and the role's policy is Alibaba's";
-        notes.error(node.place, Fault::new(message));
-        return None;
-    }
     let sections = role.sections("trust", KEYS);
     if role.is_empty_list("trust") {
         notes.error(node.place, Fault::new("`trust` names no provider"));

@@ -262,6 +262,19 @@ fn a_role_may_be_assumed_from_outside() {
     assert!(production(&with_tenant(&format!("{PROVIDER}{one}"))).is_ok());
 }
 
+/// `AssumeRole` and its way with an OpenID token are in both vendors' APIs.
+#[test]
+fn a_role_in_either_language_trusts_outside_subjects() {
+    let text = with_tenant(&format!(
+        "{PROVIDER}[[tenant.role]]\nname = \"agent\"\npolicy = {{ ram = '{{\"Version\":\"1\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:b/{{subject}}/*\"}}]}}' }}\nvariables = {{ subject = \"slug\" }}\nexternal_id = \"x7\"\ntrust = [{{ provider = \"corp\", subject = \"ann\" }}]\n"
+    ));
+    let loaded = production(&text).unwrap_or_else(|errors| panic!("refused:\n{errors}"));
+    let plan = loaded.plan("");
+    let agent = plan.roles.iter().find(|role| role.name == "agent").unwrap();
+    assert_eq!((agent.trusts.len(), agent.external_id.as_deref()), (1, Some("x7")));
+    assert_eq!(agent.trusts[0].provider, "corp");
+}
+
 #[test]
 fn weak_proofs_can_be_refused_for_everyone() {
     let refuse = |list: &str| {
