@@ -118,8 +118,10 @@ pub(super) fn message(refusal: &Refusal) -> String {
             "Specified access key is not found"
         }
         Reason::ExpiredSecret | Reason::ClientDisabled => "Specified access key is disabled",
+        // The older Python SDK takes what stands behind the first colon for the text that was signed here, and where
+        // that is its own text, tells its user that the secret is wrong. So there is no other colon before it.
         Reason::WrongSignature | Reason::WrongSecret => {
-            "Specified signature is not matched with our calculation"
+            return format!("Specified signature is not matched with our calculation. {detail}");
         }
         Reason::ClockSkew => "Specified time stamp or date value is expired",
         Reason::Replayed => "Specified signature nonce was used already",
@@ -182,8 +184,8 @@ mod tests {
         unknown_tenant         404 InvalidAccessKeyId.NotFound | Specified access key is not found: DETAIL
         unknown_client         404 InvalidAccessKeyId.NotFound | Specified access key is not found: DETAIL
         unknown_key            404 InvalidAccessKeyId.NotFound | Specified access key is not found: DETAIL
-        wrong_signature        400 SignatureDoesNotMatch | Specified signature is not matched with our calculation: DETAIL
-        wrong_secret           400 SignatureDoesNotMatch | Specified signature is not matched with our calculation: DETAIL
+        wrong_signature        400 SignatureDoesNotMatch | Specified signature is not matched with our calculation. DETAIL
+        wrong_secret           400 SignatureDoesNotMatch | Specified signature is not matched with our calculation. DETAIL
         expired_secret         400 InvalidAccessKeyId.Inactive | Specified access key is disabled: DETAIL
         client_disabled        400 InvalidAccessKeyId.Inactive | Specified access key is disabled: DETAIL
         weak_proof_refused     403 NoPermission | You are not authorized to do this action. You should be authorized by RAM: DETAIL

@@ -86,7 +86,8 @@ impl Rpc {
             return format!("server string to sign is:{text}");
         }
         let hash = acs3::hex(&acs3::hash(text.as_bytes()));
-        format!("here the string to sign has {} bytes and the SHA-256 {hash}", text.len())
+        // Without any colon in the message, the older Python SDK fails with an IndexError of its own.
+        format!("server string to sign is:not shown; it has {} bytes and the SHA-256 {hash}", text.len())
     }
 
     fn string_to_sign(&self) -> String {

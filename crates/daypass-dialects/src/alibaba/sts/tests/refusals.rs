@@ -349,7 +349,9 @@ async fn a_wrong_signature_is_shown_no_secret() {
         let message = body["Message"].as_str().unwrap();
         assert_eq!(body["Code"], "SignatureDoesNotMatch");
         assert!(message.contains("SHA-256"), "{message}");
-        assert!(!message.contains(&held.token[..20]) && !message.contains("server string"), "{message}");
+        assert!(!message.contains(&held.token[..20]) && !message.contains("AccessKeyId"), "{message}");
+        // What the older Python SDK looks for behind the first colon; without one it fails with an error of its own.
+        assert!(style != Style::Rpc || message.split_once(':').unwrap().0.ends_with("sign is"), "{message}");
     }
     let key = Held { secret: "a guess".into(), ..Draft::who(Style::Rpc).key };
     let (_, body) =
