@@ -98,7 +98,7 @@ impl Pipeline {
         }
         let objection = match objection {
             Some(objection) => Some(objection),
-            None => self.spend(directory, &pass).await?,
+            None => self.spend(&pass).await?,
         };
         let visitor = Visitor {
             endpoint: visit.endpoint.clone(),
@@ -110,8 +110,8 @@ impl Pipeline {
         Ok(Proved { caller, objection })
     }
 
-    async fn spend(&self, directory: &Directory, pass: &ticket::Pass) -> Result<Option<Refusal>, Refusal> {
-        let mark = ticket::mark(directory.ring(), pass).ok_or_else(|| Refusal::internal("no replay key"))?;
+    async fn spend(&self, pass: &ticket::Pass) -> Result<Option<Refusal>, Refusal> {
+        let mark = ticket::mark(pass).ok_or_else(|| Refusal::internal("no mark of a ticket"))?;
         match self.store.spend(mark, pass.expires).await {
             Ok(Spent::Now) => Ok(None),
             Ok(Spent::Before) => Ok(Some(Refusal::new(

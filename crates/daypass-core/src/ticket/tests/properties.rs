@@ -49,7 +49,7 @@ proptest! {
                 break;
             }
             uses += 1;
-            prop_assert!(marks.insert(mark(&ring(), &shown.pass).unwrap()));
+            prop_assert!(marks.insert(mark(&shown.pass).unwrap()));
             prop_assert!(uses == 1 || now < later(refresh_for));
             let Some(following) = next(&ring(), &rule, &shown.pass, now, &entropy).unwrap() else { break };
             ticket = following;
