@@ -1,6 +1,7 @@
 //! How many credentials an endpoint makes in a minute: for one subject, for one source network, and in all.
 //!
-//! A stranger's attempts count as well, so that whoever guesses at tickets or sessions runs into the same bound.
+//! A stranger's attempts count against its network as well, so that whoever guesses at tickets or sessions runs into a
+//! bound; against an endpoint they do not, or strangers could use up what belongs to all.
 
 use crate::clock::Timestamp;
 use crate::strangers::network;
