@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// The tenant of the embedded configuration.
 const TENANT: &str = "demo";
+/// The role of its `role_arn`: one that AssumeRole can give, because nothing in it is left open.
+const ASSUMED: &str = "uploads";
 /// TOP's tenant code and stores that the demo client may use.
 const TENANT_CODE: &str = "hema";
 const POI_IDS: [&str; 2] = ["8005", "8006"];
@@ -102,7 +104,7 @@ pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result
     }
     let tencent = client(place, &plan, "soe-server", &["soe"], &[KeyKind::Tencent]).await?;
     let kinds = [KeyKind::Top, KeyKind::AccessKey];
-    let alibaba = client(place, &plan, "store-box", &["store-upload"], &kinds).await?;
+    let alibaba = client(place, &plan, "store-box", &["store-upload", ASSUMED], &kinds).await?;
     let resources: Vec<_> = plan.roles.iter().filter(|role| role.audience.is_some()).collect();
     let names: Vec<_> = resources.iter().map(|role| role.name.as_str()).collect();
     let entra = client(place, &plan, "devcenter-app", &names, &[KeyKind::ClientSecret]).await?;
@@ -130,7 +132,7 @@ pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result
             app_secret: secret_of(app),
             access_key_id: access.key.id.clone(),
             access_key_secret: secret_of(access),
-            role_arn: format!("acs:ram::{}:role/{}", tenant.account, route.role),
+            role_arn: format!("acs:ram::{}:role/{}", tenant.account, ASSUMED),
             product_code: route.product.product_code.clone(),
             scene_code: route.product.scene_code.clone(),
             usage_scene: route.product.usage_scene.clone(),

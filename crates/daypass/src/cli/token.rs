@@ -1,5 +1,6 @@
 //! `daypass token`: asks a running server as a vendor's client would.
 
+mod alibaba_sts;
 mod browser;
 mod tencent;
 
@@ -23,10 +24,12 @@ pub(super) enum Verb {
     Tencent(tencent::Ask),
     /// `GET /getAuthorization`, as a page in a browser asks.
     Browser(browser::Ask),
-    /// The TOP gateway: a security token for one product, scene, tenant and store.
+    /// The TOP gateway: a security token for one product, scene, tenant and store. With --sts, Alibaba Cloud STS.
     Alibaba {
         #[command(flatten)]
         from: From,
+        #[command(flatten)]
+        ask: alibaba_sts::Ask,
         /// The store [default: the first of the file].
         #[arg(long, value_name = "CODE")]
         poi: Option<String>,
@@ -81,7 +84,12 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
             let refused = !answer.status().is_success();
             (answer, refused)
         }
-        Verb::Alibaba { from, poi, format, sign_method } => {
+        Verb::Alibaba { from, ask, format, .. } if ask.sts => {
+            let answer = ask.send(&read(&from.file)?, format).await?;
+            let refused = !answer.status().is_success();
+            (answer, refused)
+        }
+        Verb::Alibaba { from, poi, format, sign_method, .. } => {
             let answer = alibaba(&read(&from.file)?, poi.as_deref(), format, &sign_method).await?;
             let text = String::from_utf8_lossy(answer.body());
             let refused = text.contains("error_response");

@@ -208,6 +208,32 @@ fn a_role_is_assumed_with_tags_in_both_ways_of_signing() {
 }
 
 #[test]
+fn a_role_of_alibaba_cloud_is_assumed_in_both_ways_of_signing() {
+    let dev = Dev::start();
+    let credentials: serde_json::Value = serde_json::from_slice(&std::fs::read(dev.file()).unwrap()).unwrap();
+    let arn = credentials["alibaba"]["role_arn"].as_str().unwrap();
+    for more in [&[][..], &["--rpc"]] {
+        let asked =
+            |args: &[&str]| json_of(&token(&[&["alibaba", "--sts"], args, more].concat(), &dev.file()));
+        let answer = asked(&["--session", "ci-7", "--duration", "900"]);
+        assert_eq!(answer["AssumedRoleUser"]["Arn"], format!("{arn}/ci-7"), "{more:?} {answer}");
+        assert!(answer["Credentials"]["AccessKeyId"].as_str().unwrap().starts_with("STS."), "{answer}");
+        assert_eq!(asked(&["--whoami"])["IdentityType"], "RAMUser");
+        let xml = token(&[&["alibaba", "--sts", "--format", "xml"], more].concat(), &dev.file());
+        assert!(xml.status.success() && stdout(&xml).contains("<AssumeRoleResponse>"), "{xml:?}");
+    }
+    // What a store got at the gateway says itself what it may do, in a shape that is taken here as well.
+    let shown = json_of(&token(&["alibaba"], &dev.file()));
+    let root = shown.as_object().unwrap().values().next().unwrap();
+    let policy = root["result"]["policy"].to_string();
+    let elsewhere = token(&["alibaba", "--sts", "--policy", &policy], &dev.file());
+    assert_eq!(elsewhere.status.code(), Some(1));
+    assert!(stdout(&elsewhere).contains("NoPermission"), "of another folder: {elsewhere:?}");
+    let other = token(&["alibaba", "--sts", "--assume", "acs:ram::100000000001:role/nobody"], &dev.file());
+    assert!(other.status.code() == Some(1) && stdout(&other).contains("EntityNotExist.Role"), "{other:?}");
+}
+
+#[test]
 fn a_page_of_a_listed_origin_is_served_and_another_is_not() {
     let dev = Dev::start();
     let answer = json_of(&token(&["browser"], &dev.file()));
