@@ -67,7 +67,7 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
         | Reason::IdentityInvalid
         | Reason::TicketInvalid
         | Reason::TicketSpent => fault(27, "Invalid session"),
-        Reason::TokenExpired => fault(27, "Invalid session").sub_code("session-expired"),
+        Reason::TokenExpired => fault(27, "Invalid session:session-expired").sub_code("session-expired"),
         Reason::UnknownKey | Reason::UnknownClient | Reason::UnknownTenant | Reason::ExpiredSecret => {
             fault(29, "Invalid app Key").sub_code("isv.appkey-not-exists")
         }

@@ -199,7 +199,7 @@ fn every_reason_has_its_answer() {
     clock_skew | 31 Invalid timestamp | - | 400 InvalidTimeStamp.Expired
     replayed | 25 Invalid signature | - | 400 SignatureNonceUsed
     token_invalid | 27 Invalid session | - | 400 InvalidSecurityToken.Malformed
-    token_expired | 27 Invalid session | session-expired | 400 InvalidSecurityToken.Expired
+    token_expired | 27 Invalid session:session-expired | session-expired | 400 InvalidSecurityToken.Expired
     token_revoked | 27 Invalid session | - | 400 InvalidSecurityToken.Expired
     unknown_session | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
     identity_invalid | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid

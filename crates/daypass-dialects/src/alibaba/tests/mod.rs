@@ -2,6 +2,7 @@
 
 mod captures;
 mod errors;
+mod layouts;
 mod pipeline;
 mod policy;
 mod properties;
