@@ -143,7 +143,6 @@ mod tests {
     use jsonwebtoken::jwk::Jwk;
     use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
     use serde_json::Value;
-    use std::collections::BTreeMap;
 
     const KEY: &str = "AKIDworld";
 
@@ -159,16 +158,7 @@ mod tests {
     }
 
     fn authorized(world: &World, form: Form, role: RoleChoice, lifetime: Option<u32>) -> Authorized {
-        let issue = Issue {
-            role,
-            form,
-            variables: BTreeMap::new(),
-            lifetime,
-            policy: None,
-            session: Some("session-1".into()),
-            correlation: None,
-            permanent_only: true,
-        };
+        let issue = Issue { lifetime, session: Some("session-1".into()), ..Issue::new(role, form) };
         authorize(&world.directory(), &world.caller(KEY), "/here", &issue).unwrap_or_else(|r| panic!("{r:?}"))
     }
 
