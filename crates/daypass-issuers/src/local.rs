@@ -138,11 +138,12 @@ fn crowded() -> Refusal {
 mod tests {
     use super::*;
     use daypass_core::dialect::{Issue, RoleChoice};
-    use daypass_core::policy::authorize;
-    use daypass_core::testing::{ACME, RESOURCE, START, SeededEntropy, World, later};
+    use daypass_core::policy::{Language, Template, authorize};
+    use daypass_core::testing::{ACME, RESOURCE, START, SeededEntropy, World, allow, later};
     use jsonwebtoken::jwk::Jwk;
     use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
     use serde_json::Value;
+    use std::collections::BTreeMap;
 
     const KEY: &str = "AKIDworld";
 
@@ -174,8 +175,21 @@ mod tests {
         }
     }
 
+    /// The test world, in which the default role has a policy in the language of this kind of credential.
+    fn speaking(kind: TripleKind) -> World {
+        let mut world = World::new();
+        let language = match kind {
+            TripleKind::Tencent => Language::Cam,
+            TripleKind::Alibaba => Language::Ram,
+        };
+        let soe = world.plan.roles.iter_mut().find(|role| role.name == "soe").unwrap();
+        let policy = Template::new(allow(language, "soe:Transmit", "*"), &BTreeMap::new()).unwrap();
+        Arc::make_mut(soe).policy = Some(policy);
+        world
+    }
+
     async fn a_triple(kind: TripleKind, seed: u64, lifetime: Option<u32>) -> Triple {
-        let world = World::new();
+        let world = speaking(kind);
         let ask = authorized(&world, Form::Triple(kind), RoleChoice::Default, lifetime);
         match Local::new().issue(&world.directory(), &ask, &draw(seed)).await {
             Ok(Credential::Triple(triple)) => triple,
@@ -200,8 +214,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_triple_says_what_was_authorized_and_proves_itself() {
-        let world = World::new();
         for kind in [TripleKind::Tencent, TripleKind::Alibaba] {
+            let world = speaking(kind);
             let made = a_triple(kind, 1, Some(1)).await;
             let opened = triple::open(world.directory().ring(), &made.id, &made.token)
                 .unwrap_or_else(|r| panic!("{r:?}"));
