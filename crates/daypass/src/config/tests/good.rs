@@ -96,13 +96,13 @@ fn a_resource_without_an_account_is_the_tenants_own() {
 #[test]
 fn the_demo_is_for_dev_only() {
     assert_snapshot!(refused(DEMO), @r#"
-    daypass.toml:56:11: credentials that anyone may have live at most 15m, and `soe` gives up to 2h
-    56 | role    = "soe"
+    daypass.toml:62:11: credentials that anyone may have live at most 15m, and `soe` gives up to 2h
+    62 | role    = "soe"
        |           ^^^^^
       hint: lifetime = { default = "10m", max = "15m" }
 
-    daypass.toml:59:13: anonymous use must be rationed outside `daypass dev`: `quota` lacks `address`, `endpoint`
-    59 | caller  = { anonymous = { reason = "a demonstration on this machine" } }
+    daypass.toml:65:13: anonymous use must be rationed outside `daypass dev`: `quota` lacks `address`, `endpoint`
+    65 | caller  = { anonymous = { reason = "a demonstration on this machine" } }
        |             ^^^^^^^^^
       hint: quota = { address = 60, endpoint = 6000 }: credentials a minute for one source network (/24 of IPv4, /48 of IPv6), and for all together
     "#);
