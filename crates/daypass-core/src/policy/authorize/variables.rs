@@ -41,7 +41,7 @@ pub(super) fn check_variables(
                 let detail = format!("{name} must be {}", kind.expected());
                 return Err(Refusal::new(Reason::VariableRefused, detail).parameter(name.clone()));
             }
-            None => return Err(Refusal::missing(name.clone())),
+            None => return Err(unfilled(name)),
         }
     }
     // Where no client asks, someone whom the operator trusts has said who does, and nobody else has to agree.
@@ -61,4 +61,13 @@ pub(super) fn check_variables(
     let name = wrong.or_else(|| values.iter().next()).map_or_else(String::new, |(name, _)| name.clone());
     let detail = format!("the variable {name} has no such value, or this client may not use it");
     Err(Refusal::new(Reason::VariableRefused, detail).parameter(name))
+}
+
+/// Not [`Refusal::missing`]: what is missing is a parameter in some protocols only. It is a tag in `AssumeRole`, and at an
+/// endpoint for visitors what the application, the ticket or the provider says.
+fn unfilled(name: &str) -> Refusal {
+    let detail = format!(
+        "the role has the variable {name}, and neither the request nor what is known of its sender fills it"
+    );
+    Refusal::new(Reason::MissingParameter, detail).parameter(name.to_owned())
 }

@@ -96,6 +96,7 @@ fn a_missing_fact_about_a_visitor_is_named() {
     let nameless = Subject { name: "ann".into(), variables: BTreeMap::new() };
     let refusal = get(&world, &visitor(&world, nameless, None), &issue(RoleChoice::Endpoint)).err().unwrap();
     assert_eq!((refusal.reason, refusal.parameter.as_deref()), (Reason::MissingParameter, Some("class")));
+    assert!(refusal.detail.contains("the variable class"), "{}", refusal.detail);
 }
 
 #[test]
