@@ -53,6 +53,14 @@ impl CallerRule {
             Self::Anonymous { .. } => Way::Anonymous,
         }
     }
+
+    /// Where those who prove nothing must come from, if it is about them.
+    pub fn whence(&self) -> Option<&Whence> {
+        match self {
+            Self::Anonymous { whence, .. } => Some(whence),
+            Self::Session(_) | Self::Ticket(_) | Self::Jwt(_) => None,
+        }
+    }
 }
 
 impl Endpoint {
@@ -79,10 +87,7 @@ impl Endpoint {
     }
     /// Where those who prove nothing must come from, if they are served at all.
     pub fn anonymous(&self) -> Option<&Whence> {
-        self.callers.iter().find_map(|rule| match rule {
-            CallerRule::Anonymous { whence, .. } => Some(whence),
-            _ => None,
-        })
+        self.callers.iter().find_map(CallerRule::whence)
     }
 }
 

@@ -348,15 +348,18 @@ async fn an_anonymous_endpoint_has_its_ration() {
 async fn who_is_near_needs_no_page() {
     let mut bench = Bench::new();
     let whence = |network: &str| Whence::Networks(vec![network.parse().unwrap()]);
-    for (network, expected) in [("192.0.2.0/24", true), ("192.0.3.0/24", false)] {
+    let two = Quota { address: Some(2), ..Quota::default() };
+    for (network, expected) in [("192.0.3.0/24", false), ("192.0.2.0/24", true)] {
         let rule = CallerRule::Anonymous { reason: "a test".into(), whence: whence(network) };
-        Arc::make_mut(&mut bench.world.plan.endpoints[0]).callers = vec![rule];
+        let endpoint = Arc::make_mut(&mut bench.world.plan.endpoints[0]);
+        (endpoint.callers, endpoint.quota) = (vec![rule], two);
         for target in ["/getAuthorization", "/getAuthorization?origin=http://127.0.0.1:88"] {
             let answer = bench.get(target).await;
             assert_eq!(answer.starts_with("AKID"), expected, "{network} {target} {answer}");
             assert_eq!(answer == "refused origin_not_allowed", !expected);
         }
     }
+    assert_eq!(bench.get("/getAuthorization").await, "refused rate_limited", "the refused were not counted");
     assert_eq!(bench.store.all()[0].via.as_deref(), Some("anonymous"));
 }
 

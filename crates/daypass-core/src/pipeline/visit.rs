@@ -27,8 +27,9 @@ use std::sync::Arc;
 const NAME: usize = 128;
 
 impl Pipeline {
-    /// Finds out who a visitor is, in one of the endpoint's ways. The ration of its network comes first: whoever guesses at
-    /// sessions or tickets must not make us, or the application behind us, work for it.
+    /// Finds out who a visitor is, in one of the endpoint's ways. The ration of its network comes before anyone is asked:
+    /// whoever guesses at sessions or tickets must not make us, or the application behind us, work for it. Who shows
+    /// nothing and is not served uses up nobody's ration: a page in a browser must not use up that of its host.
     pub(super) async fn visitor(
         &self,
         context: Context<'_>,
@@ -40,14 +41,14 @@ impl Pipeline {
             .directory
             .tenant(&endpoint.tenant)
             .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
+        if visit.evidence.is_none() {
+            admit(endpoint, visit.origin, &trail.head, &context.directory.plan().public_url)?;
+        }
         self.take(Share::network(&endpoint.path, trail.head.source), endpoint.quota.address, trail)?;
         let known =
             |way, subject| Visitor { endpoint: endpoint.clone(), way, subject: Some(subject), ticket: None };
         let visitor = match visit.evidence {
-            None => {
-                admit(endpoint, visit.origin, &trail.head, &context.directory.plan().public_url)?;
-                Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None }
-            }
+            None => Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None },
             Some(Evidence::Session(session)) => {
                 let rule = endpoint.session().ok_or_else(|| not_in_this_way(endpoint))?;
                 known(Way::Session, named(self.identity.session(rule, session).await?)?)

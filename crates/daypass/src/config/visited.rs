@@ -11,10 +11,26 @@ use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
 
-/// The shapes of answers of each dialect, the standard one first.
-const TENCENT_SHAPES: &[(&str, Shape)] = &[("tencent", Shape::Tencent), ("cos", Shape::Cos)];
-const ALIBABA_SHAPES: &[(&str, Shape)] =
-    &[("credentials_uri", Shape::CredentialsUri), ("oss_mobile", Shape::OssMobile)];
+/// What a dialect can say, and of whose credentials.
+struct Speech {
+    /// The shapes of answers, the standard one first.
+    shapes: &'static [(&'static str, Shape)],
+    /// What the policies of its roles are written in, with the key in the file.
+    language: (Language, &'static str),
+    /// Why, for messages.
+    because: &'static str,
+}
+
+const TENCENT: Speech = Speech {
+    shapes: &[("tencent", Shape::Tencent), ("cos", Shape::Cos)],
+    language: (Language::Cam, "cam"),
+    because: "browsers get Tencent's credentials",
+};
+const ALIBABA: Speech = Speech {
+    shapes: &[("credentials_uri", Shape::CredentialsUri), ("oss_mobile", Shape::OssMobile)],
+    language: (Language::Ram, "ram"),
+    because: "this URL gives Alibaba's credentials",
+};
 /// The bounds that anonymous use must have.
 const ANONYMOUS_QUOTAS: &[&str] = &["address", "endpoint"];
 /// First parts of paths that belong to something else.
@@ -30,6 +46,7 @@ pub(super) fn read(
     mode: Mode,
 ) -> Option<Given<Endpoint>> {
     let notes = section.notes();
+    let speech = if dialect == DialectName::AlibabaCredentials { ALIBABA } else { TENCENT };
     let path = section.need_parsed("path", path);
     let role = section.need_text("role");
     let entry = role
@@ -37,15 +54,15 @@ pub(super) fn read(
         .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
     let callers = caller::read(section, dialect, tenant, mode);
     let quota = quota::read(section, mode);
-    let shape = shape(section, dialect);
+    let shape = shape(section, speech.shapes);
     let origins = origins(section, callers.as_deref());
     if let (Some(given), Some(entry)) = (role, entry) {
-        check_role(notes, given.place, entry, dialect);
+        check_role(notes, given.place, entry, &speech);
         if let (Some(role), Some(callers), Some(tenant)) = (&entry.role, &callers, tenant) {
             let place = Given { value: role, place: given.place };
             check_variables(section, place, callers, tenant);
             check_lifetime(notes, place, shape, !origins.is_empty());
-            if let Some(whence) = anonymous(callers)
+            if let Some(whence) = callers.iter().find_map(CallerRule::whence)
                 && mode == Mode::Production
             {
                 check_anonymous(section, place, whence);
@@ -67,14 +84,6 @@ pub(super) fn read(
     Some(Given { value: endpoint, place: path.place })
 }
 
-/// Where those of whom nothing is known must come from, if they are served.
-fn anonymous(callers: &[CallerRule]) -> Option<&Whence> {
-    callers.iter().find_map(|rule| match rule {
-        CallerRule::Anonymous { whence, .. } => Some(whence),
-        _ => None,
-    })
-}
-
 fn path(path: &str) -> Result<String, Fault> {
     if path.is_empty() || path == "/" || !url::is_path(path) {
         return Err(Fault::new(format!("`{path}` is not a plain path")).hint("such as \"/getAuthorization\""));
@@ -90,11 +99,7 @@ fn path(path: &str) -> Result<String, Fault> {
     Ok(path.to_owned())
 }
 
-fn shape(section: Section<'_>, dialect: DialectName) -> Option<Shape> {
-    let shapes = match dialect {
-        DialectName::AlibabaCredentials => ALIBABA_SHAPES,
-        _ => TENCENT_SHAPES,
-    };
+fn shape(section: Section<'_>, shapes: &[(&str, Shape)]) -> Option<Shape> {
     if section.key("shape").is_none() {
         return shapes.first().map(|(_, shape)| *shape);
     }
@@ -135,14 +140,11 @@ fn says_networks(section: Section<'_>) -> bool {
 }
 
 /// A visitor says nothing about what it wants, and gets the credentials of the dialect's vendor.
-fn check_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>, dialect: DialectName) {
+fn check_role(notes: &Notes<'_>, place: Place, entry: &RoleEntry<'_>, speech: &Speech) {
     let Some(role) = &entry.role else { return };
-    let (language, key, whose) = match dialect {
-        DialectName::AlibabaCredentials => (Language::Ram, "ram", "this URL gives Alibaba's credentials"),
-        _ => (Language::Cam, "cam", "browsers get Tencent's credentials"),
-    };
+    let (language, key) = speech.language;
     if entry.language != Some(language) {
-        let message = format!("`{}` has no `{key}` policy, and {whose}", role.name);
+        let message = format!("`{}` has no `{key}` policy, and {}", role.name, speech.because);
         notes.error(place, Fault::new(message));
         return;
     }
@@ -194,7 +196,7 @@ fn check_variables(
     tenant: &TenantEntry<'_>,
 ) {
     let notes = section.notes();
-    if anonymous(callers).is_some() && !role.value.variables.is_empty() {
+    if callers.iter().any(|rule| rule.whence().is_some()) && !role.value.variables.is_empty() {
         let names: Vec<_> = role.value.variables.keys().map(String::as_str).collect();
         let message = format!(
             "`{}` has variables, and of anonymous callers nothing is known to fill them with",
