@@ -6,6 +6,7 @@ use daypass_core::caller::Caller;
 use daypass_core::dialect::Context;
 use daypass_core::policy::Policy;
 use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::role::Role;
 use std::ops::RangeInclusive;
 
 /// The life that the vendor gives to a credential at most, whatever the role says.
@@ -51,7 +52,13 @@ pub(super) fn check_name(
     Err(invalid(parameter, &rule))
 }
 
-/// Takes `DurationSeconds`. Absent means the role's own default; there is no least but one second.
+/// The life where none is asked for, if the role's own default is more than the vendor gives.
+pub(super) fn standard(role: &Role, cap: Cap) -> Option<u32> {
+    (role.lifetime.default > cap.seconds).then_some(cap.seconds)
+}
+
+/// Takes `DurationSeconds`. Absent means the role's own default, as far as the vendor goes; there is no least but one
+/// second.
 ///
 /// A role's own bound is named only to a caller who may have the role.
 pub(super) fn duration(
@@ -62,11 +69,11 @@ pub(super) fn duration(
     role: Option<&str>,
 ) -> Result<Option<u32>, Refusal> {
     let asked = parameters.positive("DurationSeconds")?;
-    let Some(seconds) = asked else { return Ok(None) };
     let role = role.zip(caller).and_then(|(role, caller)| {
         let granted = caller.client()?.grants.iter().any(|grant| grant.role == role);
         granted.then_some(context.directory.role(&caller.tenant().name, role)).flatten()
     });
+    let Some(seconds) = asked else { return Ok(role.and_then(|role| standard(role, cap))) };
     let most = role.map_or(cap.seconds, |role| role.lifetime.max.min(cap.seconds));
     if seconds <= most {
         return Ok(asked);

@@ -54,8 +54,10 @@ impl WebIdentityCall {
     pub(super) fn ask(&self, context: Context<'_>) -> Issue {
         let tenant = self.tenant.as_ref().map(|tenant| (tenant.name.as_str(), tenant.guid));
         let role = tenant.map(|tenant| self.arn.role(context.directory, tenant)).unwrap_or_default();
+        let known = tenant.and_then(|(tenant, _)| context.directory.role(tenant, &role));
+        let standard = || known.and_then(|role| session::standard(role, session::ROLE));
         Issue {
-            lifetime: self.lifetime,
+            lifetime: self.lifetime.or_else(standard),
             session: Some(self.session.clone()),
             kind: SessionKind::Assumed,
             ..Issue::new(RoleChoice::Named(role), Form::Triple(TripleKind::Tencent))

@@ -59,6 +59,18 @@ async fn no_token_lives_longer_than_the_vendors() {
 }
 
 #[tokio::test]
+async fn a_longer_default_of_a_role_is_cut_to_the_vendors_longest() {
+    let mut world = World::new();
+    let lifetime = Lifetime { default: 200_000, max: 200_000 };
+    world.plan.roles[0] = Arc::new(Role { lifetime, ..(*world.plan.roles[0]).clone() });
+    let service = Service::of(world);
+    assert_eq!(issued(&service, None).await["ExpiredTime"], START.as_second() + 129_600);
+    let body = r#"{"RoleArn":"qcs::cam::uin/100000000001:roleName/soe","RoleSessionName":"lesson"}"#;
+    let assumed = service.sts(Asking::new("AssumeRole", body).sent()).await;
+    assert_eq!(assumed["ExpiredTime"], START.as_second() + 43_200, "{assumed}");
+}
+
+#[tokio::test]
 async fn a_temporary_key_says_who_it_is_in_every_way_of_signing() {
     let service = Service::new();
     let triple = Triple::of(&issued(&service, None).await);

@@ -11,7 +11,7 @@ use daypass_core::policy::{Language, Pattern, Template, VariableType};
 use daypass_core::provider::{KeySource, Provider};
 use daypass_core::record::Event;
 use daypass_core::refusal::Refusal;
-use daypass_core::role::{Algorithm, Role, Trust};
+use daypass_core::role::{Algorithm, Lifetime, Role, Trust};
 use daypass_core::secret::Secret;
 use daypass_core::testing::{ACME, START, World, allow};
 use serde_json::{Value, json};
@@ -100,6 +100,16 @@ fn body(token: &str, more: &Value) -> String {
 
 async fn ask(service: &Service, token: &str, more: &Value) -> Value {
     service.sts(skipped("AssumeRoleWithWebIdentity", &body(token, more))).await
+}
+
+#[tokio::test]
+async fn a_longer_default_of_a_role_is_cut_to_the_vendors_longest() {
+    let mut world = world();
+    let deploy = world.plan.roles.last_mut().unwrap();
+    Arc::make_mut(deploy).lifetime = Lifetime { default: 50_000, max: 50_000 };
+    let service = Service::knowing(world, Arc::new(Outside { up: true }));
+    let answer = ask(&service, &good(), &json!({})).await;
+    assert_eq!(answer["ExpiredTime"], START.as_second() + 43_200, "{answer}");
 }
 
 #[tokio::test]
