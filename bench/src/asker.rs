@@ -7,7 +7,7 @@ use crate::work::Work;
 use crate::yardstick;
 use daypass_core::clock::Timestamp;
 use daypass_core::role::Algorithm;
-use daypass_dialects::alibaba::sign::{SignMethod, sign};
+use daypass_dialects::alibaba::sign::{self as alibaba, SignMethod, acs3, rpc};
 use daypass_dialects::alibaba::time::stamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use serde_json::json;
@@ -17,6 +17,8 @@ use std::net::SocketAddr;
 const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
 /// The one call of the TOP gateway.
 const TOP_METHOD: &str = "alibaba.security.deepvision.proxy.security.common.token.get";
+/// The version of Alibaba Cloud's STS.
+const STS_VERSION: &str = "2015-04-01";
 const FORM_TYPE: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Asks one server on behalf of the demo's clients.
@@ -44,7 +46,8 @@ impl Asker {
     /// What `daypass dev` can be asked.
     pub(crate) fn works(&self) -> Vec<Work> {
         let tokens = self.resources.iter().map(|resource| Work::Token(resource.algorithm));
-        [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens).collect()
+        let signed = [Work::Tc3, Work::Top, Work::TopMd5, Work::Acs3];
+        [Work::GetAuthorization].into_iter().chain(signed).chain(tokens).collect()
     }
 
     /// The credentials it asks with.
@@ -76,7 +79,9 @@ impl Asker {
                 Requests::Same(self.post(&path, &self.token_form(&audience)))
             }
             Work::Tc3 => Requests::once((0..count).map(|_| self.tc3(at))),
-            Work::Top => Requests::once((0..count).map(|_| self.top(at))),
+            Work::Top => Requests::once((0..count).map(|_| self.top(at, SignMethod::HmacSha256))),
+            Work::TopMd5 => Requests::once((0..count).map(|_| self.top(at, SignMethod::Md5))),
+            Work::Acs3 => Requests::once((0..count).map(|_| self.assume_role(at))),
         }
     }
 
@@ -145,7 +150,53 @@ impl Asker {
         request("POST", "/", headers.iter().map(|(name, value)| (*name, value.as_str())), body)
     }
 
-    fn top(&mut self, at: Timestamp) -> Vec<u8> {
+    /// The same question to Alibaba Cloud's STS. `once` is a text that no other question has.
+    pub(crate) fn who_am_i_there(&self, key: &alibaba::ClientKey<'_>, once: &str) -> Vec<u8> {
+        self.acs3(key, "GetCallerIdentity", &[("Format", "JSON")], once, clock::wall())
+    }
+
+    fn assume_role(&mut self, at: Timestamp) -> Vec<u8> {
+        let number = self.number();
+        let alibaba = &self.credentials.alibaba;
+        let key = alibaba::ClientKey {
+            id: &alibaba.access_key_id,
+            secret: alibaba.access_key_secret.as_bytes(),
+            token: None,
+        };
+        let session = format!("bench-{number:08}");
+        let params = [
+            ("DurationSeconds", "1800"),
+            ("Format", "JSON"),
+            ("RoleArn", alibaba.role_arn.as_str()),
+            ("RoleSessionName", session.as_str()),
+        ];
+        self.acs3(&key, "AssumeRole", &params, &format!("{session}-{}", at.as_nanosecond()), at)
+    }
+
+    fn acs3(
+        &self,
+        key: &alibaba::ClientKey<'_>,
+        action: &str,
+        query: &[(&str, &str)],
+        nonce: &str,
+        at: Timestamp,
+    ) -> Vec<u8> {
+        let outgoing = acs3::Outgoing {
+            method: "POST",
+            host: &self.host,
+            query,
+            body: b"",
+            action,
+            version: STS_VERSION,
+            nonce,
+            at,
+        };
+        let headers = acs3::sign_request(key, &outgoing);
+        let target = format!("/?{}", rpc::canonical_query(query.iter().copied()));
+        request("POST", &target, headers.iter().map(|(name, value)| (*name, value.as_str())), b"")
+    }
+
+    fn top(&mut self, at: Timestamp, method: SignMethod) -> Vec<u8> {
         let number = self.number();
         let alibaba = &self.credentials.alibaba;
         let param = json!({
@@ -158,7 +209,6 @@ impl Asker {
         })
         .to_string();
         let stamp = stamp(at);
-        let method = SignMethod::HmacSha256;
         let params = [
             ("method", TOP_METHOD),
             ("app_key", alibaba.app_key.as_str()),
@@ -168,7 +218,7 @@ impl Asker {
             ("sign_method", method.name()),
             ("param", param.as_str()),
         ];
-        let sign = sign(method, alibaba.app_secret.as_bytes(), params);
+        let sign = alibaba::sign(method, alibaba.app_secret.as_bytes(), params);
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(params)
             .append_pair("sign", &sign)
@@ -196,9 +246,14 @@ mod tests {
     #[test]
     fn no_two_signed_requests_are_the_same() {
         let mut asker = asker();
-        for (work, mark) in [(Work::Tc3, "Signature="), (Work::Top, "&sign=")] {
+        for (work, mark, length) in [
+            (Work::Tc3, "Signature=", 64),
+            (Work::Top, "&sign=", 64),
+            (Work::TopMd5, "&sign=", 32),
+            (Work::Acs3, "Signature=", 64),
+        ] {
             let requests: Vec<_> = (0..2).flat_map(|_| all(asker.requests(work, 50), 50)).collect();
-            let signature = |text: &String| text.split_once(mark).unwrap().1[..64].to_owned();
+            let signature = |text: &String| text.split_once(mark).unwrap().1[..length].to_owned();
             let signatures: HashSet<_> = requests.iter().map(signature).collect();
             assert_eq!(signatures.len(), 100, "{work}");
         }
@@ -220,12 +275,37 @@ mod tests {
 
     #[test]
     fn a_top_request_is_signed_over_its_decoded_parameters() {
-        let text = all(asker().requests(Work::Top, 1), 1).remove(0);
-        let body = text.split_once("\r\n\r\n").unwrap().1;
-        let params: Vec<(String, String)> = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let expected = sign(SignMethod::HmacSha256, b"top-secret", pairs);
-        assert_eq!(params.last().unwrap(), &("sign".to_owned(), expected));
+        for (work, method) in [(Work::Top, SignMethod::HmacSha256), (Work::TopMd5, SignMethod::Md5)] {
+            let text = all(asker().requests(work, 1), 1).remove(0);
+            let body = text.split_once("\r\n\r\n").unwrap().1;
+            let params: Vec<(String, String)> =
+                form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+            let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            let expected = alibaba::sign(method, b"top-secret", pairs);
+            assert_eq!(params.last().unwrap(), &("sign".to_owned(), expected));
+            assert!(params.contains(&("sign_method".to_owned(), method.name().to_owned())));
+        }
+    }
+
+    #[test]
+    fn an_assume_role_request_names_the_demo_role_and_uses_no_nonce_twice() {
+        let texts = all(asker().requests(Work::Acs3, 2), 2);
+        for text in &texts {
+            assert!(
+                text.starts_with(
+                    "POST /?DurationSeconds=1800&Format=JSON&RoleArn=acs%3Aram%3A%3A1%3Arole%2Fz&"
+                )
+            );
+            for field in
+                ["x-acs-action: AssumeRole", "x-acs-version: 2015-04-01", "Credential=x,SignedHeaders=host;"]
+            {
+                assert!(text.contains(field), "{field} in {text}");
+            }
+        }
+        let nonce = |text: &String| {
+            text.split_once("x-acs-signature-nonce: ").unwrap().1.split_once('\r').unwrap().0.to_owned()
+        };
+        assert_ne!(nonce(&texts[0]), nonce(&texts[1]));
     }
 
     #[test]
@@ -237,7 +317,12 @@ mod tests {
         );
         assert!(text.contains("scope=aud%2F.default"), "{text}");
         assert_eq!(asker.resource(Algorithm::Rs256), None);
-        let works = [Work::GetAuthorization, Work::Tc3, Work::Top, Work::Token(Algorithm::Es256)];
+        let signed = [Work::Tc3, Work::Top, Work::TopMd5, Work::Acs3];
+        let works: Vec<_> = [Work::GetAuthorization]
+            .into_iter()
+            .chain(signed)
+            .chain([Work::Token(Algorithm::Es256)])
+            .collect();
         assert_eq!(asker.works(), works);
     }
 

@@ -10,6 +10,7 @@ use crate::yardstick;
 use anyhow::{Context as _, bail, ensure};
 use daypass_core::clock::unix;
 use daypass_core::role::Algorithm;
+use daypass_dialects::alibaba::sign::ClientKey as AlibabaKey;
 use daypass_dialects::tencent::sign::ClientKey;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
@@ -83,7 +84,8 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
         Work::Tc3 => {
             triple(address, asker, value.get("Response").with_context(shown)?).with_context(shown)?;
         }
-        Work::Top => top(asker, &value).with_context(shown)?,
+        Work::Top | Work::TopMd5 => top(asker, &value).with_context(shown)?,
+        Work::Acs3 => assumed(address, asker, &value).with_context(shown)?,
         Work::Token(algorithm) => token(address, asker, algorithm, &value).with_context(shown)?,
         Work::Sample(_) => stand_in(&value).with_context(shown)?,
     }
@@ -135,6 +137,30 @@ fn stand_in(value: &Value) -> anyhow::Result<()> {
     let triple = Triple::deserialize(value)?;
     ensure!(triple.expired_time > unix(clock::wall()), "it has expired already");
     ensure!(triple.credentials.tmp_secret_id == sts::SECRET_ID, "not the stand-in's credential");
+    Ok(())
+}
+
+/// The temporary key of an assumed role is complete, and signs a request that the server itself believes.
+fn assumed(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<()> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (id, secret) = (text("/Credentials/AccessKeyId"), text("/Credentials/AccessKeySecret"));
+    let token = text("/Credentials/SecurityToken");
+    ensure!(id.starts_with("STS.") && !secret.is_empty() && !token.is_empty(), "not a whole key");
+    ensure!(
+        !text("/Credentials/Expiration").is_empty() && !text("/RequestId").is_empty(),
+        "a member is empty"
+    );
+    let role = &asker.credentials().alibaba.role_arn;
+    ensure!(text("/AssumedRoleUser/Arn").starts_with(role.as_str()), "another role");
+    let key = AlibabaKey { id, secret: secret.as_bytes(), token: Some(token) };
+    // An id is no one else's, so it is a nonce of its own.
+    let (status, body) = exchange(address, &asker.who_am_i_there(&key, id))?;
+    let answer: Value = serde_json::from_slice(&body)?;
+    ensure!(
+        status == 200 && answer.get("IdentityType").and_then(Value::as_str) == Some("AssumedRoleUser"),
+        "the key does not work: {}",
+        String::from_utf8_lossy(&body).escape_debug()
+    );
     Ok(())
 }
 
@@ -231,6 +257,36 @@ mod tests {
             assert!(top(&asker(), &value).is_err(), "{pointer}");
         }
         assert!(top(&asker(), &json!({"error_response": {"code": 25}})).is_err());
+    }
+
+    #[test]
+    fn the_key_of_an_assumed_role_must_work() {
+        let good = json!({
+            "RequestId": "r",
+            "AssumedRoleUser": {"Arn": "acs:ram::1:role/z/bench-1"},
+            "Credentials": {
+                "AccessKeyId": "STS.x", "AccessKeySecret": "y", "SecurityToken": "t",
+                "Expiration": "2026-11-22T00:00:00Z",
+            },
+        });
+        let known = serve(r#"{"IdentityType":"AssumedRoleUser"}"#.to_owned());
+        assumed(known, &asker(), &good).unwrap();
+        let refused = serve(r#"{"Code":"SignatureDoesNotMatch"}"#.to_owned());
+        assert!(assumed(refused, &asker(), &good).is_err(), "refused");
+        let user = serve(r#"{"IdentityType":"RAMUser"}"#.to_owned());
+        assert!(assumed(user, &asker(), &good).is_err(), "the client's own key");
+        for (pointer, bad) in [
+            ("/RequestId", ""),
+            ("/AssumedRoleUser/Arn", "acs:ram::1:role/other/bench-1"),
+            ("/Credentials/AccessKeyId", "LTAIx"),
+            ("/Credentials/AccessKeySecret", ""),
+            ("/Credentials/SecurityToken", ""),
+            ("/Credentials/Expiration", ""),
+        ] {
+            let mut value = good.clone();
+            *value.pointer_mut(pointer).unwrap() = json!(bad);
+            assert!(assumed(known, &asker(), &value).is_err(), "{pointer}");
+        }
     }
 
     #[test]

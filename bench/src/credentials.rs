@@ -29,11 +29,14 @@ pub(crate) struct Tencent {
     pub(crate) secret_key: String,
 }
 
-/// A client of the TOP gateway.
+/// A client of the TOP gateway and of Alibaba Cloud's STS.
 #[derive(Clone, Deserialize)]
 pub(crate) struct Alibaba {
     pub(crate) app_key: String,
     pub(crate) app_secret: String,
+    pub(crate) access_key_id: String,
+    pub(crate) access_key_secret: String,
+    pub(crate) role_arn: String,
     pub(crate) product_code: String,
     pub(crate) scene_code: String,
     pub(crate) usage_scene: String,

@@ -61,7 +61,9 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
             Algorithm::Rs256 => ("5", Limit::Signature(algorithm), Some(0.88)),
         },
         Work::Tc3 => ("7", Limit::Hello, Some(0.42)),
-        Work::Top => ("8", Limit::Hello, Some(0.45)),
+        Work::Top | Work::TopMd5 => ("8", Limit::Hello, Some(0.45)),
+        // It reads, checks and records what a GetFederationToken does, but for a policy of the caller's own.
+        Work::Acs3 => ("9", Limit::Hello, Some(0.42)),
     };
     Some(CpuTarget { number, limit, goal: goal.map(Goal::AtLeast) })
 }
@@ -69,7 +71,7 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
 /// Whether an endpoint's open-loop latency is held against bare axum's. A signature takes longer than a whole
 /// bare request, so where one is made or checked the ratio is only shown.
 pub(crate) fn latency_is_judged(work: Work) -> bool {
-    matches!(work, Work::GetAuthorization | Work::Tc3 | Work::Top)
+    matches!(work, Work::GetAuthorization | Work::Tc3 | Work::Top | Work::TopMd5 | Work::Acs3)
 }
 
 #[cfg(test)]
@@ -80,10 +82,11 @@ mod tests {
     #[test]
     fn every_endpoint_of_ours_has_a_cpu_target_of_its_own() {
         let tokens = Algorithm::ALL.iter().map(|algorithm| Work::Token(*algorithm));
-        let works = [Work::GetAuthorization, Work::Tc3, Work::Top].into_iter().chain(tokens);
+        let works = [Work::GetAuthorization, Work::Tc3, Work::Top, Work::Acs3].into_iter().chain(tokens);
         let numbers: Vec<_> = works.map(|work| cpu_target(work).unwrap().number).collect();
-        assert_eq!(numbers, ["1", "7", "8", "5", "3", "4"]);
+        assert_eq!(numbers, ["1", "7", "8", "9", "5", "3", "4"]);
         assert!(cpu_target(Work::Cached).unwrap().goal.is_none());
+        assert_eq!(cpu_target(Work::TopMd5).unwrap().number, cpu_target(Work::Top).unwrap().number);
         for none in [Work::Hello, Work::Form, Work::Sample(Peer::Flask)] {
             assert!(cpu_target(none).is_none());
         }

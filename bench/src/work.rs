@@ -19,6 +19,10 @@ pub(crate) enum Work {
     Tc3,
     /// The TOP call, signed by hmac-sha256, answered in JSON.
     Top,
+    /// The same signed by md5, as the older clients sign.
+    TopMd5,
+    /// AssumeRole of Alibaba Cloud, signed by ACS3-HMAC-SHA256.
+    Acs3,
     /// An OAuth token by client credentials.
     Token(Algorithm),
     /// What the vendor's sample answers to a browser.
@@ -57,7 +61,9 @@ impl Work {
     pub(crate) fn party(self) -> Party {
         match self {
             Self::Hello | Self::Form => Party::Axum,
-            Self::GetAuthorization | Self::Tc3 | Self::Top | Self::Token(_) => Party::Daypass,
+            Self::GetAuthorization | Self::Tc3 | Self::Top | Self::TopMd5 | Self::Acs3 | Self::Token(_) => {
+                Party::Daypass
+            }
             Self::Cached => Party::SignedIn,
             Self::Sample(peer) => Party::Peer(peer),
         }
@@ -99,6 +105,8 @@ impl fmt::Display for Work {
             Self::Cached => f.pad("getAuthorization cached"),
             Self::Tc3 => f.pad("GetFederationToken TC3"),
             Self::Top => f.pad("TOP hmac-sha256"),
+            Self::TopMd5 => f.pad("TOP md5"),
+            Self::Acs3 => f.pad("AssumeRole ACS3"),
             Self::Token(algorithm) => f.pad(&format!("token {}", algorithm.name())),
             Self::Sample(Peer::Flask) => f.pad("Flask sample"),
             Self::Sample(Peer::Express) => f.pad("Express sample"),
@@ -131,7 +139,7 @@ mod tests {
         assert_eq!(Work::Form.party(), Party::Axum);
         assert_eq!(Work::Token(Algorithm::Es256).party(), Party::Daypass);
         assert_eq!(Work::Sample(Peer::Flask).party(), Party::Peer(Peer::Flask));
-        assert!(Work::Cached.is_ours() && Work::Top.is_ours());
+        assert!(Work::Cached.is_ours() && Work::Top.is_ours() && Work::Acs3.is_ours());
         assert!(!Work::Hello.is_ours() && !Work::Sample(Peer::Express).is_ours());
     }
 
@@ -148,7 +156,9 @@ mod tests {
                 assert!(!sample.has_open_loop() && work.has_open_loop());
             }
         }
-        assert!(!Work::Top.has_peers() && !Work::Sample(Peer::Flask).has_peers());
+        for work in [Work::Top, Work::TopMd5, Work::Acs3, Work::Sample(Peer::Flask)] {
+            assert!(!work.has_peers(), "{work}");
+        }
     }
 
     #[test]
@@ -159,5 +169,7 @@ mod tests {
         }
         assert!(!wanted.has(Work::Cached) && !wanted.has(Work::Top));
         assert!(Wanted::new(&[]).has(Work::Top));
+        let wanted = Wanted::new(&["top".to_owned()]);
+        assert!(wanted.has(Work::Top) && wanted.has(Work::TopMd5) && !wanted.has(Work::Acs3));
     }
 }
