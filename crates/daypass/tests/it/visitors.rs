@@ -249,7 +249,7 @@ dialect = "alibaba.credentials"
 path = "/credentials"
 tenant = "main"
 role = "agent"
-quota = { address = 3, endpoint = 6000 }
+quota = { address = 1, endpoint = 6000 }
 caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1"] } }
 "#;
 
