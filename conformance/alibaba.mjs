@@ -2,6 +2,7 @@
 // can provoke.
 
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -45,18 +46,7 @@ export function checkResult(result, store = ours.poi_ids[0]) {
   }
 }
 
-const CONFIG = `
-[[tenant.role]]
-name = "store-upload"
-lifetime = { default = "1h", max = "12h" }
-variables = { tenant_code = "slug", poi_id = "slug" }
-policy = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:PutObject"],"Resource":["acs:oss:*:*:bucket/{tenant_code}/{poi_id}/*"]}]}' }
-[[endpoint]]
-dialect = "alibaba.top"
-path = "/router/rest"
-tenant = "acme"
-route = [{ product_code = "oss", scene_code = "app-upload", usage_scene = "upload", role = "store-upload" }]
-`;
+const CONFIG = fs.readFileSync(path.join(here, 'snippets/alibaba/top.toml'), 'utf8');
 
 /** A server whose client is served no weak signature. */
 const strict = once(async () => {
@@ -111,8 +101,8 @@ export function provoking(ask) {
   };
 }
 
-/** The output of a program of the documentation. */
-export async function program(file, changes = {}) {
+/** The output of a program of the documentation, which is JSON unless `read` says what else. */
+export async function program(file, changes = {}, read = JSON.parse) {
   const env = {
     ...process.env,
     NODE_PATH: process.env.DAYPASS_NODE_MODULES,
@@ -121,12 +111,16 @@ export async function program(file, changes = {}) {
     APP_SECRET: ours.app_secret,
     TENANT_CODE: ours.tenant_code,
     POI_ID: ours.poi_ids[0],
+    STS_HOST: credentials.url.replace('http://', ''),
+    ACCESS_KEY_ID: ours.access_key_id,
+    ACCESS_KEY_SECRET: ours.access_key_secret,
+    ROLE_ARN: ours.role_arn,
     TZ: 'UTC',
     ...changes,
   };
   const run = promisify(execFile)(process.execPath, [path.join(here, 'snippets/alibaba', file)], { env, timeout: 20_000 });
   return run.then(
-    ({ stdout }) => JSON.parse(stdout),
+    ({ stdout }) => read(stdout),
     (error) => Promise.reject(new Error(error.stderr)),
   );
 }

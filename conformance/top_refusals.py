@@ -12,18 +12,7 @@ from daypass import Service, check, credentials, equal, fresh
 SERVER = credentials()
 OURS = SERVER["alibaba"]
 SNIPPETS = pathlib.Path(__file__).parent / "snippets" / "alibaba"
-CONFIG = """
-[[tenant.role]]
-name = "store-upload"
-lifetime = { default = "1h", max = "12h" }
-variables = { tenant_code = "slug", poi_id = "slug" }
-policy = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:PutObject"],"Resource":["acs:oss:*:*:bucket/{tenant_code}/{poi_id}/*"]}]}' }
-[[endpoint]]
-dialect = "alibaba.top"
-path = "/router/rest"
-tenant = "acme"
-route = [{ product_code = "oss", scene_code = "app-upload", usage_scene = "upload", role = "store-upload" }]
-"""
+CONFIG = (SNIPPETS / "top.toml").read_text()
 
 
 def service(name):
@@ -115,6 +104,10 @@ def environment(**changes):
         "TOP_URL": SERVER["url"] + "/router/rest",
         "TOP_HOST": "127.0.0.1",
         "TOP_PORT": port,
+        "STS_HOST": SERVER["url"].removeprefix("http://"),
+        "ACCESS_KEY_ID": OURS["access_key_id"],
+        "ACCESS_KEY_SECRET": OURS["access_key_secret"],
+        "ROLE_ARN": OURS["role_arn"],
         "TENANT_CODE": OURS["tenant_code"],
         "POI_ID": OURS["poi_ids"][0],
         "TZ": "UTC",

@@ -3,6 +3,8 @@
 // needs: npm
 // client: alibaba / Node SDK, ACS3
 
+import assert from 'node:assert/strict';
+import { ours, program } from '../alibaba.mjs';
 import { start, suite } from '../alibaba_sts.mjs';
 import { load, main, test } from '../daypass.mjs';
 
@@ -35,6 +37,10 @@ async function whoAmI(key) {
 
 const shown = suite(sts, assume, whoAmI);
 
+test('the program of the documentation', async () => {
+  const arn = await program('assume_role.js', {}, String);
+  assert.equal(arn, `${ours.role_arn.replace(':role/', ':assumed-role/')}/nightly\n`);
+});
 test('AssumeRole and a key that is usable', shown.whole);
 test('AssumeRole, and a temporary key that GetCallerIdentity knows', shown.known);
 test('AssumeRole with a Policy, which only narrows', shown.narrowed);

@@ -3,13 +3,16 @@
 # needs: pypi
 # client: alibaba / Python SDK, ACS3
 
+import sys
+
 from alibabacloud_sts20150401 import models
 from alibabacloud_sts20150401.client import Client
 from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.models import Config
 
 from alibaba_sts import Sts, Suite
-from daypass import case, main, matches
+from daypass import case, equal, main, matches
+from top_refusals import OURS, SNIPPETS, program
 
 STS = Sts("sts-python-acs3")
 NAMES = {
@@ -47,6 +50,12 @@ def refused(action, asked, key):
 
 
 SUITE = Suite(STS, call, refused)
+
+
+@case("the program of the documentation")
+def documented():
+    said = program(sys.executable, SNIPPETS / "assume_role.py")
+    equal(said, OURS["role_arn"].replace(":role/", ":assumed-role/") + "/nightly\n", "the arn")
 
 
 @case("AssumeRole, and a temporary key that GetCallerIdentity knows")
