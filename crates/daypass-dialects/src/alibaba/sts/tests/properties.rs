@@ -1,7 +1,7 @@
 //! What must hold for every input.
 
 use super::super::{Sts, StsManner};
-use super::{Draft, STYLES, world};
+use super::{Draft, STYLES, Style, world};
 use crate::alibaba::tests::{json_leaves, xml_leaves};
 use crate::alibaba::wire::Format;
 use daypass_core::credential::{Credential, Granted};
@@ -11,6 +11,7 @@ use daypass_core::request::Request;
 use daypass_core::secret::{Secret, SigningKey};
 use daypass_core::testing::{START, request};
 use daypass_core::triple::{Triple, TripleKind};
+use http::HeaderValue;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -103,6 +104,23 @@ proptest! {
         prop_assume!(before != after);
         let mut request = sent;
         if in_body { request.body = flipped.into() } else { request.head_mut().query = flipped }
+        prop_assert!(!holds(request));
+    }
+
+    #[test]
+    fn any_flipped_bit_of_a_signed_header_fails(
+        form: bool,
+        name in select(vec!["host", "x-acs-action", "x-acs-content-sha256", "x-acs-date", "x-acs-signature-nonce", "x-acs-version"]),
+        at in any::<prop::sample::Index>(),
+        bit in 0_u32..7,
+    ) {
+        let mut request = Draft::assume(if form { Style::Acs3Form } else { Style::Acs3 }).sent();
+        let mut value = request.head.headers[name].as_bytes().to_vec();
+        let at = at.index(value.len());
+        value[at] ^= 1 << bit;
+        // What is no header never arrives.
+        let Ok(value) = HeaderValue::from_bytes(&value) else { return Ok(()) };
+        request.head_mut().headers.insert(name, value);
         prop_assert!(!holds(request));
     }
 
