@@ -154,7 +154,7 @@ pub struct World {
     pub cutoffs: Vec<Cutoff>,
 }
 
-/// The guid of the tenant `acme`: the one in the seed's own URL.
+/// The guid of the tenant `acme`: that of the demo configuration.
 pub const ACME: Uuid = Uuid::from_u128(0x387c_56a8_cf86_45de_b9f5_b4de_88ca_c054);
 /// The OAuth resource of the role `devcenter`.
 pub const RESOURCE: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";

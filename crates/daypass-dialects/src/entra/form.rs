@@ -5,8 +5,8 @@ use daypass_core::limits;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::secret::Secret;
 
-/// The parameters that mean something here. Everything else is ignored: the seed sends `Type=oauth2`, MSAL sends
-/// `client_info` and its telemetry.
+/// The parameters that mean something here. Everything else is ignored: a documented sample sends `Type=oauth2`, MSAL
+/// sends `client_info` and its telemetry.
 ///
 /// A parameter without a value counts as omitted, and a repeated one is refused even if both are equal (RFC 6749
 /// §3.2): two programs that read one request must not believe different halves of it.

@@ -1,6 +1,6 @@
 //! `GET /getAuthorization`: where a page of the SOE or COS browser SDK fetches its temporary key.
 //!
-//! The page's own code calls it (the seed uses axios) and hands some members of the answer to the SDK. An HTTP
+//! The page's own code calls it (the vendor's sample uses axios) and hands some members of the answer to the SDK. An HTTP
 //! library in a page rejects on the status alone, so refusals have real statuses here, unlike in the STS API.
 
 #[cfg(test)]

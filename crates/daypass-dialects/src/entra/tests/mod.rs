@@ -131,7 +131,7 @@ pub(super) fn token_request(target: &str, form: &str, headers: &[(&str, &str)]) 
     testing::request("POST", target, &all, form.as_bytes())
 }
 
-/// A good form, with the seed's extra parameter.
+/// A good form, with the extra parameter of its documentation's own sample.
 pub(super) fn good_form() -> String {
     form(&[
         ("grant_type", "client_credentials"),
