@@ -18,4 +18,5 @@ mod hostile;
 mod invariants;
 mod process;
 mod refusals;
+mod replay;
 mod visitors;
