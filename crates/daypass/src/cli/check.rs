@@ -3,6 +3,8 @@
 use super::output::{Failure, Output};
 use super::place::CONFIG;
 use crate::config;
+use crate::system::SystemClock;
+use daypass_core::clock::Clock as _;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -17,8 +19,15 @@ pub(super) struct Args {
 /// Prints every error and warning; fails if there is an error.
 pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let name = args.config.display();
-    // A key that is missing, malformed or readable by others would stop the start, so it is a fault here too.
-    let checked = config::load(&args.config).and_then(|config| config.seal.read().map(|_| config));
+    // A key that is missing, malformed or readable by others would stop the start, and so would a certificate that
+    // has expired; so they are faults here too.
+    let checked = config::load(&args.config).and_then(|mut config| {
+        config.seal.read()?;
+        if let Some(tls) = &config.tls {
+            config.warnings.extend(tls.read(SystemClock.now())?.1);
+        }
+        Ok(config)
+    });
     match checked {
         Ok(config) => {
             for warning in &config.warnings {

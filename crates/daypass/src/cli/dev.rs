@@ -75,7 +75,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let stop = stop_signal();
     let listener = listen(socket)?;
     announce(output, &credentials, &file);
-    Server::new(app.clone(), Proxies::default()).run(listener, stop).await;
+    Server::new(app.clone(), Proxies::default(), None).run(listener, stop).await;
     background.abort();
     app.close().await;
     Ok(())

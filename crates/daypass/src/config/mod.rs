@@ -1,14 +1,17 @@
 //! The configuration: one TOML file, read once at the start.
 //!
 //! Reading is nearly pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
-//! [`load`] and [`SealSource::read`] touch files and the environment, and `provider` a file of public keys that the
-//! text names. Each section of the file is a module here.
+//! [`load`] and [`SealSource::read`] touch files and the environment, [`TlsSource`] the files that it names, and
+//! `provider` a file of public keys. Each section of the file is a module here.
 
 mod caller;
+mod certificate;
 mod diagnostic;
 mod duration;
 mod endpoint;
 mod environment;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod issuer;
 mod lifetime;
 mod notes;
@@ -24,6 +27,7 @@ mod source;
 mod store;
 mod template;
 mod tenant;
+mod tls;
 mod tree;
 mod trust;
 mod url;
@@ -32,9 +36,11 @@ mod visited;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use certificate::Pair;
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use template::template;
+pub(crate) use tls::{Files, TlsSource};
 
 use daypass_core::client::{Refuses, Tenant};
 use daypass_core::directory::Plan;
@@ -71,6 +77,8 @@ enum Mode {
 pub(crate) struct Loaded {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
+    /// The certificate and the key that the listener shows; without them it speaks plain HTTP.
+    pub(crate) tls: Option<TlsSource>,
     /// The networks of the proxies in front, whose word about a caller's address is taken.
     pub(crate) behind_proxy: Vec<IpNet>,
     /// Where clients reach us, without a trailing slash; if it is not set, at the address of the listener.
@@ -136,7 +144,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     environment::apply(overrides, &mut table, &notes);
     let base = Path::new(name).parent().unwrap_or(Path::new(""));
     let root = Section::root(&notes, &table, KEYS);
-    let server = server::read(root);
+    let server = server::read(root, base);
     let store_url = store::read(root, base);
     let seal = seal::read(root, base);
     let issuers = issuer::read(root, base);
@@ -159,6 +167,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     }
     Ok(Loaded {
         listen: server.listen,
+        tls: server.tls,
         behind_proxy: server.behind_proxy,
         public_url: server.public_url,
         store_url,

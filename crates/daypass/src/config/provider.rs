@@ -3,7 +3,7 @@
 use super::diagnostic::Fault;
 use super::notes::{Given, Notes};
 use super::role::{name_in_arn, variable_name};
-use super::secret::read_file;
+use super::secret::{NOT_PRIVATE, read_file};
 use super::section::{Section, refuse_twice, text};
 use super::tenant::TenantEntry;
 use super::tree::{Node, Value};
@@ -128,7 +128,7 @@ fn keys(section: Section<'_>, base: &Path) -> Option<KeySource> {
 
 /// Reads a file of public keys now, so that a missing or broken one is found before anyone asks.
 fn key_set(path: &Path) -> Result<KeySet, Fault> {
-    let document = read_file(path, false, KEY_FILE)?;
+    let document = read_file(path, NOT_PRIVATE, KEY_FILE)?;
     KeySet::parse(document.expose()).map_err(|bad| Fault::new(format!("`{}`: {bad}", path.display())))
 }
 

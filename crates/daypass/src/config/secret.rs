@@ -16,6 +16,10 @@ pub(super) const KEYS: &[&str] = &["file", "env", "credential"];
 const LIMIT: u64 = 16 * 1024;
 /// The permission bits that let anyone but the owner read, change or run a file.
 const OTHERS: u32 = 0o077;
+/// Those bits where a group may read, and may do no more.
+pub(super) const BEYOND_GROUP: u32 = 0o037;
+/// No bits: a file that everyone may read.
+pub(super) const NOT_PRIVATE: u32 = 0;
 
 /// Where a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +76,7 @@ impl SecretSource {
     /// Reads the secret. `variable` looks up an environment variable.
     pub(super) fn read(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Secret, Fault> {
         match self {
-            Self::File(path) => read_file(path, true, LIMIT),
+            Self::File(path) => read_file(path, OTHERS, LIMIT),
             Self::Variable(name) => {
                 let value = variable(name)
                     .ok_or_else(|| Fault::new(format!("the environment variable `{name}` is not set")))?;
@@ -84,14 +88,14 @@ impl SecretSource {
                         .hint(format!("add LoadCredential={name}:/path to the unit"))
                 })?;
                 // systemd guards the directory itself, by an access list that shows as group permissions.
-                read_file(&Path::new(&directory).join(name), false, LIMIT)
+                read_file(&Path::new(&directory).join(name), NOT_PRIVATE, LIMIT)
             }
         }
     }
 }
 
-/// Reads a file of at most `limit` bytes; a private one only if nobody but its owner may.
-pub(super) fn read_file(path: &Path, private: bool, limit: u64) -> Result<Secret, Fault> {
+/// Reads a file of at most `limit` bytes, and only if it has none of these permission bits.
+pub(super) fn read_file(path: &Path, refused: u32, limit: u64) -> Result<Secret, Fault> {
     let shown = path.display();
     let cannot = |error: std::io::Error| Fault::new(format!("cannot read `{shown}`: {error}"));
     // Before it is opened: opening a pipe waits for someone to write into it.
@@ -101,8 +105,9 @@ pub(super) fn read_file(path: &Path, private: bool, limit: u64) -> Result<Secret
     let file = fs::File::open(path).map_err(cannot)?;
     // Of the opened file, so that it cannot be another one by now.
     let mode = file.metadata().map_err(cannot)?.permissions().mode() & 0o777;
-    if private && mode & OTHERS != 0 {
-        return Err(Fault::new(format!("`{shown}` is open to others than its owner (mode {mode:04o})"))
+    if mode & refused != 0 {
+        let whose = if refused == BEYOND_GROUP { "its owner and group" } else { "its owner" };
+        return Err(Fault::new(format!("`{shown}` is open to others than {whose} (mode {mode:04o})"))
             .hint(format!("chmod 600 {shown}")));
     }
     // All the room it may need at once: a buffer that grows leaves copies of the secret behind.

@@ -4,11 +4,13 @@ use super::diagnostic::Fault;
 use super::notes::Given;
 use super::section::{Section, no_such, refuse_twice};
 use super::tenant::TenantEntry;
+use super::tls::{self, TlsSource};
 use super::url;
 use daypass_core::client::Refuses;
 use daypass_core::net::{BadNet, IpNet};
 use daypass_core::policy::Language;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &["listen", "public_url", "behind_proxy", "refuse", "tls"];
@@ -21,21 +23,19 @@ pub(super) struct Server {
     pub(super) public_url: Option<String>,
     pub(super) behind_proxy: Vec<IpNet>,
     pub(super) refuses: Refuses,
+    pub(super) tls: Option<TlsSource>,
 }
 
-/// Reads the section.
-pub(super) fn read(root: Section<'_>) -> Option<Server> {
+/// Reads the section. Relative file names in it start at `base`.
+pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let section = root.need_section("server", KEYS)?;
     let notes = section.notes();
-    if let Some(place) = section.key("tls") {
-        let fault = Fault::new("TLS of our own comes in a later version")
-            .hint("end TLS in a proxy, and declare its addresses: behind_proxy = [\"10.0.0.0/8\"]");
-        notes.error(place, fault);
-    }
     let public_url = section.text("public_url").and_then(|given| section.parsed(given, url::public_url));
     let networks = section.texts("behind_proxy");
     let behind_proxy: Vec<_> = networks.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
     let refuses = refuses(section);
+    tls::check_public_url(section, public_url.as_ref());
+    let tls = tls::read(section, base, public_url.as_ref().and_then(|url| url::host(&url.value)));
     let listen = section.need_parsed("listen", listen);
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
@@ -43,10 +43,11 @@ pub(super) fn read(root: Section<'_>) -> Option<Server> {
         notes.error(place, fault);
     }
     if let Some(listen) = &listen {
-        refuse_bare(section, listen, !networks.is_empty());
+        refuse_bare(section, listen, !networks.is_empty() || section.key("tls").is_some());
     }
     if let Some(given) =
         public_url.as_ref().filter(|u| u.value.starts_with("http:") && !url::is_local(&u.value))
+        && section.key("tls").is_none()
     {
         notes.warning(given.place, Fault::new("over `http` everyone on the way can read the credentials"));
     }
@@ -55,6 +56,7 @@ pub(super) fn read(root: Section<'_>) -> Option<Server> {
         public_url: public_url.map(|given| given.value),
         behind_proxy: behind_proxy.into_iter().map(|given| given.value).collect(),
         refuses,
+        tls,
     })
 }
 
@@ -118,13 +120,13 @@ pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
 }
 
 /// Off loopback without TLS, every credential and every client secret would cross the network in clear.
-fn refuse_bare(section: Section<'_>, listen: &Given<SocketAddr>, proxied: bool) {
-    if listen.value.ip().to_canonical().is_loopback() || proxied {
+fn refuse_bare(section: Section<'_>, listen: &Given<SocketAddr>, covered: bool) {
+    if listen.value.ip().to_canonical().is_loopback() || covered {
         return;
     }
     let message =
         format!("`{}` is reached from other machines, and credentials would travel in clear", listen.value);
-    let hint = "listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = [\"10.0.0.0/8\"] \
-                ([server.tls] comes in a later version)";
+    let hint = "listen on 127.0.0.1, or give it a certificate: tls = { certificate = \"chain.pem\", key = \"key.pem\" }, \
+                or end TLS in a proxy and declare it: behind_proxy = [\"10.0.0.0/8\"]";
     section.notes().error(listen.place, Fault::new(message).hint(hint));
 }

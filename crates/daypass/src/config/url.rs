@@ -94,13 +94,17 @@ pub(super) fn is_path(path: &str) -> bool {
     path.is_empty() || path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(part))
 }
 
+/// The host of a URL that was read above; an IPv6 address without its brackets.
+pub(super) fn host(url: &str) -> Option<String> {
+    let (_, rest) = url.split_once("://")?;
+    let (host, _) = split_port(rest.split('/').next()?).ok()?;
+    Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+}
+
 /// Whether the host of a URL that was read above is this machine.
 pub(super) fn is_local(url: &str) -> bool {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-    let host =
-        rest.split('/').next().and_then(|authority| split_port(authority).ok()).map_or("", |(host, _)| host);
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    let host = host(url).unwrap_or_default();
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn split_scheme(text: &str) -> Result<(&str, &str), Fault> {

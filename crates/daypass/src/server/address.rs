@@ -33,7 +33,8 @@ impl Proxies {
         source
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether this is a declared proxy. `address` is canonical.
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(address))
     }
 }

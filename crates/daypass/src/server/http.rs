@@ -11,7 +11,7 @@ use daypass_core::pipeline::Answer;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, tencent};
-use http::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -42,8 +42,11 @@ impl Server {
         peer: IpAddr,
         last: bool,
     ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let version = parts.version;
+        if version == Version::HTTP_2 {
+            as_in_http1(&mut parts);
+        }
         let head = Arc::new(Head {
             source: self.proxies.source(peer, &parts.headers),
             method: parts.method,
@@ -56,8 +59,9 @@ impl Server {
         let fault = check_head(&head, &parts.uri, version).err();
         let route = by_head(&head, &self.app.directory.load());
         let (mut response, whole) = self.dispatch(route, head, fault, body).await;
-        if last || self.draining() || !whole {
-            // A body that was not read to its end makes the connection useless for a next request.
+        if version != Version::HTTP_2 && (last || self.draining() || !whole) {
+            // A body that was not read to its end makes the connection useless for a next request. HTTP/2 has no such
+            // header: there the connection itself says when it ends.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response.map(Full::new))
@@ -146,6 +150,25 @@ impl Server {
 
     fn ready(&self) -> Result<(), &'static str> {
         if self.draining() { Err("stopping") } else { self.app.ready() }
+    }
+}
+
+/// Puts what HTTP/2 carries in another place where HTTP/1.1 has it, so that a signature over `host` and a cookie are
+/// found where every dialect looks for them (RFC 9113, 8.2.3 and 8.3.1). A client that sends both a Host header and an
+/// authority is held to one of them by [`check_host`].
+fn as_in_http1(parts: &mut http::request::Parts) {
+    let authority = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+    if let http::header::Entry::Vacant(host) = parts.headers.entry(HOST)
+        && let Some(authority) = authority
+    {
+        host.insert(authority);
+    }
+    let crumbs: Vec<_> = parts.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(mut cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        cookie.set_sensitive(true);
+        parts.headers.insert(COOKIE, cookie);
     }
 }
 
@@ -337,6 +360,21 @@ mod tests {
         assert_eq!(check("/", "/", &[("host", "a"), ("host", "a")]), Some(Reason::Malformed));
         assert_eq!(check("/", "http://a/", &[("host", "a")]), None);
         assert_eq!(check("/", "http://b/", &[("host", "a")]), Some(Reason::Malformed));
+    }
+
+    #[test]
+    fn what_http2_carries_elsewhere_is_put_where_http1_has_it() {
+        let request = http::Request::get("https://pass.example.com:8443/")
+            .header("cookie", "a=1")
+            .header("cookie", "sid=2; b=3");
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        as_in_http1(&mut parts);
+        assert_eq!(parts.headers["host"], "pass.example.com:8443");
+        assert_eq!(parts.headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; sid=2; b=3"]);
+        let other = http::Request::get("https://a/").header("host", "b").body(()).unwrap();
+        let (mut parts, ()) = other.into_parts();
+        as_in_http1(&mut parts);
+        assert_eq!(parts.headers["host"], "b", "and check_host refuses it");
     }
 
     #[test]

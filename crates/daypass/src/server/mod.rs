@@ -4,16 +4,19 @@
 //! many connections may stand, or how long a shutdown may take.
 
 mod address;
+mod connection;
+mod crowd;
 mod http;
 mod route;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub(crate) use address::Proxies;
+pub(crate) use tls::{Tls, Watch};
 
 use crate::app::App;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use crowd::Crowd;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,16 +25,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-/// How long a connection may take to send a whole request head, and how long it may idle between two requests.
-/// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How old a connection may become: from then on its next answer is its last.
-const AGE: Duration = Duration::from_mins(10);
-/// How long past that a connection may stand before it is cut.
-/// Attack: a client that sends requests and reads no answer blocks our writing, where no other timeout counts.
-const OVERTIME: Duration = Duration::from_mins(1);
 /// The most connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 10_000;
 /// After a signal to stop: how long requests on standing connections are still answered (with `connection: close`),
@@ -44,15 +39,18 @@ const DRAIN: Duration = Duration::from_secs(9);
 pub(crate) struct Server {
     app: Arc<App>,
     proxies: Proxies,
+    tls: Option<Arc<Tls>>,
     slots: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
     draining: AtomicBool,
 }
 
 impl Server {
-    /// A server for this application. `proxies` may name the client in `X-Forwarded-For`.
-    pub(crate) fn new(app: Arc<App>, proxies: Proxies) -> Arc<Self> {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        Arc::new(Self { app, proxies, slots, draining: AtomicBool::new(false) })
+    /// A server for this application. `proxies` may name the client in `X-Forwarded-For`. Without `tls` it speaks
+    /// plain HTTP/1.1.
+    pub(crate) fn new(app: Arc<App>, proxies: Proxies, tls: Option<Arc<Tls>>) -> Arc<Self> {
+        let (slots, crowd) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::default());
+        Arc::new(Self { app, proxies, tls, slots, crowd, draining: AtomicBool::new(false) })
     }
 
     fn draining(&self) -> bool {
@@ -93,34 +91,6 @@ impl Server {
                     connections.spawn(self.clone().connection(accepted, closed.clone()));
                 },
             }
-        }
-    }
-
-    /// Serves one connection to its end; its slot is free again after that.
-    async fn connection(self: Arc<Self>, accepted: Accepted, mut closed: watch::Receiver<bool>) {
-        let Accepted { stream, peer, slot: _slot } = accepted;
-        let opened = Instant::now();
-        let service = hyper::service::service_fn(move |request| {
-            self.clone().serve(request, peer.ip(), opened.elapsed() >= AGE)
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
-            .half_close(true)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        let ended = timeout(AGE + OVERTIME, async {
-            tokio::select! {
-                result = &mut connection => return result,
-                _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
-            }
-            connection.await
-        });
-        // Errors of a connection are its client's affair: resets, half heads, timeouts.
-        match ended.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::debug!(%error, %peer, "connection ended"),
-            Err(_) => tracing::debug!(%peer, "connection was cut: it did not take its answers"),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! End to end on a loopback port, with a fixed clock and seeded randomness: the bytes that a client gets.
 
-use super::{AGE, CONNECTIONS, HEAD_TIMEOUT, OVERTIME, Proxies, Server};
+mod tls;
+
+use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
+use super::{CONNECTIONS, Proxies, Server, Tls};
 use crate::app::{Ambient, App, Opened};
 use daypass_core::limits;
 use daypass_core::record::Record;
@@ -28,6 +31,10 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
+        Self::start_with(None).await
+    }
+
+    async fn start_with(tls: Option<Arc<Tls>>) -> Self {
         let (world, store) = (World::new(), Arc::new(MemoryStore::new()));
         let mut changes =
             vec![Change::PutClient(world.client.clone()), Change::PutRing(testing::ring_rows())];
@@ -40,7 +47,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = Server::new(app.clone(), Proxies::default());
+        let server = Server::new(app.clone(), Proxies::default(), tls);
         let slots = server.slots.clone();
         let done = tokio::spawn(server.run(listener, async { _ = stopped.await }));
         Self { address, app, slots, clock, store, stop: Some(stop), done }

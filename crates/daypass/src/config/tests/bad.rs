@@ -190,19 +190,18 @@ fn a_listener_off_loopback() {
     daypass.toml:2:10: `0.0.0.0:5050` is reached from other machines, and credentials would travel in clear
     2 | listen = "0.0.0.0:5050"
       |          ^^^^^^^^^^^^^^
-      hint: listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"] ([server.tls] comes in a later version)
+      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"]
     "#);
     let tls = "0.0.0.0:5050\"\n[server.tls]\ncertificate = \"/cert.pem";
     assert_snapshot!(refused(&with("").replace("127.0.0.1:5050", tls)), @r#"
-    daypass.toml:2:10: `0.0.0.0:5050` is reached from other machines, and credentials would travel in clear
-    2 | listen = "0.0.0.0:5050"
-      |          ^^^^^^^^^^^^^^
-      hint: listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"] ([server.tls] comes in a later version)
+    daypass.toml:3:1: `tls` needs the key `key`
+    3 | [server.tls]
+      | ^^^^^^^^^^^^
 
-    daypass.toml:3:9: TLS of our own comes in a later version
+    daypass.toml:3:9: with TLS, `public_url` must say the address that the certificate is for
     3 | [server.tls]
       |         ^^^
-      hint: end TLS in a proxy, and declare its addresses: behind_proxy = ["10.0.0.0/8"]
+      hint: public_url = "https://pass.example.com"
     "#);
     for (listen, rest) in [("[::]:80", ""), ("192.0.2.1:80", "behind_proxy = []\npublic_url = \"https://a\"")]
     {

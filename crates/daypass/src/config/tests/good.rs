@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    caller, endpoint, issuer, lifetime, policy, provider, quota, seal, server, store, tenant, trust,
+    caller, endpoint, issuer, lifetime, policy, provider, quota, seal, server, store, tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
@@ -122,12 +122,12 @@ fn the_template_is_valid_as_written() {
       | ^^^^^^^^
       hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
 
-    daypass.toml:79:19: warning: the role allows every resource: SOE has no resource-level rights
-    79 | wildcard_reason = "SOE has no resource-level rights"
+    daypass.toml:84:19: warning: the role allows every resource: SOE has no resource-level rights
+    84 | wildcard_reason = "SOE has no resource-level rights"
        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:134:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    134 | path = "/router/rest"
+    daypass.toml:139:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    139 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
@@ -171,13 +171,14 @@ fn a_boundary_is_for_roles_of_its_language() {
 }
 
 /// Keys that are understood but do nothing in this version.
-const NOT_EXPLAINED: &[&str] = &["tls", "previous", "root_key", "kind", "region"];
+const NOT_EXPLAINED: &[&str] = &["previous", "root_key", "kind", "region"];
 
 #[test]
 fn the_template_explains_every_key() {
     let text = initial();
     let lists = [
         server::KEYS,
+        tls::KEYS,
         store::KEYS,
         seal::KEYS,
         tenant::KEYS,
@@ -232,7 +233,7 @@ fn a_bad_override_is_named() {
     assert!(!errors.to_string().contains("hunter2"));
     assert_snapshot!(errors, @r#"
     DAYPASS__SERVER__LISTEN: `0.0.0.0:80` is reached from other machines, and credentials would travel in clear
-      hint: listen on 127.0.0.1, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"] ([server.tls] comes in a later version)
+      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"]
 
     DAYPASS__SERVER__LISTN: no such override; did you mean `DAYPASS__SERVER__LISTEN`?
 

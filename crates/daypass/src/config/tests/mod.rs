@@ -7,6 +7,7 @@ mod bad_providers;
 mod bad_roles;
 mod good;
 mod good_callers;
+mod tls;
 
 use super::{Loaded, Mode, parse};
 use std::ffi::OsString;
