@@ -4,16 +4,18 @@ use super::demo::{self, Credentials};
 use super::files::{create_directory, create_private};
 use super::output::{Failure, Output};
 use super::place::{DATA, Place, database, seal_key, store_url};
+use super::{authority, quote, trust};
 use crate::app::{Ambient, App, Opened};
 use crate::config;
-use crate::server::{Proxies, Server, stop_signal};
+use crate::server::{Proxies, Server, Tls, stop_signal};
 use crate::system::KeyEntropy;
-use crate::telemetry;
+use crate::{app, telemetry};
 use anyhow::Context as _;
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket};
 
 /// Run the whole product with a demo configuration.
@@ -31,6 +33,10 @@ pub(super) struct Args {
     /// Forget what the data folder holds and begin anew.
     #[arg(long)]
     reset: bool,
+    /// Serve https in place of http, for clients that insist on it. The certificate is for this machine alone, and its
+    /// authority, which clients must trust, is made once for the data folder: see `daypass trust`.
+    #[arg(long)]
+    tls: bool,
     /// The base of the names in answers (token issuer, metadata), where clients do not come by the address that
     /// is listened on.
     #[arg(long, value_name = "URL")]
@@ -59,7 +65,8 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     // opened only after that file is complete, so that whoever can connect can also read it.
     let socket = bind(args.listen)?;
     let address = socket.local_addr().map_err(anyhow::Error::from)?;
-    let url = format!("http://{address}");
+    let tls = if args.tls { Some(tls(&data, address)?) } else { None };
+    let url = format!("{}://{address}", if args.tls { "https" } else { "http" });
     let place = open(&data).await?;
     place.opened.begin().await?;
     let file = data.join("credentials.json");
@@ -74,11 +81,16 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let background = tokio::spawn(app.clone().background());
     let stop = stop_signal();
     let listener = listen(socket)?;
-    announce(output, &credentials, &file);
-    Server::new(app.clone(), Proxies::default(), None).run(listener, stop).await;
+    announce(output, &credentials, &file, args.tls.then(|| authority::certificate(&data)).as_deref());
+    Server::new(app.clone(), Proxies::default(), tls).run(listener, stop).await;
     background.abort();
     app.close().await;
     Ok(())
+}
+
+fn tls(data: &Path, address: SocketAddr) -> anyhow::Result<Arc<Tls>> {
+    let pair = authority::pair(data, address.ip(), app::now()).context("cannot make a certificate")?;
+    Ok(Arc::new(Tls::new(&pair)?))
 }
 
 async fn open(data: &Path) -> Result<Place, Failure> {
@@ -99,8 +111,9 @@ async fn open(data: &Path) -> Result<Place, Failure> {
 
 /// Removes what `dev` made, and nothing else: the folder may be one that the user named by mistake.
 fn reset(data: &Path) -> Result<(), Failure> {
-    for name in ["daypass.db", "daypass.db-wal", "daypass.db-shm", "seal.key", "credentials.json"] {
-        let path = data.join(name);
+    let made = ["daypass.db", "daypass.db-wal", "daypass.db-shm", "seal.key", "credentials.json"];
+    let authority = [authority::certificate(data), authority::key(data)];
+    for path in made.map(|name| data.join(name)).into_iter().chain(authority) {
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(anyhow::Error::from(error)
@@ -126,25 +139,31 @@ fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
     socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))
 }
 
-fn announce(output: &Output, credentials: &Credentials, file: &Path) {
+fn announce(output: &Output, credentials: &Credentials, file: &Path, authority: Option<&Path>) {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("daypass"));
     let (program, from) = (quote(&program), quote(file));
     let Credentials { url, entra, get_authorization, .. } = credentials;
+    let curl = authority.map_or("curl".to_owned(), |ca| format!("curl --cacert {}", quote(ca)));
     let commands = json!({
         "tencent": [
-            format!("curl -sS {url}{}", get_authorization.path),
+            format!("{curl} -sS {url}{}", get_authorization.path),
             format!("{program} token tencent --from {from}"),
         ],
         "alibaba": [format!("{program} token alibaba --from {from}")],
         "entra": [format!(
-            "curl -sS -X POST '{url}/{}/oauth2/v2.0/token' -H 'Content-Type: application/x-www-form-urlencoded' \
+            "{curl} -sS -X POST '{url}/{}/oauth2/v2.0/token' -H 'Content-Type: application/x-www-form-urlencoded' \
              --data-urlencode 'grant_type=client_credentials' --data-urlencode 'client_id={}' --data-urlencode \
              'client_secret={}' --data-urlencode 'Type=oauth2' --data-urlencode 'scope={}'",
             entra.tenant, entra.client_id, entra.client_secret, entra.scope
         )],
     });
     if output.is_json() {
-        output.line(json!({ "ready": url, "credentials": file, "commands": commands }));
+        let mut ready = json!({ "ready": url, "credentials": file, "commands": commands });
+        if let (Some(ca), Some(ready)) = (authority, ready.as_object_mut()) {
+            ready.insert("ca".to_owned(), json!(ca));
+            ready.insert("trust".to_owned(), trust::advice(ca));
+        }
+        output.line(ready);
         return;
     }
     let list = |name: &str| {
@@ -156,8 +175,11 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path) {
             .filter_map(serde_json::Value::as_str);
         lines.map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     };
+    let trust = authority.map_or_else(String::new, |ca| {
+        format!("Clients must trust its certificate authority:\n\n{}\n\n", trust::lines(ca))
+    });
     output.line(format!(
-        "Daypass {} is ready on {url}\n\n\
+        "Daypass {} is ready on {url}\n\n{trust}\
          Paste into another terminal:\n\n\
          Tencent Cloud: temporary keys for a browser SDK, and the STS call behind it\n{}\n\n\
          Alibaba TOP: a security token for one product, scene, tenant and store\n{}\n\n\
@@ -171,27 +193,14 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path) {
     ));
 }
 
-/// A path as a shell takes it.
-fn quote(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn paths_survive_a_shell() {
-        assert_eq!(quote(Path::new("/a/b-c.json")), "/a/b-c.json");
-        assert_eq!(quote(Path::new("/a b/it's")), r"'/a b/it'\''s'");
-    }
-
-    #[test]
     fn reset_removes_only_its_own_files() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["daypass.db", "seal.key", "mine.txt"] {
+        for name in ["daypass.db", "seal.key", "ca.key", "ca.pem", "mine.txt"] {
             std::fs::write(directory.path().join(name), b"x").unwrap();
         }
         reset(directory.path()).unwrap();

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod audit;
+mod authority;
 mod check;
 mod client;
 mod credential;
@@ -15,9 +16,11 @@ mod ring;
 mod serve;
 mod ticket;
 mod token;
+mod trust;
 
 use clap::{Parser, Subcommand};
 use output::{Failure, Output};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// A security token service: short-lived, least-privilege credentials in the wire format the SDK already speaks.
@@ -59,6 +62,8 @@ enum Command {
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
+    /// Show the certificate authority of a `daypass dev --tls`, for clients that must trust it.
+    Trust(trust::Args),
     /// Sign a one-time ticket offline, as an application's backend does.
     Ticket(ticket::Args),
 }
@@ -89,14 +94,28 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Audit(verb) => audit::run(verb, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
         Command::Token(verb) => token::run(verb, output).await,
+        Command::Trust(args) => trust::run(&args, output),
         Command::Ticket(args) => ticket::run(&args, output),
     }
+}
+
+/// A path as a shell takes it.
+fn quote(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn paths_survive_a_shell() {
+        assert_eq!(quote(Path::new("/a/b-c.json")), "/a/b-c.json");
+        assert_eq!(quote(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
 
     #[test]
     fn the_command_line_holds_together() {

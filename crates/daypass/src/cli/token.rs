@@ -5,7 +5,7 @@ mod browser;
 mod tencent;
 
 use super::demo::Credentials;
-use super::exchange::{host, send};
+use super::exchange::Target;
 use super::output::{Failure, Output};
 use crate::system::SystemClock;
 use bytes::Bytes;
@@ -56,6 +56,17 @@ pub(super) struct From {
     /// The credentials file, as `daypass dev` writes it.
     #[arg(long = "from", value_name = "FILE")]
     file: PathBuf,
+    /// The certificate authority to trust for an https address, in PEM [default: ca.pem beside the credentials file,
+    /// else the system's].
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl From {
+    /// The server of this URL.
+    fn target(&self, url: &str) -> Result<Target, Failure> {
+        Target::new(url, &self.file, self.ca.as_deref())
+    }
 }
 
 /// The form of an answer.
@@ -85,18 +96,18 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
             (answer, refused)
         }
         Verb::Alibaba { from, ask, format, .. } if ask.sts => {
-            let answer = ask.send(&read(&from.file)?, format).await?;
+            let answer = ask.send(&from, format).await?;
             let refused = !answer.status().is_success();
             (answer, refused)
         }
         Verb::Alibaba { from, poi, format, sign_method, .. } => {
-            let answer = alibaba(&read(&from.file)?, poi.as_deref(), format, &sign_method).await?;
+            let answer = alibaba(&from, poi.as_deref(), format, &sign_method).await?;
             let text = String::from_utf8_lossy(answer.body());
             let refused = text.contains("error_response");
             (answer, refused)
         }
         Verb::Entra { from, scope } => {
-            let answer = entra(&read(&from.file)?, scope.as_deref()).await?;
+            let answer = entra(&from, scope.as_deref()).await?;
             let refused = !answer.status().is_success();
             (answer, refused)
         }
@@ -119,12 +130,13 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 async fn alibaba(
-    credentials: &Credentials,
+    from: &From,
     poi: Option<&str>,
     format: Format,
     sign_method: &str,
 ) -> Result<Response<Bytes>, Failure> {
-    let host = host(&credentials.url)?;
+    let credentials = read(&from.file)?;
+    let target = from.target(&credentials.url)?;
     let client = &credentials.alibaba;
     let poi = poi.or(client.poi_ids.first().map(String::as_str)).unwrap_or_default();
     let param = json!({
@@ -152,11 +164,12 @@ async fn alibaba(
         .ok_or_else(|| Failure::Usage(format!("there is no sign method `{sign_method}`")))?;
     let sign = alibaba::sign::sign(method, client.app_secret.as_bytes(), parameters.iter().copied());
     parameters.push(("sign", &sign));
-    post_form(&host, alibaba::wire::PATH, &parameters).await
+    post_form(&target, alibaba::wire::PATH, &parameters).await
 }
 
-async fn entra(credentials: &Credentials, scope: Option<&str>) -> Result<Response<Bytes>, Failure> {
-    let host = host(&credentials.url)?;
+async fn entra(from: &From, scope: Option<&str>) -> Result<Response<Bytes>, Failure> {
+    let credentials = read(&from.file)?;
+    let target = from.target(&credentials.url)?;
     let client = &credentials.entra;
     let path = format!("/{}/oauth2/v2.0/token", client.tenant);
     let parameters = [
@@ -165,14 +178,21 @@ async fn entra(credentials: &Credentials, scope: Option<&str>) -> Result<Respons
         ("client_secret", &client.client_secret),
         ("scope", scope.unwrap_or(&client.scope)),
     ];
-    post_form(&host, &path, &parameters).await
+    post_form(&target, &path, &parameters).await
 }
 
-async fn post_form(host: &str, path: &str, parameters: &[(&str, &str)]) -> Result<Response<Bytes>, Failure> {
+async fn post_form(
+    target: &Target,
+    path: &str,
+    parameters: &[(&str, &str)],
+) -> Result<Response<Bytes>, Failure> {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).finish();
-    let request =
-        Request::builder().method(Method::POST).uri(path).header(HOST, host).header(CONTENT_TYPE, FORM);
-    send(host, finish(request, body)?).await
+    let request = Request::builder()
+        .method(Method::POST)
+        .uri(path)
+        .header(HOST, target.host())
+        .header(CONTENT_TYPE, FORM);
+    target.send(finish(request, body)?).await
 }
 
 fn finish(request: http::request::Builder, body: String) -> Result<Request<Full<Bytes>>, Failure> {

@@ -1,8 +1,6 @@
 //! `daypass token alibaba --sts`: asks Alibaba Cloud STS as a client of the vendor would, in both ways of signing.
 
-use super::{FORM, Format, finish};
-use crate::cli::demo::Credentials;
-use crate::cli::exchange::{host, send};
+use super::{FORM, Format, From, finish, read};
 use crate::cli::output::Failure;
 use crate::system::{RequestEntropy, SystemClock};
 use bytes::Bytes;
@@ -70,23 +68,21 @@ impl Ask {
     }
 
     /// Asks.
-    pub(super) async fn send(
-        &self,
-        credentials: &Credentials,
-        format: Format,
-    ) -> Result<Response<Bytes>, Failure> {
-        let host = host(&credentials.url)?;
+    pub(super) async fn send(&self, from: &From, format: Format) -> Result<Response<Bytes>, Failure> {
+        let credentials = read(&from.file)?;
+        let target = from.target(&credentials.url)?;
+        let host = target.host();
         let client = &credentials.alibaba;
         let key =
             ClientKey { id: &client.access_key_id, secret: client.access_key_secret.as_bytes(), token: None };
         let parameters = self.parameters(&client.role_arn, format);
         let parameters: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let request = if self.rpc {
-            self.in_parameters(&key, &host, parameters)
+            self.in_parameters(&key, host, parameters)
         } else {
-            self.in_headers(&key, &host, &parameters)
+            self.in_headers(&key, host, &parameters)
         };
-        send(&host, request?).await
+        target.send(request?).await
     }
 
     fn in_headers(

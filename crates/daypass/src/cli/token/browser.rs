@@ -1,7 +1,6 @@
 //! `daypass token browser`: asks `getAuthorization` as the script of a page would.
 
 use crate::cli::demo::{GetAuthorization, read_json};
-use crate::cli::exchange::{host, send};
 use crate::cli::output::Failure;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderValue, ORIGIN};
@@ -45,16 +44,16 @@ impl Ask {
     /// Asks.
     pub(super) async fn send(&self) -> Result<Response<Bytes>, Failure> {
         let Page { url, get_authorization: page } = read_json(&self.from.file)?;
-        let host = host(&url)?;
+        let target = self.from.target(&url)?;
         let mut request =
-            Request::builder().uri(self.path.as_deref().unwrap_or(&page.path)).header(HOST, &host);
+            Request::builder().uri(self.path.as_deref().unwrap_or(&page.path)).header(HOST, target.host());
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers(self.origin.as_deref().unwrap_or(&page.origin))?);
         }
         let request = request
             .body(Full::default())
             .map_err(|error| Failure::Usage(format!("this makes no request: {error}")))?;
-        send(&host, request).await
+        target.send(request).await
     }
 
     /// What a browser sends along for a script of this origin.

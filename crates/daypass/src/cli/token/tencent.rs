@@ -1,7 +1,6 @@
 //! `daypass token tencent`: asks the STS API as a client of the vendor would, in each way of signing.
 
 use super::{FORM, finish, read};
-use crate::cli::exchange::{host, send};
 use crate::cli::output::Failure;
 use crate::system::{RequestEntropy, SystemClock};
 use bytes::Bytes;
@@ -111,17 +110,18 @@ impl Ask {
     /// Asks.
     pub(super) async fn send(&self) -> Result<Response<Bytes>, Failure> {
         let credentials = read(&self.from.file)?;
-        let host = host(&credentials.url)?;
+        let target = self.from.target(&credentials.url)?;
+        let host = target.host();
         let key = ClientKey {
             id: &credentials.tencent.secret_id,
             secret: credentials.tencent.secret_key.as_bytes(),
             token: None,
         };
         let request = match self.v1 {
-            Some(hash) => self.in_parameters(&key, &host, hash.into())?,
-            None => self.in_headers(&key, &host)?,
+            Some(hash) => self.in_parameters(&key, host, hash.into())?,
+            None => self.in_headers(&key, host)?,
         };
-        send(&host, request).await
+        target.send(request).await
     }
 
     fn in_headers(&self, key: &ClientKey<'_>, host: &str) -> Result<Request<Full<Bytes>>, Failure> {
