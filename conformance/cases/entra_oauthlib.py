@@ -1,5 +1,4 @@
-"""OAuth libraries of PyPI. MSAL and azure-identity are missing here because they refuse an http authority before
-they send a byte, and dev speaks http."""
+"""OAuth libraries of PyPI. MSAL and azure-identity, which insist on https, are in `entra_msal.py`."""
 
 # needs: pypi
 # client: entra / Authlib, requests-oauthlib
