@@ -19,4 +19,5 @@ mod invariants;
 mod process;
 mod refusals;
 mod replay;
+mod tls;
 mod visitors;
