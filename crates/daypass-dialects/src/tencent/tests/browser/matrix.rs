@@ -70,7 +70,7 @@ const SHOWN: [(&str, Headers); 9] = [
     ("wrong jwt + session", &[("authorization", "Bearer a.b.c"), ("cookie", "sid=the-session")]),
 ];
 
-const RULES: [&str; 5] = ["cookie", "header jwt", "cookie ticket jwt", "anonymous", "originless"];
+const RULES: [&str; 6] = ["cookie", "header jwt", "cookie ticket jwt", "anonymous", "originless", "near"];
 
 /// How the request was known, or why it was refused.
 async fn outcome(ways: &str, about: Headers, shown: Headers) -> String {

@@ -8,7 +8,7 @@ use http::{HeaderValue, Method};
 use proptest::prelude::*;
 
 const LISTED: &str = "http://127.0.0.1:88";
-const WAYS: [&str; 5] = ["cookie ticket jwt", "header jwt", "ticket", "anonymous", "originless"];
+const WAYS: [&str; 6] = ["cookie ticket jwt", "header jwt", "ticket", "anonymous", "originless", "near"];
 const NAMES: [&str; 10] = [
     "origin",
     "authorization",
@@ -73,7 +73,9 @@ proptest! {
         body in prop_oneof![Just("{\"subject\":\"ada\",\"origin\":\"http://127.0.0.1:88\"}".to_owned()), any::<String>()],
         ways in 0..WAYS.len(),
     ) {
-        let headers: Vec<_> = headers.into_iter().map(|(name, value)| (NAMES[name], value)).collect();
+        let mut headers: Vec<_> = headers.into_iter().map(|(name, value)| (NAMES[name], value)).collect();
+        // No other value reaches a dialect: the HTTP library refuses the request.
+        headers.retain(|(_, value)| HeaderValue::from_bytes(value).is_ok());
         let response = answer(WAYS[ways], sent(&method, desk, &query, &headers, body.as_bytes()));
         // Only one listed origin may read, and nobody at the desk.
         let origins: Vec<_> = headers.iter().filter(|(name, _)| *name == "origin").collect();
