@@ -385,7 +385,7 @@ impl Pipeline {
 
     /// A refusal of a known caller is recorded before it is told; a stranger's is counted.
     async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
-        if matches!(refusal.reason, Reason::Unavailable | Reason::IdentityUnavailable) {
+        if refusal.reason == Reason::Unavailable {
             return refusal;
         }
         if !trail.caller.as_ref().is_some_and(Caller::is_known) {

@@ -1,0 +1,158 @@
+//! A store in memory.
+
+use super::ring;
+use crate::client::{Client, Key};
+use crate::clock::Timestamp;
+use crate::cutoff::Cutoff;
+use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::replay::Mark;
+use crate::ring::RingRow;
+use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use uuid::Uuid;
+
+/// A store in memory, for tests alone.
+#[derive(Default)]
+pub struct MemoryStore {
+    inner: Mutex<Inner>,
+    down: AtomicBool,
+    seen: Mutex<Option<Timestamp>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    chain: Option<Chain>,
+    clients: Vec<Client>,
+    keys: Vec<Key>,
+    ring: Vec<RingRow>,
+    cutoffs: Vec<Cutoff>,
+    records: Vec<(Record, Link)>,
+    spent: HashSet<Mark>,
+    version: u64,
+}
+
+impl MemoryStore {
+    /// A store that writes under a chain of the test ring.
+    pub fn new() -> Self {
+        let store = Self::default();
+        store.inner.lock().chain = Chain::begin(&ring(), Uuid::from_u128(1));
+        store
+    }
+    /// From now on nothing is taken.
+    pub fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+    /// Works again.
+    pub fn come_back(&self) {
+        self.down.store(false, Ordering::SeqCst);
+    }
+    /// The next record with a mark is answered as seen by another node, first at this time.
+    pub fn seen_elsewhere(&self, first: Timestamp) {
+        *self.seen.lock() = Some(first);
+    }
+    /// Every record so far.
+    pub fn all(&self) -> Vec<Record> {
+        self.inner.lock().records.iter().map(|(record, _)| record.clone()).collect()
+    }
+    fn up(&self) -> Result<(), StoreError> {
+        let down = self.down.load(Ordering::SeqCst);
+        if down { Err(StoreError::Unavailable("a test took it down".into())) } else { Ok(()) }
+    }
+}
+
+impl Inner {
+    fn write(&mut self, record: Record) -> Result<(), StoreError> {
+        let chain =
+            self.chain.as_mut().ok_or_else(|| StoreError::Conflict("nobody began to write".into()))?;
+        let link = chain.link(&record).map_err(|e| StoreError::Damaged(e.to_string()))?;
+        self.records.push((record, link));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn begin(&self, chain: Chain) -> Result<(), StoreError> {
+        self.inner.lock().chain = Some(chain);
+        Ok(())
+    }
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        Ok(self.inner.lock().clients.clone())
+    }
+    async fn keys(&self) -> Result<Vec<Key>, StoreError> {
+        Ok(self.inner.lock().keys.clone())
+    }
+    async fn ring(&self) -> Result<Vec<RingRow>, StoreError> {
+        Ok(self.inner.lock().ring.clone())
+    }
+    async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
+        Ok(self.inner.lock().cutoffs.clone())
+    }
+    async fn version(&self) -> Result<u64, StoreError> {
+        Ok(self.inner.lock().version)
+    }
+    async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        for change in changes {
+            match change {
+                Change::PutClient(client) => {
+                    inner.clients.retain(|c| c.guid != client.guid);
+                    inner.clients.push(client);
+                }
+                Change::PutKey(key) => {
+                    inner.keys.retain(|k| k.id != key.id);
+                    inner.keys.push(key);
+                }
+                Change::AddRing(rows) => {
+                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
+                    if inner.ring.iter().any(|old| rows.iter().any(|new| same(old, new))) {
+                        return Err(StoreError::Conflict("the ring has this key already".into()));
+                    }
+                    inner.ring.extend(rows);
+                }
+                Change::PutRing(rows) => {
+                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
+                    inner.ring.retain(|old| !rows.iter().any(|new| same(old, new)));
+                    inner.ring.extend(rows);
+                }
+                Change::Cut(cutoff) => inner.cutoffs.push(cutoff),
+            }
+        }
+        inner.version += 1;
+        inner.write(record)
+    }
+    async fn append(&self, entry: Entry) -> Result<Appended, StoreError> {
+        self.up()?;
+        if entry.mark.is_some()
+            && let Some(first) = self.seen.lock().take()
+        {
+            return Ok(Appended::Seen(first));
+        }
+        self.inner.lock().write(entry.record).map(|()| Appended::Appended)
+    }
+    async fn spend(&self, mark: Mark, _until: Timestamp) -> Result<Spent, StoreError> {
+        self.up()?;
+        Ok(if self.inner.lock().spent.insert(mark) { Spent::Now } else { Spent::Before })
+    }
+    async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
+        let inner = self.inner.lock();
+        let all = (1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
+        let wanted = all.filter(|(position, _)| query.after.is_none_or(|after| *position > after));
+        Ok(wanted.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
+    }
+    async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
+        Ok(self.inner.lock().chain.iter().map(Chain::head).collect())
+    }
+    async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let inner = self.inner.lock();
+        let links = inner.records.iter().map(|(_, link)| link);
+        Ok(links.filter(|link| link.writer == writer && link.seq > after).take(limit).cloned().collect())
+    }
+    async fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
