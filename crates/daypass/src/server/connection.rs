@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// How long a connection may take to send a whole request head, and how long it may idle between two requests.
 /// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
@@ -36,6 +36,8 @@ pub(super) const HEADER_LIST: usize =
 /// HTTP/2: how often a silent peer is asked whether it is there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 const PONG: Duration = Duration::from_secs(10);
+/// HTTP/2: how long a peer that has sent no request yet may still send one after it was told to go.
+const SILENCE: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Serves one connection to its end; its slot is free again after that.
@@ -127,7 +129,17 @@ impl Server {
         }
         // Says which requests are still answered (GOAWAY): all that have come. Later ones go to a new connection.
         connection.as_mut().graceful_shutdown();
-        log(timeout(OVERTIME, connection).await, peer);
+        let patience = async {
+            sleep(SILENCE).await;
+            // hyper waits for the beginning of a peer that has not begun at all, and would do so for ever.
+            if work.has_begun() {
+                sleep(OVERTIME).await;
+            }
+        };
+        tokio::select! {
+            result = &mut connection => log(Ok(result), peer),
+            () = patience => tracing::debug!(%peer, "connection was cut: it did not take its answers"),
+        }
     }
 }
 
@@ -145,6 +157,7 @@ fn log(ended: Result<hyper::Result<()>, tokio::time::error::Elapsed>, peer: Sock
 struct Work(Mutex<Rest>);
 
 struct Rest {
+    begun: bool,
     running: usize,
     since: Instant,
 }
@@ -154,14 +167,21 @@ struct Running(Arc<Work>);
 
 impl Default for Work {
     fn default() -> Self {
-        Self(Mutex::new(Rest { running: 0, since: Instant::now() }))
+        Self(Mutex::new(Rest { begun: false, running: 0, since: Instant::now() }))
     }
 }
 
 impl Work {
     fn begin(self: &Arc<Self>) -> Running {
-        self.0.lock().running += 1;
+        let mut rest = self.0.lock();
+        (rest.begun, rest.running) = (true, rest.running + 1);
+        drop(rest);
         Running(self.clone())
+    }
+
+    /// Whether there ever was a request.
+    fn has_begun(&self) -> bool {
+        self.0.lock().begun
     }
 
     /// Resolves once nothing has been answered for so long.

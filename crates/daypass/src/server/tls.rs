@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -96,11 +96,21 @@ impl Watch {
         Ok((tls, watch))
     }
 
-    /// Looks every few seconds, and at once at a SIGHUP.
-    pub(crate) async fn run(mut self) {
-        let Ok(mut hangup) = signal(SignalKind::hangup()) else {
-            return tracing::error!("signals cannot be caught; a new certificate needs a restart");
-        };
+    /// Looks every few seconds, and at once at a SIGHUP. That is caught from this call on, not from the first poll:
+    /// one that nobody catches yet kills the process.
+    pub(crate) fn run(self) -> impl Future<Output = ()> {
+        let hangup = signal(SignalKind::hangup());
+        async move {
+            match hangup {
+                Ok(hangup) => self.follow(hangup).await,
+                Err(error) => {
+                    tracing::error!(%error, "SIGHUP cannot be caught; a new certificate needs a restart");
+                }
+            }
+        }
+    }
+
+    async fn follow(mut self, mut hangup: Signal) {
         let mut remind = tokio::time::interval(REMIND);
         // The first tick is at once, and the start has said it already.
         remind.tick().await;

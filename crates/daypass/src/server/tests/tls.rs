@@ -382,6 +382,41 @@ async fn a_connection_of_http2_that_rests_is_told_to_go() {
     server.running.stop().await;
 }
 
+#[tokio::test]
+async fn a_connection_that_shakes_hands_and_says_nothing_is_cut() {
+    let server = Secure::start().await;
+    let (two, one) = (server.client.config(&[b"h2"]), server.client.config(&[b"http/1.1"]));
+    let mut silent = [server.client.connect(two).await.unwrap(), server.client.connect(one).await.unwrap()];
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.standing(), 2);
+    for _ in 0..3 {
+        pass(HEAD_TIMEOUT / 2).await;
+        sleep(Duration::from_millis(20)).await;
+    }
+    for stream in &mut silent {
+        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "it is cut");
+    }
+    sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.standing(), 0);
+    server.running.stop().await;
+}
+
+/// Attack ("rapid reset"): each request is taken back as soon as it is sent, so that no bound on those that run holds.
+#[tokio::test]
+async fn requests_that_are_taken_back_at_once_cost_little_and_hurt_nobody() {
+    let server = Secure::start().await;
+    let mut client: Sender = server.client.http2().await;
+    let mut sent = 0;
+    while sent < 5_000 && client.ready().await.is_ok() {
+        drop(client.send_request(request(Method::GET, "/getAuthorization", &[], "")));
+        sent += 1;
+    }
+    assert!(sent > 0);
+    server.is_alive().await;
+    server.running.stop().await;
+}
+
 /// Files of one pair, and the watch over them.
 fn watched(folder: &Path, made: &Made) -> (Arc<Tls>, Watch) {
     let (certificate, key) = made.put(folder);
