@@ -121,3 +121,106 @@ fn params(now: Timestamp, days: u64) -> anyhow::Result<CertificateParams> {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     Ok(params)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::crypto::aws_lc_rs;
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+    use rustls::{CertificateError, Error, RootCertStore};
+    use std::sync::Arc;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    fn now() -> Timestamp {
+        crate::app::now()
+    }
+
+    fn later(days: i64) -> Timestamp {
+        Timestamp::from_second(now().as_second() + days * 24 * 60 * 60).unwrap()
+    }
+
+    /// Whether a client that trusts this folder's authority takes a certificate for that name.
+    fn believed(data: &Path, leaf: &CertificateDer<'_>, name: &str) -> Result<(), Error> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(certificate(data)).unwrap()).unwrap();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(now().as_second().try_into().unwrap()));
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        rustls::client::danger::ServerCertVerifier::verify_server_cert(&*verifier, leaf, &[], &name, &[], at)
+            .map(|_| ())
+    }
+
+    fn leaf(pair: &Pair) -> CertificateDer<'static> {
+        pair.certified.end_entity_cert().unwrap().clone().into_owned()
+    }
+
+    #[test]
+    fn the_authority_stays_and_the_pair_is_new_at_each_start() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path();
+        let first = pair(data, HERE, now()).unwrap();
+        let files = || [certificate(data), key(data)].map(|file| std::fs::read(file).unwrap());
+        let made = files();
+        let second = pair(data, "127.0.0.9".parse().unwrap(), now()).unwrap();
+        assert!(files() == made && leaf(&first) != leaf(&second));
+        for name in ["localhost", "127.0.0.1", "::1"] {
+            assert_eq!(
+                (believed(data, &leaf(&first), name), believed(data, &leaf(&second), name)),
+                (Ok(()), Ok(()))
+            );
+        }
+        assert!(believed(data, &leaf(&first), "127.0.0.9").is_err());
+        assert_eq!(believed(data, &leaf(&second), "127.0.0.9"), Ok(()));
+    }
+
+    #[test]
+    fn one_that_is_broken_or_ends_too_soon_is_made_anew() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path();
+        let made = || std::fs::read(certificate(data)).unwrap();
+        let mut last = Vec::new();
+        let other = KeyPair::generate().unwrap().serialize_pem();
+        for (why, file, content) in [
+            ("no key", key(data), ""),
+            ("no PEM", certificate(data), "x"),
+            ("another key", key(data), other.as_str()),
+        ] {
+            std::fs::write(file, content).unwrap();
+            let pair = pair(data, HERE, now()).unwrap();
+            assert_ne!(made(), last, "{why}");
+            assert_eq!(believed(data, &leaf(&pair), "localhost"), Ok(()), "{why}");
+            last = made();
+        }
+        let life = i64::try_from(AUTHORITY_DAYS - LEAF_DAYS).unwrap();
+        pair(data, HERE, later(life - 1)).unwrap();
+        assert_eq!(made(), last, "it outlives the pair");
+        pair(data, HERE, later(life + 1)).unwrap();
+        assert_ne!(made(), last, "it would not");
+    }
+
+    /// What a thief of the key could do with it.
+    #[test]
+    fn the_authority_is_good_for_this_machine_alone() {
+        let data = tempfile::tempdir().unwrap();
+        let data = data.path();
+        pair(data, HERE, now()).unwrap();
+        let stolen = || KeyPair::from_pem(&std::fs::read_to_string(key(data)).unwrap()).unwrap();
+        let issuer = Issuer::new(authority_params(&stolen(), now()).unwrap(), stolen());
+        for name in ["login.microsoftonline.com", "localhost.example.com", "10.0.0.1", "2001:db8::1"] {
+            let mut forged = params(now(), 10).unwrap();
+            let names = CertificateParams::new(vec![name.to_owned()]).unwrap().subject_alt_names;
+            forged.subject_alt_names = names;
+            let forged = forged.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap();
+            let refused = believed(data, forged.der(), name).unwrap_err();
+            assert!(
+                matches!(&refused, Error::InvalidCertificate(CertificateError::Other(why)) if why.to_string().contains("NameConstraint")),
+                "{name}: {refused:?}"
+            );
+        }
+    }
+}
