@@ -1,6 +1,7 @@
 """The platform's official client for Java, from Maven Central, with the request class that its generator makes. It
 stamps GMT+8, signs by hmac-sha256 unless told otherwise, and asks for XML or JSON."""
 
+# needs: pypi
 # client: alibaba / official Java
 
 import functools
@@ -10,6 +11,7 @@ import shutil
 import subprocess
 
 from daypass import WORK, Skipped, case, check, equal, main
+from stand_ins.tls_front import certificate, tls_front
 from top_refusals import OURS, SERVER, SNIPPETS, box, program, service
 
 SOURCE = SNIPPETS / "java"
@@ -106,6 +108,12 @@ def weak():
         checked(token(**here))
         for method in ("md5", "hmac"):
             check("53 Insufficient security level" in refused("json", method, **here), "the refusal is not code 53")
+
+
+@case("a server whose certificate is not trusted gets nothing")
+def tls():
+    with tls_front(SERVER["url"].removeprefix("http://"), certificate(WORK)) as host:
+        check("SSLHandshakeException" in refused(TOP_URL=f"https://{host}/router/rest"), "the certificate was taken")
 
 
 @case("a server that is not there is an exception, and no answer")

@@ -233,14 +233,4 @@ def twice():
     check("error_response" in error, f"answered {error}")
 
 
-@case("Alibaba STS answers that the action does not exist yet")
-def sts():
-    query = urllib.parse.urlencode({"Action": "AssumeRole", "Version": "2015-04-01", "Format": "JSON"})
-    answer = http(f"{SERVER['url']}/?{query}")
-    equal(answer.status, 404, "status")
-    error = answer.json()
-    equal(error["Code"], "InvalidApi.NotFound", "Code")
-    check(error["Message"] and error["RequestId"] and error["HostId"], f"an empty member in {error}")
-
-
 main()

@@ -1,6 +1,7 @@
 import com.taobao.api.ApiException;
 import com.taobao.api.DefaultTaobaoClient;
 import com.taobao.api.TaobaoClient;
+import com.taobao.api.internal.util.WebV2Utils;
 
 /**
  * The token by the platform's client for Java.
@@ -15,6 +16,9 @@ public class Token {
         String appkey = System.getenv("APP_KEY");
         String secret = System.getenv("APP_SECRET");
 
+        // The client's own setIgnoreSSLCheck sets what nothing reads; what sends checks no certificate until told so here.
+        WebV2Utils.setIgnoreSSLCheck(false);
+        WebV2Utils.setIgnoreHostCheck(false);
         TaobaoClient client = new DefaultTaobaoClient(url, appkey, secret, format, 2000, 5000, signMethod);
         if (arguments.length > 2) {
             ((DefaultTaobaoClient) client).setUseSimplifyJson(true);
