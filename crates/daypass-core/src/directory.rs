@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
 use crate::provider::Provider;
-use crate::ring::{Purpose, Ring};
+use crate::ring::{Purpose, Ring, Rotation, Rules};
 use crate::role::Role;
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
@@ -32,11 +32,14 @@ pub struct Plan {
     pub providers: Vec<Arc<Provider>>,
     /// Legacy proofs that no client may use.
     pub refuses: Refuses,
+    /// How Daypass's own keys take turns.
+    pub rotation: Rotation,
 }
 
 /// The plan together with what the store holds.
 pub struct Directory {
     plan: Arc<Plan>,
+    rules: Rules,
     ring: Arc<Ring>,
     roles: HashMap<String, BTreeMap<String, Arc<Role>>>,
     clients: HashMap<Uuid, Arc<Client>>,
@@ -86,6 +89,7 @@ impl Directory {
             secrets,
             cutoffs: Cutoffs::new(cutoffs),
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
+            rules: Rules::of(&plan),
             plan,
             ring,
         })
@@ -94,6 +98,11 @@ impl Directory {
     /// What the configuration says.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// When Daypass's own keys take their turns.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Daypass's own keys.

@@ -29,8 +29,52 @@ use serde_json::{Value, json};
 /// A parsed private key with what its tokens need.
 pub struct Signer {
     pair: Pair,
+    public: PublishedKey,
+}
+
+/// What a verifier needs of a key, and all that is kept of one which does not sign any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedKey {
     kid: String,
     jwk: Value,
+}
+
+impl PublishedKey {
+    /// The key of these required members (RFC 7638 §3.2).
+    fn new(algorithm: Algorithm, members: Value) -> Self {
+        // RFC 7638: the required members in lexicographic order, without blanks. `json!` objects are sorted maps.
+        let kid = encode(digest::digest(&digest::SHA256, members.to_string().as_bytes()).as_ref());
+        let mut jwk = members;
+        if let Some(object) = jwk.as_object_mut() {
+            object.insert("kid".to_owned(), kid.clone().into());
+            object.insert("use".to_owned(), "sig".into());
+            object.insert("alg".to_owned(), algorithm.name().into());
+        }
+        Self { kid, jwk }
+    }
+
+    /// Reads what [`PublishedKey::to_bytes`] wrote.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, BadKey> {
+        const FAULT: BadKey = BadKey("parsed");
+        let jwk: Value = serde_json::from_slice(bytes).map_err(|_| FAULT)?;
+        let kid = jwk.get("kid").and_then(Value::as_str).ok_or(FAULT)?.to_owned();
+        Ok(Self { kid, jwk })
+    }
+
+    /// The JWK as JSON.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.jwk.to_string().into_bytes()
+    }
+
+    /// The key id: the RFC 7638 thumbprint.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// The JWK with `kid`, `use` and `alg`.
+    pub fn jwk(&self) -> &Value {
+        &self.jwk
+    }
 }
 
 enum Pair {
@@ -98,25 +142,22 @@ impl Signer {
                 (Pair::Ed25519(pair), json!({"crv": "Ed25519", "kty": "OKP", "x": x}))
             }
         };
-        // RFC 7638: the required members in lexicographic order, without blanks. `json!` objects are sorted maps.
-        let kid = encode(digest::digest(&digest::SHA256, members.to_string().as_bytes()).as_ref());
-        let mut jwk = members;
-        if let Some(object) = jwk.as_object_mut() {
-            object.insert("kid".to_owned(), kid.clone().into());
-            object.insert("use".to_owned(), "sig".into());
-            object.insert("alg".to_owned(), algorithm.name().into());
-        }
-        Ok(Self { pair, kid, jwk })
+        Ok(Self { pair, public: PublishedKey::new(algorithm, members) })
     }
 
     /// The key id: the RFC 7638 thumbprint of the public key.
     pub fn kid(&self) -> &str {
-        &self.kid
+        &self.public.kid
     }
 
     /// The public key as a JWK with `kid`, `use` and `alg`.
     pub fn jwk(&self) -> &Value {
-        &self.jwk
+        &self.public.jwk
+    }
+
+    /// What a verifier needs of it.
+    pub fn public(&self) -> &PublishedKey {
+        &self.public
     }
 
     fn algorithm(&self) -> Algorithm {
@@ -131,7 +172,8 @@ impl Signer {
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, BadKey> {
         const FAULT: BadKey = BadKey("used");
         let claims = serde_json::to_vec(claims).map_err(|_| FAULT)?;
-        let header = format!(r#"{{"typ":"{typ}","alg":"{}","kid":"{}"}}"#, self.algorithm().name(), self.kid);
+        let header =
+            format!(r#"{{"typ":"{typ}","alg":"{}","kid":"{}"}}"#, self.algorithm().name(), self.kid());
         let mut out = String::with_capacity(128 + claims.len() * 4 / 3 + 344);
         URL_SAFE_NO_PAD.encode_string(header, &mut out);
         out.push('.');

@@ -2,10 +2,19 @@
 //!
 //! One random key a purpose, none derived from another: a key that does two jobs lets the weakness of one forge
 //! the other, as several servers of this kind have found out.
+//!
+//! A key is **prepared**, then **active**, then **retiring**, then **gone**. The rules of when are in
+//! [`rotation`](Rules), the steps themselves in [`step`](Order).
+
+mod rotation;
+mod step;
+
+pub use rotation::{Age, Due, Rotation, Rules};
+pub use step::{Order, Refused, Situation, Step, Taken};
 
 use crate::clock::Timestamp;
 use crate::id::Entropy;
-use crate::jose::{BadKey, Signer};
+use crate::jose::{BadKey, PublishedKey, Signer};
 use crate::role::Algorithm;
 use crate::seal::{Place, SealFault, SealKey};
 use crate::secret::Secret;
@@ -75,7 +84,8 @@ impl Purpose {
         Self::ALL.iter().copied().find(|p| p.name() == name)
     }
 
-    fn algorithm(self) -> Option<Algorithm> {
+    /// The signature algorithm of the keys that sign access tokens.
+    pub fn algorithm(self) -> Option<Algorithm> {
         match self {
             Self::JwtRs256 => Some(Algorithm::Rs256),
             Self::JwtEs256 => Some(Algorithm::Es256),
@@ -105,6 +115,42 @@ pub enum RingState {
     Active,
     /// Still verifies and opens, makes nothing new.
     Retiring,
+    /// Destroyed. Only its number is left, which no other key gets.
+    Gone,
+}
+
+impl RingState {
+    /// The name in the store, the command line and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepared => "prepared",
+            Self::Active => "active",
+            Self::Retiring => "retiring",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// What is known of a key without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stage {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Counts from 1 for each purpose.
+    pub version: u32,
+    /// Where it is in its life.
+    pub state: RingState,
+    /// When it was made.
+    pub created: Timestamp,
+    /// From when it is in this state.
+    pub since: Timestamp,
+}
+
+impl Stage {
+    /// How people call the key: `jwt-rs256/2`.
+    pub fn name(&self) -> String {
+        RingRow::row(self.purpose, self.version)
+    }
 }
 
 /// A ring key as it is stored.
@@ -118,11 +164,45 @@ pub struct RingRow {
     pub state: RingState,
     /// When it was made.
     pub created: Timestamp,
-    /// The key, sealed by the seal key for this purpose and version.
+    /// From when it is in this state. For an active key it may lie some seconds ahead; until then the one before works.
+    pub since: Timestamp,
+    /// The key, sealed by the seal key for this purpose and version. Of a signing key that is retiring, the public half
+    /// alone; of a key that is gone, nothing.
     pub sealed: Vec<u8>,
 }
 
 impl RingRow {
+    /// What is known of it without opening it.
+    pub fn stage(&self) -> Stage {
+        let Self { purpose, version, state, created, since, .. } = *self;
+        Stage { purpose, version, state, created, since }
+    }
+
+    /// Whether only the public half is kept.
+    fn is_public(&self) -> bool {
+        self.state == RingState::Retiring && self.purpose.algorithm().is_some()
+    }
+
+    /// The column that the sealed bytes are bound to, so that a public half never stands where a key is expected.
+    fn column(&self) -> &'static str {
+        if self.is_public() { "public" } else { "sealed" }
+    }
+
+    fn open(&self, kek: &Kek) -> Result<Secret, RingFault> {
+        let row = Self::row(self.purpose, self.version);
+        let place = Place { table: "ring", row: &row, column: self.column() };
+        kek.0.open_at(place, &self.sealed).map_err(|_| RingFault::WrongSealKey(row))
+    }
+
+    fn seal(&mut self, kek: &Kek, entropy: &dyn Entropy, plain: &[u8]) -> Result<(), SealFault> {
+        let mut nonce = [0; 12];
+        entropy.fill(&mut nonce);
+        let row = Self::row(self.purpose, self.version);
+        let place = Place { table: "ring", row: &row, column: self.column() };
+        self.sealed = kek.0.seal_at(place, nonce, plain)?;
+        Ok(())
+    }
+
     fn row(purpose: Purpose, version: u32) -> String {
         format!("{}/{version}", purpose.name())
     }
@@ -151,6 +231,7 @@ enum Material {
     Seal(SealKey),
     Mac(Box<hmac::Key>),
     Signer(Box<Signer>),
+    Public(PublishedKey),
 }
 
 struct Entry {
@@ -162,6 +243,7 @@ struct Entry {
 pub struct Ring {
     keys: BTreeMap<(Purpose, u32), Entry>,
     active: BTreeMap<Purpose, u32>,
+    stages: Vec<Stage>,
 }
 
 /// The seal key (KEK): 32 bytes that wrap the ring at rest and nothing else.
@@ -205,23 +287,24 @@ impl Ring {
             entropy.fill(&mut bytes);
             Secret::new(bytes)
         };
-        let mut nonce = [0; 12];
-        entropy.fill(&mut nonce);
-        let row = RingRow::row(purpose, version);
-        let place = Place { table: "ring", row: &row, column: "sealed" };
-        let sealed = kek.0.seal_at(place, nonce, plain.expose())?;
-        Ok(RingRow { purpose, version, state, created: at, sealed })
+        let mut row = RingRow { purpose, version, state, created: at, since: at, sealed: Vec::new() };
+        row.seal(kek, entropy, plain.expose())?;
+        Ok(row)
     }
 
     /// Opens stored keys. Fails if the seal key is wrong, rather than starting a new ring beside existing data.
     pub fn open(rows: &[RingRow], kek: &Kek) -> Result<Self, RingFault> {
         let mut keys = BTreeMap::new();
         let mut active = BTreeMap::new();
-        for row in rows {
-            let name = RingRow::row(row.purpose, row.version);
-            let place = Place { table: "ring", row: &name, column: "sealed" };
-            let plain = kek.0.open_at(place, &row.sealed).map_err(|_| RingFault::WrongSealKey(name))?;
-            let material = Material::parse(row.purpose, row.version, &plain)?;
+        let mut stages: Vec<_> = rows.iter().map(RingRow::stage).collect();
+        stages.sort_by_key(|stage| (stage.purpose, stage.version));
+        for row in rows.iter().filter(|row| row.state != RingState::Gone) {
+            let plain = row.open(kek)?;
+            let material = if row.is_public() {
+                Material::Public(PublishedKey::parse(plain.expose())?)
+            } else {
+                Material::parse(row.purpose, row.version, &plain)?
+            };
             if row.state == RingState::Active && active.insert(row.purpose, row.version).is_some() {
                 return Err(RingFault::NoActive(row.purpose.name()));
             }
@@ -229,7 +312,7 @@ impl Ring {
         }
         match Purpose::ALL.iter().find(|p| !active.contains_key(p)) {
             Some(missing) => Err(RingFault::NoActive(missing.name())),
-            None => Ok(Self { keys, active }),
+            None => Ok(Self { keys, active, stages }),
         }
     }
 
@@ -241,6 +324,29 @@ impl Ring {
     pub fn active(&self, purpose: Purpose) -> u32 {
         // `open` refuses a ring in which a purpose has no active key; 0 is no key's version.
         self.active.get(&purpose).copied().unwrap_or_default()
+    }
+
+    /// The version of the key that a purpose's work of this time is done with: the one that had become active last.
+    ///
+    /// Nodes that hear of a change at different moments agree on the answer, provided that the change is in force
+    /// only some time after it was written.
+    pub fn active_at(&self, purpose: Purpose, at: Timestamp) -> u32 {
+        let worked = |stage: &&Stage| {
+            stage.purpose == purpose
+                && match stage.state {
+                    RingState::Active => stage.since <= at,
+                    // Its time ended when the next one's began.
+                    RingState::Retiring => at < stage.since,
+                    RingState::Prepared | RingState::Gone => false,
+                }
+        };
+        // The oldest whose time had not ended is the one whose time it was.
+        self.stages.iter().find(worked).map_or_else(|| self.active(purpose), |stage| stage.version)
+    }
+
+    /// What is known of every key, gone ones included, by purpose and version.
+    pub fn stages(&self) -> &[Stage] {
+        &self.stages
     }
 
     /// The versions of a purpose's keys, oldest first.
@@ -273,11 +379,12 @@ impl Ring {
         }
     }
 
-    /// Every signer that a verifier should know: prepared, active and retiring.
-    pub fn signers(&self) -> impl Iterator<Item = (&Signer, RingState)> {
+    /// Every public key that a verifier should know: of prepared, active and retiring keys.
+    pub fn published(&self) -> impl Iterator<Item = (&PublishedKey, RingState)> {
         self.keys.values().filter_map(|entry| match &entry.material {
-            Material::Signer(signer) => Some((&**signer, entry.state)),
-            _ => None,
+            Material::Signer(signer) => Some((signer.public(), entry.state)),
+            Material::Public(public) => Some((public, entry.state)),
+            Material::Seal(_) | Material::Mac(_) => None,
         })
     }
 }
@@ -309,7 +416,7 @@ mod tests {
             assert_eq!(ring.active(*purpose), 1);
             assert_eq!(Purpose::named(purpose.name()), Some(*purpose));
         }
-        assert_eq!(ring.signers().count(), 3);
+        assert_eq!(ring.published().count(), 3);
         let wrong = Ring::open(&rows, &Kek::new(&[1; 32]).unwrap()).err().unwrap();
         assert_eq!(wrong, RingFault::WrongSealKey("token-seal/1".into()));
     }

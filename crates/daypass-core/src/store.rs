@@ -66,6 +66,14 @@ pub enum Change {
     AddRing(Vec<RingRow>),
     /// Replaces ring keys by their purpose and version, or adds them.
     PutRing(Vec<RingRow>),
+    /// Replaces ring keys by others. A conflict where one of the old ones is not there exactly as it is given: of two
+    /// processes that rotate at once, the second did not decide on what is there now.
+    SwapRing {
+        /// What was decided on.
+        old: Vec<RingRow>,
+        /// What is there from now on.
+        new: Vec<RingRow>,
+    },
     /// Adds a cut-off; of two for one scope the later counts.
     Cut(Cutoff),
 }

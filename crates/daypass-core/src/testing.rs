@@ -24,7 +24,7 @@ use crate::issuer::Issuer;
 use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
 use crate::refusal::Refusal;
 use crate::request::{Head, Request};
-use crate::ring::{Kek, Purpose, Ring, RingRow};
+use crate::ring::{Kek, Purpose, Ring, RingRow, Rotation};
 use crate::role::{Algorithm, Lifetime, Role};
 use crate::triple::{self, Claims};
 use async_trait::async_trait;
@@ -211,6 +211,7 @@ impl World {
                 endpoints: endpoints(),
                 providers: vec![],
                 refuses: Refuses::default(),
+                rotation: Rotation::default(),
             },
             client,
             keys,

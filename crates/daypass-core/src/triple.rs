@@ -141,10 +141,12 @@ const INFLATE_LIMIT: u64 = 64 * 1024;
 /// Makes a triple. Refused when the token would be longer than the vendor's clients accept; nothing is cut off
 /// and nothing is stored instead.
 pub fn make(ring: &Ring, kind: TripleKind, claims: &Claims, draw: &Draw) -> Result<Triple, Refusal> {
-    let version = ring.active(Purpose::TokenSeal);
+    // Which keys is decided by the time of the draw, which a client's retry shares with its first request: the retry
+    // gets the identical credential even if another key has taken over in between.
+    let version = ring.active_at(Purpose::TokenSeal, draw.at());
     let seal =
         ring.seal(Purpose::TokenSeal, version).ok_or_else(|| Refusal::internal("no token-seal key"))?;
-    let id = make_id(kind, ring.active(Purpose::Triple), draw);
+    let id = make_id(kind, ring.active_at(Purpose::Triple, draw.at()), draw);
     let plain = pack(claims).map_err(Refusal::internal)?;
     let sealed = seal.seal(id.as_bytes(), draw.bytes("token nonce"), &plain).map_err(Refusal::internal)?;
     let token = URL_SAFE_NO_PAD.encode(sealed);

@@ -201,7 +201,7 @@ mod tests {
     fn verified(world: &World, token: &str) -> Value {
         let header = decode_header(token).unwrap();
         let directory = world.directory();
-        let published = directory.ring().signers().map(|(signer, _)| signer.jwk());
+        let published = directory.ring().published().map(|(key, _)| key.jwk());
         let jwk = published.into_iter().find(|jwk| jwk["kid"] == header.kid.as_deref().unwrap()).unwrap();
         let jwk: Jwk = serde_json::from_value(jwk.clone()).unwrap();
         let mut validation = Validation::new(header.alg);

@@ -119,6 +119,14 @@ impl Store for MemoryStore {
                     inner.ring.retain(|old| !rows.iter().any(|new| same(old, new)));
                     inner.ring.extend(rows);
                 }
+                Change::SwapRing { old, new } => {
+                    if !old.iter().all(|row| inner.ring.contains(row)) {
+                        return Err(StoreError::Conflict("the ring's keys have changed meanwhile".into()));
+                    }
+                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
+                    inner.ring.retain(|row| !old.contains(row) && !new.iter().any(|new| same(row, new)));
+                    inner.ring.extend(new);
+                }
                 Change::Cut(cutoff) => inner.cutoffs.push(cutoff),
             }
         }

@@ -10,8 +10,16 @@ use daypass_core::role::Algorithm;
 use http::Method;
 use serde::Serialize;
 
-/// The document that a request asks for, as JSON. HEAD is answered like GET.
-pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> Result<Vec<u8>, Refusal> {
+/// A public document.
+pub(super) struct Document {
+    /// As JSON.
+    pub(super) body: Vec<u8>,
+    /// For how many seconds it may be kept.
+    pub(super) max_age: u32,
+}
+
+/// The document that a request asks for. HEAD is answered like GET.
+pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> Result<Document, Refusal> {
     if !matches!(head.method, Method::GET | Method::HEAD) {
         return Err(Refusal::new(Reason::MethodNotAllowed, "this document is read with GET"));
     }
@@ -22,7 +30,7 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
             if let Some(tenant) = tenant {
                 place::tenant(directory, tenant)?;
             }
-            json(&keys(directory))
+            Ok(Document { max_age: keys_max_age(directory, head), ..json(&keys(directory))? })
         }
         Place::Instance => json(&instance(directory, base, &head.query)?),
         Place::Token(_) | Place::Authorize(_) | Place::Explanation | Place::Nowhere => {
@@ -31,8 +39,17 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
     }
 }
 
-fn json(document: &impl Serialize) -> Result<Vec<u8>, Refusal> {
-    serde_json::to_vec(document).map_err(Refusal::internal)
+fn json(document: &impl Serialize) -> Result<Document, Refusal> {
+    let body = serde_json::to_vec(document).map_err(Refusal::internal)?;
+    Ok(Document { body, max_age: wire::DOCUMENT_MAX_AGE })
+}
+
+/// For how long the keys may be kept: never past the moment at which they change, and not equally long for all.
+fn keys_max_age(directory: &Directory, head: &Head) -> u32 {
+    // Nobody chooses the request's id, and its last half is random.
+    let [.., a, b, c, d] = *head.request_id.as_bytes();
+    let random = u32::from_be_bytes([a, b, c, d]);
+    directory.rules().max_age(directory.ring().stages(), head.received, random)
 }
 
 fn metadata(directory: &Directory, base: &str, tenant: &Tenant) -> wire::Metadata {
@@ -58,7 +75,7 @@ fn metadata(directory: &Directory, base: &str, tenant: &Tenant) -> wire::Metadat
 
 /// Every key that a verifier may meet: prepared ones too, so that it knows them before they sign.
 fn keys(directory: &Directory) -> wire::Keys<'_> {
-    wire::Keys { keys: directory.ring().signers().map(|(signer, _)| signer.jwk()).collect() }
+    wire::Keys { keys: directory.ring().published().map(|(key, _)| key.jwk()).collect() }
 }
 
 /// MSAL asks with the address of a sign-in page; of that, only the tenant counts. The names in the answer are

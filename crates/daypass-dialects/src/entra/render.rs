@@ -2,7 +2,8 @@
 
 use super::Manner;
 use super::fault::Fault;
-use super::wire::{DOCUMENT_MAX_AGE, ErrorAnswer, TokenAnswer};
+use super::metadata::Document;
+use super::wire::{ErrorAnswer, TokenAnswer};
 use bytes::Bytes;
 use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
@@ -64,12 +65,12 @@ pub(super) fn refused(manner: &Manner, refusal: &Refusal) -> Response {
 }
 
 /// A public document, which may be kept for as long as it says.
-pub(super) fn document(body: Vec<u8>) -> Response {
-    let mut response = Response::new(Bytes::from(body));
+pub(super) fn document(document: Document) -> Response {
+    let mut response = Response::new(Bytes::from(document.body));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    insert(headers, CACHE_CONTROL, &format!("public, max-age={DOCUMENT_MAX_AGE}"));
+    insert(headers, CACHE_CONTROL, &format!("public, max-age={}", document.max_age));
     response
 }
 

@@ -10,8 +10,8 @@ use uuid::Uuid;
 /// otherwise; Entra back-dates by the same five minutes. `iat` stays honest.
 pub const BACKDATE: i64 = 300;
 
-/// Seconds for which the discovery document and the public keys may be kept. Whoever rotates keys must publish a
-/// new one at least this long before it signs.
+/// Seconds for which the discovery documents may be kept. The public keys have a time of their own, which ends when
+/// they change.
 pub const DOCUMENT_MAX_AGE: u32 = 3600;
 
 /// How the application proved itself: `1` is a client secret (Entra's `azpacr`).

@@ -45,6 +45,7 @@ cases!(
     what_was_put_reads_back_equal,
     putting_again_replaces,
     an_added_ring_key_replaces_nothing,
+    a_ring_key_is_swapped_as_it_was_seen,
     of_two_cut_offs_the_later_counts,
     a_second_client_of_a_name_is_refused,
     a_key_stays_with_its_client,

@@ -114,6 +114,42 @@ pub async fn an_added_ring_key_replaces_nothing(open: &Open) {
     assert!(contents(&store).await.2.contains(&last));
 }
 
+/// Of two processes that rotate at once, the second is told, and nothing of its own is written.
+pub async fn a_ring_key_is_swapped_as_it_was_seen(open: &Open) {
+    let store = writer(open, 1).await;
+    let mut rows = ring_rows();
+    rows.sort_by_key(|row| (row.purpose, row.version));
+    put(&store, 1, vec![Change::PutRing(rows.clone())]).await.unwrap();
+    let next = |state, sealed: u8| RingRow { state, since: at(7), sealed: vec![sealed], ..rows[0].clone() };
+    let swap = |from: &RingRow, to: &RingRow| Change::SwapRing {
+        old: vec![rows[1].clone(), from.clone()],
+        new: vec![rows[1].clone(), to.clone()],
+    };
+    let (retiring, gone) = (next(RingState::Retiring, 1), next(RingState::Gone, 2));
+    put(&store, 2, vec![swap(&rows[0], &retiring)]).await.unwrap();
+    let mut expected = rows.clone();
+    expected[0] = retiring.clone();
+    assert_eq!(contents(&open()).await.2, expected);
+
+    let version = store.version().await.unwrap();
+    let stale = [
+        rows[0].clone(),
+        RingRow { state: RingState::Active, ..retiring.clone() },
+        RingRow { since: at(8), ..retiring.clone() },
+        RingRow { sealed: vec![2], ..retiring.clone() },
+        RingRow { version: 9, ..retiring.clone() },
+    ];
+    for stale in &stale {
+        let refused = put(&store, 3, vec![swap(stale, &gone)]).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{stale:?}: {refused:?}");
+    }
+    assert_eq!(contents(&store).await.2, expected);
+    assert_eq!(store.version().await.unwrap(), version, "nothing was changed");
+    put(&store, 3, vec![swap(&retiring, &gone)]).await.unwrap();
+    expected[0] = gone;
+    assert_eq!(contents(&open()).await.2, expected);
+}
+
 /// An earlier one that arrives later takes nothing back.
 pub async fn of_two_cut_offs_the_later_counts(open: &Open) {
     let store = writer(open, 1).await;

@@ -22,6 +22,10 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
             Change::PutRing(rows) => {
                 rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
+            Change::SwapRing { old, new } => {
+                old.iter().try_for_each(|row| take_ring(connection, &mut meta.ring, row))?;
+                new.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
+            }
             Change::Cut(cutoff) => cut(connection, &mut meta.cutoffs, cutoff)?,
         }
     }
@@ -125,11 +129,13 @@ pub(super) struct RingColumns {
     pub(super) version: u32,
     pub(super) state: String,
     pub(super) created: String,
+    /// None in a row that was written before the column was there.
+    pub(super) since: Option<String>,
     pub(super) sealed: Vec<u8>,
 }
 
 impl RingColumns {
-    pub(super) const SELECT: &str = "SELECT purpose, version, state, created, sealed FROM ring";
+    pub(super) const SELECT: &str = "SELECT purpose, version, state, created, since, sealed FROM ring";
 
     pub(super) fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -137,19 +143,45 @@ impl RingColumns {
             version: row.get(1)?,
             state: row.get(2)?,
             created: row.get(3)?,
-            sealed: row.get(4)?,
+            since: row.get(4)?,
+            sealed: row.get(5)?,
         })
+    }
+
+    fn of(row: &RingRow) -> Result<Self, Fault> {
+        let state = serde_json::to_value(row.state).map_err(damaged)?;
+        Ok(Self {
+            purpose: row.purpose.name().to_owned(),
+            version: row.version,
+            state: state.as_str().unwrap_or_default().to_owned(),
+            created: row.created.to_string(),
+            since: Some(row.since.to_string()),
+            sealed: row.sealed.clone(),
+        })
+    }
+
+    /// Reads the row of the same purpose and version.
+    fn stored(&self, connection: &Connection) -> Result<Option<Self>, Fault> {
+        let sql = format!("{} WHERE purpose = ? AND version = ?", Self::SELECT);
+        Ok(connection.query_row(&sql, params![self.purpose, self.version], Self::read).optional()?)
+    }
+
+    /// Whether both say the same. A row without `since` says by that what it was made with.
+    fn says(&self, other: &Self) -> bool {
+        let all = |row: &Self| {
+            let since = row.since.as_ref().unwrap_or(&row.created).clone();
+            (row.state.clone(), row.created.clone(), since, row.sealed.clone())
+        };
+        all(self) == all(other)
     }
 
     pub(super) fn digest(&self) -> Digest {
         let version = self.version.to_be_bytes();
-        digest(&[
-            self.purpose.as_bytes(),
-            &version,
-            self.state.as_bytes(),
-            self.created.as_bytes(),
-            &self.sealed,
-        ])
+        let mut parts =
+            vec![self.purpose.as_bytes(), &version, self.state.as_bytes(), self.created.as_bytes()];
+        parts.extend(self.since.as_ref().map(String::as_bytes));
+        parts.push(&self.sealed);
+        digest(&parts)
     }
 }
 
@@ -161,24 +193,31 @@ enum Old {
 }
 
 fn put_ring(connection: &Connection, total: &mut Digest, row: &RingRow, policy: Old) -> Result<(), Fault> {
-    let state = serde_json::to_value(row.state).map_err(damaged)?;
-    let new = RingColumns {
-        purpose: row.purpose.name().to_owned(),
-        version: row.version,
-        state: state.as_str().unwrap_or_default().to_owned(),
-        created: row.created.to_string(),
-        sealed: row.sealed.clone(),
-    };
-    let sql = format!("{} WHERE purpose = ? AND version = ?", RingColumns::SELECT);
-    let old = connection.query_row(&sql, params![new.purpose, new.version], RingColumns::read).optional()?;
+    let new = RingColumns::of(row)?;
+    let old = new.stored(connection)?;
     if old.is_some() && policy == Old::Conflicts {
         return Err(conflict(format!("the ring has a key {}/{} already", new.purpose, new.version)));
     }
     connection.execute(
-        "INSERT OR REPLACE INTO ring (purpose, version, state, created, sealed) VALUES (?, ?, ?, ?, ?)",
-        params![new.purpose, new.version, new.state, new.created, new.sealed],
+        "INSERT OR REPLACE INTO ring (purpose, version, state, created, since, sealed) VALUES (?, ?, ?, ?, ?, ?)",
+        params![new.purpose, new.version, new.state, new.created, new.since, new.sealed],
     )?;
     replace(total, old.map(|old| old.digest()), &new.digest());
+    Ok(())
+}
+
+/// Removes a row that must be what is given.
+fn take_ring(connection: &Connection, total: &mut Digest, row: &RingRow) -> Result<(), Fault> {
+    let given = RingColumns::of(row)?;
+    let Some(found) = given.stored(connection)?.filter(|found| found.says(&given)) else {
+        let key = format!("{}/{}", given.purpose, given.version);
+        return Err(conflict(format!("the ring's key {key} has changed meanwhile; look again")));
+    };
+    connection.execute(
+        "DELETE FROM ring WHERE purpose = ? AND version = ?",
+        params![found.purpose, found.version],
+    )?;
+    toggle(total, &found.digest());
     Ok(())
 }
 

@@ -39,6 +39,7 @@ pub(super) fn ring(connection: &mut Connection) -> Result<Vec<RingRow>, Fault> {
             version: columns.version,
             state: serde_json::from_value(columns.state.into()).map_err(damaged)?,
             created: columns.created.parse().map_err(damaged)?,
+            since: columns.since.unwrap_or(columns.created).parse().map_err(damaged)?,
             sealed: columns.sealed,
         };
         Ok((row, digest))

@@ -14,7 +14,8 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x4461_7970;
 
 /// Every step forward, in order; the file's `user_version` counts those it has taken. There is none back.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_ring_since.sql")];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
 /// answer is "busy" and not silence.
@@ -248,7 +249,7 @@ mod tests {
         release(&connection, false).unwrap();
         drop(connection);
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(error(&path), StoreError::Newer { found: 7, known: 1 });
+        assert_eq!(error(&path), StoreError::Newer { found: 7, known: known() });
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
@@ -303,5 +304,38 @@ mod tests {
         assert_eq!(ask("wal_autocheckpoint"), 0);
         let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
+    }
+
+    /// A ring key of a store that was made before keys took turns: without the time its state began.
+    #[test]
+    fn a_ring_of_the_first_schema_reads_and_swaps() {
+        use crate::sqlite::{change, read, sums};
+        use daypass_core::ring::{RingRow, RingState};
+        use daypass_core::store::Change;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let row = daypass_core::testing::ring_rows().remove(0);
+        let created = row.created.to_string();
+        {
+            File::create(&path).unwrap();
+            let connection = connect(&path, Use::Write).unwrap();
+            log_mode(&connection).unwrap();
+            connection.execute_batch(MIGRATIONS[0]).unwrap();
+            connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+            connection.pragma_update(None, "user_version", 1).unwrap();
+            let columns = (row.purpose.name(), row.version, "active", &created, &row.sealed);
+            let insert = "INSERT INTO ring (purpose, version, state, created, sealed) VALUES (?, ?, ?, ?, ?)";
+            connection.execute(insert, columns).unwrap();
+            let (name, version) = (row.purpose.name().as_bytes(), row.version.to_be_bytes());
+            let digest = sums::digest(&[name, &version, b"active", created.as_bytes(), &row.sealed]);
+            connection.execute("UPDATE meta SET ring = ?", [digest]).unwrap();
+        }
+        let mut connection = prepare(&path).unwrap();
+        assert_eq!(read::ring(&mut connection).unwrap(), std::slice::from_ref(&row), "as it was made");
+        let gone = RingRow { state: RingState::Gone, sealed: vec![], ..row.clone() };
+        let swap = Change::SwapRing { old: vec![row], new: vec![gone.clone()] };
+        change::apply(&connection, &[swap]).unwrap();
+        assert_eq!(read::ring(&mut connection).unwrap(), [gone]);
     }
 }

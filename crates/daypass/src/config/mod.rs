@@ -18,6 +18,7 @@ mod notes;
 mod policy;
 mod provider;
 mod quota;
+mod ring;
 mod role;
 mod seal;
 mod secret;
@@ -47,6 +48,7 @@ use daypass_core::directory::Plan;
 use daypass_core::endpoint::Endpoint;
 use daypass_core::net::IpNet;
 use daypass_core::provider::Provider;
+use daypass_core::ring::Rotation;
 use daypass_core::role::Role;
 use diagnostic::Fault;
 use environment::Variable;
@@ -61,7 +63,7 @@ use std::sync::Arc;
 pub(crate) const DEMO: &str = include_str!("demo.toml");
 
 /// The sections of the file.
-const KEYS: &[&str] = &["server", "store", "seal", "issuer", "tenant", "endpoint"];
+const KEYS: &[&str] = &["server", "store", "seal", "ring", "issuer", "tenant", "endpoint"];
 
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +91,7 @@ pub(crate) struct Loaded {
     pub(crate) seal: SealSource,
     /// What deserves a look.
     pub(crate) warnings: Vec<Diagnostic>,
+    rotation: Rotation,
     refuses: Refuses,
     tenants: Vec<Arc<Tenant>>,
     providers: Vec<Arc<Provider>>,
@@ -106,6 +109,7 @@ impl Loaded {
             endpoints: self.endpoints.clone(),
             providers: self.providers.clone(),
             refuses: self.refuses,
+            rotation: self.rotation,
         }
     }
 }
@@ -147,6 +151,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let server = server::read(root, base);
     let store_url = store::read(root, base);
     let seal = seal::read(root, base);
+    let rotation = ring::read(root, mode);
     let issuers = issuer::read(root, base);
     let tenants = tenant::read(root, &issuers, base);
     let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
@@ -155,7 +160,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     provider::point_out_idle(&notes, &tenants, &endpoints);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);
-    let (Some(server), Some(store_url), Some(seal), true) = (server, store_url, seal, errors.is_empty())
+    let (Some(server), Some(store_url), Some(seal), Some(rotation), true) =
+        (server, store_url, seal, rotation, errors.is_empty())
     else {
         return Err(Errors(errors));
     };
@@ -173,6 +179,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         store_url,
         seal,
         warnings,
+        rotation,
         refuses,
         tenants: known,
         providers,
