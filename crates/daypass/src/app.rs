@@ -1,6 +1,7 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
 use crate::identity::Outbound;
+use crate::rotation;
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
@@ -10,7 +11,7 @@ use daypass_core::id::{Entropy, random_uuid, uuid_v7};
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::{Chain, Record};
-use daypass_core::ring::{Kek, Purpose, Ring, RingRow, RingState};
+use daypass_core::ring::{Age, Kek, Purpose, Ring, RingRow, RingState, Stage};
 use daypass_core::store::{Change, Store, StoreError};
 use daypass_issuers::local::Local;
 use std::collections::HashMap;
@@ -24,6 +25,12 @@ use uuid::Uuid;
 const REFRESH: Duration = Duration::from_millis(100);
 /// How often refused strangers are written down.
 const STRANGERS: Duration = Duration::from_secs(1);
+/// How often it is asked whether a key of ours takes its next step. Verifiers are told when that will be, to the second.
+const ROTATE: Duration = Duration::from_secs(1);
+/// How long to wait after a step that failed.
+const ROTATE_AGAIN: Duration = Duration::from_secs(30);
+/// Seconds between two warnings about one old key.
+const DAY: i64 = 86_400;
 /// How long the store may be silent before this node is not ready any more, in seconds. A node that cannot hear
 /// of a revocation must not go on for long.
 const STALE: i64 = 30;
@@ -34,7 +41,8 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     /// Daypass's own keys.
     pub(crate) ring: Arc<Ring>,
-    kek: Kek,
+    /// What wraps them.
+    pub(crate) kek: Arc<Kek>,
 }
 
 impl Opened {
@@ -48,7 +56,7 @@ impl Opened {
             rows = complete(&*store, rows, &missing, &kek).await?;
         }
         let ring = Arc::new(Ring::open(&rows, &kek)?);
-        Ok(Self { store, ring, kek })
+        Ok(Self { store, ring, kek: Arc::new(kek) })
     }
 
     /// Begins to write: this process's records have a chain of their own.
@@ -83,7 +91,7 @@ async fn complete(
 impl Opened {
     /// A store that a test has filled.
     pub(crate) fn for_test(store: Arc<dyn Store>, ring: Arc<Ring>, kek: Kek) -> Self {
-        Self { store, ring, kek }
+        Self { store, ring, kek: Arc::new(kek) }
     }
 }
 
@@ -99,7 +107,11 @@ pub(crate) fn now() -> Timestamp {
 
 /// The record of a change made here and now.
 pub(crate) fn change(tenant: Option<&str>, action: &str, object: &str) -> Record {
-    let now = now();
+    change_at(now(), tenant, action, object)
+}
+
+/// The record of a change made at this time.
+pub(crate) fn change_at(now: Timestamp, tenant: Option<&str>, action: &str, object: &str) -> Record {
     let mut random = [0; 10];
     RequestEntropy.fill(&mut random);
     let id: Uuid = uuid_v7(now, random);
@@ -129,6 +141,7 @@ pub(crate) struct App {
     plan: Arc<Plan>,
     opened: Opened,
     heard: AtomicI64,
+    warned: AtomicI64,
 }
 
 impl App {
@@ -148,6 +161,7 @@ impl App {
             pipeline,
             directory: ArcSwap::from_pointee(directory),
             heard: AtomicI64::new(ambient.clock.now().as_second()),
+            warned: AtomicI64::new(i64::MIN),
             ambient,
             plan,
             opened,
@@ -160,10 +174,10 @@ impl App {
         if silence <= STALE { Ok(()) } else { Err("the store is silent") }
     }
 
-    /// Follows the store's changes and writes down refused strangers, for as long as the process lives. Side by side:
-    /// a store that takes no records must not keep us from hearing of a revocation.
+    /// Follows the store's changes, writes down refused strangers and rotates keys, for as long as the process lives.
+    /// Side by side: a store that takes no records must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
-        tokio::join!(self.follow(), self.count());
+        tokio::join!(self.follow(), self.count(), self.rotate());
     }
 
     async fn follow(&self) {
@@ -188,6 +202,60 @@ impl App {
             strangers.tick().await;
             self.pipeline.record_strangers().await;
         }
+    }
+
+    async fn rotate(&self) {
+        let mut turn = tokio::time::interval(ROTATE);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            self.point_out_old_keys();
+            if let Err(error) = self.rotate_once().await {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "a key of ours cannot take its next step; trying again"
+                );
+                tokio::time::sleep(ROTATE_AGAIN).await;
+            }
+        }
+    }
+
+    /// Takes the step that is due the longest, if one is and no other node has taken it.
+    pub(crate) async fn rotate_once(&self) -> anyhow::Result<Option<Stage>> {
+        let directory = self.directory.load_full();
+        let now = self.ambient.clock.now();
+        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+        let stage = rotation::next(&self.opened, &directory, now).await?;
+        if stage.is_some() {
+            // At once, so that what this node says of its keys is right without waiting for the next look.
+            self.refresh(None).await?;
+        }
+        Ok(stage)
+    }
+
+    /// Says once a day which keys have worked for too long. They go on working: an old key is better than none.
+    fn point_out_old_keys(&self) {
+        let now = self.ambient.clock.now();
+        if now.as_second().saturating_sub(self.warned.load(Ordering::Relaxed)) < DAY {
+            return;
+        }
+        self.warned.store(now.as_second(), Ordering::Relaxed);
+        for age in self.key_ages().iter().filter(|age| age.overdue) {
+            let (key, days) = (age.stage.name(), age.seconds / 86_400);
+            tracing::warn!(key, days, "a key has worked longer than it should; see `daypass ring list`");
+        }
+    }
+
+    /// Looks at the store now, as a node does every hundred milliseconds.
+    #[cfg(test)]
+    pub(crate) async fn hear(&self) -> anyhow::Result<()> {
+        self.refresh(None).await.map(|_| ())
+    }
+
+    /// How old each of our keys is now: what a gauge of key ages shows.
+    pub(crate) fn key_ages(&self) -> Vec<Age> {
+        let directory = self.directory.load();
+        directory.rules().ages(directory.ring().stages(), self.ambient.clock.now())
     }
 
     async fn refresh(&self, known: Option<u64>) -> anyhow::Result<Option<u64>> {

@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod identity;
+mod rotation;
 mod server;
 mod system;
 mod telemetry;

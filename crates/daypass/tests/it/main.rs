@@ -19,5 +19,6 @@ mod invariants;
 mod process;
 mod refusals;
 mod replay;
+mod ring;
 mod tls;
 mod visitors;
