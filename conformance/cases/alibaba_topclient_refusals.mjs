@@ -61,6 +61,24 @@ test('an empty parameter is signed and sent', async () => {
   checkResult((await ask({ session: '' }))[ROOT].result);
 });
 
+test('a common parameter that is empty or wrong has its own code', async () => {
+  for (const [common, code] of [
+    [{ app_key: '' }, 28],
+    [{ timestamp: '' }, 30],
+    [{ timestamp: 'yesterday' }, 31],
+    [{ v: '' }, 32],
+    [{ v: '1.0' }, 34],
+  ]) {
+    assert.equal((await refusal(ask(common))).code, code, JSON.stringify(common));
+  }
+  assert.equal((await refusal(client().request({ method: 'x.y', param: param() }))).code, 22);
+});
+
+test('neither GET nor POST is code 9', async () => {
+  const body = await client().request({ method: METHOD, timestamp: Date.now(), param: param() }, 'PUT');
+  assert.match(JSON.stringify(body), /<code>9<.code>/);
+});
+
 test('a wrong secret is code 25', provoke.wrongSecret);
 test('an unknown app key is code 29', provoke.unknownKey);
 test('a missing param, or member of it, is code 40', provoke.missing);

@@ -8,7 +8,7 @@ import urllib.parse
 import xml.etree.ElementTree as xml
 
 import top
-from daypass import Running, case, check, equal, free_port, http, main
+from daypass import Running, case, check, equal, free_port, http, main, wait_until
 from top_refusals import OURS, box, param, service
 
 SERVICE = service("top-wire")
@@ -16,7 +16,7 @@ KEY = box(SERVICE, "box")
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def signed(**changes):
+def signed(secret=KEY["app_secret"], **changes):
     """The parameters of a call, signed by md5; a change to None drops one."""
     values = {
         "method": top.METHOD,
@@ -29,7 +29,6 @@ def signed(**changes):
     } | changes
     values = {name: value for name, value in values.items() if value is not None}
     base = "".join(name + values[name] for name in sorted(values))
-    secret = KEY["app_secret"]
     values["sign"] = hashlib.md5(f"{secret}{base}{secret}".encode()).hexdigest().upper()
     return values
 
@@ -142,6 +141,16 @@ def plain():
         answer = post(signed(), headers=FORM | {"Accept-Encoding": encoding})
         equal(answer.headers["Content-Encoding"], None, "Content-Encoding")
         result(answer)
+
+
+@case("a client that is disabled while the server runs is code 11")
+def disabled():
+    other = box(SERVICE, "other")
+    known = {"app_key": other["app_key"], "secret": other["app_secret"]}
+    wait_until(lambda: top.ROOT in post(signed(**known)).json(), 2, "the new client was not served")
+    SERVICE.command("client", "disable", "other")
+    wait_until(lambda: "error_response" in post(signed(**known)).json(), 2, "the disabled client was served")
+    equal(code(post(signed(**known))), 11, "code of the refusal")
 
 
 @case("the same bytes: the identical credential on another node and after a restart, refused later")
