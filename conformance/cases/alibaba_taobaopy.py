@@ -63,13 +63,6 @@ def utc():
     check("GMT+8" in f"{error.msg} {error.sub_msg}", f"{error} says nothing of GMT+8")
 
 
-@case("another store is refused")
-def other_store():
-    with zone("Asia/Shanghai"):
-        error = refused(op_poi_id="9999")
-    check(error.sub_code.startswith("isv."), f"sub_code of {error}")
-
-
 @case("a wrong secret is code 25")
 def wrong_secret():
     with zone("Asia/Shanghai"):
