@@ -92,7 +92,7 @@ def head():
 def method():
     expected = {
         tencent: "UnsupportedProtocol",
-        alibaba: "InvalidApi.NotFound",
+        alibaba: "UnsupportedHTTPMethod",
         top: 9,
         entra: "invalid_request",
         page: "UnsupportedProtocol",
@@ -105,13 +105,13 @@ def method():
 def kind():
     expected = {
         tencent: "AuthFailure.InvalidAuthorization",
-        alibaba: "InvalidApi.NotFound",
+        alibaba: "UnsupportedContentType",
         top: 43,
         entra: "invalid_request",
         page: "UnsupportedProtocol",
     }
     everywhere(expected, data=b"\xff\x00{}", headers={"Content-Type": "application/x-unheard-of"})
-    everywhere(expected | {top: 21}, data=b"a=%ff&b=%zz", headers=FORM)
+    everywhere(expected | {top: 21, alibaba: "InvalidParameter.a"}, data=b"a=%ff&b=%zz", headers=FORM)
 
 
 @case("an unknown path")
