@@ -345,8 +345,9 @@ impl Pipeline {
     /// The replay rule, after the signature was found right: a stranger must not be able to use up a mark.
     fn sight(&self, context: Context<'_>, call: &impl Call) -> Result<Option<Sighted>, Refusal> {
         let Claim::Signed(signed) = call.claim() else { return Ok(None) };
-        let mark =
-            mark(context.directory.ring(), &signed).ok_or_else(|| Refusal::internal("no replay key"))?;
+        let ring = context.directory.ring();
+        let no_key = || Refusal::internal("no replay key");
+        let mark = mark(ring, &signed).ok_or_else(no_key)?;
         let (first, repeat, settled) = match self.window.see(mark, context.now) {
             Sight::First => (context.now, false, false),
             Sight::Again(first) => (first, true, false),
@@ -354,6 +355,14 @@ impl Pipeline {
         };
         if repeat && !replay::is_retry(first, context.now) {
             return Err(replayed());
+        }
+        if signed.once.is_some() {
+            // A retry has the nonce and the signature of its first. Only this process can tell: another one knows the
+            // nonce alone, and takes whatever its owner signs within that time for the retry.
+            let signature = replay::mark(ring, signed.key_id, signed.signature).ok_or_else(no_key)?;
+            if self.window.see(signature, context.now) == Sight::First && repeat {
+                return Err(replayed());
+            }
         }
         Ok(Some(Sighted { mark, first, repeat, settled }))
     }
@@ -465,7 +474,7 @@ fn ask_in_full(issue: &Issue) -> Result<Vec<u8>, Refusal> {
         .map_err(Refusal::internal)
 }
 
-/// A nonce used again within the time of a retry counts as one, whatever it signs: only the key's owner can do that.
+/// What the replay rule goes by: the nonce, where the protocol has one, or else the signature.
 fn mark(ring: &Ring, signed: &Signed<'_>) -> Option<Mark> {
     match signed.once {
         // No key's id has a colon, so that no signature's mark can be one of these.

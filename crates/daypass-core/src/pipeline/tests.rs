@@ -58,7 +58,7 @@ impl Call for ToyCall {
             kind: KeyKind::Tencent,
             token: get("token"),
             signature: get("sign").unwrap_or_default().as_bytes(),
-            once: None,
+            once: get("once").map(str::as_bytes),
             weak: self.weak,
         })
     }

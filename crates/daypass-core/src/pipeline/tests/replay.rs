@@ -85,3 +85,17 @@ async fn two_asks_under_one_unsigned_signature_have_two_ids() {
     bench.world.client.refuses.unsigned_payload = true;
     assert_eq!(bench.fresh(3).await, "refused weak_proof_refused");
 }
+
+#[tokio::test]
+async fn a_nonce_is_good_for_one_request_and_its_retry() {
+    let bench = Bench::new();
+    let get = |n: u32, nonce: &str| format!("/?key=AKIDworld&sign=secret of AKIDworld|{n}&once={nonce}");
+    let first = bench.get(&get(1, "a")).await;
+    assert!(first.starts_with("AKID"));
+    bench.clock.advance(4_000);
+    assert_eq!(bench.get(&get(1, "a")).await, first, "its own retry");
+    assert_eq!(bench.get(&get(2, "a")).await, "refused replayed", "another request under the same nonce");
+    assert!(bench.get(&get(2, "b")).await.starts_with("AKID"));
+    bench.clock.advance(2_000);
+    assert_eq!(bench.get(&get(1, "a")).await, "refused replayed");
+}
