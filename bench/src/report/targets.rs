@@ -69,7 +69,7 @@ const INTERVALS: &str =
 
 /// Said beside the CPU of the cached `getAuthorization`.
 const CACHED: &str =
-    "nothing is made or recorded, but the RS256 signature of the user's token is checked each time";
+    "nothing is made or recorded; the token's claims are judged each time, its signature only the first";
 
 struct View<'a> {
     slices: Slices<'a>,
