@@ -11,11 +11,14 @@ use http::header::HOST;
 use http::uri::{Authority, Uri};
 use std::net::IpAddr;
 
-/// Headers by which a proxy says that it passes a request on.
+/// Headers by which a proxy says that it passes a request on, besides those that begin with [`PASSED_ON`].
 ///
 /// Attack: a proxy on this host that passes everything on makes the whole Internet come from this host. If it says
-/// that it does so, nothing is handed out, whether or not it is one that is believed about addresses.
-const FORWARDED: [&str; 4] = ["forwarded", "via", "x-forwarded-for", "x-real-ip"];
+/// that it does so, nothing is handed out, whether or not it is one that is believed about addresses. One that says
+/// nothing cannot be told from an SDK; that no proxy passes this path on is for its operator to see to.
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+/// `X-Forwarded-For`, and what proxies send that name the host or the scheme and not the address.
+const PASSED_ON: &str = "x-forwarded-";
 
 /// Whether a request comes directly from one of these networks, and was meant for us.
 pub(super) fn check(networks: &[IpNet], head: &Head, public_url: &str) -> Result<(), Refusal> {
@@ -25,7 +28,8 @@ pub(super) fn check(networks: &[IpNet], head: &Head, public_url: &str) -> Result
             "this endpoint serves its own networks alone, and the request comes from none of them",
         );
     }
-    if FORWARDED.iter().any(|name| head.headers.contains_key(*name)) {
+    let passed_on = |name: &str| name.starts_with(PASSED_ON) || FORWARDED.contains(&name);
+    if head.headers.keys().any(|name| passed_on(name.as_str())) {
         return refuse("this endpoint is asked directly, and a proxy has passed the request on");
     }
     if !is_meant(head, public_url) {
@@ -85,8 +89,13 @@ mod tests {
 
     #[test]
     fn what_a_proxy_passes_on_is_not_near() {
-        for header in ["x-forwarded-for", "X-Real-IP", "Forwarded", "via"] {
+        for header in
+            ["x-forwarded-for", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "via"]
+        {
             assert!(!admitted("127.0.0.1", &[("host", "localhost"), (header, "127.0.0.1")]), "{header}");
+        }
+        for header in ["x-forward", "x-request-id", "viaduct"] {
+            assert!(admitted("127.0.0.1", &[("host", "localhost"), (header, "127.0.0.1")]), "{header}");
         }
     }
 
