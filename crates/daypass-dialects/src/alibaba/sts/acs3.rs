@@ -7,10 +7,11 @@
 use super::parameters::Parameters;
 use super::{check_nonce, check_token, shown, time};
 use crate::alibaba::sign::acs3::{self, ALGORITHM, CanonicalRequest, Digest};
-use daypass_core::clock::Timestamp;
+use daypass_core::dialect::Context;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
 use daypass_core::secret::{SigningKey, Witness};
+use http::Uri;
 use std::sync::Arc;
 
 /// Headers of this signature.
@@ -44,6 +45,8 @@ const MUST_SIGN: [&str; 6] =
 pub(super) struct Acs3 {
     head: Arc<Head>,
     parameters: Parameters,
+    /// What the client may have signed as host in place of what arrived.
+    other_host: Option<String>,
     key_id: String,
     token: Option<String>,
     nonce: String,
@@ -54,13 +57,17 @@ pub(super) struct Acs3 {
 
 impl Acs3 {
     /// Reads and checks the form, in the order: header, key, time, nonce, body, signed headers.
-    pub(super) fn read(request: &Request, parameters: Parameters, now: Timestamp) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        context: Context<'_>,
+        request: &Request,
+        parameters: Parameters,
+    ) -> Result<Self, Refusal> {
         let head = &request.head;
         let authorization = one(head, header::AUTHORIZATION)?.unwrap_or_default();
         let Fields { key_id, signed_headers, signature } = Fields::parse(authorization)?;
         let token = one(head, header::TOKEN)?.filter(|token| !token.is_empty());
         check_token(key_id, token)?;
-        time::near(required(head, header::DATE, "Timestamp")?, now)?;
+        time::near(required(head, header::DATE, "Timestamp")?, context.now)?;
         let nonce = required(head, header::NONCE, "SignatureNonce")?;
         check_nonce(nonce)?;
         let content_sha256 = one(head, header::CONTENT_SHA256)?.ok_or_else(|| {
@@ -68,9 +75,11 @@ impl Acs3 {
         })?;
         check_body(content_sha256, &request.body)?;
         check_signed_headers(signed_headers, head)?;
+        let host = head.header(header::HOST).unwrap_or_default().trim();
         Ok(Self {
             head: Arc::clone(head),
             parameters,
+            other_host: other_host(host, &context.directory.plan().public_url),
             key_id: key_id.to_owned(),
             token: token.map(str::to_owned),
             nonce: nonce.to_owned(),
@@ -105,12 +114,13 @@ impl Acs3 {
         &self.nonce
     }
 
-    /// Checks the signature. The host is signed with its port; behind a proxy that adds or takes it away, the other
-    /// reading may be right.
+    /// Checks the signature. The host is signed with its port; behind a proxy that adds or takes it away, the
+    /// [`other_host`] may be right.
     pub(super) fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
         key.matches(&self.signature, |secret, right| {
-            for bare_host in [false, true] {
-                let Some(text) = self.canonical(bare_host) else { continue };
+            let other = self.other_host.as_deref().map(Some);
+            for host in [None].into_iter().chain(other) {
+                let Some(text) = self.canonical(host) else { continue };
                 let text = format!("{ALGORITHM}\n{}", acs3::hex(&acs3::hash(text.as_bytes())));
                 if right(&acs3::sign(secret, &text)) {
                     return;
@@ -122,7 +132,7 @@ impl Acs3 {
     /// What its sender can compare with its own steps where the signature is wrong: hashes of what arrived. The text
     /// itself holds the headers, the token of a temporary key among them.
     pub(super) fn seen(&self) -> String {
-        let canonical = self.canonical(false).unwrap_or_default();
+        let canonical = self.canonical(None).unwrap_or_default();
         format!(
             "here the canonical request, with the host {} and the signed headers {}, has the SHA-256 {}",
             shown(self.head.header(header::HOST).unwrap_or_default()),
@@ -131,13 +141,13 @@ impl Acs3 {
         )
     }
 
-    /// The canonical request in one reading; none where it would only repeat the other one.
-    fn canonical(&self, bare_host: bool) -> Option<String> {
+    /// The canonical request, with this host where it is not the one that arrived.
+    fn canonical(&self, host: Option<&str>) -> Option<String> {
         let mut headers = Vec::with_capacity(self.signed_headers.len());
         for name in &self.signed_headers {
             let mut value = self.head.headers.get(name)?.to_str().ok()?.trim();
-            if bare_host && name == header::HOST {
-                value = without_port(value)?;
+            if name == header::HOST {
+                value = host.unwrap_or(value);
             }
             headers.push((name.as_str(), value));
         }
@@ -176,6 +186,17 @@ fn required<'a>(head: &'a Head, name: &'static str, parameter: &'static str) -> 
         let detail = format!("it travels in the header {name}, which a proxy may have removed");
         Refusal::new(Reason::MissingParameter, detail).parameter(parameter)
     })
+}
+
+/// What a proxy may have made this host of: the name without the port that it added, or our own name with the port of
+/// `public_url`, where it took that away. The name itself must be the signed one.
+fn other_host(host: &str, public_url: &str) -> Option<String> {
+    if let Some(name) = without_port(host) {
+        return Some(name.to_owned());
+    }
+    let url: Uri = public_url.parse().ok()?;
+    let own = url.authority()?;
+    own.host().eq_ignore_ascii_case(host).then(|| Some(format!("{host}:{}", own.port()?)))?
 }
 
 /// The host alone; nothing where there is no port.
@@ -299,6 +320,17 @@ mod tests {
         ] {
             assert!(fault(&bad).contains(expected), "{bad}: {}", fault(&bad));
         }
+    }
+
+    #[test]
+    fn a_proxy_takes_away_our_own_port_alone() {
+        let url = "https://pass.example.com:8443";
+        let other = |host, url| other_host(host, url);
+        assert_eq!(other("pass.example.com", url).as_deref(), Some("pass.example.com:8443"));
+        assert_eq!(other("pass.example.com:9", url).as_deref(), Some("pass.example.com"));
+        assert_eq!(other("[::1]", "http://[::1]:5050").as_deref(), Some("[::1]:5050"));
+        assert_eq!(other("other.example.com", url), None);
+        assert_eq!(other("pass.example.com", "https://pass.example.com"), None);
     }
 
     #[test]

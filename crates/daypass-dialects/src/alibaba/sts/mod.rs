@@ -258,7 +258,7 @@ fn read_proof(
                 Reason::SeveralProofs,
                 "there is a Signature among the parameters beside the Authorization header; send one of the two",
             )),
-            (true, false) => Acs3::read(request, parameters, context.now).map(Way::Acs3),
+            (true, false) => Acs3::read(context, request, parameters).map(Way::Acs3),
             (false, true) => Rpc::read(head, parameters, context.now).map(Way::Rpc),
             (false, false) => Err(Refusal::new(
                 Reason::MissingProof,

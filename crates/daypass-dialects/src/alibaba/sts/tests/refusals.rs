@@ -309,33 +309,37 @@ async fn a_call_may_say_in_the_query_and_in_the_body_the_same() {
     assert_eq!(Service::new().code(request).await, "200");
 }
 
-/// Behind a proxy that adds or removes the port, the client's signature is right all the same.
+/// Behind a proxy that adds or removes the port, the client's signature is right all the same. The name must be the one
+/// that was signed, and a port that was removed is that of `public_url`, which is `http://127.0.0.1:5050` here.
 #[tokio::test]
-async fn a_host_may_be_signed_without_the_port_that_arrives() {
-    let service = Service::new();
-    let body = Draft::who(Style::Acs3);
-    let mut request = body.sent();
-    let key = super::ClientKey { id: "LTAIworld", secret: b"secret of LTAIworld", token: None };
-    let out = super::acs3::Outgoing {
-        method: "POST",
-        host: "sts.example.com",
-        query: &[],
-        body: b"",
-        action: "GetCallerIdentity",
-        version: "2015-04-01",
-        nonce: "n",
-        at: START,
-    };
-    for (name, value) in super::acs3::sign_request(&key, &out) {
-        request.head_mut().headers.insert(name, value.parse().unwrap());
-    }
-    for (host, expected) in [
-        ("sts.example.com:443", "200"),
-        ("sts.example.org:443", "400 SignatureDoesNotMatch"),
-        ("sts.example.com:x", "400 SignatureDoesNotMatch"),
+async fn a_host_may_be_signed_with_another_port_than_arrives() {
+    for (signed, arrived, expected) in [
+        ("sts.example.com", "sts.example.com:443", "200"),
+        ("sts.example.com", "sts.example.org:443", "400 SignatureDoesNotMatch"),
+        ("sts.example.com", "sts.example.com:x", "400 SignatureDoesNotMatch"),
+        ("127.0.0.1:5050", "127.0.0.1", "200"),
+        ("127.0.0.1:5051", "127.0.0.1", "400 SignatureDoesNotMatch"),
+        ("127.0.0.1:5050", "127.0.0.2", "400 SignatureDoesNotMatch"),
+        ("sts.example.com:5050", "sts.example.com", "400 SignatureDoesNotMatch"),
+        ("127.0.0.1:5050", "127.0.0.1:443", "400 SignatureDoesNotMatch"),
     ] {
-        request.head_mut().headers.insert("host", host.parse().unwrap());
-        assert_eq!(service.code(request.clone()).await, expected, "{host}");
+        let mut request = Draft::who(Style::Acs3).sent();
+        let key = super::ClientKey { id: "LTAIworld", secret: b"secret of LTAIworld", token: None };
+        let out = super::acs3::Outgoing {
+            method: "POST",
+            host: signed,
+            query: &[],
+            body: b"",
+            action: "GetCallerIdentity",
+            version: "2015-04-01",
+            nonce: "n",
+            at: START,
+        };
+        for (name, value) in super::acs3::sign_request(&key, &out) {
+            request.head_mut().headers.insert(name, value.parse().unwrap());
+        }
+        request.head_mut().headers.insert("host", arrived.parse().unwrap());
+        assert_eq!(Service::new().code(request).await, expected, "{signed} {arrived}");
     }
 }
 
