@@ -8,7 +8,7 @@ const { sts } = await load('tencentcloud-sdk-nodejs-sts');
 /** The SDK's client of STS, as it is. */
 export const StsClient = sts.v20180813.Client;
 
-/** The seed's policy. */
+/** The sample's policy. */
 export const soe = {
   version: '2.0',
   statement: { effect: 'allow', action: ['soe:TransmitOralProcessWithInit'], resource: '*' },

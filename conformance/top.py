@@ -1,4 +1,4 @@
-"""What the cases of the TOP gateway share: the parameter that the seed documents, and what its answer must hold."""
+"""What the cases of the TOP gateway share: the parameter that the vendor documents, and what its answer must hold."""
 
 import datetime
 import re

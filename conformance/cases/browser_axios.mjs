@@ -1,4 +1,4 @@
-// The seed's page fetches its credential with axios. Here axios runs in Node, which sends whatever Origin it is
+// The sample's page fetches its credential with axios. Here axios runs in Node, which sends whatever Origin it is
 // told and hides nothing that a browser would hide.
 
 // needs: npm
@@ -13,7 +13,7 @@ const origin = credentials.get_authorization.origin;
 
 const headersOf = (answer) => Object.keys(answer.headers).filter((name) => name.startsWith('access-control-'));
 
-test("the seed's callback gets its four values", async () => {
+test("the sample's callback gets its four values", async () => {
   const got = await new Promise((callback, reject) => {
     axios.get(url, { headers: { Origin: origin } }).then(response => {
       callback({
@@ -31,7 +31,7 @@ test("the seed's callback gets its four values", async () => {
   assert.ok(got.ExpiredTime > Date.now() / 1000 + 60);
 });
 
-test("exactly the seed's document", async () => {
+test("exactly the sample's document", async () => {
   const { data, headers } = await axios.get(url, { headers: { Origin: origin } });
   assert.deepEqual(Object.keys(data).sort(), ['Credentials', 'Expiration', 'ExpiredTime', 'RequestId']);
   assert.deepEqual(Object.keys(data.Credentials).sort(), ['TmpSecretId', 'TmpSecretKey', 'Token']);

@@ -76,7 +76,7 @@ def paste(server):
     return answers
 
 
-@case("every command that it prints for the seeds succeeds")
+@case("every command that it prints succeeds")
 def commands():
     with Server(fresh("a folder with a blank") / "data") as server:
         answers = paste(server)

@@ -1,4 +1,4 @@
-"""The seed's own samples: its curl command and its Python program."""
+"""The vendor's own samples: its curl command and its Python program."""
 
 # needs: pypi
 # client: entra / requests

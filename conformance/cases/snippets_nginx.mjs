@@ -1,4 +1,4 @@
-// The nginx snippet of the documentation: Daypass is a path of the application's own site, and the seed's page is not
+// The nginx snippet of the documentation: Daypass is a path of the application's own site, and the sample's page is not
 // touched but for the address.
 
 // needs: pypi npm
@@ -22,7 +22,7 @@ const started = once(async () => {
   const service = await Service.make('nginx', uploads + config, { server });
   const folder = service.folder;
   const env = { PORT: String(application), PAGES: folder, FLASK_SECRET_KEY: 'only here' };
-  fs.writeFileSync(path.join(folder, 'index.html'), text('pages/seed.html').replace('{{url}}', '/getAuthorization'));
+  fs.writeFileSync(path.join(folder, 'index.html'), text('pages/sample.html').replace('{{url}}', '/getAuthorization'));
   // Here the stand-in only shows the four values: what they are worth is asked below, from outside of the page.
   fs.writeFileSync(
     path.join(folder, 'tencent-soe.js'),
@@ -41,7 +41,7 @@ const started = once(async () => {
   return { service, origin, url: `${origin}/getAuthorization` };
 });
 
-test("the seed's page on one origin with Daypass, by its session", async () => {
+test("the sample's page on one origin with Daypass, by its session", async () => {
   const { service, origin } = await started();
   for (const user of ['alice', 'bob']) {
     const page = await tab(origin, user);

@@ -23,8 +23,8 @@ async function usable(answer) {
   assert.match(user.UserId, /:soe$/);
 }
 
-test("the seed's own code", async () => {
-  // As in the seed's Express handler; only the key, the endpoint and the protocol differ.
+test("the vendor's own sample", async () => {
+  // As in the sample's Express handler; only the key, the endpoint and the protocol differ.
   const clientConfig = {
     credential: {
       secretId,

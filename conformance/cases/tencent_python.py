@@ -39,9 +39,9 @@ def usable(answer, seconds):
     )
 
 
-@case("the seed's own code")
-def seed():
-    # The body of the seed's Flask handler, with its lost indentation and the quotes of its policy restored. Only
+@case("the vendor's own sample")
+def sample():
+    # The body of the sample's Flask handler, with its lost indentation and the quotes of its policy restored. Only
     # the key, the endpoint and the protocol differ.
     def getAuthorization():
         # 实例化一个认证对象,入参需要传入腾讯云账户secretId,secretKey

@@ -1,4 +1,4 @@
-// The seed's page in Chromium: it gets its four values, and the script that it is made for signs with them in the
+// The sample's page in Chromium: it gets its four values, and the script that it is made for signs with them in the
 // browser. Only the script is a stand-in, because the vendor's is not published.
 
 // needs: npm
@@ -9,7 +9,7 @@ import { credentials, main, test } from '../daypass.mjs';
 import { site, text, visit } from '../browser.mjs';
 
 const url = credentials.url + credentials.get_authorization.path;
-const routes = { '/': text('pages/seed.html').replace('{{url}}', url), '/tencent-soe.js': text('pages/tencent-soe.js') };
+const routes = { '/': text('pages/sample.html').replace('{{url}}', url), '/tencent-soe.js': text('pages/tencent-soe.js') };
 
 async function shown(address) {
   const page = await visit(address);
@@ -17,7 +17,7 @@ async function shown(address) {
   return JSON.parse(await page.textContent('#got'));
 }
 
-test("the seed's page gets its four values, and signs with them in the browser", async () => {
+test("the sample's page gets its four values, and signs with them in the browser", async () => {
   const { port } = new URL(credentials.get_authorization.origin);
   const { origin, close } = await site(routes, { port: Number(port), sts: credentials.url });
   try {
