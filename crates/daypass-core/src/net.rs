@@ -56,6 +56,11 @@ impl IpNet {
         })
     }
 
+    /// Whether an address belongs to both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.contains(other.address) || other.contains(self.address)
+    }
+
     /// Whether it is all of IPv4 or of IPv6.
     pub fn is_everything(&self) -> bool {
         self.prefix == 0
@@ -123,6 +128,21 @@ mod tests {
         assert!(contains("::/0", "2001:db8::1"));
         assert!(contains("192.0.2.7", "192.0.2.7") && !contains("192.0.2.7", "192.0.2.8"));
         assert!(contains("::1", "::1") && !contains("::1", "::2"));
+    }
+
+    #[test]
+    fn of_two_networks_that_meet_one_holds_the_other() {
+        let overlap = |one: &str, other: &str| {
+            let (one, other): (IpNet, IpNet) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.overlaps(&other), other.overlaps(&one));
+            one.overlaps(&other)
+        };
+        for (one, other) in [("10.0.0.0/8", "10.1.0.0/16"), ("::1", "::/0"), ("127.0.0.1", "127.0.0.1")] {
+            assert!(overlap(one, other), "{one} {other}");
+        }
+        for (one, other) in [("10.0.0.0/16", "10.1.0.0/16"), ("::/0", "0.0.0.0/0"), ("::1", "::2")] {
+            assert!(!overlap(one, other), "{one} {other}");
+        }
     }
 
     #[test]

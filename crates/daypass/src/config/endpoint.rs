@@ -8,6 +8,7 @@ use super::tenant::TenantEntry;
 use super::{Mode, url, visited};
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{DialectName, Endpoint, Product, Quota, Route, Shape};
+use daypass_core::net::IpNet;
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
 use daypass_dialects::visit::DESK;
@@ -31,12 +32,14 @@ pub(super) fn read(
     root: Section<'_>,
     tenants: &[TenantEntry<'_>],
     refuses: Refuses,
+    proxies: &[IpNet],
     mode: Mode,
 ) -> Vec<Endpoint> {
     let read = |section| one(section, tenants, refuses, mode);
     let entries: Vec<_> = root.sections("endpoint", KEYS).into_iter().filter_map(read).collect();
     refuse_doubles(root.notes(), &entries);
     refuse_at_desks(root.notes(), &entries);
+    visited::point_out_proxies(root.notes(), proxies, &entries);
     entries.into_iter().map(|entry| entry.value).collect()
 }
 

@@ -156,7 +156,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let tenants = tenant::read(root, &issuers, base);
     let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
     server::point_out_weak(root, refuses, &tenants);
-    let endpoints = endpoint::read(root, &tenants, refuses, mode);
+    let proxies = server.as_ref().map(|server| &*server.behind_proxy).unwrap_or_default();
+    let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
     provider::point_out_idle(&notes, &tenants, &endpoints);
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);

@@ -8,6 +8,7 @@ use super::section::{Section, find, list, no_such};
 use super::tenant::{TenantEntry, guid};
 use super::{Mode, caller, lifetime, quota, trust, url};
 use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
+use daypass_core::net::IpNet;
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
 
@@ -209,6 +210,24 @@ fn check_variables(
     let entry = tenant.providers.iter().find(|entry| entry.name.value == name.value);
     if let Some(provider) = entry.and_then(|entry| entry.provider.as_ref()) {
         trust::check_mapping(jwt, name, provider, role.value.variables.keys());
+    }
+}
+
+/// Points out a proxy that stands in a network whose members are served as they are.
+///
+/// Attack: not every proxy says that it passes a request on, and such a one makes of everyone whom it serves a member.
+pub(super) fn point_out_proxies(notes: &Notes<'_>, proxies: &[IpNet], endpoints: &[Given<Endpoint>]) {
+    for Given { value: endpoint, place } in endpoints {
+        let Some(Whence::Networks(networks)) = endpoint.anonymous() else { continue };
+        if let Some(proxy) = proxies.iter().find(|proxy| networks.iter().any(|net| net.overlaps(proxy))) {
+            let message = format!(
+                "the proxy {proxy} of `behind_proxy` stands in a network that `{}` serves without a proof: were it to \
+                 pass this path on and leave out X-Forwarded-For, everyone would be served",
+                endpoint.path
+            );
+            let hint = "let the proxy refuse this path, or name networks without it";
+            notes.warning(*place, Fault::new(message).hint(hint));
+        }
     }
 }
 

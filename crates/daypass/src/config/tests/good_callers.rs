@@ -6,6 +6,7 @@ use daypass_core::client::Refuses;
 use daypass_core::endpoint::{
     CallerRule, Carrier, DialectName, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule, Whence,
 };
+use daypass_core::net::IpNet;
 use daypass_core::provider::KeySource;
 use insta::assert_snapshot;
 use std::sync::Arc;
@@ -165,6 +166,23 @@ fn sdks_of_a_network_need_neither_a_page_nor_a_proof() {
     assert!(!warned.contains("anyone may have"), "{warned}");
     let dev = parse("daypass.toml", &text, Mode::Dev, &[]).unwrap().plan("").endpoints[0].clone();
     assert_eq!(dev.callers, given.callers, "`dev` keeps to the networks that are written down");
+}
+
+#[test]
+fn a_proxy_among_those_who_need_no_proof_is_pointed_out() {
+    let behind = |proxy: &str| {
+        let proxied =
+            format!("[server]\npublic_url = \"https://pass.example.com\"\nbehind_proxy = [\"{proxy}\"]");
+        warned(&with_tenant(NEARBY).replacen("[server]", &proxied, 1))
+    };
+    for near in ["127.0.0.1", "127.0.0.0/8", "::1"] {
+        let near = near.parse::<IpNet>().unwrap();
+        let said = format!(
+            "the proxy {near} of `behind_proxy` stands in a network that `/credentials` serves without a proof"
+        );
+        assert!(behind(&near.to_string()).contains(&said), "{said}");
+    }
+    assert!(!behind("10.0.0.0/8").contains("behind_proxy"), "{}", behind("10.0.0.0/8"));
 }
 
 #[test]
