@@ -7,6 +7,7 @@
 
 pub mod alibaba;
 mod answer;
+mod authorization;
 mod basic;
 pub mod entra;
 pub mod tencent;

@@ -8,6 +8,7 @@ use super::sign::{
     self, ALGORITHM, CanonicalRequest, Digest, SERVICE, Scope, SignedHeader, StringToSign, TERMINATOR,
 };
 use super::wire::{header, shown};
+use crate::authorization::{Parts, malformed, parts};
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::replay;
@@ -246,26 +247,7 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn parse(authorization: &'a str) -> Result<Self, Refusal> {
-        let rest = authorization
-            .strip_prefix(ALGORITHM)
-            .filter(|rest| rest.starts_with(' '))
-            .ok_or_else(|| malformed("it must begin with TC3-HMAC-SHA256"))?;
-        let (mut credential, mut signed_headers, mut signature) = (None, None, None);
-        for field in rest.split(',') {
-            let (name, value) =
-                field.trim().split_once('=').ok_or_else(|| malformed("a part of it is not name=value"))?;
-            let slot = match name {
-                "Credential" => &mut credential,
-                "SignedHeaders" => &mut signed_headers,
-                "Signature" => &mut signature,
-                _ => {
-                    return Err(malformed("it holds Credential, SignedHeaders and Signature, nothing else"));
-                }
-            };
-            if slot.replace(value).is_some() {
-                return Err(malformed("a part of it stands twice"));
-            }
-        }
+        let Parts { credential, signed_headers, signature } = parts(authorization, ALGORITHM)?;
         let credential = credential.ok_or_else(|| malformed("it has no Credential"))?;
         let [key_id, date, service] = scope(credential)
             .ok_or_else(|| malformed("Credential must be SecretId/date/service/tc3_request"))?;
@@ -276,7 +258,7 @@ impl<'a> Fields<'a> {
             key_id,
             date,
             service,
-            signed_headers: signed_headers.ok_or_else(|| malformed("it has no SignedHeaders"))?,
+            signed_headers,
             signature: signature
                 .and_then(sign::unhex)
                 .ok_or_else(|| malformed("Signature must be 64 lower-case hexadecimal characters"))?,
@@ -289,13 +271,6 @@ fn scope(credential: &str) -> Option<[&str; 3]> {
     let mut parts = credential.split('/');
     let found = [parts.next()?, parts.next()?, parts.next()?];
     (parts.next() == Some(TERMINATOR) && parts.next().is_none()).then_some(found)
-}
-
-fn malformed(what: &str) -> Refusal {
-    Refusal::new(
-        Reason::MalformedProof,
-        format!("the Authorization header is not of the vendor's form: {what}"),
-    )
 }
 
 /// The date must be the UTC date of the request's own time (not of ours: the two differ around midnight), and

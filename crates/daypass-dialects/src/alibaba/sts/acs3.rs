@@ -7,6 +7,7 @@
 use super::parameters::Parameters;
 use super::{check_nonce, check_token, shown, time};
 use crate::alibaba::sign::acs3::{self, ALGORITHM, CanonicalRequest, Digest};
+use crate::authorization::{Parts, malformed, parts};
 use daypass_core::dialect::Context;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
@@ -214,39 +215,15 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn parse(authorization: &'a str) -> Result<Self, Refusal> {
-        let rest = authorization
-            .strip_prefix(ALGORITHM)
-            .filter(|rest| rest.starts_with(' '))
-            .ok_or_else(|| malformed("it must begin with ACS3-HMAC-SHA256"))?;
-        let (mut key_id, mut signed_headers, mut signature) = (None, None, None);
-        for field in rest.split(',') {
-            let (name, value) =
-                field.trim().split_once('=').ok_or_else(|| malformed("a part of it is not name=value"))?;
-            let slot = match name {
-                "Credential" => &mut key_id,
-                "SignedHeaders" => &mut signed_headers,
-                "Signature" => &mut signature,
-                _ => return Err(malformed("it holds Credential, SignedHeaders and Signature, nothing else")),
-            };
-            if slot.replace(value).is_some() {
-                return Err(malformed("a part of it stands twice"));
-            }
-        }
+        let Parts { credential, signed_headers, signature } = parts(authorization, ALGORITHM)?;
         Ok(Self {
-            key_id: key_id.filter(|id| !id.is_empty()).ok_or_else(|| Refusal::missing("AccessKeyId"))?,
-            signed_headers: signed_headers.ok_or_else(|| malformed("it has no SignedHeaders"))?,
+            key_id: credential.filter(|id| !id.is_empty()).ok_or_else(|| Refusal::missing("AccessKeyId"))?,
+            signed_headers,
             signature: signature
                 .and_then(acs3::unhex)
                 .ok_or_else(|| malformed("Signature must be 64 lower-case hexadecimal characters"))?,
         })
     }
-}
-
-fn malformed(what: &str) -> Refusal {
-    Refusal::new(
-        Reason::MalformedProof,
-        format!("the Authorization header is not of the vendor's form: {what}"),
-    )
 }
 
 /// Attack: the signature covers the hash alone. Were it not compared with the body, any body would go with it.
