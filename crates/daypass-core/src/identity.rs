@@ -43,20 +43,6 @@ pub trait Identity: Send + Sync {
     async fn keys(&self, provider: &Provider, kid: Option<&str>) -> Result<Arc<KeySet>, Refusal>;
 }
 
-/// Knows nobody: for a service whose configuration names neither sessions nor providers.
-pub struct NoIdentity;
-
-#[async_trait]
-impl Identity for NoIdentity {
-    async fn session(&self, _: &SessionRule, _: &Secret) -> Result<Subject, Refusal> {
-        Err(unavailable("no port to an application"))
-    }
-
-    async fn keys(&self, _: &Provider, _: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
-        Err(unavailable("no port to a provider"))
-    }
-}
-
 /// Nobody can say now who this is; `cause` goes to the log alone.
 pub fn unavailable(cause: impl std::fmt::Display) -> Refusal {
     Refusal::new(

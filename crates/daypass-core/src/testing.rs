@@ -7,8 +7,10 @@
     reason = "a fixture that cannot be made should end the test there"
 )]
 
+mod identity;
 mod store;
 
+pub use identity::{NoIdentity, OneProvider, provider_keys, provider_signer};
 pub use store::MemoryStore;
 
 use crate::caller::{Caller, Proof};

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_what_is_used_lately_stays() {
+    fn memory_is_bounded_and_what_was_put_lately_stays() {
         let keys = keys(&signer());
         let mut generations = Generations::default();
         let hash =

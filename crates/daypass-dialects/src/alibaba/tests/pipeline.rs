@@ -4,12 +4,12 @@ use super::super::Top;
 use super::super::sign::SignMethod;
 use super::super::wire::PATH;
 use super::{Draft, json_leaves, xml_leaves};
-use daypass_core::identity::NoIdentity;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::Event;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::Request;
+use daypass_core::testing::NoIdentity;
 use daypass_core::testing::{
     FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, request, ring,
 };

@@ -20,12 +20,13 @@ use super::{GetAuthorization, Sts};
 use daypass_core::client::{Key, KeyKind, Material};
 use daypass_core::clock::Timestamp;
 use daypass_core::directory::seal_material;
-use daypass_core::identity::{Identity, NoIdentity};
+use daypass_core::identity::Identity;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline};
 use daypass_core::policy::{Language, Template};
 use daypass_core::request::{Request, Response};
 use daypass_core::role::Role;
+use daypass_core::testing::NoIdentity;
 use daypass_core::testing::{
     FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, allow, request, ring, signing_key,
 };

@@ -3,49 +3,18 @@
 use super::super::arn::role_id;
 use super::unsigned::skipped;
 use super::{Asking, Service, Triple, code};
-use async_trait::async_trait;
-use daypass_core::endpoint::SessionRule;
-use daypass_core::identity::{Identity, Subject, unavailable};
-use daypass_core::jose::{KeySet, Signer};
 use daypass_core::policy::{Language, Pattern, Template, VariableType};
 use daypass_core::provider::{KeySource, Provider};
 use daypass_core::record::Event;
-use daypass_core::refusal::Refusal;
-use daypass_core::role::{Algorithm, Lifetime, Role, Trust};
-use daypass_core::secret::Secret;
+use daypass_core::role::{Lifetime, Role, Trust};
 use daypass_core::testing::{ACME, START, World, allow};
+use daypass_core::testing::{OneProvider, provider_keys, provider_signer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 const ISSUER: &str = "https://login.example.com";
 const ARN: &str = "qcs::cam::uin/100000000001:roleName/deploy";
-
-static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
-    let key = Signer::generate(Algorithm::EdDsa).unwrap();
-    Signer::parse(Algorithm::EdDsa, &key).unwrap()
-});
-
-fn keys() -> Arc<KeySet> {
-    let document = json!({"keys": [SIGNER.jwk()]}).to_string();
-    Arc::new(KeySet::parse(document.as_bytes()).unwrap())
-}
-
-/// A provider that answers, or does not.
-struct Outside {
-    up: bool,
-}
-
-#[async_trait]
-impl Identity for Outside {
-    async fn session(&self, _: &SessionRule, _: &Secret) -> Result<Subject, Refusal> {
-        Err(unavailable("no application"))
-    }
-
-    async fn keys(&self, _: &Provider, _: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
-        if self.up { Ok(keys()) } else { Err(unavailable("a test")) }
-    }
-}
 
 /// A world whose role `deploy` trusts the repositories of one owner.
 fn world() -> World {
@@ -55,7 +24,7 @@ fn world() -> World {
         name: "ci".into(),
         issuer: ISSUER.into(),
         audiences: vec!["daypass".into()],
-        keys: KeySource::Inline(keys()),
+        keys: KeySource::Inline(provider_keys()),
         subject: "sub".into(),
         variables: [("class".to_owned(), "class_id".to_owned())].into(),
     }));
@@ -72,7 +41,7 @@ fn world() -> World {
 }
 
 fn service() -> Service {
-    Service::knowing(world(), Arc::new(Outside { up: true }))
+    Service::knowing(world(), Arc::new(OneProvider { up: true }))
 }
 
 /// A token with one claim set to something else.
@@ -82,7 +51,7 @@ fn token(claim: &str, value: Value) -> String {
         "iss": ISSUER, "aud": "daypass", "sub": "repo:acme/site", "class_id": "4a", "iat": now, "exp": now + 300,
     });
     claims[claim] = value;
-    SIGNER.sign("JWT", &claims).unwrap()
+    provider_signer().sign("JWT", &claims).unwrap()
 }
 
 fn good() -> String {
@@ -107,7 +76,7 @@ async fn a_longer_default_of_a_role_is_cut_to_the_vendors_longest() {
     let mut world = world();
     let deploy = world.plan.roles.last_mut().unwrap();
     Arc::make_mut(deploy).lifetime = Lifetime { default: 50_000, max: 50_000 };
-    let service = Service::knowing(world, Arc::new(Outside { up: true }));
+    let service = Service::knowing(world, Arc::new(OneProvider { up: true }));
     let answer = ask(&service, &good(), &json!({})).await;
     assert_eq!(answer["ExpiredTime"], START.as_second() + 43_200, "{answer}");
 }
@@ -244,7 +213,7 @@ async fn every_parameter_has_its_limits() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_answer_is_no_verdict() {
-    let service = Service::knowing(world(), Arc::new(Outside { up: false }));
+    let service = Service::knowing(world(), Arc::new(OneProvider { up: false }));
     let answer = ask(&service, &good(), &json!({})).await;
     assert_eq!(code(&answer), "InternalError.SystemError");
 }

@@ -2,49 +2,18 @@
 
 use super::super::arn::role_id;
 use super::{Draft, FORM, Held, Service, Style, encoded, world};
-use async_trait::async_trait;
-use daypass_core::endpoint::SessionRule;
-use daypass_core::identity::{Identity, Subject, unavailable};
-use daypass_core::jose::{KeySet, Signer};
 use daypass_core::policy::{Language, Pattern, Template, VariableType};
 use daypass_core::provider::{KeySource, Provider};
 use daypass_core::record::Event;
-use daypass_core::refusal::Refusal;
 use daypass_core::request::Request;
-use daypass_core::role::{Algorithm, Role, Trust};
-use daypass_core::secret::Secret;
+use daypass_core::role::{Role, Trust};
 use daypass_core::testing::{ACME, START, World, allow, request};
+use daypass_core::testing::{OneProvider, provider_keys, provider_signer};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 const ISSUER: &str = "https://login.example.com";
-
-static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
-    let key = Signer::generate(Algorithm::EdDsa).unwrap();
-    Signer::parse(Algorithm::EdDsa, &key).unwrap()
-});
-
-fn keys() -> Arc<KeySet> {
-    let document = json!({"keys": [SIGNER.jwk()]}).to_string();
-    Arc::new(KeySet::parse(document.as_bytes()).unwrap())
-}
-
-/// A provider that answers, or does not.
-struct Outside {
-    up: bool,
-}
-
-#[async_trait]
-impl Identity for Outside {
-    async fn session(&self, _: &SessionRule, _: &Secret) -> Result<Subject, Refusal> {
-        Err(unavailable("no application"))
-    }
-
-    async fn keys(&self, _: &Provider, _: Option<&str>) -> Result<Arc<KeySet>, Refusal> {
-        if self.up { Ok(keys()) } else { Err(unavailable("a test")) }
-    }
-}
 
 /// A world whose role `deploy` trusts the repositories of one owner.
 fn trusting() -> World {
@@ -54,7 +23,7 @@ fn trusting() -> World {
         name: "ci".into(),
         issuer: ISSUER.into(),
         audiences: vec!["daypass".into()],
-        keys: KeySource::Inline(keys()),
+        keys: KeySource::Inline(provider_keys()),
         subject: "sub".into(),
         variables: [("class".to_owned(), "class_id".to_owned())].into(),
     }));
@@ -71,7 +40,7 @@ fn trusting() -> World {
 }
 
 fn service() -> Service {
-    Service::knowing(trusting(), Arc::new(Outside { up: true }))
+    Service::knowing(trusting(), Arc::new(OneProvider { up: true }))
 }
 
 /// A token with one claim set to something else.
@@ -81,7 +50,7 @@ fn token(claim: &str, value: Value) -> String {
         "iss": ISSUER, "aud": "daypass", "sub": "repo:acme/site", "class_id": "4a", "iat": now, "exp": now + 300,
     });
     claims[claim] = value;
-    SIGNER.sign("JWT", &claims).unwrap()
+    provider_signer().sign("JWT", &claims).unwrap()
 }
 
 /// The parameters of a good call, with others in their place.
@@ -257,7 +226,7 @@ async fn it_goes_with_no_other_proof() {
 
 #[tokio::test]
 async fn a_provider_that_does_not_answer_is_no_verdict() {
-    let service = Service::knowing(trusting(), Arc::new(Outside { up: false }));
+    let service = Service::knowing(trusting(), Arc::new(OneProvider { up: false }));
     assert_eq!(service.code(sent(&good(), &[])).await, "503 ServiceUnavailable");
 }
 
