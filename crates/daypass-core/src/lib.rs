@@ -24,6 +24,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod net;
+pub mod peer;
 pub mod pipeline;
 pub mod policy;
 pub mod provider;

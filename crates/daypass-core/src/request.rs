@@ -1,6 +1,7 @@
 //! What came over the wire, before anyone believes it.
 
 use crate::clock::Timestamp;
+use crate::peer::Peer;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use std::fmt;
@@ -22,6 +23,9 @@ pub struct Head {
     pub headers: HeaderMap,
     /// The address of the peer, or of the client behind a declared proxy.
     pub source: IpAddr,
+    /// The certificate that the client proved at the handshake, or that a declared proxy passed on. No dialect reads it
+    /// from a header by itself.
+    pub peer: Option<Arc<Peer>>,
     /// Our id of this request, in every answer and record of it.
     pub request_id: Uuid,
     /// When the head had arrived.

@@ -125,6 +125,7 @@ pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]
             query: query.to_owned(),
             headers: map,
             source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+            peer: None,
             request_id: Uuid::from_u128(0x59a5_e07e_4147_4d2e_a808_dca7_6ac5_b3fd),
             received: START,
         }),

@@ -53,6 +53,7 @@ impl Server {
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
+            peer: None,
             request_id: random_uuid(&*self.app.ambient.entropy),
             received: self.app.ambient.clock.now(),
         });
