@@ -22,6 +22,10 @@ use uuid::Uuid;
 pub struct Plan {
     /// Where clients reach us, without a trailing slash. The only source of our own name in any answer.
     pub public_url: String,
+    /// Where clients that prove themselves by a certificate reach us, without a trailing slash: the base of
+    /// `mtls_endpoint_aliases` in the metadata (RFC 8705, 5). None where no listener asks for certificates; a declared
+    /// proxy may pass some on all the same.
+    pub mutual_tls_url: Option<String>,
     /// The tenants.
     pub tenants: Vec<Arc<Tenant>>,
     /// The roles of all tenants.

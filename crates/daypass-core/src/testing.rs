@@ -206,6 +206,7 @@ impl World {
         Self {
             plan: Plan {
                 public_url: "http://127.0.0.1:5050".into(),
+                mutual_tls_url: None,
                 tenants: vec![
                     tenant("acme", ACME, "100000000001"),
                     tenant("other", Uuid::from_u128(0x07e4), "100000000002"),

@@ -104,6 +104,7 @@ impl Loaded {
     pub(crate) fn plan(&self, public_url: &str) -> Plan {
         Plan {
             public_url: public_url.to_owned(),
+            mutual_tls_url: None,
             tenants: self.tenants.clone(),
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
