@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub struct Caller {
     tenant: Arc<Tenant>,
     proof: Proof,
+    confirmation: Option<Confirmation>,
 }
 
 /// How the caller proved itself, with what the proof is about.
@@ -26,6 +27,8 @@ pub enum Proof {
         key: String,
         /// The proof was of a weak but accepted kind.
         weak: Option<&'static str>,
+        /// In what way.
+        how: How,
     },
     /// The holder of a temporary credential.
     Temporary {
@@ -42,6 +45,71 @@ pub enum Proof {
     Visitor(Box<Visitor>),
     /// The subject of an outside provider's JWT.
     Outside(Box<Outside>),
+}
+
+/// In what way a client proved itself with its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It signed the request.
+    Signature,
+    /// It showed its secret in the body.
+    ClientSecretPost,
+    /// It showed its secret by HTTP Basic.
+    ClientSecretBasic,
+    /// It signed an assertion with its private key (RFC 7523).
+    PrivateKeyJwt,
+    /// It showed the JWT of an outside provider as its assertion.
+    Federated,
+    /// It showed a certificate that an authority vouches for (RFC 8705 §2.1).
+    TlsClientAuth,
+    /// It showed a certificate that is known itself (RFC 8705 §2.2).
+    SelfSignedTlsClientAuth,
+}
+
+impl How {
+    /// The name in records: where OAuth has one for the method, that one.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Signature => "signature",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::Federated => "federated",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
+        }
+    }
+
+    /// Whether it showed a secret that whoever sees the request could show again.
+    pub fn is_secret(self) -> bool {
+        matches!(self, Self::ClientSecretPost | Self::ClientSecretBasic)
+    }
+}
+
+/// What a token is bound to: only whoever holds the private key behind it can use the token.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Confirmation {
+    /// The certificate of the TLS connection: `x5t#S256` (RFC 8705 §3.1), SHA-256 as base64url without padding.
+    Certificate(String),
+    /// The key of DPoP proofs: `jkt` (RFC 9449 §6.1), its RFC 7638 thumbprint.
+    Key(String),
+}
+
+impl Confirmation {
+    /// The name of its member in the claim `cnf`.
+    pub fn member(&self) -> &'static str {
+        match self {
+            Self::Certificate(_) => "x5t#S256",
+            Self::Key(_) => "jkt",
+        }
+    }
+
+    /// The value of that member.
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Certificate(thumbprint) | Self::Key(thumbprint) => thumbprint,
+        }
+    }
 }
 
 /// A visitor of an endpoint without signatures.
@@ -93,7 +161,14 @@ pub struct Outside {
 
 impl Caller {
     pub(crate) fn new(tenant: Arc<Tenant>, proof: Proof) -> Self {
-        Self { tenant, proof }
+        Self { tenant, proof, confirmation: None }
+    }
+
+    /// The same caller, who has also proved to hold this key.
+    #[must_use]
+    pub(crate) fn bound(mut self, confirmation: Option<Confirmation>) -> Self {
+        self.confirmation = confirmation.or(self.confirmation);
+        self
     }
 
     /// A caller for tests of `authorize` and of issuers.
@@ -134,6 +209,19 @@ impl Caller {
             Proof::Visitor(visitor) => visitor.ticket.as_ref().map(|(pass, _)| pass.key.as_str()),
             Proof::Outside(_) => None,
         }
+    }
+
+    /// In what way it proved itself, where it is a client with a key of its own.
+    pub fn how(&self) -> Option<How> {
+        match &self.proof {
+            Proof::Key { how, .. } => Some(*how),
+            Proof::Temporary { .. } | Proof::Visitor(_) | Proof::Outside(_) => None,
+        }
+    }
+
+    /// What a token for it is to be bound to.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
     }
 
     /// The weak mode it used, for the record.

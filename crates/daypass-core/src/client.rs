@@ -36,6 +36,9 @@ pub struct Client {
     pub default_role: Option<String>,
     /// What it may ask for. A role that is not listed is refused.
     pub grants: Vec<Grant>,
+    /// The OAuth resources that it is the API of: it may ask about tokens that were made for them, and exchange them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
     /// A policy that nothing issued to this client may exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary: Option<Policy>,
@@ -55,6 +58,16 @@ pub struct Grant {
     /// value `*` allows any value of the variable's type, and is a deliberate choice of the operator.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub bind: BTreeMap<String, Vec<String>>,
+    /// The longest that a credential of this grant lives, in seconds; none for what the role says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<u32>,
+}
+
+impl Grant {
+    /// A grant of a role without variables.
+    pub fn of(role: impl Into<String>) -> Self {
+        Self { role: role.into(), bind: BTreeMap::new(), lifetime: None }
+    }
 }
 
 /// Weak but documented modes that work by default because vendors' own clients have nothing else, each of which
@@ -96,12 +109,27 @@ pub enum KeyKind {
     AccessKey,
     /// What a backend signs one-time tickets with.
     Ticket,
+    /// The public half of what an OAuth client signs its assertions with (`private_key_jwt`); its id is a UUID.
+    PublicKey,
+    /// The certificate that an OAuth client shows in the TLS handshake (RFC 8705); its id is a UUID.
+    Certificate,
+    /// A subject of an outside provider whose JWT is the client's proof, so that nothing secret is stored; its id is a
+    /// UUID.
+    Federated,
 }
 
 impl KeyKind {
     /// Every kind, in the order the command line lists them.
-    pub const ALL: &'static [Self] =
-        &[Self::Tencent, Self::Top, Self::AccessKey, Self::ClientSecret, Self::Ticket];
+    pub const ALL: &'static [Self] = &[
+        Self::Tencent,
+        Self::Top,
+        Self::AccessKey,
+        Self::ClientSecret,
+        Self::Ticket,
+        Self::PublicKey,
+        Self::Certificate,
+        Self::Federated,
+    ];
 
     /// The name in the command line, in records and in JSON.
     pub fn name(self) -> &'static str {
@@ -111,7 +139,15 @@ impl KeyKind {
             Self::Top => "top",
             Self::AccessKey => "access-key",
             Self::Ticket => "ticket",
+            Self::PublicKey => "public-key",
+            Self::Certificate => "certificate",
+            Self::Federated => "federated",
         }
+    }
+
+    /// Whether an OAuth client proves itself with it.
+    pub fn is_oauth(self) -> bool {
+        matches!(self, Self::ClientSecret | Self::PublicKey | Self::Certificate | Self::Federated)
     }
 }
 
@@ -128,6 +164,9 @@ pub struct Key {
     pub enabled: bool,
     /// When it was made.
     pub created: Timestamp,
+    /// When it begins to work; none for at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts: Option<Timestamp>,
     /// When it stops working, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
@@ -140,7 +179,17 @@ pub struct Key {
 impl Key {
     /// Whether it may be used at this time.
     pub fn live(&self, at: Timestamp) -> bool {
-        self.enabled && self.expires.is_none_or(|end| at < end)
+        self.enabled && self.has_started(at) && !self.has_ended(at)
+    }
+
+    /// Whether its time has begun.
+    pub fn has_started(&self, at: Timestamp) -> bool {
+        self.starts.is_none_or(|start| start <= at)
+    }
+
+    /// Whether its time is over.
+    pub fn has_ended(&self, at: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= at)
     }
 }
 
@@ -158,4 +207,58 @@ pub enum Material {
     },
     /// Sealed, because a signature can only be checked with the key itself. Bound to table, row and column.
     Sealed(Vec<u8>),
+    /// A public key, which is no secret.
+    Public(PublicKey),
+    /// What a certificate must be.
+    Certificate(CertificateRule),
+    /// Who an outside provider must say it is.
+    Federated {
+        /// The provider, by its name in the configuration of the tenant.
+        provider: String,
+        /// The subject; `*` stands for any text.
+        subject: String,
+    },
+}
+
+/// The public key of a client's assertions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublicKey {
+    /// The key as a JWK. Its `kid` is what an assertion may name it by, beside the thumbprint of RFC 7638.
+    pub jwk: serde_json::Value,
+    /// SHA-1 of the certificate that it came in, as base64url without padding: the name that Microsoft's older clients
+    /// give it. A name and no proof.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x5t: Option<String>,
+    /// SHA-256 of that certificate, as base64url without padding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub x5t_s256: Option<String>,
+}
+
+/// How a client's TLS certificate is known (RFC 8705).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateRule {
+    /// It is this very one, whoever signed it: `self_signed_tls_client_auth`.
+    Pinned {
+        /// SHA-256 of its DER form, as base64url without padding.
+        x5t_s256: String,
+    },
+    /// A configured authority vouches for it, and it bears this name: `tls_client_auth`.
+    Named(NameRule),
+}
+
+/// The one name that a certificate must bear (RFC 8705 §2.1.2). Names are compared as they are written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameRule {
+    /// The distinguished name of the subject, in the form of RFC 4514.
+    SubjectDn(String),
+    /// A DNS name among the alternative names.
+    SanDns(String),
+    /// A URI among them.
+    SanUri(String),
+    /// An IP address among them.
+    SanIp(String),
+    /// An e-mail address among them.
+    SanEmail(String),
 }

@@ -1,5 +1,6 @@
 //! What is handed out.
 
+use crate::caller::Confirmation;
 use crate::clock::Timestamp;
 use crate::endpoint::Product;
 use crate::policy::Policy;
@@ -23,6 +24,8 @@ pub struct Bearer {
     pub token: Secret,
     /// Its unique id: `uti` in Entra's shape.
     pub id: Uuid,
+    /// The key that signed it.
+    pub kid: String,
 }
 
 impl Credential {
@@ -31,6 +34,14 @@ impl Credential {
         match self {
             Self::Triple(triple) => triple.id.clone(),
             Self::Bearer(bearer) => bearer.id.to_string(),
+        }
+    }
+
+    /// The `kid` of the key that signed it, for an access token.
+    pub fn kid(&self) -> Option<&str> {
+        match self {
+            Self::Triple(_) => None,
+            Self::Bearer(bearer) => Some(&bearer.kid),
         }
     }
 }
@@ -65,4 +76,8 @@ pub struct Granted {
     pub subject: Option<String>,
     /// Who stands behind the session, as the client said.
     pub source_identity: Option<String>,
+    /// What it is bound to.
+    pub confirmation: Option<Confirmation>,
+    /// It was made in exchange for an access token.
+    pub exchanged: bool,
 }

@@ -3,21 +3,24 @@
 //! A dialect fills hooks; the order in which they run is the pipeline's alone. It does no I/O, stores nothing and
 //! takes no policy decision.
 
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, How, Proof};
 use crate::client::{KeyKind, Tenant};
 use crate::clock::Timestamp;
 use crate::credential::Granted;
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Endpoint, Product};
 use crate::identity::Subject;
+use crate::inspect::{Inspection, OwnToken};
+use crate::peer::Peer;
 use crate::pipeline::Verified;
 use crate::policy::Policy;
 use crate::record::Recorded;
 use crate::refusal::Refusal;
 use crate::request::{Head, Request, Response};
-use crate::secret::{Secret, SigningKey, Witness};
+use crate::secret::{Secret, SigningKey, Witness, same};
 use crate::ticket::IssuedTicket;
 use crate::triple::{SessionKind, TripleKind};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -63,6 +66,13 @@ pub trait Dialect: Send + Sync {
     /// What a verified call asks for.
     fn ask(&self, context: Context<'_>, verified: &Verified<Self::Call>) -> Result<Ask, Refusal>;
 
+    /// What one of our own access tokens says whose signature and time were found right; none where these are no claims
+    /// that this protocol writes. Only asked by protocols that have access tokens.
+    fn own_token(&self, context: Context<'_>, claims: &Map<String, Value>) -> Option<OwnToken> {
+        let _ = (context, claims);
+        None
+    }
+
     /// Writes the answer. Total: every outcome, every refusal included, has one.
     fn render(&self, manner: &Self::Manner, outcome: Outcome) -> Response;
 }
@@ -77,6 +87,11 @@ pub trait Call: Send + Sync {
         let _ = key;
         None
     }
+
+    /// The proof that its sender holds a private key, to which what it gets is to be bound.
+    fn dpop(&self) -> Option<Dpop<'_>> {
+        None
+    }
 }
 
 /// What a call says about who sends it.
@@ -85,10 +100,46 @@ pub enum Claim<'a> {
     Signed(Signed<'a>),
     /// It shows a client secret.
     Secret(Presented<'a>),
+    /// It shows a JWT in place of a secret.
+    Assertion(Asserted<'a>),
+    /// Its TLS connection shows a certificate.
+    Certificate(Certified<'a>),
     /// It comes to an endpoint that has its own ways of knowing callers.
     Visitor(Visit<'a>),
     /// It shows a JWT of an outside provider in place of a signature.
     WebIdentity(WebIdentity<'a>),
+}
+
+/// The claim of a call with a client assertion (RFC 7523).
+pub struct Asserted<'a> {
+    /// The tenant of the path.
+    pub tenant: &'a Arc<Tenant>,
+    /// The client id, where it is sent beside the assertion.
+    pub client: Option<&'a str>,
+    /// The JWT.
+    pub token: &'a Secret,
+    /// Our names, any one of which its `aud` may be.
+    pub audiences: &'a [String],
+}
+
+/// The claim of a call over a TLS connection with a client's certificate (RFC 8705).
+pub struct Certified<'a> {
+    /// The tenant of the path.
+    pub tenant: &'a Arc<Tenant>,
+    /// The client id.
+    pub client: &'a str,
+    /// What the certificate says, and who vouches for it.
+    pub peer: &'a Peer,
+}
+
+/// A DPoP proof (RFC 9449) with what it must be about.
+pub struct Dpop<'a> {
+    /// The JWT of the header.
+    pub proof: &'a Secret,
+    /// `htm`: the method of the request.
+    pub method: &'a str,
+    /// `htu`: our address of the endpoint, without query and fragment.
+    pub url: &'a str,
 }
 
 /// The claim of a call to an endpoint without signatures.
@@ -173,6 +224,8 @@ pub struct Presented<'a> {
     pub client: &'a str,
     /// The secret; several where the protocol's encoding is ambiguous, any one of which may be right.
     pub secrets: &'a [Secret],
+    /// Where it stands.
+    pub how: How,
 }
 
 /// What a verified call asks for.
@@ -184,6 +237,49 @@ pub enum Ask {
     WhoAmI,
     /// A one-time ticket for someone else.
     Ticket(Box<TicketAsk>),
+    /// What is this access token, and does it count?
+    Inspect(Shown),
+    /// Take this access token back.
+    Revoke(Shown),
+    /// A credential in exchange for an access token.
+    Exchange(Box<Exchange>),
+}
+
+/// A token that a verified call shows, and of which nothing is believed yet.
+#[derive(Clone)]
+pub struct Shown(Arc<Secret>);
+
+impl Shown {
+    /// The token as it came.
+    pub fn new(token: Secret) -> Self {
+        Self(Arc::new(token))
+    }
+
+    /// The token.
+    pub fn token(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shown")
+    }
+}
+
+impl PartialEq for Shown {
+    fn eq(&self, other: &Self) -> bool {
+        same(self.0.expose(), other.0.expose())
+    }
+}
+
+/// An ask for a credential in exchange for an access token (RFC 8693).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exchange {
+    /// The token of whoever it is to be for.
+    pub subject: Shown,
+    /// What is asked for. It can only be less than what the subject, and the client that asks, could get themselves.
+    pub issue: Issue,
 }
 
 /// An ask for a one-time ticket.
@@ -226,6 +322,8 @@ pub struct Issue {
     pub source_identity: Option<String>,
     /// What the role's `external_id` must be.
     pub external_id: Option<String>,
+    /// The only app roles that are wanted of an OAuth resource; none for all that there are to have.
+    pub app_roles: Option<Vec<String>>,
 }
 
 impl Issue {
@@ -245,6 +343,7 @@ impl Issue {
             tags: BTreeMap::new(),
             source_identity: None,
             external_id: None,
+            app_roles: None,
         }
     }
 }
@@ -297,6 +396,10 @@ pub enum Outcome {
     Ticket(Box<Recorded<IssuedTicket>>),
     /// An answer to a question. Reads are counted, not recorded.
     Facts(Facts),
+    /// What an access token is; none where it does not count, or is none of the asker's business.
+    Inspected(Option<Box<Inspection>>),
+    /// An access token counts no more, and that is recorded; or there was none to take back.
+    Revoked,
     /// No.
     Refused(Refusal),
 }

@@ -40,7 +40,9 @@ pub fn make(
         // A number without a leading zero, as the vendor's console shows them.
         KeyKind::Top => format!("{}{}", text(entropy, b"123456789", 1), text(entropy, DIGITS, 9)),
         KeyKind::AccessKey => format!("LTAI{}", text(entropy, ALPHANUMERIC, 20)),
-        KeyKind::ClientSecret => random_uuid(entropy).to_string(),
+        KeyKind::ClientSecret | KeyKind::PublicKey | KeyKind::Certificate | KeyKind::Federated => {
+            random_uuid(entropy).to_string()
+        }
         KeyKind::Ticket => format!("TK{}", text(entropy, ALPHANUMERIC, 20)),
     };
     let mut secret = text(entropy, ALPHANUMERIC, SECRET);
@@ -57,7 +59,8 @@ pub fn make(
         Material::Sealed(seal_material(ring, &id, secret.as_bytes(), nonce)?)
     };
     let hint = secret.get(secret.len().saturating_sub(4)..).unwrap_or_default().to_owned();
-    let key = Key { id, client, kind, enabled: true, created: at, expires: None, hint, material };
+    let key =
+        Key { id, client, kind, enabled: true, created: at, starts: None, expires: None, hint, material };
     Ok(NewKey { key, secret: Secret::new(secret) })
 }
 

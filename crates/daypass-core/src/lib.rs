@@ -18,6 +18,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod id;
 pub mod identity;
+pub mod inspect;
 pub mod issuer;
 pub mod jose;
 pub mod json;

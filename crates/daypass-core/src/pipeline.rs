@@ -4,12 +4,14 @@
 //! because it never calls one: it only fills the hooks that [`Pipeline::answer`] calls.
 
 mod authenticate;
+mod dpop;
 mod nearby;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod visit;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, How};
 use crate::clock::{Clock, Timestamp, after};
 use crate::credential::Granted;
 use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
@@ -111,6 +113,8 @@ pub enum Success {
     Ticket,
     /// An answer to a question.
     Facts,
+    /// Something that was handed out before counts no more.
+    Changed,
     /// Something that needs no proof.
     Open,
 }
@@ -221,6 +225,11 @@ impl Pipeline {
         if let Some(refusal) = objection {
             return Err(refusal);
         }
+        let caller = match call.dpop() {
+            Some(dpop) => Box::pin(self.bound(context, &dpop, caller)).await?,
+            None => caller,
+        };
+        trail.caller = Some(caller.clone());
         let verified = Verified { call, caller };
         let sight = self.sight(context, &verified.call)?;
         trail.first_sight = sight.filter(|s| !s.repeat).map(|s| s.mark);
@@ -239,6 +248,10 @@ impl Pipeline {
             Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
             Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
             Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,
+            Ask::Inspect(shown) => self.inspect(dialect, context, &verified, &shown),
+            // Boxed, so that the common asks do not carry the space that these need.
+            Ask::Revoke(shown) => Box::pin(self.revoke(dialect, context, &verified, &shown, trail)).await,
+            Ask::Exchange(ask) => Box::pin(self.exchange(dialect, context, &verified, &ask, trail)).await,
         }
     }
 
@@ -339,6 +352,8 @@ impl Pipeline {
             session: authorized.session().map(str::to_owned),
             subject: authorized.subject().map(str::to_owned),
             source_identity: authorized.source_identity().map(str::to_owned),
+            confirmation: authorized.confirmation().cloned(),
+            exchanged: authorized.behalf().is_some(),
         })
     }
 
@@ -425,6 +440,11 @@ impl Pipeline {
             expires: granted.expires,
             policy: granted.policy.clone(),
             app_roles: authorized.app_roles().to_vec(),
+            audience: authorized.audience().map(str::to_owned),
+            kid: granted.credential.kid().map(str::to_owned),
+            bound: authorized.confirmation().map(|bound| format!("{} {}", bound.member(), bound.value())),
+            origin: authorized.behalf().map(|behalf| behalf.origin),
+            correlation: authorized.correlation().map(str::to_owned),
             variables: granted.variables.clone(),
             tags: authorized.tags().clone(),
             source_identity: authorized.source_identity().map(str::to_owned),
@@ -449,6 +469,10 @@ impl Pipeline {
             via: caller.and_then(Caller::via),
             source: Some(trail.head.source),
             weak: caller.and_then(Caller::weak).map(str::to_owned),
+            proof: caller
+                .and_then(Caller::how)
+                .filter(|how| *how != How::Signature)
+                .map(|how| how.name().to_owned()),
             ..Record::bare(uuid_v7(trail.now, random), trail.now, event)
         }
     }

@@ -65,6 +65,9 @@ pub struct Record {
     /// Weak but accepted: `md5`, `unsigned-payload`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weak: Option<String>,
+    /// In what way an OAuth client proved itself: `client_secret_post`, `private_key_jwt`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
 }
 
 /// What happened.
@@ -83,6 +86,21 @@ pub enum Event {
         /// The OAuth app roles it carries.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         app_roles: Vec<String>,
+        /// The OAuth resource that an access token is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        audience: Option<String>,
+        /// The key of ours that signed it, by its `kid`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kid: Option<String>,
+        /// What it is bound to: `jkt` or `x5t#S256`, a blank, and the thumbprint.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        bound: Option<String>,
+        /// The access token that it was exchanged for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Uuid>,
+        /// The caller's own id of the request.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correlation: Option<String>,
         /// The variables it was bound to.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         variables: BTreeMap<String, String>,
@@ -118,6 +136,15 @@ pub enum Event {
         reason: String,
         /// What the caller was told.
         detail: String,
+    },
+    /// Something will need an operator soon.
+    Warning {
+        /// What it is, such as `key.expires`.
+        warning: String,
+        /// Of what: a key's id.
+        object: String,
+        /// In how many days.
+        days: u32,
     },
     /// Strangers were refused.
     Strangers {
@@ -371,6 +398,19 @@ impl Record {
         Self::bare(id, at, Event::Strangers { reason, network, count })
     }
 
+    /// A record of something that will need an operator soon.
+    pub fn warning(
+        id: Uuid,
+        at: Timestamp,
+        tenant: Option<String>,
+        warning: &str,
+        object: &str,
+        days: u32,
+    ) -> Self {
+        let (warning, object) = (warning.to_owned(), object.to_owned());
+        Self { tenant, ..Self::bare(id, at, Event::Warning { warning, object, days }) }
+    }
+
     pub(crate) fn bare(id: Uuid, at: Timestamp, event: Event) -> Self {
         Self {
             id,
@@ -387,6 +427,7 @@ impl Record {
             via: None,
             source: None,
             weak: None,
+            proof: None,
         }
     }
 }

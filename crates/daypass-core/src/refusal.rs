@@ -92,6 +92,16 @@ reasons! {
     ClockSkew Caller "clock_skew",
     /// These signed bytes were already used.
     Replayed Caller "replayed",
+    /// An assertion of a client is meant for another service.
+    WrongAudience Caller "wrong_audience",
+    /// A DPoP proof is missing something, was used before, or is of another key than the token.
+    DpopInvalid Caller "dpop_invalid",
+    /// The token that was shown to be exchanged is not ours, does not count any more, or was not made for this client.
+    SubjectTokenInvalid Caller "subject_token_invalid",
+    /// What an exchange should give does not exist, or goes beyond what the token that was shown gives.
+    InvalidTarget Policy "invalid_target",
+    /// A token of another client was to be taken back.
+    NotYours Policy "not_yours",
     /// The temporary credential's token is not authentic or not of this id.
     TokenInvalid Caller "token_invalid",
     /// The temporary credential has run out.

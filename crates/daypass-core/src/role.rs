@@ -36,6 +36,19 @@ pub struct Role {
     pub trusts: Vec<Trust>,
 }
 
+/// Which set of claims the access tokens for a resource have. The resource decides, not the endpoint that is asked: its
+/// own library expects one of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum TokenVersion {
+    /// Entra's version 1.0: `appid`, `appidacr`, and an issuer of its own.
+    #[serde(rename = "1.0")]
+    V1,
+    /// Entra's version 2.0: `azp`, `azpacr`.
+    #[default]
+    #[serde(rename = "2.0")]
+    V2,
+}
+
 /// Subjects of an outside provider who may assume a role.
 #[derive(Clone, Debug)]
 pub struct Trust {

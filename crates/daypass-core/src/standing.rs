@@ -8,6 +8,9 @@ use crate::directory::Directory;
 use crate::endpoint::Endpoint;
 use crate::identity::Subject;
 use crate::triple::Claims;
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -70,6 +73,16 @@ pub enum Fallen {
     #[error("it was taken back by a cut-off of {0}")]
     Cut(Scope),
 }
+
+/// What a key is recognised by in an access token that was asked for with it. The resource servers that read the token
+/// learn nothing from it but whether two tokens were asked for with one key.
+pub fn key_print(key: &str) -> String {
+    let hash = digest::digest(&digest::SHA256, [KEY_PRINT, key.as_bytes()].concat().as_slice());
+    URL_SAFE_NO_PAD.encode(hash.as_ref().get(..16).unwrap_or_default())
+}
+
+/// Keeps the prints apart from any other hash of an id.
+const KEY_PRINT: &[u8] = b"daypass rh v1";
 
 /// Whether a credential still counts: it never outlives its time, nor the authority of its tenant, client, key, role
 /// or endpoint, nor a cut-off of any of them.

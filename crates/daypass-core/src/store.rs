@@ -126,6 +126,13 @@ pub trait Store: Send + Sync {
     /// the pipeline's own business.
     async fn append(&self, entry: Entry) -> Result<Appended, StoreError>;
 
+    /// When each key was last used, as far as it was noted: those of keys that were never used are not there.
+    async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError>;
+    /// Notes when keys were last used, by their ids. An older time than the one that is there changes nothing, and
+    /// [`Store::version`] stays: no decision depends on it, and every node would read everything again. It may come
+    /// after the answer that it is about, and be lost with the process.
+    async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError>;
+
     /// Uses a single-use mark (the `jti` of an assertion, a ticket) that means nothing any more after `until`.
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError>;
 

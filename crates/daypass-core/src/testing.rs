@@ -13,7 +13,7 @@ mod store;
 pub use identity::{NoIdentity, OneProvider, provider_keys, provider_signer};
 pub use store::MemoryStore;
 
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, How, Proof};
 use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::credential::Credential;
@@ -182,7 +182,7 @@ impl World {
             enabled: true,
             default_role: Some("soe".into()),
             grants: vec![
-                Grant { role: "soe".into(), bind: BTreeMap::new() },
+                Grant::of("soe"),
                 Grant {
                     role: "store-upload".into(),
                     bind: [
@@ -190,9 +190,11 @@ impl World {
                         ("poi_id".to_owned(), vec!["8005".to_owned(), "8006".to_owned()]),
                     ]
                     .into(),
+                    lifetime: None,
                 },
-                Grant { role: "devcenter".into(), bind: BTreeMap::new() },
+                Grant::of("devcenter"),
             ],
+            audiences: vec![],
             boundary: None,
             refuses: Refuses::default(),
             created: START,
@@ -237,7 +239,12 @@ impl World {
 
     /// The world's client, as a caller that has proved itself with the key of this id.
     pub fn caller(&self, key: &str) -> Caller {
-        let proof = Proof::Key { client: Arc::new(self.client.clone()), key: key.to_owned(), weak: None };
+        let proof = Proof::Key {
+            client: Arc::new(self.client.clone()),
+            key: key.to_owned(),
+            weak: None,
+            how: How::Signature,
+        };
         Caller::for_test(self.plan.tenants[0].clone(), proof)
     }
 }
@@ -262,6 +269,7 @@ fn key(id: &str, kind: KeyKind, client: Uuid, material: Material) -> Key {
         kind,
         enabled: true,
         created: START,
+        starts: None,
         expires: None,
         hint: id.chars().rev().take(4).collect::<String>().chars().rev().collect(),
         material,

@@ -69,7 +69,8 @@ impl Local {
                 sign::access_token(directory.ring(), quick, &claims)?
             }
         };
-        Ok(Bearer { token, id })
+        let kid = directory.ring().signer(authorized.algorithm()).map(|signer| signer.kid().to_owned());
+        Ok(Bearer { token, id, kid: kid.unwrap_or_default() })
     }
 }
 

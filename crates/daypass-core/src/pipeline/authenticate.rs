@@ -1,7 +1,10 @@
 //! Phase two: who is asking?
 
+mod assertion;
+mod certificate;
+
 use super::{Pipeline, Trail};
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, How, Proof};
 use crate::client::{Client, Material};
 use crate::clock::rfc3339;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
@@ -39,6 +42,8 @@ impl Pipeline {
                 _ => permanent(context, call, &signed),
             },
             Claim::Secret(presented) => Self::shown_secret(context, &presented),
+            Claim::Assertion(asserted) => Box::pin(self.asserted(context, &asserted)).await,
+            Claim::Certificate(certified) => certificate::certified(context, &certified),
             // Boxed, so that a signed request does not carry the space that these need.
             Claim::Visitor(visit) => Box::pin(self.visitor(context, &visit, trail)).await,
             Claim::WebIdentity(shown) => Box::pin(self.outside(context, &shown)).await.map(Proved::from),
@@ -57,7 +62,7 @@ impl Pipeline {
         })?;
         match found {
             SecretFound::Live(key) => {
-                let proof = Proof::Key { client: client.clone(), key, weak: None };
+                let proof = Proof::Key { client: client.clone(), key, weak: None, how: presented.how };
                 let caller = Caller::new(presented.tenant.clone(), proof);
                 Ok(Proved { caller, objection: (!client.enabled).then(disabled) })
             }
@@ -111,6 +116,7 @@ fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Res
         client: found.client.clone(),
         key: found.key.id.clone(),
         weak: signed.weak.map(Weak::name),
+        how: How::Signature,
     };
     Ok(Proved { caller: Caller::new(found.tenant.clone(), proof), objection })
 }

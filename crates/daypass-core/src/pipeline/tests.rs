@@ -5,6 +5,7 @@ mod temporary;
 mod visitors;
 
 use super::*;
+use crate::caller::How;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
 use crate::dialect::{Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
@@ -51,7 +52,12 @@ impl Call for ToyCall {
             });
         }
         if let (Some(client), Some(tenant)) = (get("client"), &self.tenant) {
-            return Claim::Secret(Presented { tenant, client, secrets: &self.secret });
+            return Claim::Secret(Presented {
+                tenant,
+                client,
+                secrets: &self.secret,
+                how: How::ClientSecretPost,
+            });
         }
         Claim::Signed(Signed {
             key_id: get("key").unwrap_or_default(),
@@ -132,6 +138,8 @@ impl Dialect for Toy {
             },
             Outcome::Ticket(ticket) => format!("ticket {}", ticket.get().ticket.expose_str()),
             Outcome::Facts(facts) => format!("{:?} {:?}", facts.role, facts.session),
+            Outcome::Inspected(found) => format!("inspected {}", found.is_some()),
+            Outcome::Revoked => "revoked".to_owned(),
             Outcome::Refused(refusal) => format!("refused {}", refusal.reason.label()),
         };
         Response::new(Bytes::from(text))

@@ -7,11 +7,12 @@ mod tests;
 mod variables;
 
 use super::{Policy, narrow};
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, Confirmation, How, Proof};
 use crate::client::Tenant;
 use crate::dialect::{Form, Issue, TicketAsk};
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, Product};
+use crate::inspect::Behalf;
 use crate::refusal::{Reason, Refusal};
 use crate::role::{Algorithm, Lifetime, Role};
 use crate::secret::same;
@@ -51,6 +52,9 @@ pub struct Authorized {
     source_identity: Option<String>,
     product: Option<Product>,
     correlation: Option<String>,
+    how: Option<How>,
+    confirmation: Option<Confirmation>,
+    behalf: Option<Behalf>,
 }
 
 impl Authorized {
@@ -146,6 +150,18 @@ impl Authorized {
     pub fn product(&self) -> Option<&Product> {
         self.product.as_ref()
     }
+    /// In what way the client proved itself, where one did.
+    pub fn how(&self) -> Option<How> {
+        self.how
+    }
+    /// What the credential is to be bound to.
+    pub fn confirmation(&self) -> Option<&Confirmation> {
+        self.confirmation.as_ref()
+    }
+    /// For whom it is, where it is made in exchange for an access token.
+    pub fn behalf(&self) -> Option<&Behalf> {
+        self.behalf.as_ref()
+    }
     /// The caller's own id of the request.
     pub fn correlation(&self) -> Option<&str> {
         self.correlation.as_deref()
@@ -187,6 +203,9 @@ pub fn authorize(
         source_identity: issue.source_identity.clone(),
         product,
         correlation: issue.correlation.clone(),
+        how: caller.how(),
+        confirmation: caller.confirmation().cloned(),
+        behalf: None,
         role,
     })
 }

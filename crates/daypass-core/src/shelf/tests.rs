@@ -98,6 +98,8 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
         session: None,
         subject: authorized.subject().map(str::to_owned),
         source_identity: None,
+        confirmation: None,
+        exchanged: false,
     }))
 }
 

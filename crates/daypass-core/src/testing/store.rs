@@ -10,7 +10,7 @@ use crate::ring::RingRow;
 use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
@@ -31,6 +31,7 @@ struct Inner {
     cutoffs: Vec<Cutoff>,
     records: Vec<(Record, Link)>,
     spent: HashSet<Mark>,
+    uses: BTreeMap<String, Timestamp>,
     version: u64,
 }
 
@@ -141,6 +142,18 @@ impl Store for MemoryStore {
             return Ok(Appended::Seen(first));
         }
         self.inner.lock().write(entry.record).map(|()| Appended::Appended)
+    }
+    async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        Ok(self.inner.lock().uses.iter().map(|(key, at)| (key.clone(), *at)).collect())
+    }
+    async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        for (key, at) in uses {
+            let last = inner.uses.entry(key).or_insert(at);
+            *last = at.max(*last);
+        }
+        Ok(())
     }
     async fn spend(&self, mark: Mark, _until: Timestamp) -> Result<Spent, StoreError> {
         self.up()?;

@@ -40,7 +40,7 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
         // One text for a product that nobody gets and for one that others get.
         Reason::RoleNotGranted
         | Reason::NoRole
-        | Reason::NoTrust
+        | Reason::NoTrust | Reason::NotYours | Reason::InvalidTarget
         | Reason::ExternalIdMismatch
         | Reason::UnknownResource => {
             fault(11, "Insufficient isv permissions").sub_code("isv.permission-api-package-limit").sub_msg(
@@ -63,7 +63,7 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
         Reason::MalformedProof | Reason::SeveralProofs | Reason::Replayed => fault(25, "Invalid signature"),
         Reason::TokenInvalid
         | Reason::TokenRevoked
-        | Reason::UnknownSession
+        | Reason::UnknownSession | Reason::WrongAudience | Reason::DpopInvalid | Reason::SubjectTokenInvalid
         | Reason::IdentityInvalid
         | Reason::TicketInvalid
         | Reason::TicketSpent => fault(27, "Invalid session"),

@@ -117,7 +117,7 @@ impl Dialect for Top {
                 }
                 Credential::Bearer(_) => &Refusal::internal("the gateway does not hand out access tokens"),
             },
-            Outcome::Facts(_) | Outcome::Ticket(_) => {
+            Outcome::Facts(_) | Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
                 &Refusal::internal("the gateway hands out nothing but credentials")
             }
             Outcome::Refused(refusal) => refusal,

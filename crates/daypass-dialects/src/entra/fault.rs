@@ -50,7 +50,6 @@ impl Fault {
             | Reason::CredentialTooLarge => (StatusCode::BAD_REQUEST, "invalid_request", 90_100),
             Reason::UnknownAction => (StatusCode::NOT_FOUND, "invalid_request", 90_023),
             Reason::UnsupportedGrant => (StatusCode::BAD_REQUEST, "unsupported_grant_type", 70_003),
-            // An assertion is refused with this one too, as long as none is accepted: what is missing is a secret.
             Reason::MissingProof => (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_216),
             Reason::MalformedProof | Reason::UnknownKey | Reason::WrongSecret | Reason::WeakProofRefused => {
                 (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215)
@@ -63,6 +62,14 @@ impl Fault {
             | Reason::TicketInvalid
             | Reason::TicketSpent => (StatusCode::UNAUTHORIZED, "invalid_client", 700_027),
             Reason::ClockSkew => (StatusCode::UNAUTHORIZED, "invalid_client", 700_024),
+            Reason::WrongAudience => (StatusCode::UNAUTHORIZED, "invalid_client", 700_023),
+            // RFC 9449 §5: the one error of this name, and 400.
+            Reason::DpopInvalid => (StatusCode::BAD_REQUEST, "invalid_dpop_proof", 9_002_341),
+            // RFC 8693 §2.2.2 has `invalid_request` for every token that is not acceptable, and `invalid_target` for
+            // what may not be had for it.
+            Reason::SubjectTokenInvalid => (StatusCode::BAD_REQUEST, "invalid_request", 50_027),
+            Reason::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target", 500_011),
+            Reason::NotYours => (StatusCode::BAD_REQUEST, "unauthorized_client", 700_005),
             Reason::UnknownTenant => (StatusCode::BAD_REQUEST, "invalid_request", 90_002),
             // 400 and told apart from a wrong secret: Entra does both, and its clients' messages build on it.
             Reason::UnknownClient => (StatusCode::BAD_REQUEST, "unauthorized_client", 700_016),

@@ -18,10 +18,26 @@ pub(super) struct Form {
     pub(super) client_id: Option<String>,
     /// `client_secret`.
     pub(super) client_secret: Option<Secret>,
-    /// Whether there is a `client_assertion`.
-    pub(super) client_assertion: bool,
+    /// `client_assertion_type`.
+    pub(super) client_assertion_type: Option<String>,
+    /// `client_assertion`.
+    pub(super) client_assertion: Option<Secret>,
     /// `scope`.
     pub(super) scope: Option<String>,
+    /// `token`: what is asked about, or taken back.
+    pub(super) token: Option<Secret>,
+    /// `subject_token`: what is exchanged.
+    pub(super) subject_token: Option<Secret>,
+    /// `subject_token_type`.
+    pub(super) subject_token_type: Option<String>,
+    /// Whether there is an `actor_token`.
+    pub(super) actor_token: bool,
+    /// `requested_token_type`.
+    pub(super) requested_token_type: Option<String>,
+    /// `audience`: for what an exchange is made.
+    pub(super) audience: Option<String>,
+    /// `resource`: the same as a URI.
+    pub(super) resource: Option<String>,
     /// `client-request-id`: MSAL for Node sends it here.
     pub(super) correlation: Option<String>,
 }
@@ -52,16 +68,20 @@ impl Form {
         match name {
             "grant_type" => fill(&mut self.grant_type, name, text(raw)?),
             "client_id" => fill(&mut self.client_id, name, text(raw)?),
-            "client_secret" => {
-                let secret = decode(raw).ok_or_else(malformed)?;
-                fill(&mut self.client_secret, name, Secret::new(secret))
-            }
-            "client_assertion" if self.client_assertion => Err(repeated(name)),
-            "client_assertion" => {
-                self.client_assertion = true;
+            "client_secret" => fill(&mut self.client_secret, name, secret(raw)?),
+            "client_assertion_type" => fill(&mut self.client_assertion_type, name, text(raw)?),
+            "client_assertion" => fill(&mut self.client_assertion, name, secret(raw)?),
+            "scope" => fill(&mut self.scope, name, text(raw)?),
+            "token" => fill(&mut self.token, name, secret(raw)?),
+            "subject_token" => fill(&mut self.subject_token, name, secret(raw)?),
+            "subject_token_type" => fill(&mut self.subject_token_type, name, text(raw)?),
+            "actor_token" => {
+                self.actor_token = true;
                 Ok(())
             }
-            "scope" => fill(&mut self.scope, name, text(raw)?),
+            "requested_token_type" => fill(&mut self.requested_token_type, name, text(raw)?),
+            "audience" => fill(&mut self.audience, name, text(raw)?),
+            "resource" => fill(&mut self.resource, name, text(raw)?),
             "client-request-id" => {
                 self.correlation = self.correlation.take().or(text(raw).ok());
                 Ok(())
@@ -97,6 +117,10 @@ fn text(raw: &[u8]) -> Result<String, Refusal> {
     decode(raw).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)
 }
 
+fn secret(raw: &[u8]) -> Result<Secret, Refusal> {
+    decode(raw).map(Secret::new).ok_or_else(malformed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,14 +140,15 @@ mod tests {
         assert_eq!(form.client_secret.unwrap().expose(), b"s+x y&");
         assert_eq!(form.scope.as_deref(), Some("r/.default"));
         assert_eq!(form.correlation.as_deref(), Some("c"));
-        assert!(!form.client_assertion);
+        assert!(form.client_assertion.is_none());
     }
 
     #[test]
     fn a_parameter_without_a_value_counts_as_omitted() {
         let form =
             Form::read(b"scope=&scope=x&client_id&client_assertion=").unwrap_or_else(|r| panic!("{r:?}"));
-        assert_eq!((form.scope.as_deref(), form.client_id, form.client_assertion), (Some("x"), None, false));
+        assert_eq!((form.scope.as_deref(), form.client_id), (Some("x"), None));
+        assert!(form.client_assertion.is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use daypass_core::client::Tenant;
 use daypass_core::directory::Directory;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Head;
-use daypass_core::role::Algorithm;
+use daypass_core::role::{Algorithm, TokenVersion};
 use http::Method;
 use serde::Serialize;
 
@@ -25,7 +25,9 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
     }
     let base = directory.plan().public_url.as_str();
     match place {
-        Place::Metadata(tenant) => json(&metadata(directory, base, place::tenant(directory, tenant)?)),
+        Place::Metadata(tenant, version) => {
+            json(&metadata(directory, base, place::tenant(directory, tenant)?, version))
+        }
         Place::Keys(tenant) => {
             if let Some(tenant) = tenant {
                 place::tenant(directory, tenant)?;
@@ -33,9 +35,12 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
             Ok(Document { max_age: keys_max_age(directory, head), ..json(&keys(directory))? })
         }
         Place::Instance => json(&instance(directory, base, &head.query)?),
-        Place::Token(_) | Place::Authorize(_) | Place::Explanation | Place::Nowhere => {
-            Err(super::nothing_here())
-        }
+        Place::Token(_)
+        | Place::Introspect(_)
+        | Place::Revoke(_)
+        | Place::Authorize(_)
+        | Place::Explanation
+        | Place::Nowhere => Err(super::nothing_here()),
     }
 }
 
@@ -52,10 +57,10 @@ fn keys_max_age(directory: &Directory, head: &Head) -> u32 {
     directory.rules().max_age(directory.ring().stages(), head.received, random)
 }
 
-fn metadata(directory: &Directory, base: &str, tenant: &Tenant) -> wire::Metadata {
+fn metadata(directory: &Directory, base: &str, tenant: &Tenant, version: TokenVersion) -> wire::Metadata {
     let guid = tenant.guid;
     wire::Metadata {
-        issuer: wire::issuer(base, guid),
+        issuer: wire::issuer(base, guid, version),
         authorization_endpoint: format!("{base}/{guid}/oauth2/v2.0/authorize"),
         token_endpoint: format!("{base}{}", wire::token_path(guid)),
         jwks_uri: format!("{base}/{guid}/discovery/v2.0/keys"),
@@ -94,7 +99,7 @@ fn instance<'a>(directory: &Directory, base: &'a str, query: &str) -> Result<wir
     Ok(wire::Instance {
         tenant_discovery_endpoint: format!(
             "{}/.well-known/openid-configuration",
-            wire::issuer(base, tenant.guid)
+            wire::issuer(base, tenant.guid, TokenVersion::V2)
         ),
         api_version: "1.1",
         metadata: [wire::InstanceNames { preferred_network: host, preferred_cache: host, aliases: [host] }],

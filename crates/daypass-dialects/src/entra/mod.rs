@@ -8,6 +8,8 @@
 //! Sources: RFC 6749, RFC 8414, OpenID Connect Discovery 1.0, and Microsoft's "Microsoft identity platform and the
 //! OAuth 2.0 client credentials flow" with its list of AADSTS codes.
 
+mod call;
+mod exchange;
 mod explain;
 mod fault;
 mod form;
@@ -22,23 +24,19 @@ pub mod wire;
 #[cfg(test)]
 mod tests;
 
-use daypass_core::client::Tenant;
 use daypass_core::clock::Timestamp;
-use daypass_core::dialect::{
-    self, Ask, Claim, Context, Dialect, Form as CredentialForm, Issue, Outcome, Presented, RoleChoice,
-};
+use daypass_core::dialect::{Ask, Context, Dialect, Outcome};
 use daypass_core::directory::Directory;
 use daypass_core::endpoint::DialectName;
 use daypass_core::pipeline::Verified;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
-use daypass_core::secret::Secret;
-use form::Form;
 use http::Method;
 use http::header::CONTENT_TYPE;
 use place::Place;
-use std::sync::Arc;
 use uuid::Uuid;
+
+pub use call::Call;
 
 /// The dialect.
 #[derive(Clone, Copy, Debug)]
@@ -68,21 +66,6 @@ impl Manner {
     /// The id both sides can find the request by.
     fn correlation(&self) -> Uuid {
         self.correlation.unwrap_or(self.request_id)
-    }
-}
-
-/// A token request that is not believed yet.
-pub struct Call {
-    tenant: Arc<Tenant>,
-    client: String,
-    secrets: Vec<Secret>,
-    scope: Option<String>,
-    correlation: Option<Uuid>,
-}
-
-impl dialect::Call for Call {
-    fn claim(&self) -> Claim<'_> {
-        Claim::Secret(Presented { tenant: &self.tenant, client: &self.client, secrets: &self.secrets })
     }
 }
 
@@ -130,9 +113,11 @@ impl Dialect for Entra {
         manner.public_url.clone_from(&directory.plan().public_url);
         let place = Place::of(&request.head.path);
         match place {
-            Place::Token(tenant) => token_request(place::tenant(directory, tenant)?, &request, manner),
+            Place::Token(tenant) | Place::Introspect(tenant) | Place::Revoke(tenant) => {
+                Call::read(directory, place, tenant, &request, manner)
+            }
             Place::Authorize(tenant) => Err(no_sign_in(directory, tenant)),
-            Place::Metadata(_) | Place::Keys(_) | Place::Instance => {
+            Place::Metadata(..) | Place::Keys(_) | Place::Instance => {
                 let refused = metadata::document(directory, place, &request.head).err();
                 Err(refused.unwrap_or_else(|| Refusal::internal("a document was read as a token request")))
             }
@@ -141,47 +126,20 @@ impl Dialect for Entra {
     }
 
     fn ask(&self, _: Context<'_>, verified: &Verified<Call>) -> Result<Ask, Refusal> {
-        let call = verified.call();
-        let scope = call.scope.as_deref().ok_or_else(|| missing("scope"))?;
-        let role = RoleChoice::Resource(scope::resource(scope)?);
-        Ok(Ask::Issue(Box::new(Issue {
-            correlation: call.correlation.map(|id| id.to_string()),
-            ..Issue::new(role, CredentialForm::Bearer)
-        })))
+        verified.call().ask()
     }
 
     fn render(&self, manner: &Manner, outcome: Outcome) -> Response {
         match outcome {
             Outcome::Granted(recorded) => render::granted(manner, recorded.get()),
             Outcome::Refused(refusal) => render::refused(manner, &refusal),
+            Outcome::Inspected(found) => render::inspected(manner, found.as_deref()),
+            Outcome::Revoked => render::revoked(manner),
             Outcome::Facts(_) | Outcome::Ticket(_) => {
                 render::refused(manner, &Refusal::internal("facts were found and nobody asked for any"))
             }
         }
     }
-}
-
-fn token_request(tenant: &Arc<Tenant>, request: &Request, manner: &mut Manner) -> Result<Call, Refusal> {
-    let Request { head, body } = request;
-    if head.method != Method::POST {
-        return Err(Refusal::new(Reason::MethodNotAllowed, "the token endpoint only accepts POST requests"));
-    }
-    proof::refuse_in_query(&head.query)?;
-    if !body.is_empty() && !is_form(head) {
-        return Err(Refusal::new(
-            Reason::UnsupportedMediaType,
-            "the body must be a form; send it as Content-Type: application/x-www-form-urlencoded",
-        ));
-    }
-    let mut form = Form::read(body)?;
-    manner.correlation = manner.correlation.or_else(|| form.correlation.as_deref().and_then(place::guid));
-    match form.grant_type.as_deref() {
-        Some("client_credentials") => {}
-        Some(_) => return Err(unsupported_grant("the only grant type here is client_credentials")),
-        None => return Err(missing("grant_type")),
-    }
-    let proof::Credentials { client, secrets } = proof::credentials(&head.headers, &mut form)?;
-    Ok(Call { tenant: tenant.clone(), client, secrets, scope: form.scope, correlation: manner.correlation })
 }
 
 /// Exactly one content type, in any case, whatever charset it names: authlib, MSAL for Node and openid-client

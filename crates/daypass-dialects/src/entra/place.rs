@@ -3,6 +3,7 @@
 use daypass_core::client::Tenant;
 use daypass_core::directory::Directory;
 use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::role::TokenVersion;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -11,10 +12,14 @@ use uuid::Uuid;
 pub(super) enum Place<'a> {
     /// Where tokens are handed out.
     Token(&'a str),
+    /// Where it is asked what a token is (RFC 7662).
+    Introspect(&'a str),
+    /// Where a token is taken back (RFC 7009).
+    Revoke(&'a str),
     /// Where people would sign in. Discovery must name it, because MSAL for Python reads it without a default.
     Authorize(&'a str),
-    /// The discovery document.
-    Metadata(&'a str),
+    /// The discovery document, of the issuer of tokens of this version.
+    Metadata(&'a str, TokenVersion),
     /// The public keys: of a tenant, or the same ones under `common`.
     Keys(Option<&'a str>),
     /// Where MSAL asks whether it knows this host.
@@ -39,14 +44,21 @@ impl<'a> Place<'a> {
             ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"] => Self::Keys(None),
             [tenant, "discovery", "keys"] | [tenant, "discovery", "v2.0", "keys"] => Self::Keys(Some(tenant)),
             [tenant, "oauth2", "v2.0", "token"] => Self::Token(tenant),
+            [tenant, "oauth2", "v2.0", "introspect"] => Self::Introspect(tenant),
+            [tenant, "oauth2", "v2.0", "revoke"] => Self::Revoke(tenant),
             [tenant, "oauth2", "v2.0", "authorize"] => Self::Authorize(tenant),
-            [tenant, "v2.0", ".well-known", name]
-            | [tenant, ".well-known", name]
-            | [".well-known", name, tenant, "v2.0"]
-            | [".well-known", name, tenant]
+            [tenant, "v2.0", ".well-known", name] | [".well-known", name, tenant, "v2.0"]
                 if DOCUMENTS.contains(name) =>
             {
-                Self::Metadata(tenant)
+                Self::Metadata(tenant, TokenVersion::V2)
+            }
+            // With or without the slash at the end of that issuer.
+            [tenant, ".well-known", name]
+            | [".well-known", name, tenant]
+            | [".well-known", name, tenant, ""]
+                if DOCUMENTS.contains(name) =>
+            {
+                Self::Metadata(tenant, TokenVersion::V1)
             }
             _ => Self::Nowhere,
         }
@@ -54,7 +66,7 @@ impl<'a> Place<'a> {
 
     /// Whether this is a public document, which is read with GET and whose errors have names of their own.
     pub(super) fn is_document(self) -> bool {
-        matches!(self, Self::Metadata(_) | Self::Keys(_) | Self::Instance)
+        matches!(self, Self::Metadata(..) | Self::Keys(_) | Self::Instance)
     }
 }
 
@@ -108,12 +120,15 @@ mod tests {
         let table = [
             ("/t/oauth2/v2.0/token", Place::Token("t")),
             ("/t/oauth2/v2.0/authorize", Place::Authorize("t")),
-            ("/t/v2.0/.well-known/openid-configuration", Place::Metadata("t")),
-            ("/t/.well-known/openid-configuration", Place::Metadata("t")),
-            ("/.well-known/oauth-authorization-server/t/v2.0", Place::Metadata("t")),
-            ("/.well-known/oauth-authorization-server/t", Place::Metadata("t")),
-            ("/t/v2.0/.well-known/oauth-authorization-server", Place::Metadata("t")),
-            ("/.well-known/openid-configuration/t/v2.0", Place::Metadata("t")),
+            ("/t/v2.0/.well-known/openid-configuration", Place::Metadata("t", TokenVersion::V2)),
+            ("/t/.well-known/openid-configuration", Place::Metadata("t", TokenVersion::V1)),
+            ("/.well-known/oauth-authorization-server/t/v2.0", Place::Metadata("t", TokenVersion::V2)),
+            ("/.well-known/oauth-authorization-server/t", Place::Metadata("t", TokenVersion::V1)),
+            ("/.well-known/oauth-authorization-server/t/", Place::Metadata("t", TokenVersion::V1)),
+            ("/t/v2.0/.well-known/oauth-authorization-server", Place::Metadata("t", TokenVersion::V2)),
+            ("/.well-known/openid-configuration/t/v2.0", Place::Metadata("t", TokenVersion::V2)),
+            ("/t/oauth2/v2.0/introspect", Place::Introspect("t")),
+            ("/t/oauth2/v2.0/revoke", Place::Revoke("t")),
             ("/t/discovery/v2.0/keys", Place::Keys(Some("t"))),
             ("/t/discovery/keys", Place::Keys(Some("t"))),
             ("/common/discovery/v2.0/keys", Place::Keys(None)),

@@ -1,14 +1,45 @@
-//! How the client proves itself: `client_secret_post` or `client_secret_basic`.
+//! How the client proves itself: with a secret in the body or by HTTP Basic, with an assertion, or with the certificate
+//! of its TLS connection.
 
 use super::form::Form;
-pub(super) use crate::basic::Credentials;
-use crate::basic::{self, values};
+use crate::basic::{self, Credentials, values};
+use daypass_core::caller::How;
+use daypass_core::peer::Peer;
 use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::secret::Secret;
 use http::HeaderMap;
 
 /// The parameters that must never stand in a URL (RFC 6749 §2.3.1): URLs end up in the logs of proxies, in
 /// browsers' histories and in error reports.
-const NEVER_IN_THE_URL: [&str; 2] = ["client_secret", "client_assertion"];
+const NEVER_IN_THE_URL: [&str; 4] = ["client_secret", "client_assertion", "token", "subject_token"];
+
+/// The one kind of assertion that there is (RFC 7523 §2.2).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a request shows. It is not believed yet.
+pub(super) enum Shown {
+    /// A client secret.
+    Secret {
+        /// The client id.
+        client: String,
+        /// The spellings that the secret may be meant in; any one may be right.
+        secrets: Vec<Secret>,
+        /// Where it stands.
+        how: How,
+    },
+    /// A JWT.
+    Assertion {
+        /// The client id, where it is sent as well.
+        client: Option<String>,
+        /// The JWT.
+        token: Secret,
+    },
+    /// The certificate of the connection.
+    Certificate {
+        /// The client id.
+        client: String,
+    },
+}
 
 /// Refuses a URL that carries a credential, before anything else is looked at.
 pub(super) fn refuse_in_query(query: &str) -> Result<(), Refusal> {
@@ -31,36 +62,50 @@ pub(super) fn is_basic(headers: &HeaderMap) -> bool {
     values(headers).next().is_some()
 }
 
-/// Takes the credentials out of a request that shows exactly one kind of them (RFC 6749 §2.3).
-pub(super) fn credentials(headers: &HeaderMap, form: &mut Form) -> Result<Credentials, Refusal> {
-    let secret = form.client_secret.take();
-    let methods =
-        values(headers).count() + usize::from(secret.is_some()) + usize::from(form.client_assertion);
+/// Takes the credentials out of a request that shows exactly one kind of them (RFC 6749 §2.3). A certificate is shown by
+/// the connection, not by the request, so that it is no second kind beside another.
+pub(super) fn credentials(
+    headers: &HeaderMap,
+    form: &mut Form,
+    peer: Option<&Peer>,
+) -> Result<Shown, Refusal> {
+    let (secret, assertion) = (form.client_secret.take(), form.client_assertion.take());
+    let methods = values(headers).count() + usize::from(secret.is_some()) + usize::from(assertion.is_some());
     if methods > 1 {
         return Err(Refusal::new(
             Reason::SeveralProofs,
-            "the request authenticates in more than one way; use either HTTP Basic or client_secret in the body",
+            "the request authenticates in more than one way; use one of HTTP Basic, client_secret and client_assertion",
         ));
     }
-    if form.client_assertion {
-        return Err(Refusal::new(
-            Reason::MissingProof,
-            "client assertions are not accepted here; send client_secret in the body or use HTTP Basic",
-        )
-        .parameter("client_assertion"));
+    if let Some(token) = assertion {
+        return from_assertion(token, form);
     }
     if let Some(value) = values(headers).next() {
-        return from_basic(value, form.client_id.as_deref());
+        let Credentials { client, secrets } = from_basic(value, form.client_id.as_deref())?;
+        return Ok(Shown::Secret { client, secrets, how: How::ClientSecretBasic });
     }
     let client = form.client_id.take().ok_or_else(|| super::missing("client_id"))?;
-    let secret = secret.ok_or_else(|| {
-        Refusal::new(
+    match secret {
+        Some(secret) => Ok(Shown::Secret { client, secrets: vec![secret], how: How::ClientSecretPost }),
+        None if peer.is_some() => Ok(Shown::Certificate { client }),
+        None => Err(Refusal::new(
             Reason::MissingProof,
-            "the request carries no credential; send client_secret in the body or use HTTP Basic",
+            "the request carries no credential; send client_secret or client_assertion in the body, or use HTTP Basic",
         )
-        .parameter("client_secret")
-    })?;
-    Ok(Credentials { client, secrets: vec![secret] })
+        .parameter("client_secret")),
+    }
+}
+
+fn from_assertion(token: Secret, form: &mut Form) -> Result<Shown, Refusal> {
+    match form.client_assertion_type.as_deref() {
+        Some(JWT_BEARER) => Ok(Shown::Assertion { client: form.client_id.take(), token }),
+        Some(_) => Err(Refusal::new(
+            Reason::InvalidParameter,
+            format!("the only client_assertion_type here is {JWT_BEARER}"),
+        )
+        .parameter("client_assertion_type")),
+        None => Err(super::missing("client_assertion_type")),
+    }
 }
 
 /// The credentials of HTTP Basic, which the body may name again and not contradict.
@@ -89,7 +134,10 @@ mod tests {
         for value in authorization {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        credentials(&headers, &mut Form::read(body.as_bytes())?)
+        match credentials(&headers, &mut Form::read(body.as_bytes())?, None)? {
+            Shown::Secret { client, secrets, .. } => Ok(Credentials { client, secrets }),
+            Shown::Assertion { .. } | Shown::Certificate { .. } => panic!("no secret"),
+        }
     }
 
     fn basic_header(pair: &str) -> String {

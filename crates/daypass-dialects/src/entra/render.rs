@@ -3,10 +3,11 @@
 use super::Manner;
 use super::fault::Fault;
 use super::metadata::Document;
-use super::wire::{ErrorAnswer, TokenAnswer};
+use super::wire::{ErrorAnswer, Inactive, TokenAnswer};
 use bytes::Bytes;
 use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
+use daypass_core::inspect::Inspection;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::Response;
 use http::header::{
@@ -33,6 +34,22 @@ pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
         access_token: bearer.token.expose_str(),
     };
     respond(manner, StatusCode::OK, &answer)
+}
+
+/// What a token is, or no more than that it does not count (RFC 7662 §2.2).
+pub(super) fn inspected(manner: &Manner, found: Option<&Inspection>) -> Response {
+    match found {
+        Some(inspection) => respond(manner, StatusCode::OK, &inspection.claims),
+        None => respond(manner, StatusCode::OK, &Inactive { active: false }),
+    }
+}
+
+/// A token counts no more, if there was one (RFC 7009 §2.2).
+pub(super) fn revoked(manner: &Manner) -> Response {
+    let mut response = respond(manner, StatusCode::OK, &());
+    *response.body_mut() = Bytes::new();
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
 }
 
 /// The answer without one.

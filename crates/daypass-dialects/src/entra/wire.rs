@@ -3,6 +3,7 @@
 use daypass_core::clock::{Timestamp, unix};
 use daypass_core::policy::Authorized;
 use daypass_core::refusal::Refusal;
+use daypass_core::role::TokenVersion;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -18,8 +19,12 @@ pub const DOCUMENT_MAX_AGE: u32 = 3600;
 const BY_SECRET: &str = "1";
 
 /// The issuer of a tenant's tokens: `iss`, and where discovery begins. `public_url` has no trailing slash.
-pub fn issuer(public_url: &str, tenant: Uuid) -> String {
-    format!("{public_url}/{tenant}/v2.0")
+pub fn issuer(public_url: &str, tenant: Uuid, version: TokenVersion) -> String {
+    match version {
+        // Entra's older issuer, `https://sts.windows.net/{tid}/`, ends with a slash as well.
+        TokenVersion::V1 => format!("{public_url}/{tenant}/"),
+        TokenVersion::V2 => format!("{public_url}/{tenant}/v2.0"),
+    }
 }
 
 /// The path of a tenant's token endpoint.
@@ -81,7 +86,7 @@ impl AccessToken {
         let iat = unix(issued);
         Ok(Self {
             aud: authorized.audience().ok_or_else(|| lacks("a role with an audience"))?.to_owned(),
-            iss: issuer(public_url, authorized.tenant().guid),
+            iss: issuer(public_url, authorized.tenant().guid, TokenVersion::V2),
             iat,
             nbf: iat.saturating_sub(BACKDATE),
             exp: iat.saturating_add(i64::from(authorized.lifetime())),
@@ -119,6 +124,12 @@ pub(super) struct ErrorAnswer<'a> {
     pub(super) trace_id: Uuid,
     pub(super) correlation_id: Uuid,
     pub(super) error_uri: &'a str,
+}
+
+/// The whole of what is said of a token that does not count.
+#[derive(Serialize)]
+pub(super) struct Inactive {
+    pub(super) active: bool,
 }
 
 /// The discovery document (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). Every value is true: what does not

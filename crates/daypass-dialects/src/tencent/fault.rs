@@ -60,6 +60,9 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::UnknownSession
+        | Reason::WrongAudience
+        | Reason::DpopInvalid
+        | Reason::SubjectTokenInvalid
         | Reason::IdentityInvalid
         | Reason::TicketInvalid
         | Reason::TicketSpent => "AuthFailure.TokenFailure",
@@ -78,9 +81,12 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
             Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml) => "ResourceNotFound.RoleNotFound",
             _ => "UnauthorizedOperation",
         },
-        Reason::OriginNotAllowed | Reason::NotFetched | Reason::NoTrust | Reason::ExternalIdMismatch => {
-            "UnauthorizedOperation"
-        }
+        Reason::OriginNotAllowed
+        | Reason::NotFetched
+        | Reason::NoTrust
+        | Reason::NotYours
+        | Reason::InvalidTarget
+        | Reason::ExternalIdMismatch => "UnauthorizedOperation",
         Reason::LifetimeTooLong => match action {
             Some(GetFederationToken | AssumeRole | AssumeRoleWithSaml | GetSessionToken) => {
                 "InvalidParameter.OverTimeError"
@@ -164,7 +170,10 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::WrongSignature
         | Reason::WrongSecret
         | Reason::ExpiredSecret
-        | Reason::UnknownSession => (StatusCode::UNAUTHORIZED, "AuthFailure"),
+        | Reason::UnknownSession
+        | Reason::WrongAudience
+        | Reason::DpopInvalid
+        | Reason::SubjectTokenInvalid => (StatusCode::UNAUTHORIZED, "AuthFailure"),
         Reason::ClockSkew | Reason::Replayed => (StatusCode::UNAUTHORIZED, "AuthFailure.SignatureExpire"),
         Reason::TokenInvalid
         | Reason::TokenExpired
@@ -178,6 +187,8 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::OriginNotAllowed
         | Reason::NotFetched
         | Reason::NoTrust
+        | Reason::NotYours
+        | Reason::InvalidTarget
         | Reason::ExternalIdMismatch
         | Reason::RoleNotGranted
         | Reason::NoRole

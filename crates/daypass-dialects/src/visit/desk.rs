@@ -7,6 +7,7 @@ use super::fetch;
 use crate::basic::{self, Credentials};
 use crate::text::shown;
 use bytes::Bytes;
+use daypass_core::caller::How;
 use daypass_core::client::Tenant;
 use daypass_core::dialect::{Ask, Claim, Context, Presented, TicketAsk};
 use daypass_core::endpoint::Endpoint;
@@ -71,7 +72,7 @@ impl DeskCall {
 
     pub(super) fn claim(&self) -> Claim<'_> {
         let Credentials { client, secrets } = &self.credentials;
-        Claim::Secret(Presented { tenant: &self.tenant, client, secrets })
+        Claim::Secret(Presented { tenant: &self.tenant, client, secrets, how: How::ClientSecretBasic })
     }
 
     pub(super) fn ask(&self, public_url: &str) -> Result<Ask, Refusal> {

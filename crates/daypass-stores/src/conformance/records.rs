@@ -29,6 +29,11 @@ pub async fn records_read_back_in_order(open: &Open) {
             expires: at(1_800_000),
             policy: Some(Arc::new(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:b/\u{8056}/*"))),
             app_roles: vec!["orders.read".into()],
+            audience: Some("api://orders".into()),
+            kid: Some("kid".into()),
+            bound: Some("jkt thumbprint".into()),
+            origin: Some(Uuid::from_u128(9)),
+            correlation: Some("c".into()),
             variables: [("poi_id".to_owned(), "8005".to_owned())].into(),
             tags: [("team".to_owned(), "\u{8056}".to_owned())].into(),
             source_identity: Some("alice@example.com".into()),
@@ -39,6 +44,7 @@ pub async fn records_read_back_in_order(open: &Open) {
         Event::Alarm { reason: "ticket_spent".into(), detail: "used before".into() },
         Event::Strangers { reason: "other".into(), network: None, count: u64::MAX },
         Event::Change { action: "client.add".into(), object: "app".into() },
+        Event::Warning { warning: "key.expires".into(), object: "k1".into(), days: 7 },
     ];
     let mut expected = Vec::new();
     for (number, event) in (1_u128..).zip(events) {
@@ -54,6 +60,7 @@ pub async fn records_read_back_in_order(open: &Open) {
             via: Some("web-identity:corp".into()),
             source: Some("2001:db8::1".parse().unwrap()),
             weak: Some("md5".into()),
+            proof: Some("private_key_jwt".into()),
             ..record(number, "2026-11-22T06:04:25.123456789Z".parse().unwrap(), Some("acme"))
         };
         store.append(Entry { record: record.clone(), mark: None }).await.unwrap();

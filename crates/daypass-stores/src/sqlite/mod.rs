@@ -138,6 +138,14 @@ impl Store for SqliteStore {
         Box::pin(async move { answered(sent?).await })
     }
 
+    async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn note_uses(&self, _: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
         self.write(|pending| Write::Spend(mark, until, pending)).await
     }

@@ -97,6 +97,7 @@ fn line(record: &Record) -> String {
             format!("refused {count} strangers {reason} {}", network.as_deref().unwrap_or("elsewhere"))
         }
         Event::Change { action, object } => format!("changed {action} {object}"),
+        Event::Warning { warning, object, days } => format!("WARNING {warning} {object} in {days} days"),
     };
     let mut line = format!("{} {what}", record.at);
     let source = record.source.map(|source| source.to_string());
@@ -111,6 +112,7 @@ fn line(record: &Record) -> String {
         ("via", record.via.as_deref()),
         ("from", source.as_deref()),
         ("weak", record.weak.as_deref()),
+        ("proof", record.proof.as_deref()),
         ("by", record.dialect.as_deref()),
     ] {
         if let Some(value) = value {

@@ -179,6 +179,7 @@ async fn client(
         enabled: true,
         default_role: roles.first().map(|role| (*role).to_owned()),
         grants: roles.iter().map(|role| grant(plan, role)).collect(),
+        audiences: Vec::new(),
         boundary: None,
         refuses: Refuses::default(),
         created: app::now(),
@@ -198,5 +199,5 @@ fn grant(plan: &Plan, name: &str) -> Grant {
         (variable.clone(), values.iter().map(|value| (*value).to_owned()).collect())
     };
     let bind = role.into_iter().flat_map(|role| role.variables.keys()).map(values).collect();
-    Grant { role: name.to_owned(), bind }
+    Grant { bind, ..Grant::of(name) }
 }

@@ -344,7 +344,7 @@ fn a_resource_gives_the_app_roles_of_all_granted_roles_together() {
     let short = Lifetime { default: 600, max: 900 };
     world.plan.roles.push(Arc::new(role("writer", &["orders.write", "orders.read"], short)));
     world.plan.roles.push(Arc::new(role("admin", &["orders.admin"], base.lifetime)));
-    world.client.grants.push(Grant { role: "writer".into(), bind: BTreeMap::new() });
+    world.client.grants.push(Grant::of("writer"));
     let authorized = ask(&world, &bearer(&RESOURCE.to_uppercase())).unwrap_or_else(|r| panic!("{r:?}"));
     assert_eq!(authorized.app_roles(), ["orders.read", "orders.write"], "not the role without a grant");
     assert_eq!(authorized.audience(), Some(RESOURCE));

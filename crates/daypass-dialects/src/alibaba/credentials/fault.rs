@@ -45,6 +45,9 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::UnknownSession
+        | Reason::WrongAudience
+        | Reason::DpopInvalid
+        | Reason::SubjectTokenInvalid
         | Reason::IdentityInvalid
         | Reason::TicketInvalid
         | Reason::TicketSpent => (StatusCode::UNAUTHORIZED, "AuthenticationFail"),
@@ -54,6 +57,8 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::OriginNotAllowed
         | Reason::NotFetched
         | Reason::NoTrust
+        | Reason::NotYours
+        | Reason::InvalidTarget
         | Reason::ExternalIdMismatch
         | Reason::RoleNotGranted
         | Reason::NoRole

@@ -54,8 +54,8 @@ impl Service {
         let agent = Role { name, policy, variables: types, ..(*world.plan.roles[1]).clone() };
         world.plan.roles.push(Arc::new(agent));
         world.client.grants.push(daypass_core::client::Grant {
-            role: "agent".into(),
             bind: variables.iter().map(|name| ((*name).to_owned(), vec!["*".to_owned()])).collect(),
+            ..daypass_core::client::Grant::of("agent")
         });
         world.plan.endpoints.push(Arc::new(Endpoint {
             dialect: DialectName::AlibabaCredentials,

@@ -39,9 +39,13 @@ pub(super) fn code(action: Option<Action>, refusal: &Refusal) -> (u16, Cow<'stat
         Reason::Replayed => (400, "SignatureNonceUsed"),
         Reason::TokenInvalid => (400, "InvalidSecurityToken.Malformed"),
         Reason::TokenExpired | Reason::TokenRevoked => (400, "InvalidSecurityToken.Expired"),
-        Reason::UnknownSession | Reason::IdentityInvalid | Reason::TicketInvalid | Reason::TicketSpent => {
-            (400, INVALID_TOKEN)
-        }
+        Reason::UnknownSession
+        | Reason::WrongAudience
+        | Reason::DpopInvalid
+        | Reason::SubjectTokenInvalid
+        | Reason::IdentityInvalid
+        | Reason::TicketInvalid
+        | Reason::TicketSpent => (400, INVALID_TOKEN),
         Reason::RoleNotGranted => (404, "EntityNotExist.Role"),
         Reason::LifetimeTooLong => (400, "InvalidParameter.DurationSeconds"),
         Reason::PolicyMalformed | Reason::PolicyInvalid | Reason::PolicyResource => {
@@ -54,6 +58,8 @@ pub(super) fn code(action: Option<Action>, refusal: &Refusal) -> (u16, Cow<'stat
         | Reason::NotFetched
         | Reason::NoRole
         | Reason::NoTrust
+        | Reason::NotYours
+        | Reason::InvalidTarget
         | Reason::ExternalIdMismatch
         | Reason::UnknownResource
         | Reason::PolicyTooWide => (403, "NoPermission"),
@@ -137,6 +143,8 @@ pub(super) fn message(refusal: &Refusal) -> String {
         | Reason::NotFetched
         | Reason::NoRole
         | Reason::NoTrust
+        | Reason::NotYours
+        | Reason::InvalidTarget
         | Reason::ExternalIdMismatch
         | Reason::UnknownResource
         | Reason::PolicyTooWide => {

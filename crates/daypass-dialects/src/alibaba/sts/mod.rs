@@ -219,7 +219,9 @@ impl Dialect for Sts {
         match outcome {
             Outcome::Granted(delivery) => granted(manner, delivery.get()),
             Outcome::Facts(facts) => respond(manner, StatusCode::OK, &Identity { facts: &facts, request_id }),
-            Outcome::Ticket(_) => refused(manner, &Refusal::internal("nothing here asks for a ticket")),
+            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
+                refused(manner, &Refusal::internal("nothing here asks for that"))
+            }
             Outcome::Refused(refusal) => refused(manner, &refusal),
         }
     }

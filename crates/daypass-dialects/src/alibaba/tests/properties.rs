@@ -82,6 +82,8 @@ impl Words {
             session: None,
             subject: None,
             source_identity: None,
+            confirmation: None,
+            exchanged: false,
         }
     }
 

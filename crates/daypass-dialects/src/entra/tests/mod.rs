@@ -41,7 +41,11 @@ impl Issuer for TestIssuer {
     ) -> Result<Credential, Refusal> {
         let id = Uuid::from_bytes(draw.bytes("uti"));
         super::wire::AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
-        Ok(Credential::Bearer(Bearer { token: Secret::new("header.payload.signature"), id }))
+        Ok(Credential::Bearer(Bearer {
+            token: Secret::new("header.payload.signature"),
+            id,
+            kid: "kid".into(),
+        }))
     }
 }
 

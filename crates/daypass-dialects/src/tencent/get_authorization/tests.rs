@@ -94,6 +94,8 @@ fn granted(issued: Timestamp) -> Granted {
         session: None,
         subject: None,
         source_identity: None,
+        confirmation: None,
+        exchanged: false,
     }
 }
 

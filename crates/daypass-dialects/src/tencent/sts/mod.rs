@@ -171,7 +171,9 @@ impl Dialect for Sts {
                 None => refused(manner, &Refusal::internal("an access token was issued for a triple")),
             },
             Outcome::Facts(facts) => known(&facts, id),
-            Outcome::Ticket(_) => refused(manner, &Refusal::internal("nothing here asks for a ticket")),
+            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
+                refused(manner, &Refusal::internal("nothing here asks for that"))
+            }
             Outcome::Refused(refusal) => refused(manner, &refusal),
         }
     }

@@ -31,7 +31,7 @@ fn world() -> World {
     };
     world.plan.roles.push(Arc::new(uploads));
     let bind = [("user".to_owned(), vec!["ann".to_owned(), "bob".to_owned()])].into();
-    world.client.grants.push(Grant { role: "uploads".into(), bind });
+    world.client.grants.push(Grant { bind, ..Grant::of("uploads") });
     world
 }
 

@@ -90,6 +90,7 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
         enabled: true,
         default_role: args.role.first().cloned(),
         grants,
+        audiences: Vec::new(),
         boundary: None,
         refuses: refuses(&args.refuse),
         created: app::now(),
@@ -154,7 +155,7 @@ impl Binds {
             Ok((variable.clone(), values))
         };
         let bind = role.variables.keys().map(bound).collect::<Result<_, Failure>>()?;
-        Ok(Grant { role: role.name.clone(), bind })
+        Ok(Grant { bind, ..Grant::of(&role.name) })
     }
 }
 

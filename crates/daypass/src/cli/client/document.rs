@@ -11,7 +11,9 @@ fn names(kind: KeyKind) -> (&'static str, &'static str) {
         KeyKind::Tencent => ("secret_id", "secret_key"),
         KeyKind::Top => ("app_key", "app_secret"),
         KeyKind::AccessKey => ("access_key_id", "access_key_secret"),
-        KeyKind::ClientSecret => ("client_id", "client_secret"),
+        KeyKind::ClientSecret | KeyKind::PublicKey | KeyKind::Certificate | KeyKind::Federated => {
+            ("client_id", "client_secret")
+        }
         KeyKind::Ticket => ("key_id", "key_secret"),
     }
 }

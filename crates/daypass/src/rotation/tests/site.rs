@@ -13,7 +13,6 @@ use daypass_core::store::{Change, Store as _};
 use daypass_core::testing::{self, ACME, FixedClock, MemoryStore, RESOURCE, START, World};
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -60,7 +59,7 @@ fn world() -> World {
         let role =
             Role { name: name.clone(), audience: Some(resource.into()), algorithm, ..devcenter.clone() };
         world.plan.roles.push(role.into());
-        world.client.grants.push(Grant { role: name, bind: BTreeMap::new() });
+        world.client.grants.push(Grant::of(name));
     }
     let mut page = (*world.plan.endpoints[0]).clone();
     page.path = "/page".into();

@@ -110,7 +110,7 @@ fn a_ticket_fetches_no_more_than_its_maker_may_have() {
     let bind = |subject: &str, class: &str| {
         [("subject", subject), ("class", class)].map(|(k, v)| (k.to_owned(), vec![v.to_owned()])).into()
     };
-    world.client.grants = vec![Grant { role: "soe".into(), bind: bind("*", "7b") }];
+    world.client.grants = vec![Grant { bind: bind("*", "7b"), ..Grant::of("soe") }];
     let authorized = of(&world, "7b").unwrap_or_else(|r| panic!("{r:?}"));
     assert_eq!(authorized.client(), Some(world.client.guid));
     assert_eq!(authorized.key(), Some("TKworld"));

@@ -100,7 +100,7 @@ fn world() -> World {
         policy: Some(Template::new(policy, &BTreeMap::new()).unwrap()),
         ..(*world.plan.roles[0]).clone()
     }));
-    world.client.grants.push(Grant { role: "uploads".into(), bind: BTreeMap::new() });
+    world.client.grants.push(Grant::of("uploads"));
     world
 }
 

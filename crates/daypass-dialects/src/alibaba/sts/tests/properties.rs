@@ -71,6 +71,8 @@ fn grant(texts: &[String; 6], source_identity: Option<&String>) -> Granted {
         session: Some(session),
         subject: None,
         source_identity: source_identity.cloned(),
+        confirmation: None,
+        exchanged: false,
     }
 }
 

@@ -1,0 +1,171 @@
+//! A request that is not believed yet: who sends it, and what for.
+
+use super::form::Form;
+use super::place::{self, Place};
+use super::proof::{self, Shown as Proof};
+use super::wire::{issuer, token_path};
+use super::{Manner, exchange, is_form, missing, scope, unsupported_grant};
+use daypass_core::client::Tenant;
+use daypass_core::dialect::{
+    self, Ask, Asserted, Certified, Claim, Dpop, Exchange, Form as CredentialForm, Issue, Presented,
+    RoleChoice, Shown,
+};
+use daypass_core::directory::{Directory, Plan};
+use daypass_core::peer::Peer;
+use daypass_core::refusal::{Reason, Refusal};
+use daypass_core::request::{Head, Request};
+use daypass_core::role::TokenVersion;
+use daypass_core::secret::Secret;
+use http::Method;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A request that is not believed yet.
+pub struct Call {
+    tenant: Arc<Tenant>,
+    proof: Proof,
+    peer: Option<Arc<Peer>>,
+    dpop: Option<Secret>,
+    /// What an assertion may call us.
+    names: Vec<String>,
+    /// Our address of the token endpoint, which a DPoP proof is about.
+    url: String,
+    what: What,
+    correlation: Option<Uuid>,
+}
+
+/// What is asked for, as far as it was read.
+enum What {
+    /// A token for a resource.
+    Token(Option<String>),
+    /// A credential in exchange for a token.
+    Exchange(exchange::Parameters),
+    /// What a token is.
+    Introspect(Shown),
+    /// That a token counts no more.
+    Revoke(Shown),
+}
+
+impl Call {
+    /// Reads a request for the place that it came to.
+    pub(super) fn read(
+        directory: &Directory,
+        place: Place<'_>,
+        tenant: &str,
+        request: &Request,
+        manner: &mut Manner,
+    ) -> Result<Self, Refusal> {
+        let tenant = place::tenant(directory, tenant)?;
+        let head = &request.head;
+        let mut form = body(request)?;
+        manner.correlation = manner.correlation.or_else(|| form.correlation.as_deref().and_then(place::guid));
+        let what = what(place, &mut form)?;
+        let peer = head.peer.clone();
+        let proof = proof::credentials(&head.headers, &mut form, peer.as_deref())?;
+        let plan = directory.plan();
+        Ok(Self {
+            proof,
+            dpop: if matches!(place, Place::Token(_)) { exchange::dpop(head)? } else { None },
+            names: names(plan, tenant, head),
+            url: format!("{}{}", plan.public_url, token_path(tenant.guid)),
+            tenant: tenant.clone(),
+            peer,
+            what,
+            correlation: manner.correlation,
+        })
+    }
+
+    /// What it asks for.
+    pub(super) fn ask(&self) -> Result<Ask, Refusal> {
+        Ok(match &self.what {
+            What::Token(scope) => Ask::Issue(Box::new(self.issue(scope.as_deref())?)),
+            What::Exchange(parameters) => Ask::Exchange(Box::new(Exchange {
+                subject: parameters.subject.clone(),
+                issue: Issue { correlation: self.correlation(), ..parameters.issue()? },
+            })),
+            What::Introspect(token) => Ask::Inspect(token.clone()),
+            What::Revoke(token) => Ask::Revoke(token.clone()),
+        })
+    }
+
+    fn issue(&self, scope: Option<&str>) -> Result<Issue, Refusal> {
+        let role = RoleChoice::Resource(scope::resource(scope.ok_or_else(|| missing("scope"))?)?);
+        Ok(Issue { correlation: self.correlation(), ..Issue::new(role, CredentialForm::Bearer) })
+    }
+
+    fn correlation(&self) -> Option<String> {
+        self.correlation.map(|id| id.to_string())
+    }
+}
+
+impl dialect::Call for Call {
+    fn claim(&self) -> Claim<'_> {
+        let tenant = &self.tenant;
+        match (&self.proof, self.peer.as_deref()) {
+            (Proof::Secret { client, secrets, how }, _) => {
+                Claim::Secret(Presented { tenant, client, secrets, how: *how })
+            }
+            (Proof::Assertion { client, token }, _) => {
+                let (client, audiences) = (client.as_deref(), &self.names);
+                Claim::Assertion(Asserted { tenant, client, token, audiences })
+            }
+            (Proof::Certificate { client }, Some(peer)) => {
+                Claim::Certificate(Certified { tenant, client, peer })
+            }
+            // Never read so: without a certificate there is nothing to show.
+            (Proof::Certificate { client }, None) => {
+                let how = daypass_core::caller::How::ClientSecretPost;
+                Claim::Secret(Presented { tenant, client, secrets: &[], how })
+            }
+        }
+    }
+
+    fn dpop(&self) -> Option<Dpop<'_>> {
+        let proof = self.dpop.as_ref()?;
+        Some(Dpop { proof, method: "POST", url: &self.url })
+    }
+}
+
+/// The form of a request, which is a POST without a credential in its URL.
+fn body(request: &Request) -> Result<Form, Refusal> {
+    let Request { head, body } = request;
+    if head.method != Method::POST {
+        return Err(Refusal::new(Reason::MethodNotAllowed, "this endpoint only accepts POST requests"));
+    }
+    proof::refuse_in_query(&head.query)?;
+    if !body.is_empty() && !is_form(head) {
+        return Err(Refusal::new(
+            Reason::UnsupportedMediaType,
+            "the body must be a form; send it as Content-Type: application/x-www-form-urlencoded",
+        ));
+    }
+    Form::read(body)
+}
+
+fn what(place: Place<'_>, form: &mut Form) -> Result<What, Refusal> {
+    let token = |form: &mut Form| form.token.take().map(Shown::new).ok_or_else(|| missing("token"));
+    match place {
+        Place::Introspect(_) => return Ok(What::Introspect(token(form)?)),
+        Place::Revoke(_) => return Ok(What::Revoke(token(form)?)),
+        _ => {}
+    }
+    match form.grant_type.as_deref() {
+        Some("client_credentials") => Ok(What::Token(form.scope.take())),
+        Some(exchange::GRANT) => exchange::Parameters::read(form).map(What::Exchange),
+        Some(_) => Err(unsupported_grant("the grant types here are client_credentials and token-exchange")),
+        None => Err(missing("grant_type")),
+    }
+}
+
+/// What an assertion may call us: the endpoint that it is sent to, the token endpoint, or either issuer. MSAL takes the
+/// token endpoint, openid-client the issuer.
+fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
+    let base = &plan.public_url;
+    let mut names = vec![format!("{base}{}", token_path(tenant.guid))];
+    let called = format!("{base}{}", head.path);
+    if !names.contains(&called) {
+        names.push(called);
+    }
+    names.extend([TokenVersion::V2, TokenVersion::V1].map(|version| issuer(base, tenant.guid, version)));
+    names
+}
