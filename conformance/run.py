@@ -2,7 +2,7 @@
 
 A file declares in comments what it needs and whose client it runs:
 
-    # needs: pypi npm
+    # needs: pypi npm go maven cargo
     # client: tencent / Python SDK
 
 Without the first it needs only Python. Every case that a file declares ends in exactly one line, `PASS`, `FAIL` or
@@ -22,7 +22,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 DECLARED = re.compile(r"^\s*(?:@case|test)\(\s*(['\"])(?P<name>.+?)\1", re.MULTILINE)
-NEEDS = re.compile(r"^(?:#|//) needs: (?P<all>(?:pypi|npm)(?: (?:pypi|npm))*)$", re.MULTILINE)
+NEEDS = re.compile(r"^(?:#|//) needs: (?P<all>(?:(?:pypi|npm|go|maven|cargo)(?: |$))+)$", re.MULTILINE)
 CLIENT = re.compile(r"^(?:#|//) client: (?P<dialect>\w+) / (?P<name>.+)$", re.MULTILINE)
 LINE = re.compile(r"(PASS|FAIL|SKIPPED) (?P<stem>[\w-]+): (?P<rest>.*)")
 SECONDS_A_FILE = 120
@@ -34,9 +34,13 @@ def arguments():
     parser.add_argument("--work", required=True, type=pathlib.Path, help="scratch folder; its part run/ is emptied")
     parser.add_argument("--python", default=sys.executable, help="interpreter with requirements.txt installed")
     parser.add_argument("--node-modules", type=pathlib.Path, help="folder that npm installed into")
+    parser.add_argument("--clients", type=pathlib.Path, help="folder of what was built from clients/")
     parser.add_argument("--nginx", help="the nginx to run; without one its cases are SKIPPED")
     parser.add_argument("--no-pypi", metavar="WHY", help="the packages of requirements.txt are missing")
     parser.add_argument("--no-npm", metavar="WHY", help="the packages of package.json are missing")
+    parser.add_argument("--no-go", metavar="WHY", help="the program of clients/go is missing")
+    parser.add_argument("--no-maven", metavar="WHY", help="the program of clients/java is missing")
+    parser.add_argument("--no-cargo", metavar="WHY", help="the program of clients/rust is missing")
     parser.add_argument("--counts", type=pathlib.Path, help="write `passed failed skipped` to this file")
     parser.add_argument("only", nargs="*", help="stems of the files to run; all without any")
     return parser.parse_args()
@@ -87,8 +91,8 @@ def skip_file(path, why, tally):
 def missing_for(path, options):
     """Why a file cannot run, or None."""
     needs = NEEDS.search(path.read_text())
-    cannot = {"pypi": options.no_pypi, "npm": options.no_npm}
-    return next((cannot[need] for need in needs["all"].split() if cannot[need]), None) if needs else None
+    reasons = (vars(options)[f"no_{need}"] for need in needs["all"].split()) if needs else ()
+    return next(filter(None, reasons), None)
 
 
 def run_file(path, options, environment, tally):
@@ -136,6 +140,7 @@ def main():
         "DAYPASS_WORK": str(run),
         "DAYPASS_NODE_MODULES": str((options.node_modules or HERE).resolve()),
         "DAYPASS_PYTHON": str(options.python),
+        "DAYPASS_CLIENTS": str((options.clients or HERE / "clients").resolve()),
         "DAYPASS_NGINX": str(options.nginx or ""),
         "PYTHONPATH": str(HERE),
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -152,21 +157,27 @@ def main():
         sys.exit(f"no such file of cases: {', '.join(sorted(unknown))}")
     files = [path for path in files if not options.only or path.stem in options.only]
     tally = Tally()
+    started = []
     try:
-        server = daypass.Server(run / "shared")
+        for name, how in (("shared", ()), ("secure", ("--tls",))):
+            started.append(daypass.Server(run / name, *how))
     except AssertionError as error:
-        tally.add("FAIL", f"run: the shared server does not start: {' '.join(str(error).split())}")
+        tally.add("FAIL", f"run: a server for all files does not start: {' '.join(str(error).split())}")
         for path in files:
-            skip_file(path, "the shared server does not start", tally)
+            skip_file(path, "a server for all files does not start", tally)
     else:
-        environment["DAYPASS_CREDENTIALS"] = str(server.credentials_file)
+        shared, secure = started
+        environment["DAYPASS_CREDENTIALS"] = str(shared.credentials_file)
+        environment["DAYPASS_SECURE"] = str(secure.data)
+        environment["NODE_EXTRA_CA_CERTS"] = str(secure.data / "ca.pem")
         for path in files:
             run_file(path, options, environment, tally)
+    for server in started:
         try:
             server.stop()
-            tally.add("PASS", "run: the shared server ends cleanly")
+            tally.add("PASS", f"run: the {server.data.name} server ends cleanly")
         except AssertionError as error:
-            tally.add("FAIL", f"run: the shared server does not end cleanly: {error}")
+            tally.add("FAIL", f"run: the {server.data.name} server does not end cleanly: {error}")
     tally.print_tables()
     if options.counts:
         options.counts.write_text("{PASS} {FAIL} {SKIPPED}\n".format_map(tally.counts))
