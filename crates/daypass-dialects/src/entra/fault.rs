@@ -153,6 +153,11 @@ mod tests {
         weak_proof_refused 401 invalid_client 7000215
         clock_skew 401 invalid_client 700024
         replayed 401 invalid_client 700027
+        wrong_audience 401 invalid_client 700023
+        dpop_invalid 400 invalid_dpop_proof 9002341
+        subject_token_invalid 400 invalid_request 50027
+        invalid_target 400 invalid_target 500011
+        not_yours 400 unauthorized_client 700005
         token_invalid 400 invalid_grant 50013
         token_expired 400 invalid_grant 50013
         token_revoked 400 invalid_grant 50173

@@ -255,6 +255,11 @@ mod tests {
         weak_proof_refused     403 UnauthorizedOperation
         clock_skew             401 AuthFailure.SignatureExpire
         replayed               401 AuthFailure.SignatureExpire
+        wrong_audience         401 AuthFailure
+        dpop_invalid           401 AuthFailure
+        subject_token_invalid  401 AuthFailure
+        invalid_target         403 UnauthorizedOperation
+        not_yours              403 UnauthorizedOperation
         token_invalid          401 AuthFailure.TokenFailure
         token_expired          401 AuthFailure.TokenFailure
         token_revoked          401 AuthFailure.TokenFailure

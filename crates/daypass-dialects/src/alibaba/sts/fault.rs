@@ -199,6 +199,11 @@ mod tests {
         weak_proof_refused     403 NoPermission | You are not authorized to do this action. You should be authorized by RAM: DETAIL
         clock_skew             400 InvalidTimeStamp.Expired | Specified time stamp or date value is expired: DETAIL
         replayed               400 SignatureNonceUsed | Specified signature nonce was used already: DETAIL
+        wrong_audience         400 AuthenticationFail.OIDCToken.Invalid | DETAIL
+        dpop_invalid           400 AuthenticationFail.OIDCToken.Invalid | DETAIL
+        subject_token_invalid  400 AuthenticationFail.OIDCToken.Invalid | DETAIL
+        invalid_target         403 NoPermission | You are not authorized to do this action. You should be authorized by RAM: DETAIL
+        not_yours              403 NoPermission | You are not authorized to do this action. You should be authorized by RAM: DETAIL
         token_invalid          400 InvalidSecurityToken.Malformed | Specified SecurityToken is malformed: DETAIL
         token_expired          400 InvalidSecurityToken.Expired | Specified SecurityToken is expired: DETAIL
         token_revoked          400 InvalidSecurityToken.Expired | Specified SecurityToken is expired: DETAIL

@@ -198,6 +198,11 @@ fn every_reason_has_its_answer() {
     weak_proof_refused | 53 Insufficient security level | - | 403 NoPermission
     clock_skew | 31 Invalid timestamp | - | 400 InvalidTimeStamp.Expired
     replayed | 25 Invalid signature | - | 400 SignatureNonceUsed
+    wrong_audience | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    dpop_invalid | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    subject_token_invalid | 27 Invalid session | - | 400 AuthenticationFail.OIDCToken.Invalid
+    invalid_target | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
+    not_yours | 11 Insufficient isv permissions | isv.permission-api-package-limit | 403 NoPermission
     token_invalid | 27 Invalid session | - | 400 InvalidSecurityToken.Malformed
     token_expired | 27 Invalid session:session-expired | session-expired | 400 InvalidSecurityToken.Expired
     token_revoked | 27 Invalid session | - | 400 InvalidSecurityToken.Expired

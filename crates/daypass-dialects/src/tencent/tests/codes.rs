@@ -108,6 +108,11 @@ fn every_reason_has_its_codes() {
     weak_proof_refused     AuthFailure.UnauthorizedOperation
     clock_skew             AuthFailure.SignatureExpire
     replayed               AuthFailure.SignatureExpire
+    wrong_audience         AuthFailure.TokenFailure
+    dpop_invalid           AuthFailure.TokenFailure
+    subject_token_invalid  AuthFailure.TokenFailure
+    invalid_target         UnauthorizedOperation
+    not_yours              UnauthorizedOperation
     token_invalid          AuthFailure.TokenFailure
     token_expired          AuthFailure.TokenFailure
     token_revoked          AuthFailure.TokenFailure
