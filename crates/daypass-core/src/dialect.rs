@@ -138,8 +138,8 @@ pub struct Dpop<'a> {
     pub proof: &'a Secret,
     /// `htm`: the method of the request.
     pub method: &'a str,
-    /// `htu`: our address of the endpoint, without query and fragment.
-    pub url: &'a str,
+    /// `htu`: our addresses of the endpoint, without query and fragment, any one of which may have been called.
+    pub urls: &'a [String],
 }
 
 /// The claim of a call to an endpoint without signatures.

@@ -4,6 +4,7 @@
 //! libraries do, costs more than an ECDSA signature. Verification of tokens shown to us is a library's job.
 
 pub(crate) mod compact;
+pub(crate) mod dpop;
 mod key_set;
 mod signatures;
 mod verify;
@@ -174,10 +175,21 @@ impl Signer {
         let claims = serde_json::to_vec(claims).map_err(|_| FAULT)?;
         let header =
             format!(r#"{{"typ":"{typ}","alg":"{}","kid":"{}"}}"#, self.algorithm().name(), self.kid());
+        self.sign_text(&header, &claims)
+    }
+
+    /// A compact JWS with a header of any content, for tests of what others may send.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn sign_under(&self, header: &Value, claims: &Value) -> Result<String, BadKey> {
+        self.sign_text(&header.to_string(), claims.to_string().as_bytes())
+    }
+
+    fn sign_text(&self, header: &str, claims: &[u8]) -> Result<String, BadKey> {
+        const FAULT: BadKey = BadKey("used");
         let mut out = String::with_capacity(128 + claims.len() * 4 / 3 + 344);
         URL_SAFE_NO_PAD.encode_string(header, &mut out);
         out.push('.');
-        URL_SAFE_NO_PAD.encode_string(&claims, &mut out);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut out);
         let signature = match &self.pair {
             Pair::Rsa(pair) => {
                 let mut signature = vec![0; pair.public_modulus_len()];

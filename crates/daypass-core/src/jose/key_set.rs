@@ -1,6 +1,7 @@
 //! A provider's public keys: a JWKS document (RFC 7517, section 5).
 
 use crate::json;
+use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -111,6 +112,14 @@ impl KeySet {
 }
 
 impl PublicKey {
+    /// A key that stands alone: in the header of a proof, or in a client's registration.
+    pub(super) fn alone(members: &Map<String, Value>) -> Result<Self, &'static str> {
+        if is_secret(members) {
+            return Err("a public key, without any private member");
+        }
+        Self::parse(members).ok_or("an RSA (2048 to 8192 bits), P-256 or Ed25519 key for signatures")
+    }
+
     /// None for a key that we cannot use.
     fn parse(members: &Map<String, Value>) -> Option<Self> {
         let text = |name: &str| members.get(name).and_then(Value::as_str);
@@ -141,7 +150,8 @@ impl PublicKey {
         Some(Self { kid, kind, only, key })
     }
 
-    fn fits(&self, algorithm: Algorithm) -> bool {
+    /// Whether the key is for this algorithm.
+    pub(super) fn fits(&self, algorithm: Algorithm) -> bool {
         self.kind.algorithms().contains(&algorithm) && self.only.is_none_or(|only| only == algorithm)
     }
 }
@@ -166,6 +176,23 @@ fn is_secret(members: &Map<String, Value>) -> bool {
     const SECRET: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
     members.get("kty").is_some_and(|kty| kty == "oct")
         || SECRET.iter().any(|name| members.contains_key(*name))
+}
+
+/// The thumbprint of a key (RFC 7638), as base64url without padding. None where a member that it is made of is missing.
+pub(super) fn thumbprint(members: &Map<String, Value>) -> Option<String> {
+    let names: &[&str] = match members.get("kty")?.as_str()? {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        "OKP" => &["crv", "kty", "x"],
+        _ => return None,
+    };
+    // The required members in lexicographic order, without blanks: `Map` is sorted.
+    let mut required = Map::new();
+    for name in names {
+        required.insert((*name).to_owned(), members.get(*name)?.as_str()?.into());
+    }
+    let hash = digest::digest(&digest::SHA256, Value::Object(required).to_string().as_bytes());
+    Some(URL_SAFE_NO_PAD.encode(hash.as_ref()))
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {
@@ -229,6 +256,28 @@ mod tests {
             assert_eq!(only.map(name_of).collect::<Vec<_>>(), [key["alg"].as_str().unwrap()]);
         }
         assert!(!set.has("another") && !set.has(""));
+    }
+
+    #[test]
+    fn a_thumbprint_is_made_of_the_required_members_alone() {
+        for algorithm in Ours::ALL {
+            let key = jwk(*algorithm);
+            let print = |key: &Value| thumbprint(key.as_object().unwrap());
+            assert_eq!(print(&key).as_deref(), key["kid"].as_str());
+            assert_eq!(print(&with(key.clone(), "kid", json!("other"))), print(&key));
+            assert_ne!(print(&with(key.clone(), "kty", json!("oct"))), print(&key));
+            let mut lacks = key.clone();
+            lacks.as_object_mut().unwrap().remove(if *algorithm == Ours::Rs256 { "n" } else { "x" });
+            assert_eq!(print(&lacks), None);
+        }
+        // RFC 7638, section 3.1.
+        let published = json!({
+            "kty": "RSA",
+            "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+            "e": "AQAB", "alg": "RS256", "kid": "2011-04-29",
+        });
+        let print = thumbprint(published.as_object().unwrap());
+        assert_eq!(print.as_deref(), Some("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"));
     }
 
     #[test]

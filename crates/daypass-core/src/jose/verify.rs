@@ -31,7 +31,7 @@ const SHOWN: usize = 64;
 /// Members of a header that change what is signed or how (RFC 7515, section 4.1.11; RFC 7797; RFC 7516). Whoever does
 /// not act on them reads another token than its maker wrote. Others are ignored, as RFC 7515 demands; `jku`, `jwk`,
 /// `x5u` and `x5c` are among those. Attack: a token that brings its own key.
-const REFUSED: [&str; 4] = ["crit", "b64", "zip", "enc"];
+pub(super) const REFUSED: [&str; 4] = ["crit", "b64", "zip", "enc"];
 
 /// What a `typ` may say. Attack: a token that the same provider made for another use, such as a logout token, shows
 /// the same issuer, audience and subject.

@@ -4,7 +4,7 @@ use super::form::Form;
 use super::place::{self, Place};
 use super::proof::{self, Shown as Proof};
 use super::wire::{issuer, token_path};
-use super::{Manner, exchange, is_form, missing, scope, unsupported_grant};
+use super::{Manner, dpop, exchange, is_form, missing, scope, unsupported_grant};
 use daypass_core::client::Tenant;
 use daypass_core::dialect::{
     self, Ask, Asserted, Certified, Claim, Dpop, Exchange, Form as CredentialForm, Issue, Presented,
@@ -25,11 +25,9 @@ pub struct Call {
     tenant: Arc<Tenant>,
     proof: Proof,
     peer: Option<Arc<Peer>>,
-    dpop: Option<Secret>,
+    dpop: Option<dpop::Shown>,
     /// What an assertion may call us.
     names: Vec<String>,
-    /// Our address of the token endpoint, which a DPoP proof is about.
-    url: String,
     what: What,
     correlation: Option<Uuid>,
 }
@@ -65,9 +63,8 @@ impl Call {
         let plan = directory.plan();
         Ok(Self {
             proof,
-            dpop: if matches!(place, Place::Token(_)) { exchange::dpop(head)? } else { None },
+            dpop: if matches!(place, Place::Token(_)) { dpop::read(plan, tenant, head)? } else { None },
             names: names(plan, tenant, head),
-            url: format!("{}{}", plan.public_url, token_path(tenant.guid)),
             tenant: tenant.clone(),
             peer,
             what,
@@ -121,8 +118,7 @@ impl dialect::Call for Call {
     }
 
     fn dpop(&self) -> Option<Dpop<'_>> {
-        let proof = self.dpop.as_ref()?;
-        Some(Dpop { proof, method: "POST", url: &self.url })
+        self.dpop.as_ref().map(dpop::Shown::about)
     }
 }
 

@@ -9,6 +9,7 @@
 //! OAuth 2.0 client credentials flow" with its list of AADSTS codes.
 
 mod call;
+mod dpop;
 mod exchange;
 mod explain;
 mod fault;

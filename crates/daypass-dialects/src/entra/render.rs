@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::metadata::Document;
 use super::wire::{ErrorAnswer, Inactive, TokenAnswer};
 use bytes::Bytes;
+use daypass_core::caller::Confirmation;
 use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
 use daypass_core::inspect::Inspection;
@@ -28,7 +29,11 @@ pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
     // Entra answers 3599 for an hour: the token may be used for less than its lifetime by the time it is read.
     let expires_in = unix(granted.expires).saturating_sub(unix(granted.issued)).saturating_sub(1).max(0);
     let answer = TokenAnswer {
-        token_type: "Bearer",
+        token_type: match granted.confirmation {
+            // A token that is bound to a certificate is sent as before (RFC 8705 §3).
+            None | Some(Confirmation::Certificate(_)) => "Bearer",
+            Some(Confirmation::Key(_)) => "DPoP",
+        },
         expires_in,
         ext_expires_in: expires_in,
         access_token: bearer.token.expose_str(),
