@@ -20,11 +20,14 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     let name = args.config.display();
     // A key that is missing, malformed or readable by others would stop the start, and so would a certificate that
-    // has expired; so they are faults here too.
+    // has expired or a file without authorities; so they are faults here too.
     let checked = config::load(&args.config).and_then(|mut config| {
         config.seal.read()?;
         if let Some(tls) = &config.tls {
             config.warnings.extend(tls.read(SystemClock.now())?.1);
+        }
+        if let Some(ca) = config.mutual_tls.as_ref().and_then(|tls| tls.ca.as_ref()) {
+            config.warnings.extend(ca.read(SystemClock.now())?.1);
         }
         Ok(config)
     });

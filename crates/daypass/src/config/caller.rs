@@ -124,7 +124,8 @@ fn token(text: &str) -> Result<String, Fault> {
     Err(Fault::new(format!("`{text}` is not a name of letters, digits, hyphens and underscores")))
 }
 
-fn header(text: &str) -> Result<String, Fault> {
+/// The name of a header that means nothing to anyone but those who agreed on it, in lower case.
+pub(super) fn header(text: &str) -> Result<String, Fault> {
     let name = token(text)?.to_ascii_lowercase();
     if TAKEN_HEADERS.contains(&name.as_str()) || TAKEN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     {

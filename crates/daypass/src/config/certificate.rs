@@ -14,8 +14,8 @@ use x509_parser::prelude::FromDer as _;
 
 /// From how many days before its end on a certificate is pointed out. Authorities that renew by themselves do so
 /// thirty days before; later than that, something is stuck.
-const SOON_DAYS: i64 = 30;
-const DAY: i64 = 24 * 60 * 60;
+pub(super) const SOON_DAYS: i64 = 30;
+pub(super) const DAY: i64 = 24 * 60 * 60;
 
 /// A chain that begins with our own certificate, and its key.
 #[derive(Clone, Debug)]
@@ -122,7 +122,7 @@ fn signing_key(text: &[u8]) -> Result<Arc<dyn SigningKey>, Fault> {
     })
 }
 
-fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
+pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
         .map_err(|_| Fault::new("is not a readable PEM file"))?;
@@ -132,7 +132,7 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, Fault> {
     Ok(chain)
 }
 
-fn parse<'a>(chain: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>, Fault> {
+pub(super) fn parse<'a>(chain: &'a [CertificateDer<'_>]) -> Result<Vec<X509Certificate<'a>>, Fault> {
     let one = |(n, der): (usize, &'a CertificateDer<'_>)| match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         _ => Err(Fault::new(format!("is no chain of certificates: number {} is not of X.509", n + 1))),
@@ -155,7 +155,7 @@ fn unlike(chain: &[X509Certificate<'_>], is_ours: impl Fn(&X509Certificate<'_>) 
     Bad::Key(Fault::new("is not the key of the certificate"))
 }
 
-fn moment(seconds: i64) -> String {
+pub(super) fn moment(seconds: i64) -> String {
     Timestamp::from_second(seconds).map_or_else(|_| "a time out of range".to_owned(), |at| at.to_string())
 }
 

@@ -30,12 +30,20 @@ pub(crate) fn now() -> Timestamp {
 impl Authority {
     /// A new one.
     pub(crate) fn new() -> Self {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-        let mut params = params(&[], -10, 3650);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let number = format!("test authority {:?}", &key.subject_public_key_info()[30..40]);
-        params.distinguished_name.push(DnType::CommonName, number);
+        Self::lasting(-10, 3650)
+    }
+
+    /// One that is good from so many days after now to so many days after now.
+    pub(crate) fn lasting(from: i64, to: i64) -> Self {
+        let (params, key) = authority_params(from, to);
         let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// One that this one vouches for.
+    pub(crate) fn below(&self) -> Self {
+        let (params, key) = authority_params(-10, 3650);
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
 
@@ -49,6 +57,14 @@ impl Authority {
         let certificate = params(names, from, to).signed_by(key, &self.issuer).unwrap();
         Made { certificate: certificate.pem(), key: key.serialize_pem() }
     }
+
+    /// A pair that is good for some days, with something else about it.
+    pub(crate) fn sign_params(&self, change: impl FnOnce(&mut CertificateParams)) -> Made {
+        let (mut params, key) =
+            (params(&[], -1, 90), KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap());
+        change(&mut params);
+        Made { certificate: params.signed_by(&key, &self.issuer).unwrap().pem(), key: key.serialize_pem() }
+    }
 }
 
 impl Made {
@@ -60,6 +76,15 @@ impl Made {
         std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         (certificate, key)
     }
+}
+
+fn authority_params(from: i64, to: i64) -> (CertificateParams, KeyPair) {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mut params = params(&[], from, to);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let number = format!("test authority {:?}", &key.subject_public_key_info()[30..40]);
+    params.distinguished_name.push(DnType::CommonName, number);
+    (params, key)
 }
 
 fn params(names: &[&str], from: i64, to: i64) -> CertificateParams {

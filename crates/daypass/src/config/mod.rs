@@ -1,9 +1,10 @@
 //! The configuration: one TOML file, read once at the start.
 //!
 //! Reading is nearly pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
-//! [`load`] and [`SealSource::read`] touch files and the environment, [`TlsSource`] the files that it names, and
-//! `provider` a file of public keys. Each section of the file is a module here.
+//! [`load`] and [`SealSource::read`] touch files and the environment, [`TlsSource`] and [`CaSource`] the files that they
+//! name, and `provider` a file of public keys. Each section of the file is a module here.
 
+mod authorities;
 mod caller;
 mod certificate;
 mod diagnostic;
@@ -14,6 +15,7 @@ mod environment;
 pub(crate) mod fixture;
 mod issuer;
 mod lifetime;
+mod mutual_tls;
 mod notes;
 mod policy;
 mod provider;
@@ -37,8 +39,10 @@ mod visited;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use authorities::Authorities;
 pub(crate) use certificate::Pair;
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
+pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use template::template;
 pub(crate) use tls::{Files, TlsSource};
@@ -81,6 +85,10 @@ pub(crate) struct Loaded {
     pub(crate) listen: SocketAddr,
     /// The certificate and the key that the listener shows; without them it speaks plain HTTP.
     pub(crate) tls: Option<TlsSource>,
+    /// A second listener, which asks its clients for a certificate.
+    pub(crate) mutual_tls: Option<MutualTls>,
+    /// How the proxies in front pass on the certificate of a client.
+    pub(crate) certificate_header: Option<CertificateHeader>,
     /// The networks of the proxies in front, whose word about a caller's address is taken.
     pub(crate) behind_proxy: Vec<IpNet>,
     /// Where clients reach us, without a trailing slash; if it is not set, at the address of the listener.
@@ -104,7 +112,7 @@ impl Loaded {
     pub(crate) fn plan(&self, public_url: &str) -> Plan {
         Plan {
             public_url: public_url.to_owned(),
-            mutual_tls_url: None,
+            mutual_tls_url: self.mutual_tls.as_ref().map(|tls| tls.public_url.clone()),
             tenants: self.tenants.clone(),
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
@@ -176,6 +184,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     Ok(Loaded {
         listen: server.listen,
         tls: server.tls,
+        mutual_tls: server.mutual_tls,
+        certificate_header: server.certificate_header,
         behind_proxy: server.behind_proxy,
         public_url: server.public_url,
         store_url,

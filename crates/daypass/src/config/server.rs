@@ -1,6 +1,7 @@
 //! `[server]`: where the service listens, and what it is called.
 
 use super::diagnostic::Fault;
+use super::mutual_tls::{self, CertificateHeader, MutualTls};
 use super::notes::Given;
 use super::section::{Section, no_such, refuse_twice};
 use super::tenant::TenantEntry;
@@ -13,7 +14,16 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["listen", "public_url", "behind_proxy", "refuse", "tls"];
+pub(super) const KEYS: &[&str] = &[
+    "listen",
+    "public_url",
+    "behind_proxy",
+    "client_certificate_header",
+    "client_certificate_chain",
+    "refuse",
+    "tls",
+    "mutual_tls",
+];
 /// The weak proofs that can be refused for everyone.
 const WEAK: &[&str] = &["unsigned-payload", "v1", "md5"];
 
@@ -24,6 +34,8 @@ pub(super) struct Server {
     pub(super) behind_proxy: Vec<IpNet>,
     pub(super) refuses: Refuses,
     pub(super) tls: Option<TlsSource>,
+    pub(super) mutual_tls: Option<MutualTls>,
+    pub(super) certificate_header: Option<CertificateHeader>,
 }
 
 /// Reads the section. Relative file names in it start at `base`.
@@ -37,6 +49,8 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     tls::check_public_url(section, public_url.as_ref());
     let tls = tls::read(section, base, public_url.as_ref().and_then(|url| url::host(&url.value)));
     let listen = section.need_parsed("listen", listen);
+    let mutual_tls = mutual_tls::read(section, base, (listen.as_ref(), public_url.as_ref()));
+    let certificate_header = mutual_tls::header(section);
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
             .hint("public_url = \"https://pass.example.com\"");
@@ -57,6 +71,8 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
         behind_proxy: behind_proxy.into_iter().map(|given| given.value).collect(),
         refuses,
         tls,
+        mutual_tls,
+        certificate_header,
     })
 }
 
@@ -93,7 +109,8 @@ pub(super) fn point_out_weak(root: Section<'_>, refuses: Refuses, tenants: &[Ten
     }
 }
 
-fn listen(text: &str) -> Result<SocketAddr, Fault> {
+/// An address and a port to listen on.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Fault> {
     text.parse().map_err(|_| {
         Fault::new(format!("`{text}` is not an address and a port"))
             .hint("such as \"127.0.0.1:5050\" or \"[::1]:5050\"")

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The keys of the table.
 pub(super) const KEYS: &[&str] = &["certificate", "key"];
 /// The longest file, in bytes: a chain of a dozen certificates has a tenth of it.
-const LIMIT: u64 = 256 * 1024;
+pub(super) const LIMIT: u64 = 256 * 1024;
 
 /// Where certificate and key are kept. They are read at the start, and again whenever they change.
 #[derive(Clone, Debug)]
@@ -26,9 +26,9 @@ pub(crate) struct TlsSource {
 
 /// A file, and where the configuration names it.
 #[derive(Clone, Debug)]
-struct Place {
-    path: PathBuf,
-    spot: Spot,
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    pub(super) spot: Spot,
 }
 
 /// The files as they were at one moment.
@@ -47,16 +47,18 @@ impl PartialEq for Files {
 /// Reads the table, if it is there. Relative file names start at `base`.
 pub(super) fn read(server: Section<'_>, base: &Path, host: Option<String>) -> Option<TlsSource> {
     let section = server.section("tls", KEYS)?;
-    let file = |key: &str| {
-        let given = section.need_text(key)?;
-        if given.value.contains("-----BEGIN") {
-            section.notes().hide(given.place);
-        }
-        let path = section.parsed(given, |name| named(key, name))?;
-        Some(Place { path: base.join(path.value), spot: section.notes().spot(path.place) })
-    };
-    let (certificate, key) = (file("certificate"), file("key"));
+    let (certificate, key) = (file(section, "certificate", base), file(section, "key", base));
     Some(TlsSource { certificate: certificate?, key: key?, host })
+}
+
+/// The PEM file that a key must name. A relative name starts at `base`.
+pub(super) fn file(section: Section<'_>, key: &str, base: &Path) -> Option<Place> {
+    let given = section.need_text(key)?;
+    if given.value.contains("-----BEGIN") {
+        section.notes().hide(given.place);
+    }
+    let path = section.parsed(given, |name| named(key, name))?;
+    Some(Place { path: base.join(path.value), spot: section.notes().spot(path.place) })
 }
 
 fn named(key: &str, name: &str) -> Result<PathBuf, Fault> {
@@ -129,7 +131,13 @@ impl TlsSource {
 impl TlsSource {
     /// For these files.
     pub(crate) fn for_test(certificate: &Path, key: &Path) -> Self {
-        let place = |path: &Path| Place { path: path.to_owned(), spot: Spot::named("a test") };
-        Self { certificate: place(certificate), key: place(key), host: None }
+        Self { certificate: Place::for_test(certificate), key: Place::for_test(key), host: None }
+    }
+}
+
+#[cfg(test)]
+impl Place {
+    pub(super) fn for_test(path: &Path) -> Self {
+        Self { path: path.to_owned(), spot: Spot::named("a test") }
     }
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    caller, endpoint, issuer, lifetime, policy, provider, quota, seal, server, store, tenant, tls, trust,
+    caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal, server, store, tenant,
+    tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
@@ -122,12 +123,12 @@ fn the_template_is_valid_as_written() {
       | ^^^^^^^^
       hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
 
-    daypass.toml:96:19: warning: the role allows every resource: SOE has no resource-level rights
-    96 | wildcard_reason = "SOE has no resource-level rights"
-       |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    daypass.toml:107:19: warning: the role allows every resource: SOE has no resource-level rights
+    107 | wildcard_reason = "SOE has no resource-level rights"
+        |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:151:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    151 | path = "/router/rest"
+    daypass.toml:162:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    162 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
@@ -179,6 +180,7 @@ fn the_template_explains_every_key() {
     let lists = [
         server::KEYS,
         tls::KEYS,
+        mutual_tls::KEYS,
         store::KEYS,
         seal::KEYS,
         tenant::KEYS,
