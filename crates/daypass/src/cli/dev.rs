@@ -6,8 +6,8 @@ use super::output::{Failure, Output};
 use super::place::{DATA, Place, database, seal_key, store_url};
 use super::{authority, quote, trust};
 use crate::app::{Ambient, App, Opened};
-use crate::config;
-use crate::server::{Proxies, Server, Tls, stop_signal};
+use crate::config::{self, Pair};
+use crate::server::{Door, Proxies, Server, Tls, stop_signal};
 use crate::system::KeyEntropy;
 use crate::{app, telemetry};
 use anyhow::Context as _;
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// authority, which clients must trust, is made once for the data folder: see `daypass trust`.
     #[arg(long)]
     tls: bool,
+    /// A second address, of which clients that have a certificate are asked for it; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", requires = "tls")]
+    mutual_tls: Option<SocketAddr>,
     /// The base of the names in answers (token issuer, metadata), where clients do not come by the address that
     /// is listened on.
     #[arg(long, value_name = "URL")]
@@ -48,11 +51,13 @@ const BACKLOG: u32 = 1024;
 
 /// Serves the demo configuration until it is stopped.
 pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Failure> {
-    if !args.listen.ip().is_loopback() {
+    if let Some(other) =
+        [Some(args.listen), args.mutual_tls].into_iter().flatten().find(|a| !a.ip().is_loopback())
+    {
         return Err(Failure::Usage(format!(
             "`daypass dev` listens on loopback alone, and {} is not; for others to reach it: daypass init, then \
              daypass serve",
-            args.listen.ip()
+            other.ip()
         )));
     }
     telemetry::init(log, !std::io::stderr().is_terminal());
@@ -65,7 +70,9 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     // opened only after that file is complete, so that whoever can connect can also read it.
     let socket = bind(args.listen)?;
     let address = socket.local_addr().map_err(anyhow::Error::from)?;
-    let tls = if args.tls { Some(tls(&data, address)?) } else { None };
+    let tls = if args.tls { Some(Arc::new(Tls::new(&pair(&data, address)?)?)) } else { None };
+    let asking = args.mutual_tls.map(|address| asking(&data, address)).transpose()?;
+    let mutual_tls_url = asking.as_ref().map(|asking| format!("https://{}", asking.address));
     let url = format!("{}://{address}", if args.tls { "https" } else { "http" });
     let place = open(&data).await?;
     place.opened.begin().await?;
@@ -75,22 +82,40 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     if let Some(copy) = &args.credentials {
         credentials.write(copy)?;
     }
-    let plan =
+    let mut plan =
         place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
+    plan.mutual_tls_url.clone_from(&mutual_tls_url);
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let stop = stop_signal();
-    let listener = listen(socket)?;
-    announce(output, &credentials, &file, args.tls.then(|| authority::certificate(&data)).as_deref());
-    Server::new(app.clone(), Proxies::default(), tls).run(listener, stop).await;
+    let mut doors = vec![Door::new(listen(socket)?, tls)];
+    if let Some(Asking { socket, tls, .. }) = asking {
+        doors.push(Door::new(listen(socket)?, Some(tls)));
+    }
+    let authority = args.tls.then(|| authority::certificate(&data));
+    announce(output, &credentials, &file, authority.as_deref(), mutual_tls_url.as_deref());
+    Server::new(app.clone(), Proxies::default()).run(doors, stop).await;
     background.abort();
     app.close().await;
     Ok(())
 }
 
-fn tls(data: &Path, address: SocketAddr) -> anyhow::Result<Arc<Tls>> {
-    let pair = authority::pair(data, address.ip(), app::now()).context("cannot make a certificate")?;
-    Ok(Arc::new(Tls::new(&pair)?))
+/// The listener of those who have a certificate, bound and not yet open.
+struct Asking {
+    address: SocketAddr,
+    socket: TcpSocket,
+    tls: Arc<Tls>,
+}
+
+fn asking(data: &Path, address: SocketAddr) -> anyhow::Result<Asking> {
+    let socket = bind(address)?;
+    let address = socket.local_addr()?;
+    // Nobody vouches for anything here: the folder's authority makes no certificates of clients.
+    Ok(Asking { address, socket, tls: Arc::new(Tls::asking(&pair(data, address)?, None)?) })
+}
+
+fn pair(data: &Path, address: SocketAddr) -> anyhow::Result<Pair> {
+    authority::pair(data, address.ip(), app::now()).context("cannot make a certificate")
 }
 
 async fn open(data: &Path) -> Result<Place, Failure> {
@@ -139,12 +164,18 @@ fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
     socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))
 }
 
-fn announce(output: &Output, credentials: &Credentials, file: &Path, authority: Option<&Path>) {
+fn announce(
+    output: &Output,
+    credentials: &Credentials,
+    file: &Path,
+    authority: Option<&Path>,
+    mutual_tls: Option<&str>,
+) {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("daypass"));
     let (program, from) = (quote(&program), quote(file));
     let Credentials { url, entra, get_authorization, .. } = credentials;
     let curl = authority.map_or("curl".to_owned(), |ca| format!("curl --cacert {}", quote(ca)));
-    let commands = json!({
+    let mut commands = json!({
         "tencent": [
             format!("{curl} -sS {url}{}", get_authorization.path),
             format!("{program} token tencent --from {from}"),
@@ -157,8 +188,14 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path, authority: 
             entra.tenant, entra.client_id, entra.client_secret, entra.scope
         )],
     });
+    if let (Some(url), Some(commands)) = (mutual_tls, commands.as_object_mut()) {
+        commands.insert("mutual_tls".to_owned(), with_certificate(&curl, url, credentials));
+    }
     if output.is_json() {
         let mut ready = json!({ "ready": url, "credentials": file, "commands": commands });
+        if let (Some(url), Some(ready)) = (mutual_tls, ready.as_object_mut()) {
+            ready.insert("mutual_tls".to_owned(), json!(url));
+        }
         if let (Some(ca), Some(ready)) = (authority, ready.as_object_mut()) {
             ready.insert("ca".to_owned(), json!(ca));
             ready.insert("trust".to_owned(), trust::advice(ca));
@@ -178,12 +215,16 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path, authority: 
     let trust = authority.map_or_else(String::new, |ca| {
         format!("Clients must trust its certificate authority:\n\n{}\n\n", trust::lines(ca))
     });
+    let with_certificate = mutual_tls.map_or_else(String::new, |url| {
+        let lines = list("mutual_tls");
+        format!("A client with a certificate, once that is registered, at {url}\n{lines}\n\n")
+    });
     output.line(format!(
         "Daypass {} is ready on {url}\n\n{trust}\
          Paste into another terminal:\n\n\
          Tencent Cloud: temporary keys for a browser SDK, and the STS call behind it\n{}\n\n\
          Alibaba TOP: a security token for one product, scene, tenant and store\n{}\n\n\
-         Azure China: OAuth 2.0 client credentials\n{}\n\n\
+         Azure China: OAuth 2.0 client credentials\n{}\n\n{with_certificate}\
          The demo clients' credentials are in {from}.\n\
          dev sets no rate limit and writes these secrets to a file; everything else is as in production.",
         env!("CARGO_PKG_VERSION"),
@@ -191,6 +232,19 @@ fn announce(output: &Output, credentials: &Credentials, file: &Path, authority: 
         list("alibaba"),
         list("entra"),
     ));
+}
+
+/// How to make a certificate that signs itself, and how to ask with it.
+fn with_certificate(curl: &str, url: &str, credentials: &Credentials) -> serde_json::Value {
+    let demo::Entra { tenant, client_id, scope, .. } = &credentials.entra;
+    json!([
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=demo -keyout client.key \
+         -out client.pem",
+        format!(
+            "{curl} -sS --cert client.pem --key client.key -X POST '{url}/{tenant}/oauth2/v2.0/token' --data-urlencode \
+             'grant_type=client_credentials' --data-urlencode 'client_id={client_id}' --data-urlencode 'scope={scope}'"
+        ),
+    ])
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use super::output::Failure;
 use super::place::{CONFIG, load};
 use crate::app::{Ambient, App, Opened};
-use crate::server::{Proxies, Server, Watch, stop_signal};
+use crate::server::{Door, Proxies, Server, Tls, Watch, stop_signal};
 use crate::system::SystemClock;
 use crate::telemetry;
 use anyhow::Context as _;
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -29,22 +30,31 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     }
     let seal_key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
     // Before the store is touched: a certificate that no client would take is a fault of the configuration.
-    let tls = config.tls.as_ref().map(|source| Watch::start(source, Arc::new(SystemClock))).transpose()?;
-    let (tls, watch) = tls.unzip();
+    let mutual = config.mutual_tls.as_ref();
+    let tls =
+        config.tls.as_ref().map(|source| Watch::start(source, mutual, Arc::new(SystemClock))).transpose()?;
+    let (shows, watch) = tls.unzip();
     let opened = Opened::open(&config.store_url, &seal_key).await?;
     opened.begin().await?;
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.listen))?;
-    let address = listener.local_addr().map_err(anyhow::Error::from)?;
+    let (main, asking) = shows.map_or((None, None), |shows| (Some(shows.main), shows.asking));
+    let (address, door) = open(config.listen, main).await?;
+    let mut doors = vec![door];
+    let mut mutual_tls = None;
+    if let (Some(mutual), Some(asking)) = (mutual, asking) {
+        let (address, door) = open(mutual.listen, Some(asking)).await?;
+        doors.push(door);
+        mutual_tls = Some(address);
+    }
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let app = App::build(opened, config.plan(&public_url), Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
-    let server = Server::new(app.clone(), Proxies::new(config.behind_proxy.clone()), tls);
+    let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
+    let server = Server::new(app.clone(), proxies);
     let watch = watch.map(|watch| tokio::spawn(watch.run()));
     let stop = stop_signal();
-    tracing::info!(%address, public_url, "ready");
-    server.run(listener, stop).await;
+    let mutual_tls = mutual_tls.map(tracing::field::display);
+    tracing::info!(%address, public_url, mutual_tls, "ready");
+    server.run(doors, stop).await;
     background.abort();
     if let Some(watch) = watch {
         watch.abort();
@@ -52,4 +62,9 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     app.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+async fn open(address: SocketAddr, tls: Option<Arc<Tls>>) -> anyhow::Result<(SocketAddr, Door)> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    Ok((listener.local_addr()?, Door::new(listener, tls)))
 }

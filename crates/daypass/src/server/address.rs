@@ -1,18 +1,46 @@
-//! Where a request really came from.
+//! Where a request really came from, and with whose certificate.
 
+use super::passed_on;
+use super::peer::Who;
+use crate::config::CertificateHeader;
+use daypass_core::clock::Timestamp;
 use daypass_core::net::IpNet;
+use daypass_core::peer::Peer;
+use daypass_core::refusal::Refusal;
 use http::HeaderMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// The networks whose `X-Forwarded-For` is believed. From anyone else the header is ignored: a client could write
-/// any address into it, to dodge a ration or to put a false one into the records.
+/// The networks whose `X-Forwarded-For` is believed, and the header in which they pass on a client's certificate. From
+/// anyone else both are ignored: a client could write any address into it, to dodge a ration or to put a false one into
+/// the records, and any certificate, whose key it need not have.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Proxies(Vec<IpNet>);
+pub(crate) struct Proxies {
+    networks: Vec<IpNet>,
+    certificates: Option<CertificateHeader>,
+}
 
 impl Proxies {
     /// The declared proxies.
-    pub(crate) fn new(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+    pub(crate) fn new(networks: Vec<IpNet>, certificates: Option<CertificateHeader>) -> Self {
+        Self { networks, certificates }
+    }
+
+    /// The certificate of whoever sent this request, and takes the header out in which it may have been passed on. Where
+    /// a proxy passes certificates on, one that it showed itself is never its clients'.
+    pub(super) fn certificate(
+        &self,
+        who: &Who,
+        headers: &mut HeaderMap,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Peer>>, Refusal> {
+        if let Some(rule) = &self.certificates {
+            let passed_on = passed_on::take(rule, headers, now);
+            if self.trusts(who.address.to_canonical()) {
+                return passed_on;
+            }
+        }
+        Ok(who.shown.as_ref().map(|shown| shown.at(now)))
     }
 
     /// The nearest address that is no declared proxy, read from the right: each proxy appends the peer it saw.
@@ -35,7 +63,7 @@ impl Proxies {
 
     /// Whether this is a declared proxy. `address` is canonical.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(address))
+        self.networks.iter().any(|network| network.contains(address))
     }
 }
 
@@ -52,7 +80,7 @@ mod tests {
     use http::HeaderValue;
 
     fn source(peer: &str, forwarded: &[&str]) -> String {
-        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], None);
         let mut headers = HeaderMap::new();
         for value in forwarded {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());

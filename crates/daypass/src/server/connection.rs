@@ -1,5 +1,7 @@
 //! One connection from its first byte to its last: TLS or not, HTTP/1.1 or HTTP/2, and how long each may take.
 
+use super::peer::Who;
+use super::tls::Tls;
 use super::{Accepted, Server};
 use daypass_core::limits;
 use hyper::rt::{Read, Write};
@@ -7,7 +9,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -41,7 +43,12 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 impl Server {
     /// Serves one connection to its end; its slot is free again after that.
-    pub(super) async fn connection(self: Arc<Self>, accepted: Accepted, closed: watch::Receiver<bool>) {
+    pub(super) async fn connection(
+        self: Arc<Self>,
+        accepted: Accepted,
+        tls: Option<Arc<Tls>>,
+        closed: watch::Receiver<bool>,
+    ) {
         let Accepted { stream, peer, slot: _slot } = accepted;
         let ip = peer.ip().to_canonical();
         let _place = if ip.is_loopback() || self.proxies.trusts(ip) {
@@ -50,39 +57,48 @@ impl Server {
             let Some(place) = self.crowd.enter(ip) else { return };
             Some(place)
         };
-        if self.tls.is_some() {
+        if let Some(tls) = tls {
             // On the heap, so that a plain connection is not as large as one of TLS.
-            Box::pin(self.secure(stream, peer, closed)).await;
+            Box::pin(self.secure(stream, peer, tls, closed)).await;
         } else {
-            self.http1(TokioIo::new(stream), peer, closed).await;
+            self.http1(TokioIo::new(stream), Who { address: peer.ip(), shown: None }, closed).await;
         }
     }
 
     /// Shakes hands, then speaks what both sides agreed on (ALPN).
-    async fn secure(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, mut closed: watch::Receiver<bool>) {
-        let Some(tls) = &self.tls else { return };
+    async fn secure(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: Arc<Tls>,
+        mut closed: watch::Receiver<bool>,
+    ) {
         let shaken = tokio::select! {
             // Whoever has not even said hello when the server stops has sent no request that could be dropped.
             _ = closed.wait_for(|closed| *closed) => return,
             shaken = timeout(HANDSHAKE, tls.accept(stream)) => shaken,
         };
         match shaken {
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.http2(TokioIo::new(stream), peer, closed).await;
+            Ok(Ok(stream)) => {
+                let who = Who { address: peer.ip(), shown: tls.shown(&stream) };
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    self.http2(TokioIo::new(stream), who, closed).await;
+                } else {
+                    self.http1(TokioIo::new(stream), who, closed).await;
+                }
             }
-            Ok(Ok(stream)) => self.http1(TokioIo::new(stream), peer, closed).await,
             Ok(Err(error)) => tracing::debug!(%error, %peer, "no handshake"),
             Err(_) => tracing::debug!(%peer, "connection was cut: the handshake took too long"),
         }
     }
 
-    async fn http1<I>(self: Arc<Self>, stream: I, peer: SocketAddr, mut closed: watch::Receiver<bool>)
+    async fn http1<I>(self: Arc<Self>, stream: I, who: Who, mut closed: watch::Receiver<bool>)
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let opened = Instant::now();
+        let (opened, peer) = (Instant::now(), who.address);
         let service =
-            service_fn(move |request| self.clone().serve(request, peer.ip(), opened.elapsed() >= AGE));
+            service_fn(move |request| self.clone().serve(request, who.clone(), opened.elapsed() >= AGE));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -99,16 +115,16 @@ impl Server {
         log(ended.await, peer);
     }
 
-    async fn http2<I>(self: Arc<Self>, stream: I, peer: SocketAddr, mut closed: watch::Receiver<bool>)
+    async fn http2<I>(self: Arc<Self>, stream: I, who: Who, mut closed: watch::Receiver<bool>)
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let (opened, work) = (Instant::now(), Arc::new(Work::default()));
+        let (opened, peer, work) = (Instant::now(), who.address, Arc::new(Work::default()));
         let counted = work.clone();
         let service = service_fn(move |request| {
-            let (server, running) = (self.clone(), counted.begin());
+            let (server, who, running) = (self.clone(), who.clone(), counted.begin());
             async move {
-                let answer = server.serve(request, peer.ip(), false).await;
+                let answer = server.serve(request, who, false).await;
                 drop(running);
                 answer
             }
@@ -144,7 +160,7 @@ impl Server {
 }
 
 /// Errors of a connection are its client's affair: resets, half heads, timeouts.
-fn log(ended: Result<hyper::Result<()>, tokio::time::error::Elapsed>, peer: SocketAddr) {
+fn log(ended: Result<hyper::Result<()>, tokio::time::error::Elapsed>, peer: IpAddr) {
     match ended {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::debug!(%error, %peer, "connection ended"),

@@ -1,6 +1,7 @@
 //! One request: limits, body, dialect, answer.
 
 use super::Server;
+use super::peer::Who;
 use super::route::{Route, by_head, by_request};
 use bytes::Bytes;
 use daypass_core::dialect::Dialect;
@@ -16,7 +17,6 @@ use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ impl Server {
     pub(super) async fn serve(
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
-        peer: IpAddr,
+        who: Who,
         last: bool,
     ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
         let (mut parts, body) = request.into_parts();
@@ -47,8 +47,8 @@ impl Server {
         if version == Version::HTTP_2 {
             as_in_http1(&mut parts);
         }
-        let head = Arc::new(Head {
-            source: self.proxies.source(peer, &parts.headers),
+        let mut head = Head {
+            source: self.proxies.source(who.address, &parts.headers),
             method: parts.method,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -56,8 +56,13 @@ impl Server {
             peer: None,
             request_id: random_uuid(&*self.app.ambient.entropy),
             received: self.app.ambient.clock.now(),
-        });
-        let fault = check_head(&head, &parts.uri, version).err();
+        };
+        let mut fault = check_head(&head, &parts.uri, version).err();
+        match self.proxies.certificate(&who, &mut head.headers, head.received) {
+            Ok(peer) => head.peer = peer,
+            Err(refusal) => fault = fault.or(Some(refusal)),
+        }
+        let head = Arc::new(head);
         let route = by_head(&head, &self.app.directory.load());
         let (mut response, whole) = self.dispatch(route, head, fault, body).await;
         if version != Version::HTTP_2 && (last || self.draining() || !whole) {

@@ -1,4 +1,4 @@
-//! The listener: accepts connections, answers requests, and leaves without dropping one.
+//! The listeners: accept connections, answer requests, and leave without dropping one.
 //!
 //! hyper is served by our own loop, because a bare framework sets no limit on how slowly a head may arrive, how
 //! many connections may stand, or how long a shutdown may take.
@@ -6,14 +6,19 @@
 mod address;
 mod connection;
 mod crowd;
+mod dn;
 mod http;
+mod passed_on;
+mod peer;
+mod reload;
 mod route;
 #[cfg(test)]
 mod tests;
 mod tls;
 
 pub(crate) use address::Proxies;
-pub(crate) use tls::{Tls, Watch};
+pub(crate) use reload::Watch;
+pub(crate) use tls::Tls;
 
 use crate::app::App;
 use crowd::Crowd;
@@ -35,22 +40,33 @@ const GRACE: Duration = Duration::from_millis(500);
 /// After a signal to stop: when the process leaves, whatever still runs.
 const DRAIN: Duration = Duration::from_secs(9);
 
-/// What all connections share.
+/// A listener with what it shows. Without `tls` it speaks plain HTTP/1.1.
+pub(crate) struct Door {
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Door {
+    /// Takes connections from this listener.
+    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>) -> Self {
+        Self { listener, tls }
+    }
+}
+
+/// What all connections share, by whichever door they came: one count of them, one share for each network.
 pub(crate) struct Server {
     app: Arc<App>,
     proxies: Proxies,
-    tls: Option<Arc<Tls>>,
     slots: Arc<Semaphore>,
     crowd: Arc<Crowd>,
     draining: AtomicBool,
 }
 
 impl Server {
-    /// A server for this application. `proxies` may name the client in `X-Forwarded-For`. Without `tls` it speaks
-    /// plain HTTP/1.1.
-    pub(crate) fn new(app: Arc<App>, proxies: Proxies, tls: Option<Arc<Tls>>) -> Arc<Self> {
+    /// A server for this application. `proxies` may say of whom they speak.
+    pub(crate) fn new(app: Arc<App>, proxies: Proxies) -> Arc<Self> {
         let (slots, crowd) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::default());
-        Arc::new(Self { app, proxies, tls, slots, crowd, draining: AtomicBool::new(false) })
+        Arc::new(Self { app, proxies, slots, crowd, draining: AtomicBool::new(false) })
     }
 
     fn draining(&self) -> bool {
@@ -58,40 +74,49 @@ impl Server {
     }
 
     /// Serves until `stop` resolves, then drains: at most ten seconds, and no request dropped that was sent.
-    pub(crate) async fn run(self: Arc<Self>, listener: TcpListener, stop: impl Future<Output = ()>) {
+    pub(crate) async fn run(self: Arc<Self>, doors: Vec<Door>, stop: impl Future<Output = ()>) {
         let (close, closed) = watch::channel(false);
-        let mut connections = JoinSet::new();
-        self.clone().accept_until(stop, &listener, &closed, &mut connections).await;
-        tracing::info!(connections = connections.len(), "stopping: answering what was sent");
+        let mut open = JoinSet::new();
+        for door in doors {
+            open.spawn(self.clone().tend(door, closed.clone()));
+        }
+        stop.await;
+        // Each door holds a slot for the next one who comes.
+        tracing::info!(
+            connections = self.taken().saturating_sub(open.len()),
+            "stopping: answering what was sent"
+        );
         self.draining.store(true, Ordering::Relaxed);
         // What clients have already sent is still answered, on new connections in the kernel's queue as well.
-        self.accept_until(sleep(GRACE), &listener, &closed, &mut connections).await;
-        drop(listener);
+        sleep(GRACE).await;
         let _ = close.send(true);
-        let drained = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+        let drained = timeout(DRAIN, async { while open.join_next().await.is_some() {} }).await;
         if drained.is_err() {
-            tracing::warn!(left = connections.len(), "connections did not end in time and are cut");
+            tracing::warn!(left = self.taken(), "connections did not end in time and are cut");
         }
-        connections.abort_all();
+        open.shutdown().await;
     }
 
-    async fn accept_until(
-        self: Arc<Self>,
-        end: impl Future<Output = ()>,
-        listener: &TcpListener,
-        closed: &watch::Receiver<bool>,
-        connections: &mut JoinSet<()>,
-    ) {
+    fn taken(&self) -> usize {
+        CONNECTIONS.saturating_sub(self.slots.available_permits())
+    }
+
+    /// Takes connections from one door until it is closed, then waits for them to end. To stop this cuts them.
+    async fn tend(self: Arc<Self>, door: Door, mut closed: watch::Receiver<bool>) {
+        let (mut connections, ours) = (JoinSet::new(), closed.clone());
+        let end = closed.wait_for(|closed| *closed);
         tokio::pin!(end);
         loop {
             tokio::select! {
-                () = &mut end => return,
+                _ = &mut end => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = accept(listener, &self.slots) => if let Some(accepted) = accepted {
-                    connections.spawn(self.clone().connection(accepted, closed.clone()));
+                accepted = accept(&door.listener, &self.slots) => if let Some(accepted) = accepted {
+                    connections.spawn(self.clone().connection(accepted, door.tls.clone(), ours.clone()));
                 },
             }
         }
+        drop(door);
+        while connections.join_next().await.is_some() {}
     }
 }
 

@@ -3,7 +3,7 @@
 mod tls;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
-use super::{CONNECTIONS, Proxies, Server, Tls};
+use super::{CONNECTIONS, Door, Proxies, Server, Tls};
 use crate::app::{Ambient, App, Opened};
 use daypass_core::limits;
 use daypass_core::record::Record;
@@ -47,9 +47,9 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = Server::new(app.clone(), Proxies::default(), tls);
+        let server = Server::new(app.clone(), Proxies::default());
         let slots = server.slots.clone();
-        let done = tokio::spawn(server.run(listener, async { _ = stopped.await }));
+        let done = tokio::spawn(server.run(vec![Door::new(listener, tls)], async { _ = stopped.await }));
         Self { address, app, slots, clock, store, stop: Some(stop), done }
     }
 

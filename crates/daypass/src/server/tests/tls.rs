@@ -420,7 +420,9 @@ async fn requests_that_are_taken_back_at_once_cost_little_and_hurt_nobody() {
 /// Files of one pair, and the watch over them.
 fn watched(folder: &Path, made: &Made) -> (Arc<Tls>, Watch) {
     let (certificate, key) = made.put(folder);
-    Watch::start(&TlsSource::for_test(&certificate, &key), Arc::new(crate::system::SystemClock)).unwrap()
+    let source = TlsSource::for_test(&certificate, &key);
+    let (shows, watch) = Watch::start(&source, None, Arc::new(crate::system::SystemClock)).unwrap();
+    (shows.main, watch)
 }
 
 /// The certificate itself, of a PEM text.
