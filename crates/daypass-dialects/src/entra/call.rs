@@ -15,7 +15,6 @@ use daypass_core::peer::Peer;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
 use daypass_core::role::TokenVersion;
-use daypass_core::secret::Secret;
 use http::Method;
 use std::sync::Arc;
 use uuid::Uuid;

@@ -2,6 +2,7 @@
 
 mod clients;
 mod documents;
+mod dpop;
 mod refusals;
 mod tokens;
 
