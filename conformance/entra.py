@@ -115,7 +115,8 @@ def check_token(token, asker=GOOD, proof="1"):
     """A token for this client and its resource. `proof` is how the client proved itself: by a secret, or otherwise."""
     said = claims(token)
     equal(said["aud"], asker.scope.removesuffix("/.default"), "aud")
-    equal((said["azp"], said["azpacr"], said["tid"], said["iss"]), (asker.client_id, proof, asker.tenant, asker.issuer), "token")
+    names = "azp", "azpacr", "tid", "iss"
+    equal([said[name] for name in names], [asker.client_id, proof, asker.tenant, asker.issuer], f"{names} of the token")
     check(said["nbf"] < said["iat"] <= time.time() + 5 < said["exp"], f"times of {said}")
     return said
 
@@ -173,7 +174,7 @@ class Provoking:
         self.refused(400, "invalid_scope", 1002012, self.good.but(scope=scope), says=r"/\.default")
 
 
-def program(folder, *arguments, asker=GOOD, **settings):
+def program(tool, *arguments, asker=GOOD, **settings):
     """Runs a program of clients/; what it printed, by name, each name with all its values."""
     environment = {
         "BASE": asker.base,
@@ -184,16 +185,13 @@ def program(folder, *arguments, asker=GOOD, **settings):
         "CA_FILE": str(CA),
         "AZURE_AUTHORITY_HOST": asker.base,
     } | {name: str(value) for name, value in settings.items()}
-    launch = {
-        "go": [CLIENTS / "go" / "clients"],
-        "cargo": [CLIENTS / "cargo" / "clients"],
-        # Two cores are what a small machine has: no compiler that works in the background for a second's program.
-        "maven": ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{CLIENTS / 'maven' / 'classes'}:{CLIENTS / 'maven' / 'jars'}/*", "Clients"],
-    }
-    done = subprocess.run(
-        [*map(str, launch[folder]), *arguments], env=os.environ | environment, capture_output=True, text=True, timeout=60
-    )
-    equal(done.returncode, 0, f"exit status of {folder} {arguments} ({done.stderr.strip()})")
+    place = CLIENTS / tool
+    # Two cores are what a small machine has: no compiler that works in the background for a second's program.
+    java = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{place / 'classes'}:{place / 'jars'}/*", "Clients"]
+    launch = java if tool == "maven" else [str(place / "clients")]
+    environment = os.environ | environment
+    done = subprocess.run([*launch, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    equal(done.returncode, 0, f"exit status of {tool} {arguments} ({done.stderr.strip()})")
     said = {}
     for line in done.stdout.splitlines():
         name, _, value = line.partition(" ")

@@ -3,6 +3,7 @@
 # needs: pypi
 # client: entra / Authlib
 
+import functools
 import os
 
 os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # the switch that it has for a server on loopback
@@ -34,9 +35,8 @@ def every_way():
     """By Basic, which it does not form-encode, and in the body; over requests, and over httpx."""
     for flavour in FLAVOURS:
         for method in ("client_secret_basic", "client_secret_post"):
-            yield Provoking(
-                lambda asker: refusal(asker, method=method, flavour=flavour), tells="error", basic=method.endswith("basic")
-            )
+            ask = functools.partial(refusal, method=method, flavour=flavour)
+            yield Provoking(ask, tells="error", basic=method == "client_secret_basic")
 
 
 @case("client_secret_basic")

@@ -1,0 +1,135 @@
+// What the cases of OAuth's clients for Node share: the server that speaks https (this process trusts its authority by
+// NODE_EXTRA_CA_CERTS), clients of it in every state, and what any library can provoke.
+
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { credentials, once, Skipped } from './daypass.mjs';
+
+const { DAYPASS_BINARY, DAYPASS_SECURE } = process.env;
+const NOTICED = 500; // the server asks every 100 milliseconds whether the store has changed
+const [major] = process.versions.node.split('.').map(Number);
+
+export const stranger = '00000000-0000-4000-8000-000000000000';
+
+/** What a client of OAuth is configured with: the demo's client, which gets a token. */
+class Asker {
+  constructor({ url, entra }) {
+    this.base = url;
+    this.tenant = entra.tenant;
+    this.id = entra.client_id;
+    this.secret = entra.client_secret;
+    this.scope = entra.scope;
+  }
+
+  get authority() {
+    return `${this.base}/${this.tenant}`;
+  }
+
+  get issuer() {
+    return `${this.authority}/v2.0`;
+  }
+
+  get tokenUrl() {
+    return `${this.authority}/oauth2/v2.0/token`;
+  }
+
+  /** The same with changes. */
+  but(changes) {
+    return Object.assign(Object.create(Asker.prototype), this, changes);
+  }
+}
+
+export const good = new Asker(JSON.parse(fs.readFileSync(path.join(DAYPASS_SECURE, 'credentials.json'), 'utf8')));
+
+/** Of the server that speaks http. */
+export const plain = new Asker(credentials);
+
+/** A library that Debian 12's Node is too old for. */
+export const since20 = (load) =>
+  once(async () => {
+    if (major < 20) throw new Skipped(`it needs Node 20, and this is ${process.version}`);
+    return load();
+  });
+
+/** The command line beside the running server, and the while that this takes to notice; what it printed as JSON. */
+export async function cli(...args) {
+  const { stdout } = await promisify(execFile)(DAYPASS_BINARY, [...args, '--data', DAYPASS_SECURE, '--json']);
+  await new Promise((done) => setTimeout(done, NOTICED));
+  return JSON.parse(stdout);
+}
+
+/** A name that no other file has: they share the server. */
+const own = (name) => `${path.basename(process.argv[1], '.mjs')}-${name}`;
+
+/** Adds a client with one role; who it is, and its key as the command line shows it once. */
+export async function add(name, { kind = 'client-secret', role = 'devcenter', args = [] } = {}) {
+  const made = await cli('client', 'add', own(name), '--kind', kind, '--role', role, ...args);
+  return { asker: good.but({ id: made.client.id, secret: made.keys[0].client_secret }), key: made.keys[0] };
+}
+
+const narrow = once(async () => (await add('narrow')).asker);
+const disabled = once(async () => {
+  const { asker } = await add('disabled');
+  await cli('client', 'disable', own('disabled'));
+  return asker;
+});
+
+/** What a token says; who verifies it is another case. */
+export const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url'));
+
+/** A token for this client and its resource. `proof` is how it proved itself: by a secret, or otherwise. */
+export function checkToken(token, asker = good, proof = '1') {
+  const said = claims(token);
+  assert.equal(said.aud, asker.scope.replace(/\/\.default$/, ''));
+  assert.deepEqual([said.azp, said.azpacr, said.tid, said.iss], [asker.id, proof, asker.tenant, asker.issuer]);
+  return said;
+}
+
+/**
+ * `ask` asks for a token as one that an Asker describes, and returns what the library's own error says: description,
+ * and those of status, error and code that `tells` names. A token is an error of its own.
+ */
+export class Provoking {
+  constructor(ask, tells) {
+    this.ask = ask;
+    this.tells = tells;
+  }
+
+  async refused(status, error, code, asker, says = '') {
+    return this.told(await this.ask(asker), status, error, code, says);
+  }
+
+  told(said, status, error, code, says = '') {
+    const expected = { status, error, code };
+    for (const name of this.tells) assert.equal(said[name], expected[name], `${name} of ${JSON.stringify(said)}`);
+    assert.match(said.description, new RegExp(`\\bAADSTS${code}: .*${says}`));
+    return said;
+  }
+
+  wrongSecret = () => this.refused(401, 'invalid_client', 7000215, good.but({ secret: 'wrong' }));
+
+  unknownClient = () => this.refused(400, 'unauthorized_client', 700016, good.but({ id: stranger }));
+
+  disabledClient = async () => this.refused(400, 'unauthorized_client', 7000112, await disabled());
+
+  /** The error says which scope would have worked. */
+  narrowScope = () => {
+    const scope = good.scope.replace('.default', 'orders.read');
+    return this.refused(400, 'invalid_scope', 1002012, good.but({ scope }), '/\\.default');
+  };
+
+  unknownResource = () =>
+    this.refused(400, 'invalid_resource', 500011, good.but({ scope: `${stranger}/.default` }));
+
+  /** A resource of the tenant for which this client has no role is for it one that does not exist. */
+  notGranted = async () => {
+    const scope = '0f2b6d1c-8a47-4c3e-9d5a-71e6b0c84f29/.default';
+    return this.refused(400, 'invalid_resource', 500011, (await narrow()).but({ scope }));
+  };
+
+  /** What came of another grant, however the library asks for one. */
+  wrongGrant = (said) => this.told(said, 400, 'unsupported_grant_type', 70003);
+}
