@@ -28,6 +28,8 @@ pub(crate) struct Asker {
     resources: Vec<Resource>,
     /// What a page shows as proof of who its user is.
     bearer: Option<String>,
+    /// The token that it asks about.
+    shown: Option<String>,
     /// How many signed requests were made. The number is part of each, so that no two signatures are the same.
     made: u64,
 }
@@ -35,7 +37,7 @@ pub(crate) struct Asker {
 impl Asker {
     /// Asks the server at this address.
     pub(crate) fn new(address: SocketAddr, credentials: Credentials, resources: Vec<Resource>) -> Self {
-        Self { host: address.to_string(), credentials, resources, bearer: None, made: 0 }
+        Self { host: address.to_string(), credentials, resources, bearer: None, shown: None, made: 0 }
     }
 
     /// The same, on behalf of a user who has signed in: every request of a page carries this token.
@@ -43,11 +45,24 @@ impl Asker {
         Self { bearer: Some(token), ..self }
     }
 
+    /// The same, as this client (id and secret) of an OAuth server.
+    pub(crate) fn known_as(mut self, (id, secret): (&str, &str)) -> Self {
+        (self.credentials.entra.client_id, self.credentials.entra.client_secret) =
+            (id.to_owned(), secret.to_owned());
+        self
+    }
+
+    /// From now on it asks about this token.
+    pub(crate) fn show(&mut self, token: String) {
+        self.shown = Some(token);
+    }
+
     /// What `daypass dev` can be asked.
     pub(crate) fn works(&self) -> Vec<Work> {
         let tokens = self.resources.iter().map(|resource| Work::Token(resource.algorithm));
         let signed = [Work::Tc3, Work::Top, Work::TopMd5, Work::Acs3];
-        [Work::GetAuthorization].into_iter().chain(signed).chain(tokens).collect()
+        let about = [Work::Introspect, Work::Keys];
+        [Work::GetAuthorization].into_iter().chain(signed).chain(tokens).chain(about).collect()
     }
 
     /// The credentials it asks with.
@@ -78,6 +93,21 @@ impl Asker {
                 let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
                 Requests::Same(self.post(&path, &self.token_form(&audience)))
             }
+            Work::ProviderToken(algorithm) => {
+                Requests::Same(self.post("/token", &self.provider_form(algorithm.name())))
+            }
+            Work::Introspect => {
+                let path = format!("/{}/oauth2/v2.0/introspect", self.credentials.entra.tenant);
+                Requests::Same(self.post(&path, &self.token_shown()))
+            }
+            Work::ProviderIntrospect => {
+                Requests::Same(self.post("/token/introspection", &self.token_shown()))
+            }
+            Work::Keys => {
+                let path = format!("/{}/discovery/v2.0/keys", self.credentials.entra.tenant);
+                Requests::Same(self.get(&path))
+            }
+            Work::ProviderKeys => Requests::Same(self.get("/jwks")),
             Work::Tc3 => Requests::once((0..count).map(|_| self.tc3(at))),
             Work::Top => Requests::once((0..count).map(|_| self.top(at, SignMethod::HmacSha256))),
             Work::TopMd5 => Requests::once((0..count).map(|_| self.top(at, SignMethod::Md5))),
@@ -117,6 +147,42 @@ impl Asker {
             .append_pair("scope", &format!("{audience}/.default"))
             .append_pair("state", "12345")
             .finish()
+    }
+
+    /// The token to be asked about, with the proof of who asks.
+    fn token_shown(&self) -> String {
+        let entra = &self.credentials.entra;
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", self.shown.as_deref().unwrap_or_default())
+            .append_pair("client_id", &entra.client_id)
+            .append_pair("client_secret", &entra.client_secret)
+            .finish()
+    }
+
+    /// A request that has oidc-provider, as its program beside this crate sets it up, make a token of this kind: a JWT of
+    /// an algorithm, or else an opaque one.
+    fn provider_form(&self, kind: &str) -> String {
+        let entra = &self.credentials.entra;
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &entra.client_id)
+            .append_pair("client_secret", &entra.client_secret)
+            .append_pair("scope", "orders.read")
+            .append_pair("resource", &format!("https://api.example/{kind}"))
+            .finish()
+    }
+
+    /// A request for a token that can be asked about there.
+    pub(crate) fn for_a_token(&self, work: Work) -> Vec<u8> {
+        match work {
+            Work::ProviderIntrospect => self.post("/token", &self.provider_form("opaque")),
+            _ => {
+                let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
+                let audience = self.resource(Algorithm::Es256).or(self.resources.first());
+                let audience = audience.map(|resource| resource.audience.clone()).unwrap_or_default();
+                self.post(&path, &self.token_form(&audience))
+            }
+        }
     }
 
     fn number(&mut self) -> u64 {
@@ -321,9 +387,32 @@ mod tests {
         let works: Vec<_> = [Work::GetAuthorization]
             .into_iter()
             .chain(signed)
-            .chain([Work::Token(Algorithm::Es256)])
+            .chain([Work::Token(Algorithm::Es256), Work::Introspect, Work::Keys])
             .collect();
         assert_eq!(asker.works(), works);
+    }
+
+    #[test]
+    fn both_are_asked_about_the_token_that_is_shown() {
+        let mut asker = asker();
+        let made = |asker: &Asker, work| String::from_utf8(asker.for_a_token(work)).unwrap();
+        assert!(made(&asker, Work::Introspect).contains("scope=aud%2F.default"));
+        assert!(
+            made(&asker, Work::ProviderIntrospect).contains("resource=https%3A%2F%2Fapi.example%2Fopaque")
+        );
+        asker.show("e.y.J".into());
+        let text = all(asker.requests(Work::Introspect, 1), 1).remove(0);
+        assert!(
+            text.starts_with("POST /387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/introspect "),
+            "{text}"
+        );
+        assert!(text.ends_with("token=e.y.J&client_id=c&client_secret=s%7E1"), "{text}");
+        let mut asker = asker.known_as(("them", "theirs"));
+        let text = all(asker.requests(Work::ProviderIntrospect, 1), 1).remove(0);
+        assert!(text.ends_with("token=e.y.J&client_id=them&client_secret=theirs"), "{text}");
+        let text = all(asker.requests(Work::ProviderToken(Algorithm::EdDsa), 1), 1).remove(0);
+        assert!(text.starts_with("POST /token ") && text.contains("api.example%2FEdDSA"), "{text}");
+        assert!(all(asker.requests(Work::ProviderKeys, 1), 1)[0].starts_with("GET /jwks "));
     }
 
     #[test]

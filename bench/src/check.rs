@@ -57,6 +57,22 @@ pub(crate) fn learn(address: SocketAddr, asker: &mut Asker, work: Work) -> anyho
         .with_context(|| format!("{work} answers wrongly"))
 }
 
+/// A token that the server can be asked about.
+pub(crate) fn a_token(address: SocketAddr, asker: &Asker, work: Work) -> anyhow::Result<String> {
+    let (status, body) = exchange(address, &asker.for_a_token(work))?;
+    let value: Value = serde_json::from_slice(&body)?;
+    let token = value.get("access_token").and_then(Value::as_str);
+    token.map(str::to_owned).with_context(|| format!("{work}: no token, status {status}"))
+}
+
+/// The token counts, and is the asker's own.
+fn about(asker: &Asker, value: &Value) -> anyhow::Result<()> {
+    ensure!(value.get("active") == Some(&Value::Bool(true)), "it does not count");
+    let client = value.get("client_id").and_then(Value::as_str);
+    ensure!(client == Some(&asker.credentials().entra.client_id), "it is another client's");
+    Ok(())
+}
+
 /// Where a new credential is asked for, all answers differ; where one user asks again, all are the same credential.
 fn is_fresh(work: Work, bodies: &[Vec<u8>]) -> anyhow::Result<()> {
     let wanted = match work {
@@ -87,6 +103,14 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
         Work::Top | Work::TopMd5 => top(asker, &value).with_context(shown)?,
         Work::Acs3 => assumed(address, asker, &value).with_context(shown)?,
         Work::Token(algorithm) => token(address, asker, algorithm, &value).with_context(shown)?,
+        Work::ProviderToken(algorithm) => {
+            provider_token(address, asker, algorithm, &value).with_context(shown)?
+        }
+        Work::Introspect | Work::ProviderIntrospect => about(asker, &value).with_context(shown)?,
+        Work::Keys | Work::ProviderKeys => {
+            let keys: JwkSet = serde_json::from_value(value.clone()).with_context(shown)?;
+            ensure!(keys.keys.len() >= Algorithm::ALL.len(), "{} keys", keys.keys.len());
+        }
         Work::Sample(_) => stand_in(&value).with_context(shown)?,
     }
     Ok(body)
@@ -185,14 +209,38 @@ fn top(asker: &Asker, value: &Value) -> anyhow::Result<()> {
 
 /// The token is signed by a published key of the right algorithm, and is for the resource that was asked for.
 fn token(address: SocketAddr, asker: &Asker, algorithm: Algorithm, value: &Value) -> anyhow::Result<()> {
-    #[derive(Deserialize)]
-    struct Claims {
-        tid: String,
-        azp: String,
-    }
     let entra = &asker.credentials().entra;
-    let keys =
-        request("GET", &format!("/{}/discovery/v2.0/keys", entra.tenant), [("host", "127.0.0.1")], b"");
+    let keys = format!("/{}/discovery/v2.0/keys", entra.tenant);
+    let audience = &asker.resource(algorithm).context("no resource")?.audience;
+    let claims = signed(address, &keys, algorithm, audience, value)?;
+    let is = |name: &str, expected: &str| claims.get(name).and_then(Value::as_str) == Some(expected);
+    ensure!(is("tid", &entra.tenant) && is("azp", &entra.client_id), "for another tenant or client");
+    Ok(())
+}
+
+/// The same of oidc-provider's.
+fn provider_token(
+    address: SocketAddr,
+    asker: &Asker,
+    algorithm: Algorithm,
+    value: &Value,
+) -> anyhow::Result<()> {
+    let audience = format!("https://api.example/{}", algorithm.name());
+    let claims = signed(address, "/jwks", algorithm, &audience, value)?;
+    let client = claims.get("client_id").and_then(Value::as_str);
+    ensure!(client == Some(&asker.credentials().entra.client_id), "for another client");
+    Ok(())
+}
+
+/// The claims of a JWT for this audience, whose signature is by a published key of this algorithm.
+fn signed(
+    address: SocketAddr,
+    keys: &str,
+    algorithm: Algorithm,
+    audience: &str,
+    value: &Value,
+) -> anyhow::Result<Value> {
+    let keys = request("GET", keys, [("host", "127.0.0.1")], b"");
     let keys: JwkSet =
         serde_json::from_slice(&exchange(address, &keys)?.1).context("the key set is not one")?;
     let token = value.get("access_token").and_then(Value::as_str).context("no access_token")?;
@@ -200,10 +248,8 @@ fn token(address: SocketAddr, asker: &Asker, algorithm: Algorithm, value: &Value
     ensure!(format!("{:?}", header.alg) == algorithm.name(), "signed with {:?}", header.alg);
     let jwk = keys.find(&header.kid.context("no kid")?).context("the key is not published")?;
     let mut validation = Validation::new(header.alg);
-    validation.set_audience(&[&asker.resource(algorithm).context("no resource")?.audience]);
-    let claims = decode::<Claims>(token, &DecodingKey::from_jwk(jwk)?, &validation)?.claims;
-    ensure!(claims.tid == entra.tenant && claims.azp == entra.client_id, "for another tenant or client");
-    Ok(())
+    validation.set_audience(&[audience]);
+    Ok(decode::<Value>(token, &DecodingKey::from_jwk(jwk)?, &validation)?.claims)
 }
 
 #[cfg(test)]
@@ -287,6 +333,20 @@ mod tests {
             *value.pointer_mut(pointer).unwrap() = json!(bad);
             assert!(assumed(known, &asker(), &value).is_err(), "{pointer}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_a_token_must_be_of_the_askers_own() {
+        about(&asker(), &json!({"active": true, "client_id": "c"})).unwrap();
+        for bad in
+            [json!({"active": false}), json!({"active": true, "client_id": "other"}), json!({"active": true})]
+        {
+            assert!(about(&asker(), &bad).is_err(), "{bad}");
+        }
+        let token = serve(json!({"access_token": "e.y.J"}).to_string());
+        assert_eq!(a_token(token, &asker(), Work::Introspect).unwrap(), "e.y.J");
+        let refused = serve(json!({"error": "invalid_client"}).to_string());
+        assert!(a_token(refused, &asker(), Work::ProviderIntrospect).is_err());
     }
 
     #[test]

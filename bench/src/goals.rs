@@ -26,6 +26,8 @@ pub(crate) const FAIRNESS: Goal = Goal::AtMost(1.8);
 /// CPU per request of a vendor's sample over that of `getAuthorization`, which does the same work: the credential
 /// made here and durably recorded, not fetched.
 pub(crate) const SAMPLES: Goal = Goal::AtLeast(10.0);
+/// CPU per request of npm oidc-provider, in memory, over that of ours.
+pub(crate) const PROVIDER: Goal = Goal::AtLeast(10.0);
 /// Requests that got no right answer.
 pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
 
@@ -34,6 +36,8 @@ pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
 pub(crate) enum Limit {
     /// Bare axum's GET.
     Hello,
+    /// Bare axum's form.
+    Form,
     /// One signature, in a loop that does nothing else.
     Signature(Algorithm),
 }
@@ -51,7 +55,10 @@ pub(crate) struct CpuTarget {
 /// The CPU target of an endpoint; yardsticks and samples have none.
 pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
     let (number, limit, goal) = match work {
-        Work::Hello | Work::Form | Work::Sample(_) => return None,
+        work if matches!(work, Work::Hello | Work::Form) || work.is_a_peers() => return None,
+        // A token that was seen before: what is left is reading the form, the client's secret, and whether it still counts.
+        Work::Introspect => ("10", Limit::Form, Some(0.80)),
+        Work::Keys => ("10", Limit::Hello, None),
         // The goal of target 1 is for records that are written at intervals; here they are durable at once.
         // Where nothing is made or recorded, a signature is checked, which is as long as several bare requests.
         Work::GetAuthorization | Work::Cached => ("1", Limit::Hello, None),
@@ -64,8 +71,18 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
         Work::Top | Work::TopMd5 => ("8", Limit::Hello, Some(0.45)),
         // It reads, checks and records what a GetFederationToken does, but for a policy of the caller's own.
         Work::Acs3 => ("9", Limit::Hello, Some(0.42)),
+        _ => return None,
     };
     Some(CpuTarget { number, limit, goal: goal.map(Goal::AtLeast) })
+}
+
+/// What npm oidc-provider must cost more than an endpoint of ours. Of RS256 the signature is nearly all, for both of us,
+/// and the public keys are a constant text: those two are only shown.
+pub(crate) fn over_provider(work: Work) -> Option<Goal> {
+    match work {
+        Work::Token(Algorithm::Es256 | Algorithm::EdDsa) | Work::Introspect => Some(PROVIDER),
+        _ => None,
+    }
 }
 
 /// Whether an endpoint's open-loop latency is held against bare axum's. A signature takes longer than a whole
@@ -87,7 +104,12 @@ mod tests {
         assert_eq!(numbers, ["1", "7", "8", "9", "5", "3", "4"]);
         assert!(cpu_target(Work::Cached).unwrap().goal.is_none());
         assert_eq!(cpu_target(Work::TopMd5).unwrap().number, cpu_target(Work::Top).unwrap().number);
-        for none in [Work::Hello, Work::Form, Work::Sample(Peer::Flask)] {
+        assert_eq!(cpu_target(Work::Introspect).unwrap().limit, Limit::Form);
+        assert!(
+            over_provider(Work::Introspect).is_some()
+                && over_provider(Work::Token(Algorithm::Rs256)).is_none()
+        );
+        for none in [Work::Hello, Work::Form, Work::Sample(Peer::Flask), Work::ProviderKeys] {
             assert!(cpu_target(none).is_none());
         }
     }

@@ -121,8 +121,9 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     let starts = start::measure(&installation, cores, if options.quick { 3 } else { 9 })?;
 
     let wanted = Wanted::new(&options.only);
-    let samples: Vec<_> = Peer::ALL.into_iter().filter(|peer| wanted.has(Work::Sample(*peer))).collect();
-    let peers = Peers::start(cores, &this, &home.join("peers"), &samples)?;
+    let asked = |peer: &Peer| peer.works().iter().any(|work| wanted.has(*work));
+    let asked: Vec<_> = Peer::ALL.into_iter().filter(asked).collect();
+    let peers = Peers::start(cores, &this, &home.join("peers"), &asked)?;
     let sides = sides(&this, &installation, peers.servers, &wanted, cores)?;
     let run = Run::prepare(cores, sides, peers.sts, folder.path().to_owned(), slice, &wanted)?;
     let works = run.works();
@@ -166,7 +167,10 @@ fn sides(
         sides.push(Side::new(Party::SignedIn, server, asker)?);
     }
     for (peer, server) in peers {
-        let asker = installation.asker(&server)?;
+        let mut asker = installation.asker(&server)?;
+        if peer == Peer::OidcProvider {
+            asker = asker.known_as(peers::CLIENT);
+        }
         sides.push(Side::new(Party::Peer(peer), server, asker)?);
     }
     Ok(sides)

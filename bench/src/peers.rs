@@ -14,6 +14,8 @@ use std::process::Command;
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 /// The stand-in looks at no signature, so any key does.
 const KEY: [(&str, &str); 2] = [("SECRET_ID", "AKIDbench"), ("SECRET_KEY", "bench")];
+/// The one client that oidc-provider is told of: its id and its secret.
+pub(crate) const CLIENT: (&str, &str) = ("bench", "a-secret-as-long-as-those-that-daypass-makes-0123");
 
 /// The samples that run, the stand-in that they ask, and why others do not run.
 pub(crate) struct Peers {
@@ -59,6 +61,7 @@ impl Peer {
         match self {
             Self::Flask => "flask_sample.py",
             Self::Express => "express_sample.js",
+            Self::OidcProvider => "oidc_provider.mjs",
         }
     }
 
@@ -66,7 +69,7 @@ impl Peer {
     fn install(self, folder: &Path) -> anyhow::Result<PathBuf> {
         match self {
             Self::Flask => install::pypi(&folder.join("pypi"), Path::new(SAMPLES)),
-            Self::Express => install::npm(&folder.join("npm"), Path::new(SAMPLES)),
+            Self::Express | Self::OidcProvider => install::npm(&folder.join("npm"), Path::new(SAMPLES)),
         }
     }
 
@@ -74,6 +77,7 @@ impl Peer {
         let mut command = Command::new(program);
         command.arg(Path::new(SAMPLES).join(self.file()));
         command.envs(KEY).env("STS", sts.to_string()).env("PORT", listen.port().to_string());
+        command.env("CLIENT_ID", CLIENT.0).env("CLIENT_SECRET", CLIENT.1);
         // Nothing is written beside the samples; and Express is to be as fast as its own guide makes it.
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_ENV", "production");
         command.env("NODE_PATH", folder.join("npm/node_modules"));
@@ -89,7 +93,7 @@ mod tests {
     #[test]
     fn a_sample_is_told_where_it_listens_and_whom_it_asks() {
         let [listen, sts] = ["127.0.0.1:5050", "127.0.0.1:9"].map(|text| text.parse().unwrap());
-        for peer in Peer::ALL {
+        for peer in Peer::SAMPLES {
             let command = peer.command(Path::new("/bin/x"), Path::new("/kept"), listen, sts);
             let value = |name: &str| command.get_envs().find(|(key, _)| *key == name).unwrap().1.unwrap();
             assert_eq!((value("PORT").to_str(), value("STS").to_str()), (Some("5050"), Some("127.0.0.1:9")));
@@ -98,6 +102,18 @@ mod tests {
                 assert!(sample.contains(name), "{} does not read {name}", peer.file());
             }
         }
+    }
+
+    #[test]
+    fn oidc_provider_is_told_where_it_listens_and_who_its_client_is() {
+        let [listen, sts] = ["127.0.0.1:5050", "127.0.0.1:9"].map(|text| text.parse().unwrap());
+        let command = Peer::OidcProvider.command(Path::new("node"), Path::new("/kept"), listen, sts);
+        let program = std::fs::read_to_string(command.get_args().next().unwrap()).unwrap();
+        let told: HashMap<_, _> = command.get_envs().collect();
+        for name in ["PORT", "CLIENT_ID", "CLIENT_SECRET", "NODE_PATH"] {
+            assert!(program.contains(name) && told.contains_key(std::ffi::OsStr::new(name)), "{name}");
+        }
+        assert_eq!(CLIENT.1.len(), 49, "as long as ours");
     }
 
     /// Names and versions, of either file.

@@ -35,7 +35,7 @@ pub(crate) const MANY: usize = 256;
 pub(crate) const OPEN_SLICES: usize = 20;
 /// What an endpoint is taken to manage before it was measured: enough requests are signed for that.
 const GUESS: u64 = 30_000;
-/// How long a sample is asked before it counts: its language translates what runs often while it runs.
+/// How long another's server is asked before it counts: its language translates what runs often while it runs.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 /// A server with its connections and its askers.
@@ -65,7 +65,7 @@ impl Side {
             Party::Axum => vec![Work::Hello, Work::Form],
             Party::Daypass => self.asker.works(),
             Party::SignedIn => vec![Work::Cached],
-            Party::Peer(peer) => vec![Work::Sample(peer)],
+            Party::Peer(peer) => peer.works(),
         }
     }
 }
@@ -124,6 +124,9 @@ impl Run {
         let mut works = Vec::new();
         for side in &mut sides {
             for work in side.works().into_iter().filter(|work| wanted.has(*work)) {
+                if work.shows_a_token() {
+                    side.asker.show(check::a_token(side.server.address, &side.asker, work)?);
+                }
                 works.push((work, check::learn(side.server.address, &mut side.asker, work)?));
             }
         }
@@ -167,8 +170,7 @@ impl Run {
         tell("warm-up");
         for task in &tasks {
             if let Task::Closed(work, connections) = *task {
-                let is_sample = matches!(work, Work::Sample(_));
-                let length = if is_sample { WARM_UP } else { self.slice / 2 };
+                let length = if work.is_a_peers() { WARM_UP } else { self.slice / 2 };
                 let slice = self.closed(work, connections, length)?;
                 self.results.faults.merge(&slice.faults);
             }
@@ -251,7 +253,7 @@ impl Run {
         let before = self.sts_cpu(work, connections)?;
         let begin = clock::now();
         let (side, shape) = self.side(work)?;
-        if matches!(work, Work::Sample(_)) {
+        if work.is_a_peers() {
             side.reconnect(connections)?;
         }
         let server = &side.server;

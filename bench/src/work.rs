@@ -25,22 +25,47 @@ pub(crate) enum Work {
     Acs3,
     /// An OAuth token by client credentials.
     Token(Algorithm),
+    /// The same of npm oidc-provider.
+    ProviderToken(Algorithm),
+    /// What a token is, asked by the client that has it: the same token each time.
+    Introspect,
+    /// The same of npm oidc-provider, of an opaque token: it does not introspect JWTs.
+    ProviderIntrospect,
+    /// The public keys.
+    Keys,
+    /// The same of npm oidc-provider.
+    ProviderKeys,
     /// What the vendor's sample answers to a browser.
     Sample(Peer),
 }
 
-/// The vendor's samples for the browser's endpoint.
+/// Servers of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Peer {
     /// Python, Flask on gevent's server.
     Flask,
     /// JavaScript, Express on Node.
     Express,
+    /// npm oidc-provider on Node, which keeps everything in memory.
+    OidcProvider,
 }
 
 impl Peer {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::Flask, Self::Express];
+    /// The vendor's samples for the browser's endpoint.
+    pub(crate) const SAMPLES: [Self; 2] = [Self::Flask, Self::Express];
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Flask, Self::Express, Self::OidcProvider];
+
+    /// What it can be asked.
+    pub(crate) fn works(self) -> Vec<Work> {
+        match self {
+            Self::Flask | Self::Express => vec![Work::Sample(self)],
+            Self::OidcProvider => {
+                let tokens = Algorithm::ALL.iter().map(|algorithm| Work::ProviderToken(*algorithm));
+                tokens.chain([Work::ProviderIntrospect, Work::ProviderKeys]).collect()
+            }
+        }
+    }
 }
 
 /// The servers of a run.
@@ -61,8 +86,16 @@ impl Work {
     pub(crate) fn party(self) -> Party {
         match self {
             Self::Hello | Self::Form => Party::Axum,
-            Self::GetAuthorization | Self::Tc3 | Self::Top | Self::TopMd5 | Self::Acs3 | Self::Token(_) => {
-                Party::Daypass
+            Self::GetAuthorization
+            | Self::Tc3
+            | Self::Top
+            | Self::TopMd5
+            | Self::Acs3
+            | Self::Token(_)
+            | Self::Introspect
+            | Self::Keys => Party::Daypass,
+            Self::ProviderToken(_) | Self::ProviderIntrospect | Self::ProviderKeys => {
+                Party::Peer(Peer::OidcProvider)
             }
             Self::Cached => Party::SignedIn,
             Self::Sample(peer) => Party::Peer(peer),
@@ -72,6 +105,26 @@ impl Work {
     /// Whether Daypass answers it.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self.party(), Party::Daypass | Party::SignedIn)
+    }
+
+    /// Whether another's server answers it.
+    pub(crate) fn is_a_peers(self) -> bool {
+        matches!(self.party(), Party::Peer(_))
+    }
+
+    /// What oidc-provider is asked that is the same.
+    pub(crate) fn of_provider(self) -> Option<Self> {
+        match self {
+            Self::Token(algorithm) => Some(Self::ProviderToken(algorithm)),
+            Self::Introspect => Some(Self::ProviderIntrospect),
+            Self::Keys => Some(Self::ProviderKeys),
+            _ => None,
+        }
+    }
+
+    /// Whether a token is shown in it, which must be had first.
+    pub(crate) fn shows_a_token(self) -> bool {
+        matches!(self, Self::Introspect | Self::ProviderIntrospect)
     }
 
     /// Whether it is compared with the samples: it hands out a credential of Tencent's kind.
@@ -85,6 +138,7 @@ impl Work {
     pub(crate) fn connections(self) -> &'static [usize] {
         match self {
             Self::Sample(_) => &[ALONE, FEW],
+            _ if self.is_a_peers() => &[FEW],
             _ if self.has_peers() => &[ALONE, FEW, MANY],
             _ => &[FEW, MANY],
         }
@@ -92,7 +146,7 @@ impl Work {
 
     /// Whether it is asked in an open loop too. The loader never rests in one, and a sample's STS shares its core.
     pub(crate) fn has_open_loop(self) -> bool {
-        !matches!(self, Self::Form | Self::Sample(_))
+        !matches!(self, Self::Form) && !self.is_a_peers()
     }
 }
 
@@ -108,8 +162,15 @@ impl fmt::Display for Work {
             Self::TopMd5 => f.pad("TOP md5"),
             Self::Acs3 => f.pad("AssumeRole ACS3"),
             Self::Token(algorithm) => f.pad(&format!("token {}", algorithm.name())),
+            Self::ProviderToken(algorithm) => f.pad(&format!("oidc-provider token {}", algorithm.name())),
+            Self::Introspect => f.pad("introspection"),
+            Self::ProviderIntrospect => f.pad("oidc-provider introspection"),
+            Self::Keys => f.pad("public keys"),
+            Self::ProviderKeys => f.pad("oidc-provider public keys"),
             Self::Sample(Peer::Flask) => f.pad("Flask sample"),
             Self::Sample(Peer::Express) => f.pad("Express sample"),
+            // It answers no browser.
+            Self::Sample(Peer::OidcProvider) => f.pad("oidc-provider sample"),
         }
     }
 }
@@ -147,7 +208,7 @@ mod tests {
     fn what_is_compared_is_asked_over_the_same_connections() {
         for work in [Work::GetAuthorization, Work::Cached, Work::Tc3] {
             assert!(work.has_peers());
-            for peer in Peer::ALL {
+            for peer in Peer::SAMPLES {
                 let sample = Work::Sample(peer);
                 assert!(
                     sample.connections().iter().all(|count| work.connections().contains(count)),
@@ -159,6 +220,21 @@ mod tests {
         for work in [Work::Top, Work::TopMd5, Work::Acs3, Work::Sample(Peer::Flask)] {
             assert!(!work.has_peers(), "{work}");
         }
+    }
+
+    #[test]
+    fn what_oidc_provider_does_too_is_asked_of_both() {
+        let ours = [Work::Token(Algorithm::Es256), Work::Introspect, Work::Keys];
+        for work in ours {
+            let theirs = work.of_provider().unwrap();
+            assert!(work.is_ours() && theirs.is_a_peers() && Peer::OidcProvider.works().contains(&theirs));
+            assert!(work.connections().contains(&FEW) && theirs.connections() == [FEW]);
+            assert!(!theirs.has_open_loop() && !theirs.has_peers());
+            assert_eq!(work.shows_a_token(), theirs.shows_a_token());
+        }
+        assert!(
+            Work::Tc3.of_provider().is_none() && Work::Keys.of_provider().unwrap().of_provider().is_none()
+        );
     }
 
     #[test]

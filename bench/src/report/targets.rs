@@ -27,6 +27,7 @@ pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: us
     if ours.contains(&Work::GetAuthorization) {
         targets.extend(samples.map(|sample| view.sample(sample)));
     }
+    targets.extend(ours.iter().filter_map(|work| view.provider(*work, works)));
     let faults = Quartiles::exact(number(results.faults.count));
     targets.push(exact("20", "requests that went wrong", goals::FAULTS, Some(faults)));
     targets.sort_by_key(|target| target.number.parse::<u8>().unwrap_or(u8::MAX));
@@ -99,6 +100,7 @@ impl View<'_> {
         let target = goals::cpu_target(work)?;
         let (over, limit) = match target.limit {
             Limit::Hello => (self.slices.cpu_micros(Work::Hello, FEW), "axum GET"),
+            Limit::Form => (self.slices.cpu_micros(Work::Form, FEW), "axum POST form"),
             Limit::Signature(algorithm) => {
                 let times = self.results.sign.get(&algorithm).into_iter().flatten();
                 (times.map(|time| Some(micros(*time))).collect(), "its signature alone")
@@ -109,7 +111,7 @@ impl View<'_> {
         let note = match target.limit {
             Limit::Hello if work == Work::GetAuthorization => Some(INTERVALS.to_owned()),
             Limit::Hello if work == Work::Cached => Some(CACHED.to_owned()),
-            Limit::Hello => None,
+            Limit::Hello | Limit::Form => None,
             Limit::Signature(_) => self.ceiling(&over),
         };
         Some(Target { note, ..self.target(target.number, what, target.goal, measured) })
@@ -194,6 +196,14 @@ impl View<'_> {
         let [over, under] = [sample, ours].map(|work| self.slices.cpu_micros(work, FEW));
         let what = format!("{sample}: CPU over that of {ours}, c{FEW}");
         self.target("21", what, Some(goals::SAMPLES), Quartiles::of(&ratios(&over, &under)))
+    }
+
+    /// What oidc-provider costs for the same, over what we cost.
+    fn provider(&self, ours: Work, works: &[Work]) -> Option<Target> {
+        let theirs = ours.of_provider().filter(|theirs| works.contains(theirs))?;
+        let [over, under] = [theirs, ours].map(|work| self.slices.cpu_micros(work, FEW));
+        let what = format!("{theirs}: CPU over that of {ours}, c{FEW}");
+        Some(self.target("22", what, goals::over_provider(ours), Quartiles::of(&ratios(&over, &under))))
     }
 
     /// How much longer the slowest hundredth waits than equal turns would make it.
