@@ -122,3 +122,141 @@ fn name(name: &GeneralName<'_>) -> Option<PeerName> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::CaSource;
+    use crate::config::fixture::{Authority, Made, now};
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
+    use rustls::pki_types::pem::PemObject as _;
+
+    fn der(made: &Made) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap()
+    }
+
+    fn later(seconds: i64) -> Timestamp {
+        Timestamp::from_second(now().as_second() + seconds).unwrap()
+    }
+
+    fn judge(authority: Option<&Authority>) -> Option<Arc<Authorities>> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &authority?.pem).unwrap();
+        Some(Arc::new(CaSource::for_test(file.path()).read(now()).unwrap().0))
+    }
+
+    #[test]
+    fn everything_that_a_client_can_be_named_by_is_read() {
+        let made = Authority::new().sign_params(|params| {
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::OrganizationName, "Acme");
+            params.distinguished_name.push(DnType::CommonName, "reports");
+            params.subject_alt_names = vec![
+                SanType::DnsName("reports.example.com".try_into().unwrap()),
+                SanType::URI("spiffe://acme/reports".try_into().unwrap()),
+                SanType::IpAddress("192.0.2.7".parse().unwrap()),
+                SanType::IpAddress("2001:db8::7".parse().unwrap()),
+                SanType::Rfc822Name("reports@example.com".try_into().unwrap()),
+                SanType::OtherName((vec![1, 2, 3], "not one of them".into())),
+            ];
+        });
+        let der = der(&made);
+        let peer = read(&der).unwrap();
+        assert_eq!(peer.x5t_s256, BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &der)));
+        assert_eq!((peer.x5t_s256.len(), peer.chained), (43, false));
+        assert_eq!(peer.subject_dn, "CN=reports,O=Acme");
+        assert_eq!(
+            peer.names,
+            [
+                PeerName::Dns("reports.example.com".into()),
+                PeerName::Uri("spiffe://acme/reports".into()),
+                PeerName::Ip("192.0.2.7".parse().unwrap()),
+                PeerName::Ip("2001:db8::7".parse().unwrap()),
+                PeerName::Email("reports@example.com".into()),
+            ]
+        );
+        let day = 24 * 60 * 60;
+        assert!(peer.is_live(now()) && peer.is_live(later(89 * day)));
+        assert!(!peer.is_live(later(-2 * day)) && !peer.is_live(later(91 * day)));
+    }
+
+    #[test]
+    fn what_is_no_certificate_or_too_much_of_one_is_nobody() {
+        let authority = Authority::new();
+        let good = der(&authority.sign(&["client"], -1, 90));
+        assert!(read(&good).is_some());
+        assert_eq!(read(b""), None);
+        assert_eq!(read(&good[..good.len() - 1]), None);
+        assert_eq!(read(&[&*good, b"\0"].concat()), None, "nothing may follow");
+        let named = |count: usize| {
+            let made = authority.sign_params(|params| {
+                let name = |n| SanType::DnsName(format!("n{n}").try_into().unwrap());
+                params.subject_alt_names = (0..count).map(name).collect();
+            });
+            read(&der(&made)).map(|peer| peer.names.len())
+        };
+        assert_eq!([0, NAMES, NAMES + 1].map(named), [Some(0), Some(NAMES), None]);
+        let long = authority.sign_params(|params| {
+            let uri = format!("urn:x:{}", "x".repeat(CERTIFICATE));
+            params.subject_alt_names = vec![SanType::URI(uri.as_str().try_into().unwrap())];
+        });
+        assert!(der(&long).len() > CERTIFICATE && read(&der(&long)).is_none());
+    }
+
+    #[test]
+    fn any_bytes_in_a_certificate_are_read_or_passed_over() {
+        let good = der(&Authority::new().sign(&["client"], -1, 90)).to_vec();
+        for n in 0..good.len() {
+            for bit in [1, 0x80] {
+                let mut bad = good.clone();
+                bad[n] ^= bit;
+                let _ = read(&bad);
+            }
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_judged_at_the_time_of_each_request() {
+        let authority = Authority::new();
+        let certificate = der(&authority.sign(&["client"], -1, 1));
+        let shown = |by| {
+            let judge = Arc::new(Judge::new(judge(by)));
+            (Shown::new(std::slice::from_ref(&certificate), judge.clone()).unwrap(), judge)
+        };
+        let (vouched, trust) = shown(Some(&authority));
+        let day = 24 * 60 * 60;
+        for (at, chained) in [(0, true), (day - 10, true), (day + 10, false), (0, true), (-day - 10, false)] {
+            assert_eq!(vouched.at(later(at)).chained, chained, "{at}");
+        }
+        assert!(!shown(None).0.at(now()).chained);
+        assert!(!shown(Some(&Authority::new())).0.at(now()).chained);
+        // A new list of authorities counts from the next request on, within the same second as well.
+        assert!(vouched.at(now()).chained);
+        trust.store(judge(Some(&Authority::new())));
+        assert!(!vouched.at(now()).chained);
+        trust.store(judge(Some(&authority)));
+        let first = vouched.at(now());
+        assert!(first.chained && first.x5t_s256 == read(&certificate).unwrap().x5t_s256);
+    }
+
+    #[test]
+    fn within_one_second_a_certificate_is_judged_once() {
+        let authority = Authority::new();
+        let certificate = der(&authority.sign(&["client"], -1, 1));
+        let shown = Shown::new(&[certificate], Arc::new(Judge::new(judge(Some(&authority))))).unwrap();
+        let at = later(10);
+        assert!(Arc::ptr_eq(&shown.at(at), &shown.at(at)));
+        assert!(!Arc::ptr_eq(&shown.at(at), &shown.at(later(11))));
+    }
+
+    #[test]
+    fn one_that_signs_itself_is_somebody_whom_nobody_vouches_for() {
+        let key = KeyPair::generate().unwrap();
+        let made = CertificateParams::new(vec!["client".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let judge = Arc::new(Judge::new(judge(Some(&Authority::new()))));
+        let peer = Shown::new(&[made.der().clone()], judge.clone()).unwrap().at(now());
+        assert!(!peer.chained && peer.x5t_s256.len() == 43);
+        assert!(Shown::new(&[], judge.clone()).is_none());
+        assert!(Shown::new(&[b"nonsense".to_vec().into()], judge).is_none());
+    }
+}

@@ -1,5 +1,6 @@
 //! End to end on a loopback port, with a fixed clock and seeded randomness: the bytes that a client gets.
 
+mod mutual_tls;
 mod tls;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 struct Running {
     address: SocketAddr,
+    /// The address of the listener that asks for certificates.
+    asking: Option<SocketAddr>,
     app: Arc<App>,
     slots: Arc<Semaphore>,
     clock: Arc<FixedClock>,
@@ -35,6 +38,11 @@ impl Running {
     }
 
     async fn start_with(tls: Option<Arc<Tls>>) -> Self {
+        Self::start_behind(tls, None, Proxies::default()).await
+    }
+
+    /// With a second listener, if there is TLS for it, and behind these proxies.
+    async fn start_behind(tls: Option<Arc<Tls>>, asking: Option<Arc<Tls>>, proxies: Proxies) -> Self {
         let (world, store) = (World::new(), Arc::new(MemoryStore::new()));
         let mut changes =
             vec![Change::PutClient(world.client.clone()), Change::PutRing(testing::ring_rows())];
@@ -47,10 +55,17 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = Server::new(app.clone(), Proxies::default());
+        let server = Server::new(app.clone(), proxies);
         let slots = server.slots.clone();
-        let done = tokio::spawn(server.run(vec![Door::new(listener, tls)], async { _ = stopped.await }));
-        Self { address, app, slots, clock, store, stop: Some(stop), done }
+        let mut doors = vec![Door::new(listener, tls)];
+        let mut second = None;
+        if asking.is_some() {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            second = Some(listener.local_addr().unwrap());
+            doors.push(Door::new(listener, asking));
+        }
+        let done = tokio::spawn(server.run(doors, async { _ = stopped.await }));
+        Self { address, asking: second, app, slots, clock, store, stop: Some(stop), done }
     }
 
     /// Sends these bytes and reads the answer to the end, without the date that hyper takes from the wall clock.
