@@ -2,6 +2,7 @@
 
 use crate::caller::Confirmation;
 use crate::clock::Timestamp;
+use crate::standing::Fallen;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ pub struct OwnToken {
     pub key: Option<String>,
     /// The token that it was exchanged for.
     pub origin: Option<Uuid>,
+    /// The tokens that that one had come from by earlier exchanges, the latest first.
+    pub earlier: Vec<Uuid>,
     /// The OAuth resource, by the name that its roles have for it.
     pub audience: String,
     /// Its app roles.
@@ -44,6 +47,20 @@ pub struct Inspection {
     pub claims: Map<String, Value>,
 }
 
+/// Why a token that was shown to us does not count.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotLive {
+    /// It is none that we have made, or none that this tenant has.
+    #[error("it is no token of this tenant; expected was {0}")]
+    NotOurs(&'static str),
+    /// It counts only from a later time on.
+    #[error("its time has not begun")]
+    NotYet,
+    /// It counted once.
+    #[error("{0}")]
+    Fallen(#[from] Fallen),
+}
+
 /// For whom a client asks in exchange for that one's access token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behalf {
@@ -53,6 +70,8 @@ pub struct Behalf {
     pub object: Uuid,
     /// The token that was shown, with which whatever is made falls.
     pub origin: Uuid,
+    /// The tokens that that one had come from by earlier exchanges, the latest first: it falls with those as well.
+    pub earlier: Vec<Uuid>,
     /// The claim `act` of what is made; none where the client asks for itself.
     pub actor: Option<Value>,
 }

@@ -1,11 +1,14 @@
 //! Signing of access tokens.
 //!
 //! The key pairs are parsed once and held in the ring: parsing an RSA key again for each signature, as JWT
-//! libraries do, costs more than an ECDSA signature. Verification of tokens shown to us is a library's job.
+//! libraries do, costs more than an ECDSA signature. So are the public halves, by which we know our own tokens again;
+//! verification of tokens that others have made is a library's job.
 
+pub(crate) mod assertion;
 pub(crate) mod compact;
 pub(crate) mod dpop;
 mod key_set;
+pub(crate) mod own;
 mod signatures;
 mod verify;
 
@@ -25,6 +28,7 @@ use aws_lc_rs::signature::{
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
+use own::Verifier;
 use serde_json::{Value, json};
 
 /// A parsed private key with what its tokens need.
@@ -34,15 +38,16 @@ pub struct Signer {
 }
 
 /// What a verifier needs of a key, and all that is kept of one which does not sign any more.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PublishedKey {
     kid: String,
     jwk: Value,
+    verifier: Verifier,
 }
 
 impl PublishedKey {
     /// The key of these required members (RFC 7638 §3.2).
-    fn new(algorithm: Algorithm, members: Value) -> Self {
+    fn new(algorithm: Algorithm, members: Value) -> Result<Self, BadKey> {
         // RFC 7638: the required members in lexicographic order, without blanks. `json!` objects are sorted maps.
         let kid = encode(digest::digest(&digest::SHA256, members.to_string().as_bytes()).as_ref());
         let mut jwk = members;
@@ -51,7 +56,8 @@ impl PublishedKey {
             object.insert("use".to_owned(), "sig".into());
             object.insert("alg".to_owned(), algorithm.name().into());
         }
-        Self { kid, jwk }
+        let verifier = Verifier::parse(&jwk).ok_or(BadKey("parsed"))?;
+        Ok(Self { kid, jwk, verifier })
     }
 
     /// Reads what [`PublishedKey::to_bytes`] wrote.
@@ -59,7 +65,8 @@ impl PublishedKey {
         const FAULT: BadKey = BadKey("parsed");
         let jwk: Value = serde_json::from_slice(bytes).map_err(|_| FAULT)?;
         let kid = jwk.get("kid").and_then(Value::as_str).ok_or(FAULT)?.to_owned();
-        Ok(Self { kid, jwk })
+        let verifier = Verifier::parse(&jwk).ok_or(FAULT)?;
+        Ok(Self { kid, jwk, verifier })
     }
 
     /// The JWK as JSON.
@@ -75,6 +82,12 @@ impl PublishedKey {
     /// The JWK with `kid`, `use` and `alg`.
     pub fn jwk(&self) -> &Value {
         &self.jwk
+    }
+}
+
+impl PartialEq for PublishedKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.jwk == other.jwk
     }
 }
 
@@ -143,7 +156,7 @@ impl Signer {
                 (Pair::Ed25519(pair), json!({"crv": "Ed25519", "kty": "OKP", "x": x}))
             }
         };
-        Ok(Self { pair, public: PublishedKey::new(algorithm, members) })
+        Ok(Self { pair, public: PublishedKey::new(algorithm, members)? })
     }
 
     /// The key id: the RFC 7638 thumbprint of the public key.

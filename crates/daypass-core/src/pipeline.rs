@@ -20,7 +20,9 @@ use crate::endpoint::DialectName;
 use crate::id::{Draw, Entropy, uuid_v7};
 use crate::identity::Identity;
 use crate::issuer::Issuer;
+use crate::limits;
 use crate::jose::Signatures;
+use crate::jose::own::OwnSignatures;
 use crate::policy::{Authorized, authorize};
 use crate::ration::{Rations, Share};
 use crate::record::{self, Entry, Event, Record};
@@ -34,6 +36,7 @@ use crate::strangers::Strangers;
 use authenticate::Proved;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 use uuid::Uuid;
 
@@ -78,6 +81,8 @@ pub struct Pipeline {
     rations: Rations,
     shelf: Shelf,
     signatures: Signatures,
+    own: OwnSignatures,
+    heard: AtomicI64,
     strangers: Strangers,
 }
 
@@ -143,6 +148,7 @@ impl Pipeline {
         identity: Arc<dyn Identity>,
     ) -> Self {
         Self {
+            heard: AtomicI64::new(clock.now().as_second()),
             clock,
             entropy,
             store,
@@ -152,8 +158,19 @@ impl Pipeline {
             rations: Rations::default(),
             shelf: Shelf::default(),
             signatures: Signatures::default(),
+            own: OwnSignatures::default(),
             strangers: Strangers::default(),
         }
+    }
+
+    /// Notes that the directory was found to be what the store says at this time.
+    pub fn heard(&self, at: Timestamp) {
+        self.heard.fetch_max(at.as_second(), Ordering::Relaxed);
+    }
+
+    /// Whether the store was heard within [`limits::SILENCE`]: whether this node would know of a revocation.
+    pub fn hears(&self, now: Timestamp) -> bool {
+        now.as_second().saturating_sub(self.heard.load(Ordering::Relaxed)) <= limits::SILENCE
     }
 
     /// Answers one request.

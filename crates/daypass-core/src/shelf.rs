@@ -217,6 +217,9 @@ fn grounds<'a>(authorized: &'a Authorized, granted: &Granted, id: &'a str) -> Gr
         via: authorized.via(),
         subject: authorized.subject(),
         session: authorized.session(),
+        // Only visitors' credentials are kept, and those are never exchanged for anything.
+        behalf: None,
+        origins: &[],
         issued: granted.issued,
         expires: granted.expires,
     }

@@ -1,5 +1,9 @@
 //! Whether a credential that was handed out still counts.
 
+mod token;
+
+pub use token::standing_of_token;
+
 use crate::caller::{Outside, WEB_IDENTITY};
 use crate::client::Tenant;
 use crate::clock::Timestamp;
@@ -36,6 +40,11 @@ pub struct Grounds<'a> {
     pub subject: Option<&'a str>,
     /// The session's name.
     pub session: Option<&'a str>,
+    /// The client that it speaks for, where that is another than the one it was issued to: it was exchanged for an
+    /// access token of that one.
+    pub behalf: Option<Uuid>,
+    /// The access tokens that it came from by exchanges: it falls with each of them.
+    pub origins: &'a [Uuid],
     /// When it was made.
     pub issued: Timestamp,
     /// When it runs out.
@@ -94,6 +103,9 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
     if let Some(guid) = grounds.client {
         of_client(directory, grounds, tenant, guid, now)?;
     }
+    if let Some(guid) = grounds.behalf {
+        granted(directory, grounds, tenant, guid)?;
+    }
     // A ticket's has both: the client that made it, and the endpoint that took it.
     if grounds.client.is_none() || grounds.via.is_some() {
         of_subject(directory, grounds)?;
@@ -110,7 +122,9 @@ pub(crate) fn taken_back(cutoffs: &Cutoffs, grounds: &Grounds<'_>) -> Option<Sco
     if cutoffs.is_empty() {
         return None;
     }
-    scopes(grounds).into_iter().flatten().find(|scope| cutoffs.cut(grounds.issued, scope))
+    let origins = grounds.origins.iter().map(|id| Scope::Credential(id.to_string()));
+    let mut scopes = scopes(grounds).into_iter().flatten().chain(origins);
+    scopes.find(|scope| cutoffs.cut(grounds.issued, scope))
 }
 
 fn of_client(
@@ -120,10 +134,22 @@ fn of_client(
     guid: Uuid,
     now: Timestamp,
 ) -> Result<(), Fallen> {
-    let client = directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)?;
-    if !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now)) {
+    let granted = granted(directory, grounds, tenant, guid);
+    if granted != Err(Fallen::Client) && !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now))
+    {
         return Err(Fallen::Key);
     }
+    granted
+}
+
+/// Whether a client is there, enabled, and has a grant on the role.
+fn granted(
+    directory: &Directory,
+    grounds: &Grounds<'_>,
+    tenant: &Tenant,
+    guid: Uuid,
+) -> Result<(), Fallen> {
+    let client = directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)?;
     let granted = client.grants.iter().any(|grant| grant.role == grounds.role);
     if granted { Ok(()) } else { Err(Fallen::Grant) }
 }
@@ -155,12 +181,13 @@ fn of_subject(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen
 }
 
 /// Every scope in which a credential may have been taken back.
-fn scopes(grounds: &Grounds<'_>) -> [Option<Scope>; 7] {
+fn scopes(grounds: &Grounds<'_>) -> [Option<Scope>; 8] {
     let tenant = || grounds.tenant.to_owned();
     let subject = |subject: &str| Scope::Subject { tenant: tenant(), subject: subject.to_owned() };
     [
         Some(Scope::Tenant(tenant())),
         grounds.client.map(Scope::Client),
+        grounds.behalf.map(Scope::Client),
         grounds.key.map(|key| Scope::Key(key.to_owned())),
         Some(Scope::Role { tenant: tenant(), role: grounds.role.to_owned() }),
         grounds.session.map(subject),
@@ -182,6 +209,8 @@ impl Claims {
             via: self.via.as_deref(),
             subject: self.subject.as_deref(),
             session: self.session.as_deref(),
+            behalf: None,
+            origins: &[],
             issued: self.issued(),
             expires: self.expires(),
         }
@@ -212,6 +241,8 @@ mod tests {
             via: None,
             subject: None,
             session: Some("lesson"),
+            behalf: None,
+            origins: &[],
             issued: before(START, 60),
             expires: later(60),
         }

@@ -133,6 +133,8 @@ fn is_taken_back(directory: &Directory, endpoint: &Endpoint, pass: &Pass, made: 
         via: None,
         subject: Some(&pass.subject.name),
         session: None,
+        behalf: None,
+        origins: &[],
         issued: made,
         expires: pass.expires,
     };

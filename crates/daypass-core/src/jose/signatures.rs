@@ -23,12 +23,18 @@ const TOKENS: usize = 5_000;
 /// keys, is a reason to compute again, so that a key that a provider has withdrawn is believed no longer than the
 /// port gives it out.
 #[derive(Default)]
-pub struct Signatures(Mutex<Generations>);
+pub struct Signatures(Mutex<Generations<Arc<KeySet>>>);
 
-#[derive(Default)]
-struct Generations {
-    young: HashMap<[u8; 32], Arc<KeySet>>,
-    old: HashMap<[u8; 32], Arc<KeySet>>,
+/// What is known of tokens, by their hashes, for a while.
+pub(super) struct Generations<T> {
+    young: HashMap<[u8; 32], T>,
+    old: HashMap<[u8; 32], T>,
+}
+
+impl<T> Default for Generations<T> {
+    fn default() -> Self {
+        Self { young: HashMap::new(), old: HashMap::new() }
+    }
 }
 
 impl Signatures {
@@ -44,7 +50,7 @@ impl Signatures {
         let Some(hash) = hash.as_ref().first_chunk().copied() else {
             return verify_outside(provider, keys, token, now);
         };
-        let known = self.0.lock().knows(&hash, keys);
+        let known = self.0.lock().get(&hash).is_some_and(|held| Arc::ptr_eq(held, keys));
         let subject = verify(provider, keys, token, now, known)?;
         if !known {
             self.0.lock().put(hash, keys.clone());
@@ -53,17 +59,16 @@ impl Signatures {
     }
 }
 
-impl Generations {
-    fn knows(&self, hash: &[u8; 32], keys: &Arc<KeySet>) -> bool {
-        let held = self.young.get(hash).or_else(|| self.old.get(hash));
-        held.is_some_and(|held| Arc::ptr_eq(held, keys))
+impl<T> Generations<T> {
+    pub(super) fn get(&self, hash: &[u8; 32]) -> Option<&T> {
+        self.young.get(hash).or_else(|| self.old.get(hash))
     }
 
-    fn put(&mut self, hash: [u8; 32], keys: Arc<KeySet>) {
+    pub(super) fn put(&mut self, hash: [u8; 32], known: T) {
         if self.young.len() >= TOKENS {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(hash, keys);
+        self.young.insert(hash, known);
     }
 }
 
@@ -117,7 +122,7 @@ mod tests {
         let (keys, token) = (keys(&signer), token(&signer, "ann"));
         let verify = |provider: &Provider, at| name(signatures.verify_outside(provider, &keys, &token, at));
         assert_eq!(verify(&provider(), START), Ok("ann".into()));
-        assert!(signatures.0.lock().knows(&hash(&token), &keys));
+        assert!(holds(&signatures, &token, &keys));
         assert_eq!(verify(&provider(), later(59)), Ok("ann".into()));
         assert_eq!(verify(&provider(), later(60)), Err(Reason::IdentityInvalid), "its time is over");
         let other = Provider { issuer: "https://other.example.com".into(), ..provider() };
@@ -135,10 +140,10 @@ mod tests {
         let (first, second, signatures) = (signer(), signer(), Signatures::default());
         let (ours, theirs, token) = (keys(&first), keys(&second), token(&first, "ann"));
         assert!(signatures.verify_outside(&provider(), &ours, &token, START).is_ok());
-        assert!(!signatures.0.lock().knows(&hash(&token), &theirs));
+        assert!(!holds(&signatures, &token, &theirs));
         let got = signatures.verify_outside(&provider(), &theirs, &token, START);
         assert_eq!(name(got), Err(Reason::IdentityInvalid), "its key was withdrawn");
-        assert!(!signatures.0.lock().knows(&hash(&token), &keys(&first)), "the same keys, read again");
+        assert!(!holds(&signatures, &token, &keys(&first)), "the same keys, read again");
     }
 
     #[test]
@@ -161,8 +166,8 @@ mod tests {
             generations.put(hash(n), keys.clone());
         }
         assert_eq!((generations.young.len(), generations.old.len()), (TOKENS, TOKENS));
-        assert!(generations.knows(&hash(3 * TOKENS - 1), &keys) && generations.knows(&hash(TOKENS), &keys));
-        assert!(!generations.knows(&hash(0), &keys));
+        assert!(generations.get(&hash(3 * TOKENS - 1)).is_some() && generations.get(&hash(TOKENS)).is_some());
+        assert!(generations.get(&hash(0)).is_none());
     }
 
     fn hash(token: &Secret) -> [u8; 32] {
