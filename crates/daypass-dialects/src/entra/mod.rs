@@ -15,6 +15,7 @@ mod explain;
 mod fault;
 mod form;
 mod metadata;
+mod own;
 mod place;
 mod proof;
 mod render;
@@ -29,12 +30,14 @@ use daypass_core::clock::Timestamp;
 use daypass_core::dialect::{Ask, Context, Dialect, Outcome};
 use daypass_core::directory::Directory;
 use daypass_core::endpoint::DialectName;
+use daypass_core::inspect::OwnToken;
 use daypass_core::pipeline::Verified;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
 use http::Method;
 use http::header::CONTENT_TYPE;
 use place::Place;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 pub use call::Call;
@@ -128,6 +131,10 @@ impl Dialect for Entra {
 
     fn ask(&self, _: Context<'_>, verified: &Verified<Call>) -> Result<Ask, Refusal> {
         verified.call().ask()
+    }
+
+    fn own_token(&self, context: Context<'_>, claims: &Map<String, Value>) -> Option<OwnToken> {
+        own::token(context, claims)
     }
 
     fn render(&self, manner: &Manner, outcome: Outcome) -> Response {
