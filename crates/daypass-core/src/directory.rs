@@ -7,11 +7,13 @@ use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
+use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
-use crate::role::Role;
+use crate::role::{Algorithm, Role};
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
+use crate::standing::key_print;
 use aws_lc_rs::hmac;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -49,6 +51,14 @@ pub struct Directory {
     clients: HashMap<Uuid, Arc<Client>>,
     keys: HashMap<String, Arc<Key>>,
     secrets: HashMap<Uuid, Vec<Arc<Key>>>,
+    public_keys: HashMap<Uuid, Vec<ClientKey>>,
+    stand_in_keys: Vec<ClientKey>,
+    certificates: HashMap<Uuid, Vec<Arc<Key>>>,
+    federated: HashMap<Uuid, Vec<Arc<Key>>>,
+    /// OAuth clients' keys, by what access tokens tell of them.
+    prints: HashMap<String, Arc<Key>>,
+    /// Clients by their object ids.
+    objects: HashMap<Uuid, Uuid>,
     cutoffs: Cutoffs,
     stand_in: Secret,
 }
@@ -82,15 +92,26 @@ impl Directory {
             roles.entry(role.tenant.clone()).or_default().insert(role.name.clone(), role.clone());
         }
         let keys: HashMap<_, _> = keys.into_iter().map(|key| (key.id.clone(), Arc::new(key))).collect();
-        let mut secrets: HashMap<Uuid, Vec<Arc<Key>>> = HashMap::new();
-        for key in keys.values().filter(|key| key.kind == KeyKind::ClientSecret) {
-            secrets.entry(key.client).or_default().push(key.clone());
+        let mut public_keys: HashMap<Uuid, Vec<ClientKey>> = HashMap::new();
+        for key in keys.values().filter(|key| key.kind == KeyKind::PublicKey) {
+            public_keys.entry(key.client).or_default().extend(ClientKey::parse(key));
         }
+        let oauth = keys.values().filter(|key| key.kind.is_oauth());
         Ok(Self {
+            prints: oauth.map(|key| (key_print(&key.id), key.clone())).collect(),
+            objects: clients.iter().map(|client| (client.object, client.guid)).collect(),
+            secrets: of_kind(&keys, KeyKind::ClientSecret),
+            certificates: of_kind(&keys, KeyKind::Certificate),
+            federated: of_kind(&keys, KeyKind::Federated),
+            public_keys,
+            // Our own keys of each kind, because they are there. Who could sign with them would need no client's key.
+            stand_in_keys: Algorithm::ALL
+                .iter()
+                .filter_map(|algorithm| ClientKey::stand_in(ring.signer(*algorithm)?.jwk()))
+                .collect(),
             roles,
             clients: clients.into_iter().map(|client| (client.guid, Arc::new(client))).collect(),
             keys,
-            secrets,
             cutoffs: Cutoffs::new(cutoffs),
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
             rules: Rules::of(&plan),
@@ -132,6 +153,11 @@ impl Directory {
     /// A client of a tenant. One of another tenant is not found.
     pub fn client(&self, tenant: &Tenant, guid: Uuid) -> Option<&Arc<Client>> {
         self.clients.get(&guid).filter(|client| client.tenant == tenant.name)
+    }
+
+    /// A client of a tenant, by its object id.
+    pub fn client_of_object(&self, tenant: &Tenant, object: Uuid) -> Option<&Arc<Client>> {
+        self.client(tenant, *self.objects.get(&object)?)
     }
 
     /// A role of a tenant.
@@ -176,6 +202,11 @@ impl Directory {
         self.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
     }
 
+    /// The key of a client that an access token was asked for with, by its [`key_print`].
+    pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<&Arc<Key>> {
+        self.prints.get(print).filter(|key| key.client == client)
+    }
+
     /// The secret part of a signing key, opened for one verification. Without a key: a stand-in that costs the
     /// same work, so that an unknown id cannot be told from a wrong signature by the clock.
     pub fn signing_secret(&self, key: Option<&Key>) -> Result<Secret, SealFault> {
@@ -191,6 +222,35 @@ impl Directory {
     pub fn secrets(&self, client: Uuid) -> &[Arc<Key>] {
         self.secrets.get(&client).map(Vec::as_slice).unwrap_or_default()
     }
+
+    /// The public keys of a client's assertions, disabled and expired ones included.
+    pub(crate) fn public_keys(&self, client: Uuid) -> &[ClientKey] {
+        self.public_keys.get(&client).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A public key of each kind, to take the places of those that are not there.
+    pub(crate) fn stand_in_keys(&self) -> &[ClientKey] {
+        &self.stand_in_keys
+    }
+
+    /// What a client's certificate must be, disabled and expired keys included.
+    pub fn certificates(&self, client: Uuid) -> &[Arc<Key>] {
+        self.certificates.get(&client).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whom outside providers must vouch for as this client, disabled and expired keys included.
+    pub fn federated(&self, client: Uuid) -> &[Arc<Key>] {
+        self.federated.get(&client).map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// The keys of one kind, by the client that they belong to.
+fn of_kind(keys: &HashMap<String, Arc<Key>>, kind: KeyKind) -> HashMap<Uuid, Vec<Arc<Key>>> {
+    let mut of: HashMap<Uuid, Vec<Arc<Key>>> = HashMap::new();
+    for key in keys.values().filter(|key| key.kind == kind) {
+        of.entry(key.client).or_default().push(key.clone());
+    }
+    of
 }
 
 /// Seals the secret part of a signing key for the store.

@@ -8,9 +8,11 @@
 )]
 
 mod identity;
+mod oauth;
 mod store;
 
 pub use identity::{NoIdentity, OneProvider, provider_keys, provider_signer};
+pub use oauth::{client_assertion, client_signer, oauth_key, public_key};
 pub use store::MemoryStore;
 
 use crate::caller::{Caller, How, Proof};

@@ -129,14 +129,14 @@ fn check_audience(provider: &Provider, claims: &Map<String, Value>) -> Result<()
     if right {
         return Ok(());
     }
-    Err(expected(&format!("the audience {}", provider.audiences.join(" or "))))
+    Err(expected(&format!("the audience {}", provider.audiences.join(" or "))).parameter("aud"))
 }
 
 fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusal> {
     let end = claims.get("exp").and_then(date).ok_or_else(|| expected("an `exp` in seconds since 1970"))?;
     if end <= now {
         let detail = format!("the token has expired at {}; get a new one from its issuer", rfc3339(end));
-        return Err(Refusal::new(Reason::IdentityInvalid, detail));
+        return Err(Refusal::new(Reason::IdentityInvalid, detail).parameter("exp"));
     }
     for name in ["nbf", "iat"] {
         let Some(value) = claims.get(name) else { continue };
@@ -144,7 +144,7 @@ fn check_times(claims: &Map<String, Value>, now: Timestamp) -> Result<(), Refusa
         if from > after(now, AHEAD) {
             let (from, now) = (rfc3339(from), rfc3339(now));
             let detail = format!("the token is not valid before {from} ({name}), and it is {now}");
-            return Err(Refusal::new(Reason::IdentityInvalid, detail));
+            return Err(Refusal::new(Reason::IdentityInvalid, detail).parameter(name));
         }
     }
     Ok(())

@@ -54,12 +54,7 @@ impl Pipeline {
         let guid = Uuid::try_parse(presented.client).ok();
         let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
         let found = check_secret(context, client.map(|c| &**c), presented.secrets);
-        let client = client.ok_or_else(|| {
-            Refusal::new(
-                Reason::UnknownClient,
-                "the application was not found in this directory; check client_id and the tenant in the URL",
-            )
-        })?;
+        let client = client.ok_or_else(unknown_client)?;
         match found {
             SecretFound::Live(key) => {
                 let proof = Proof::Key { client: client.clone(), key, weak: None, how: presented.how };
@@ -226,6 +221,13 @@ fn wrong_signature() -> Refusal {
     Refusal::new(
         Reason::WrongSignature,
         "the signature is not the one that this key makes over this request; check the key and what is signed",
+    )
+}
+
+fn unknown_client() -> Refusal {
+    Refusal::new(
+        Reason::UnknownClient,
+        "the application was not found in this directory; check client_id and the tenant in the URL",
     )
 }
 

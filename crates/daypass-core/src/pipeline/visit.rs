@@ -141,7 +141,13 @@ impl Pipeline {
         Ok(Caller::new(tenant.clone(), Proof::Outside(Box::new(outside))))
     }
 
-    async fn vouched(&self, provider: &Provider, token: &Secret, now: Timestamp) -> Result<Subject, Refusal> {
+    /// Whom a provider's JWT names, if it is right.
+    pub(super) async fn vouched(
+        &self,
+        provider: &Provider,
+        token: &Secret,
+        now: Timestamp,
+    ) -> Result<Subject, Refusal> {
         let kid = jose::kid_of(token);
         let keys = self.identity.keys(provider, kid.as_deref()).await?;
         named(self.signatures.verify_outside(provider, &keys, token, now)?)
