@@ -16,6 +16,7 @@ mod credential;
 mod docs;
 mod hostile;
 mod invariants;
+mod mutual_tls;
 mod process;
 mod refusals;
 mod replay;

@@ -22,6 +22,8 @@ pub(crate) struct Dev {
     pub(crate) folder: TempDir,
     /// What it wrote for its clients.
     pub(crate) credentials: Value,
+    /// What it said when it was ready.
+    pub(crate) ready: Value,
     log: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -74,7 +76,7 @@ impl Dev {
         // Complete before the server is announced.
         let credentials: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         assert_eq!(credentials["url"], ready["ready"]);
-        Self { child, folder, credentials, log: Some(log) }
+        Self { child, folder, credentials, ready, log: Some(log) }
     }
 
     /// `host:port`.

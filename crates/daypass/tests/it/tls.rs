@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A connection by whoever trusts this certificate (PEM) alone.
-fn connect(host: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream> {
+pub(crate) fn connect(host: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -25,7 +25,7 @@ fn connect(host: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream
 }
 
 /// What a GET answers, or why there is no answer.
-fn get(host: &str, path: &str, trusted: &str) -> std::io::Result<String> {
+pub(crate) fn get(host: &str, path: &str, trusted: &str) -> std::io::Result<String> {
     let mut stream = connect(host, trusted);
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
     let mut answer = String::new();
@@ -94,21 +94,21 @@ fn without_an_authority_there_is_nothing_to_trust() {
 }
 
 /// A certificate that signs itself, good from the beginning of one year to that of another, and its key.
-fn pair(names: &[&str], from: i32, to: i32) -> (String, String) {
+pub(crate) fn pair(names: &[&str], from: i32, to: i32) -> (String, String) {
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let (mut params, key) = (CertificateParams::new(names).unwrap(), KeyPair::generate().unwrap());
     (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
     (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
 }
 
-fn put(folder: &Path, (certificate, key): &(String, String)) {
+pub(crate) fn put(folder: &Path, (certificate, key): &(String, String)) {
     std::fs::write(folder.join("chain.pem"), certificate).unwrap();
     std::fs::write(folder.join("key.pem"), key).unwrap();
     std::fs::set_permissions(folder.join("key.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A folder with what `daypass init` wrote, and a listener that shows what is in it.
-fn installed(pair: &(String, String)) -> tempfile::TempDir {
+pub(crate) fn installed(pair: &(String, String)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
     let file = folder.path().join("daypass.toml");
@@ -122,14 +122,14 @@ fn installed(pair: &(String, String)) -> tempfile::TempDir {
     folder
 }
 
-fn serve(folder: &Path, verb: &str) -> std::process::Command {
+pub(crate) fn serve(folder: &Path, verb: &str) -> std::process::Command {
     let mut command = daypass();
     command.arg(verb).arg("--config").arg(folder.join("daypass.toml"));
     command
 }
 
 /// A server that does not outlive its test.
-struct Served(Child);
+pub(crate) struct Served(pub(crate) Child);
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -138,8 +138,8 @@ impl Drop for Served {
     }
 }
 
-/// Starts, and reads the log up to where the server is ready: the address, and the rest of the log.
-fn start(folder: &Path) -> (Served, String, BufReader<std::process::ChildStderr>) {
+/// Starts, and reads the log up to where the server is ready: that line, and the rest of the log.
+pub(crate) fn start(folder: &Path) -> (Served, serde_json::Value, BufReader<std::process::ChildStderr>) {
     let mut child = Served(serve(folder, "serve").stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(child.0.stderr.take().unwrap());
     let mut said = String::new();
@@ -148,7 +148,7 @@ fn start(folder: &Path) -> (Served, String, BufReader<std::process::ChildStderr>
         assert!(log.read_line(&mut line).unwrap() > 0, "it did not start: {said}");
         let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         if value["message"] == "ready" {
-            return (child, value["address"].as_str().unwrap().to_owned(), log);
+            return (child, value, log);
         }
         said.push_str(&line);
     }
@@ -179,9 +179,10 @@ fn a_pair_that_no_client_would_take_is_refused_at_the_start() {
 fn a_new_certificate_is_taken_up_at_a_hangup() {
     let (old, new) = (pair(&["localhost"], 2000, 2100), pair(&["localhost"], 2000, 2100));
     let folder = installed(&old);
-    let (mut child, host, mut log) = start(folder.path());
-    assert!(get(&host, "/livez", &old.0).unwrap().starts_with("HTTP/1.1 200"));
-    let mut standing = connect(&host, &old.0);
+    let (mut child, ready, mut log) = start(folder.path());
+    let host = ready["address"].as_str().unwrap();
+    assert!(get(host, "/livez", &old.0).unwrap().starts_with("HTTP/1.1 200"));
+    let mut standing = connect(host, &old.0);
     write!(standing, "GET /livez HTTP/1.1\r\nhost: {host}\r\n\r\n").unwrap();
     assert!(standing.read(&mut [0; 1024]).unwrap() > 0);
 
@@ -189,15 +190,15 @@ fn a_new_certificate_is_taken_up_at_a_hangup() {
     std::fs::write(folder.path().join("chain.pem"), &new.0).unwrap();
     signal(child.0.id(), "HUP");
     std::thread::sleep(Duration::from_millis(300));
-    assert!(get(&host, "/livez", &old.0).is_ok());
+    assert!(get(host, "/livez", &old.0).is_ok());
     put(folder.path(), &new);
     signal(child.0.id(), "HUP");
     let begun = Instant::now();
-    while get(&host, "/livez", &new.0).is_err() {
+    while get(host, "/livez", &new.0).is_err() {
         assert!(begun.elapsed() < Duration::from_secs(10), "the new certificate is not shown");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert!(get(&host, "/livez", &old.0).is_err());
+    assert!(get(host, "/livez", &old.0).is_err());
     write!(standing, "GET /livez HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     standing.read_to_string(&mut answer).unwrap();
