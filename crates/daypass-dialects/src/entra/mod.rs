@@ -14,6 +14,7 @@ mod exchange;
 mod explain;
 mod fault;
 mod form;
+mod inspection;
 mod metadata;
 mod own;
 mod place;

@@ -2,8 +2,9 @@
 
 use super::Manner;
 use super::fault::Fault;
+use super::inspection::{Active, Inactive};
 use super::metadata::Document;
-use super::wire::{ErrorAnswer, Inactive, TokenAnswer};
+use super::wire::{ErrorAnswer, TokenAnswer};
 use bytes::Bytes;
 use daypass_core::caller::Confirmation;
 use daypass_core::clock::{rfc3339, unix};
@@ -44,8 +45,8 @@ pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
 /// What a token is, or no more than that it does not count (RFC 7662 §2.2).
 pub(super) fn inspected(manner: &Manner, found: Option<&Inspection>) -> Response {
     match found {
-        Some(inspection) => respond(manner, StatusCode::OK, &inspection.claims),
-        None => respond(manner, StatusCode::OK, &Inactive { active: false }),
+        Some(inspection) => respond(manner, StatusCode::OK, &Active::of(inspection)),
+        None => respond(manner, StatusCode::OK, &Inactive::ANSWER),
     }
 }
 

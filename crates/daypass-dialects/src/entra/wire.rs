@@ -126,12 +126,6 @@ pub(super) struct ErrorAnswer<'a> {
     pub(super) error_uri: &'a str,
 }
 
-/// The whole of what is said of a token that does not count.
-#[derive(Serialize)]
-pub(super) struct Inactive {
-    pub(super) active: bool,
-}
-
 /// The discovery document (OpenID Connect Discovery 1.0 §3, RFC 8414 §2). Every value is true: what does not
 /// work is not listed.
 #[derive(Serialize)]
