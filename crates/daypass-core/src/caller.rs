@@ -193,10 +193,18 @@ impl Caller {
 
     /// The client, where one is known.
     pub fn client(&self) -> Option<&Client> {
+        self.held_client().map(|client| &**client)
+    }
+
+    pub(crate) fn shared_client(&self) -> Option<Arc<Client>> {
+        self.held_client().cloned()
+    }
+
+    fn held_client(&self) -> Option<&Arc<Client>> {
         match &self.proof {
             Proof::Key { client, .. } => Some(client),
-            Proof::Temporary { client, .. } => client.as_deref(),
-            Proof::Visitor(visitor) => visitor.ticket.as_ref().map(|(_, client)| &**client),
+            Proof::Temporary { client, .. } => client.as_ref(),
+            Proof::Visitor(visitor) => visitor.ticket.as_ref().map(|(_, client)| client),
             Proof::Outside(_) => None,
         }
     }

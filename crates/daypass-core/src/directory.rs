@@ -165,13 +165,13 @@ impl Directory {
         self.roles.get(tenant)?.get(name)
     }
 
-    /// The roles of a tenant that belong to this OAuth resource, by name. GUIDs compare without case.
-    pub fn roles_of(&self, tenant: &str, audience: &str) -> impl Iterator<Item = &Arc<Role>> {
+    /// The roles of a tenant that belong to the OAuth resource of this name, be it the audience or another identifier.
+    pub fn roles_of(&self, tenant: &str, resource: &str) -> impl Iterator<Item = &Arc<Role>> {
         self.roles
             .get(tenant)
             .into_iter()
             .flat_map(BTreeMap::values)
-            .filter(move |role| role.audience.as_deref().is_some_and(|a| a.eq_ignore_ascii_case(audience)))
+            .filter(move |role| role.called(resource).is_some())
     }
 
     /// An outside provider of a tenant.

@@ -1,6 +1,6 @@
 //! What may be handed out.
 
-use crate::policy::{Pattern, Template, VariableType};
+use crate::policy::{ClaimTemplate, Pattern, Template, VariableType};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ pub struct Role {
     pub issuer: String,
     /// How long a credential lives.
     pub lifetime: Lifetime,
-    /// The typed variables of the policy, by name.
+    /// The typed variables of the policy, or of the claims, by name.
     pub variables: BTreeMap<String, VariableType>,
     /// The policy that a signing credential carries. An OAuth role has none.
     pub policy: Option<Template>,
@@ -23,8 +23,16 @@ pub struct Role {
     pub answer: BTreeMap<String, String>,
     /// The OAuth resource it is a role of: `aud` of the token, and what stands before `/.default` in the scope.
     pub audience: Option<String>,
+    /// Other names of that resource, any of which may stand before `/.default` as well.
+    pub identifiers: Vec<String>,
     /// The OAuth app roles: `roles` of the token.
     pub app_roles: Vec<String>,
+    /// Which of Entra's sets of claims its tokens have.
+    pub version: TokenVersion,
+    /// Whose shape its tokens have.
+    pub profile: Profile,
+    /// Claims of the operator's own, by name.
+    pub claims: BTreeMap<String, ClaimTemplate>,
     /// What a token of this role is signed with.
     pub algorithm: Algorithm,
     /// What `AssumeRole` must send as `ExternalId`.
@@ -34,6 +42,44 @@ pub struct Role {
     pub external_id: Option<String>,
     /// Whose JWTs may assume the role in place of a client's key.
     pub trusts: Vec<Trust>,
+}
+
+impl Role {
+    /// The name that this text is of the OAuth resource, as the configuration spells it. GUIDs and URIs compare without
+    /// case: two resources that differ in nothing else would be taken for each other.
+    pub fn called(&self, resource: &str) -> Option<&str> {
+        let names = self.audience.iter().chain(&self.identifiers);
+        names.map(String::as_str).find(|name| name.eq_ignore_ascii_case(resource))
+    }
+}
+
+/// The longest access token, in bytes of its compact form. It travels in a header of every request to the resource
+/// server, and the smallest limits in common use for that one header are 8 KiB: above it, servers answer 400 or 431 and
+/// nobody sees why.
+pub const TOKEN_BYTES: usize = 6 * 1024;
+
+/// Whose shape the access tokens for a resource have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// Entra's, in one of its versions.
+    #[default]
+    Entra,
+    /// The standard one (RFC 9068): `typ` is `at+jwt`, and the client is `client_id`.
+    Rfc9068,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: &'static [Self] = &[Self::Entra, Self::Rfc9068];
+
+    /// The name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entra => "entra",
+            Self::Rfc9068 => "rfc9068",
+        }
+    }
 }
 
 /// Which set of claims the access tokens for a resource have. The resource decides, not the endpoint that is asked: its
@@ -47,6 +93,19 @@ pub enum TokenVersion {
     #[default]
     #[serde(rename = "2.0")]
     V2,
+}
+
+impl TokenVersion {
+    /// Every version.
+    pub const ALL: &'static [Self] = &[Self::V1, Self::V2];
+
+    /// The name in the configuration, and the claim `ver`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "1.0",
+            Self::V2 => "2.0",
+        }
+    }
 }
 
 /// Subjects of an outside provider who may assume a role.

@@ -29,7 +29,7 @@ use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Te
 use crate::refusal::Refusal;
 use crate::request::{Head, Request};
 use crate::ring::{Kek, Purpose, Ring, RingRow, Rotation};
-use crate::role::{Algorithm, Lifetime, Role};
+use crate::role::{Algorithm, Lifetime, Profile, Role, TokenVersion};
 use crate::triple::{self, Claims};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -288,7 +288,11 @@ fn roles() -> Vec<Arc<Role>> {
         policy: None,
         answer: BTreeMap::new(),
         audience: None,
+        identifiers: vec![],
         app_roles: vec![],
+        version: TokenVersion::V2,
+        profile: Profile::Entra,
+        claims: BTreeMap::new(),
         algorithm: Algorithm::Rs256,
         external_id: None,
         trusts: vec![],

@@ -2,19 +2,20 @@
 
 mod beyond;
 mod choose;
+pub mod claims;
 #[cfg(test)]
 mod tests;
 mod variables;
 
-use super::{Policy, narrow};
+use super::{ClaimValue, Policy, narrow};
 use crate::caller::{Caller, Confirmation, How, Proof};
-use crate::client::Tenant;
+use crate::client::{Client, Tenant};
 use crate::dialect::{Form, Issue, TicketAsk};
 use crate::directory::Directory;
 use crate::endpoint::{Endpoint, Product};
 use crate::inspect::Behalf;
 use crate::refusal::{Reason, Refusal};
-use crate::role::{Algorithm, Lifetime, Role};
+use crate::role::{Algorithm, Lifetime, Profile, Role, TokenVersion};
 use crate::secret::same;
 use crate::triple::SessionKind;
 use std::collections::BTreeMap;
@@ -22,7 +23,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use beyond::narrow_to_ask;
-use choose::{Chosen, choose, granted, not_granted};
+use choose::{Chosen, capped, choose, granted, not_granted};
+use claims::Values;
 use variables::{check_variables, of_subject, variables};
 
 /// What was authorized. Only [`authorize`] makes one, and an issuer makes a credential of nothing else.
@@ -35,10 +37,12 @@ use variables::{check_variables, of_subject, variables};
 /// ```
 pub struct Authorized {
     tenant: Arc<Tenant>,
-    client: Option<(Uuid, Uuid)>,
+    client: Option<Arc<Client>>,
     key: Option<String>,
     endpoint: String,
     role: Arc<Role>,
+    resource: Option<String>,
+    values: Values,
     app_roles: Vec<String>,
     form: Form,
     policy: Option<Arc<Policy>>,
@@ -64,11 +68,15 @@ impl Authorized {
     }
     /// The client's guid, where one is known.
     pub fn client(&self) -> Option<Uuid> {
-        self.client.map(|(guid, _)| guid)
+        self.client.as_ref().map(|client| client.guid)
     }
     /// The client's object id (Entra's service principal), where one is known.
     pub fn object(&self) -> Option<Uuid> {
-        self.client.map(|(_, object)| object)
+        self.client.as_ref().map(|client| client.object)
+    }
+    /// The client's name for people, where one is known.
+    pub fn client_name(&self) -> Option<&str> {
+        self.client.as_ref().map(|client| client.name.as_str())
     }
     /// The key the caller proved itself with, by id.
     pub fn key(&self) -> Option<&str> {
@@ -89,6 +97,22 @@ impl Authorized {
     /// The OAuth resource.
     pub fn audience(&self) -> Option<&str> {
         self.role.audience.as_deref()
+    }
+    /// The name of that resource by which it was asked for: the audience or another identifier.
+    pub fn resource(&self) -> Option<&str> {
+        self.resource.as_deref()
+    }
+    /// Which of Entra's sets of claims an access token has.
+    pub fn version(&self) -> TokenVersion {
+        self.role.version
+    }
+    /// Whose shape an access token has.
+    pub fn profile(&self) -> Profile {
+        self.role.profile
+    }
+    /// The operator's own claims of an access token.
+    pub fn claims(&self) -> Result<Vec<(String, ClaimValue)>, Refusal> {
+        self.values.claims(&self.role)
     }
     /// The OAuth app roles.
     pub fn app_roles(&self) -> &[String] {
@@ -181,17 +205,27 @@ pub fn authorize(
             "a temporary credential cannot be used to get another one; ask with the client's own key",
         ));
     }
-    let Chosen { role, app_roles, product, bounds } = choose(directory, caller, &issue.role)?;
+    let Chosen { role, app_roles, product, bounds, resource } = choose(directory, caller, issue)?;
     check_external_id(caller, &role, issue)?;
-    let variables = variables(caller, &role, issue);
-    check_variables(caller, &role, &variables)?;
+    let (resource, values) = resource.unzip();
+    let (variables, bounds) = match &values {
+        // Its grants were looked at already: a token is of several roles.
+        Some(values) => (values.joined(), bounds),
+        None => {
+            let variables = variables(caller, &role, issue);
+            let cap = check_variables(caller, &role, &variables)?;
+            (variables, capped(bounds, cap))
+        }
+    };
     Ok(Authorized {
         policy: effective_policy(caller, &role, issue, &variables)?.map(Arc::new),
         lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
-        client: caller.client().map(|client| (client.guid, client.object)),
+        client: caller.shared_client(),
         key: caller.key().map(str::to_owned),
         endpoint: path.to_owned(),
+        resource,
+        values: values.unwrap_or_default(),
         app_roles,
         form: issue.form,
         variables,

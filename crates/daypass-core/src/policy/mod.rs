@@ -6,6 +6,7 @@
 //! no wider than another, [`decide`] answers one request, and [`authorize`] puts them together.
 
 mod authorize;
+mod claim;
 mod conditions;
 mod decide;
 mod intersect;
@@ -22,7 +23,8 @@ mod brute;
 mod properties;
 
 pub(crate) use authorize::authorize_ticket;
-pub use authorize::{Authorized, authorize};
+pub use authorize::{Authorized, authorize, claims};
+pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};

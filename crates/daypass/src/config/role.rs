@@ -10,7 +10,7 @@ use super::section::{Section, no_such, refuse_twice, text};
 use super::tenant::guid;
 use super::trust;
 use daypass_core::policy::{Language, Policy, Template, VariableType};
-use daypass_core::role::{Algorithm, Role};
+use daypass_core::role::{Algorithm, Profile, Role, TokenVersion};
 use std::collections::BTreeMap;
 
 /// The keys of the section.
@@ -107,7 +107,11 @@ fn one<'a>(
         policy: None,
         answer: BTreeMap::new(),
         audience: None,
+        identifiers: Vec::new(),
         app_roles: Vec::new(),
+        version: TokenVersion::default(),
+        profile: Profile::default(),
+        claims: BTreeMap::new(),
         algorithm: Algorithm::default(),
         external_id: None,
         trusts: Vec::new(),

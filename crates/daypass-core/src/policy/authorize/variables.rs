@@ -1,6 +1,6 @@
 //! What fills the variables of a role, and who may fill them with what.
 
-use super::choose::grants;
+use super::choose::{grants, longest};
 use crate::caller::Caller;
 use crate::client::Grant;
 use crate::dialect::Issue;
@@ -23,12 +23,13 @@ pub(super) fn of_subject(role: &Role, subject: &Subject) -> BTreeMap<String, Str
 }
 
 /// Each value must be of its type and, all together, be allowed by one grant of the client. A value of another
-/// client is refused exactly like one that does not exist.
+/// client is refused exactly like one that does not exist. Gives the longest that a credential may live by such a grant,
+/// where every such grant says so.
 pub(super) fn check_variables(
     caller: &Caller,
     role: &Role,
     values: &BTreeMap<String, String>,
-) -> Result<(), Refusal> {
+) -> Result<Option<u32>, Refusal> {
     if let Some(name) = values.keys().find(|name| !role.variables.contains_key(*name)) {
         return Err(
             Refusal::new(Reason::VariableRefused, "the role has no such variable").parameter(name.clone())
@@ -45,15 +46,18 @@ pub(super) fn check_variables(
         }
     }
     // Where no client asks, someone whom the operator trusts has said who does, and nobody else has to agree.
-    if role.variables.is_empty() || caller.client().is_none() {
-        return Ok(());
+    if caller.client().is_none() {
+        return Ok(None);
     }
     let allowed = |grant: &Grant, name: &str, value: &str| {
         grant.bind.get(name).is_some_and(|list| list.iter().any(|one| one == value || one == "*"))
     };
-    if grants(caller, &role.name).any(|grant| values.iter().all(|(name, value)| allowed(grant, name, value)))
-    {
-        return Ok(());
+    let allowing = || {
+        let all = |grant: &&Grant| values.iter().all(|(name, value)| allowed(grant, name, value));
+        grants(caller, &role.name).filter(all)
+    };
+    if allowing().next().is_some() {
+        return Ok(longest(allowing()));
     }
     // Name the variable that no grant allows; where each alone is allowed somewhere, it is their combination.
     let wrong =
