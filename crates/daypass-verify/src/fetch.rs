@@ -1,0 +1,50 @@
+//! How documents of the issuer are fetched.
+
+use async_trait::async_trait;
+use std::time::Duration;
+
+/// Fetches documents. The crate's own is `Http` behind the feature `http`; whoever has an HTTP client already, or
+/// must go through a proxy, brings their own.
+///
+/// An implementation asks exactly this address: it follows no redirect, because an answer that leads elsewhere would
+/// let others say which keys are the issuer's. It need not watch the time: after ten seconds it is dropped.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// Fetches a document of at most `most` bytes by GET. Anything but status 200 is an error.
+    async fn fetch(&self, url: &str, most: usize) -> Result<Fetched, FetchError>;
+}
+
+/// A document as it came.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// Its bytes.
+    pub body: Vec<u8>,
+    /// How long it says that it may be kept (`max-age` of `Cache-Control`).
+    pub max_age: Option<Duration>,
+}
+
+impl Fetched {
+    /// A document that says nothing about how long it may be kept.
+    pub fn new(body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), max_age: None }
+    }
+
+    /// The same with what it says about that.
+    #[must_use]
+    pub fn with_max_age(self, max_age: Option<Duration>) -> Self {
+        Self { max_age, ..self }
+    }
+}
+
+/// Why there is no document, for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FetchError(String);
+
+impl FetchError {
+    /// An error with a text for the log: lower case, no full stop, no secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
