@@ -2,7 +2,7 @@
 //!
 //! Parsers are attacked with size, depth and count: unbounded nesting and quadratic parsing are among the most
 //! frequent advisories of servers of this kind. Every limit below applies before authentication, so that a
-//! stranger cannot make us work. The last two are times that other things are measured by.
+//! stranger cannot make us work. The last one is a time that others are measured by.
 
 /// The largest body, in bytes. Real requests of all three dialects are under 16 KiB.
 pub const BODY: usize = 256 * 1024;
@@ -22,10 +22,6 @@ pub const PARAMETERS: usize = 64;
 pub const POLICY: usize = 6144;
 /// The longest security token, in bytes: Tencent's published limit of `Credentials.Token`.
 pub const TOKEN: usize = 4096;
-/// How long the store may be silent before nothing is said any more of what still counts, in seconds.
-///
-/// Attack: whoever can cut a node off from its store would keep alive what was taken back.
-pub const SILENCE: i64 = 30;
 /// The longest that any credential lives, in seconds: 36 hours, Tencent's longest and the highest that a configuration
 /// may say. What was taken back one by one is forgotten when nothing of it can live any more.
 pub const LONGEST_LIFE: u32 = 36 * 3600;

@@ -5,6 +5,7 @@
 
 mod authenticate;
 mod dpop;
+mod exchange;
 mod nearby;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,6 @@ use crate::endpoint::DialectName;
 use crate::id::{Draw, Entropy, uuid_v7};
 use crate::identity::Identity;
 use crate::issuer::Issuer;
-use crate::limits;
 use crate::jose::Signatures;
 use crate::jose::own::OwnSignatures;
 use crate::policy::{Authorized, authorize};
@@ -36,7 +36,6 @@ use crate::strangers::Strangers;
 use authenticate::Proved;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
 use uuid::Uuid;
 
@@ -82,7 +81,6 @@ pub struct Pipeline {
     shelf: Shelf,
     signatures: Signatures,
     own: OwnSignatures,
-    heard: AtomicI64,
     strangers: Strangers,
 }
 
@@ -148,7 +146,6 @@ impl Pipeline {
         identity: Arc<dyn Identity>,
     ) -> Self {
         Self {
-            heard: AtomicI64::new(clock.now().as_second()),
             clock,
             entropy,
             store,
@@ -161,16 +158,6 @@ impl Pipeline {
             own: OwnSignatures::default(),
             strangers: Strangers::default(),
         }
-    }
-
-    /// Notes that the directory was found to be what the store says at this time.
-    pub fn heard(&self, at: Timestamp) {
-        self.heard.fetch_max(at.as_second(), Ordering::Relaxed);
-    }
-
-    /// Whether the store was heard within [`limits::SILENCE`]: whether this node would know of a revocation.
-    pub fn hears(&self, now: Timestamp) -> bool {
-        now.as_second().saturating_sub(self.heard.load(Ordering::Relaxed)) <= limits::SILENCE
     }
 
     /// Answers one request.

@@ -5,7 +5,7 @@ mod token;
 pub use token::standing_of_token;
 
 use crate::caller::{Outside, WEB_IDENTITY};
-use crate::client::Tenant;
+use crate::client::{Client, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoffs, Scope};
 use crate::directory::Directory;
@@ -104,7 +104,7 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
         of_client(directory, grounds, tenant, guid, now)?;
     }
     if let Some(guid) = grounds.behalf {
-        granted(directory, grounds, tenant, guid)?;
+        has_grant(enabled(directory, tenant, guid)?, grounds.role)?;
     }
     // A ticket's has both: the client that made it, and the endpoint that took it.
     if grounds.client.is_none() || grounds.via.is_some() {
@@ -134,23 +134,19 @@ fn of_client(
     guid: Uuid,
     now: Timestamp,
 ) -> Result<(), Fallen> {
-    let granted = granted(directory, grounds, tenant, guid);
-    if granted != Err(Fallen::Client) && !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now))
-    {
+    let client = enabled(directory, tenant, guid)?;
+    if !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now)) {
         return Err(Fallen::Key);
     }
-    granted
+    has_grant(client, grounds.role)
 }
 
-/// Whether a client is there, enabled, and has a grant on the role.
-fn granted(
-    directory: &Directory,
-    grounds: &Grounds<'_>,
-    tenant: &Tenant,
-    guid: Uuid,
-) -> Result<(), Fallen> {
-    let client = directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)?;
-    let granted = client.grants.iter().any(|grant| grant.role == grounds.role);
+fn enabled<'a>(directory: &'a Directory, tenant: &Tenant, guid: Uuid) -> Result<&'a Client, Fallen> {
+    directory.client(tenant, guid).map(|client| &**client).filter(|client| client.enabled).ok_or(Fallen::Client)
+}
+
+fn has_grant(client: &Client, role: &str) -> Result<(), Fallen> {
+    let granted = client.grants.iter().any(|grant| grant.role == role);
     if granted { Ok(()) } else { Err(Fallen::Grant) }
 }
 
@@ -209,8 +205,8 @@ impl Claims {
             via: self.via.as_deref(),
             subject: self.subject.as_deref(),
             session: self.session.as_deref(),
-            behalf: None,
-            origins: &[],
+            behalf: self.behalf,
+            origins: &self.origins,
             issued: self.issued(),
             expires: self.expires(),
         }

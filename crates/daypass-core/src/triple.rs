@@ -10,6 +10,7 @@
 use crate::client::KeyKind;
 use crate::clock::{Timestamp, after};
 use crate::id::Draw;
+use crate::inspect::Behalf;
 use crate::limits;
 use crate::policy::{Authorized, Language, Policy};
 use crate::refusal::{Reason, Refusal};
@@ -100,6 +101,10 @@ pub struct Claims {
     pub tags: BTreeMap<String, String>,
     /// Who stands behind the session, as the client said.
     pub source_identity: Option<String>,
+    /// The client that it speaks for, where that is another than the one it was issued to.
+    pub behalf: Option<Uuid>,
+    /// The access tokens that it came from by exchanges, the latest first: it falls with each of them.
+    pub origins: Vec<Uuid>,
     /// What it may be used for.
     pub policy: Arc<Policy>,
     /// Milliseconds since the Unix epoch.
@@ -131,7 +136,7 @@ pub struct Opened {
 /// Format of the id.
 const ID_FORMAT: u8 = 1;
 /// Format of the claims inside the token. Those of another one do not open: their holder asks again.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 /// Claims longer than this are deflated. Setting up the compressor costs more than a short policy's whole issue,
 /// and only long ones are near the vendor's limit.
 const DEFLATE_ABOVE: usize = 1024;
@@ -247,6 +252,11 @@ fn unpack(plain: &[u8]) -> Result<Claims, postcard::Error> {
     }
 }
 
+/// Every token that this one came from.
+fn origins(behalf: &Behalf) -> Vec<Uuid> {
+    std::iter::once(behalf.origin).chain(behalf.earlier.iter().copied()).collect()
+}
+
 impl Claims {
     /// What a credential says that is made of this authorization and draw. Refused for a role without a policy.
     pub fn of(authorized: &Authorized, draw: &Draw) -> Result<Self, Refusal> {
@@ -265,6 +275,11 @@ impl Claims {
             session: authorized.session().map(str::to_owned),
             tags: authorized.tags().clone(),
             source_identity: authorized.source_identity().map(str::to_owned),
+            behalf: authorized
+                .behalf()
+                .map(|behalf| behalf.client)
+                .filter(|of| Some(*of) != authorized.client()),
+            origins: authorized.behalf().map(origins).unwrap_or_default(),
             policy,
             issued: draw.at().as_millisecond(),
             expires: after(draw.at(), authorized.lifetime()).as_millisecond(),
@@ -308,6 +323,8 @@ mod tests {
             session: None,
             tags: BTreeMap::new(),
             source_identity: None,
+            behalf: None,
+            origins: vec![],
             policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),
             expires: START.as_millisecond() + 1000,

@@ -4,7 +4,7 @@ use super::{Pipeline, Success, Trail};
 use crate::client::{Client, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Scope};
-use crate::dialect::{Context, Dialect, Exchange, Outcome, Shown};
+use crate::dialect::{Context, Dialect, Outcome, Shown};
 use crate::directory::Directory;
 use crate::inspect::{Inspection, NotLive, OwnToken};
 use crate::jose::compact::date;
@@ -16,21 +16,17 @@ use crate::store::Change;
 use serde_json::{Map, Value};
 
 impl Pipeline {
-    /// One of our own tokens, if it counts in this tenant now. The inner error says why it does not. The outer one says
-    /// that this node cannot tell: it has not heard for too long what was taken back.
+    /// One of our own tokens, if it counts in this tenant now.
     pub(super) fn own_token<D: Dialect>(
         &self,
         dialect: &D,
         context: Context<'_>,
         tenant: &Tenant,
         shown: &Shown,
-    ) -> Result<Result<Inspection, NotLive>, Refusal> {
-        self.check_feed(context.now)?;
-        let found = self.authentic(dialect, context, tenant, shown);
-        Ok(found.and_then(|found| {
-            standing_of_token(context.directory, &found.token, context.now)?;
-            Ok(found)
-        }))
+    ) -> Result<Inspection, NotLive> {
+        let found = self.authentic(dialect, context, tenant, shown)?;
+        standing_of_token(context.directory, &found.token, context.now)?;
+        Ok(found)
     }
 
     /// A token that we have made for this tenant and whose time it is, whatever became of what it was made on.
@@ -55,20 +51,6 @@ impl Pipeline {
         Ok(Inspection { token, claims })
     }
 
-    /// A node that does not hear the store does not know what was taken back, and must not say of anything that it
-    /// counts.
-    fn check_feed(&self, now: Timestamp) -> Result<(), Refusal> {
-        if self.hears(now) {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            Reason::Unavailable,
-            "whether a token still counts is not known here at the moment; ask again soon",
-        )
-        .retry_after(1)
-        .because("the store is silent"))
-    }
-
     /// Says what a token is to whoever it was made for, or was made by.
     pub(super) fn inspect<D: Dialect>(
         &self,
@@ -78,7 +60,7 @@ impl Pipeline {
         shown: &Shown,
     ) -> Result<(Success, Outcome), Refusal> {
         let caller = verified.caller();
-        let found = self.own_token(dialect, context, caller.tenant(), shown)?.ok();
+        let found = self.own_token(dialect, context, caller.tenant(), shown).ok();
         let may_see = |found: &Inspection| {
             caller.client().is_some_and(|client| concerns(context.directory, client, &found.token))
         };
@@ -95,7 +77,6 @@ impl Pipeline {
         shown: &Shown,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
-        self.check_feed(context.now)?;
         let (directory, caller) = (context.directory, verified.caller());
         let nothing = Ok((Success::Facts, Outcome::Revoked));
         let Ok(Inspection { token, .. }) = self.authentic(dialect, context, caller.tenant(), shown) else {
@@ -120,19 +101,6 @@ impl Pipeline {
         self.store.change(vec![Change::Cut(cutoff)], record).await.map_err(not_taken_back)?;
         Ok((Success::Changed, Outcome::Revoked))
     }
-
-    /// Makes a credential for whoever the token speaks of.
-    pub(super) async fn exchange<D: Dialect>(
-        &self,
-        dialect: &D,
-        context: Context<'_>,
-        verified: &Verified<D::Call>,
-        exchange: &Exchange,
-        trail: &mut Trail,
-    ) -> Result<(Success, Outcome), Refusal> {
-        let _ = (dialect, context, verified, exchange, trail);
-        Err(Refusal::internal("nothing is exchanged yet"))
-    }
 }
 
 /// The action in the record of a token that its client took back.
@@ -144,13 +112,18 @@ fn has_begun(claims: &Map<String, Value>, now: Timestamp) -> bool {
 }
 
 /// Whether a client may know what a token says: it asked for it, or is the API that it is for.
-pub(super) fn concerns(directory: &Directory, client: &Client, token: &OwnToken) -> bool {
+fn concerns(directory: &Directory, client: &Client, token: &OwnToken) -> bool {
+    token.client == client.guid || is_audience(directory, client, token)
+}
+
+/// Whether a client is the API that a token is for.
+pub(super) fn is_audience(directory: &Directory, client: &Client, token: &OwnToken) -> bool {
     let is_token_s = |audience: &String| {
         let mut roles = directory.roles_of(&token.tenant, audience);
         audience.eq_ignore_ascii_case(&token.audience)
             || roles.any(|role| role.audience.as_deref() == Some(token.audience.as_str()))
     };
-    token.client == client.guid || client.audiences.iter().any(is_token_s)
+    client.audiences.iter().any(is_token_s)
 }
 
 fn not_yours() -> Refusal {

@@ -3,6 +3,7 @@
 mod beyond;
 mod choose;
 pub mod claims;
+mod exchange;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -26,6 +27,9 @@ use beyond::narrow_to_ask;
 use choose::{Chosen, capped, choose, granted, not_granted};
 use claims::Values;
 use variables::{check_variables, of_subject, variables};
+
+pub use exchange::authorize_exchange;
+pub(crate) use exchange::unacceptable;
 
 /// What was authorized. Only [`authorize`] makes one, and an issuer makes a credential of nothing else.
 ///

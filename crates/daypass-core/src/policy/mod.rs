@@ -22,8 +22,8 @@ mod brute;
 #[cfg(test)]
 mod properties;
 
-pub(crate) use authorize::authorize_ticket;
-pub use authorize::{Authorized, authorize, claims};
+pub use authorize::{Authorized, authorize, authorize_exchange, claims};
+pub(crate) use authorize::{authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};

@@ -312,6 +312,8 @@ fn a_temporary_credential_gets_no_other_one() {
         source_identity: None,
         via: None,
         subject: None,
+        behalf: None,
+        origins: vec![],
         policy: Arc::new(allow(Language::Cam, "*", "*")),
         issued: START.as_millisecond(),
         expires: i64::MAX,

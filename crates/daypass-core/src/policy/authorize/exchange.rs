@@ -1,0 +1,297 @@
+//! What a client gets in exchange for an access token: nothing that it could not get itself, and nothing that those
+//! whose token it shows could not get themselves.
+//!
+//! It is authorized like any other ask, by a copy of the client whose grants are cut down to what all of them have. What
+//! an exchange can give is thus bounded by the rules that bound everything else, whatever is added to those.
+
+use super::{Authorized, authorize};
+use crate::caller::{Caller, Proof};
+use crate::client::{Client, Grant};
+use crate::clock::Timestamp;
+use crate::dialect::{Form, Issue, RoleChoice};
+use crate::directory::Directory;
+use crate::inspect::{Behalf, OwnToken};
+use crate::policy::narrow;
+use crate::refusal::{Reason, Refusal};
+use crate::role::Role;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How often in a row a token may be exchanged, and so the most clients in the claim `act`.
+///
+/// Attack: two clients that exchange to and fro make a token that grows with every turn, and a list of origins that every
+/// later look has to go through.
+const DEPTH: usize = 4;
+
+/// In a grant, any value of the variable's type.
+const ANY: &str = "*";
+
+/// Decides what a client gets for a live token of our own that it may show. `issue` says what it asks for.
+pub fn authorize_exchange(
+    directory: &Directory,
+    caller: &Caller,
+    path: &str,
+    issue: &Issue,
+    token: &OwnToken,
+    now: Timestamp,
+) -> Result<Authorized, Refusal> {
+    let origins = token.origin.into_iter().chain(token.earlier.iter().copied()).collect::<Vec<_>>();
+    if origins.len() >= DEPTH {
+        let detail = format!(
+            "it comes from {DEPTH} exchanges in a row, and that is the most; begin with the first token"
+        );
+        return Err(unacceptable(detail));
+    }
+    let rest = rest(token, now)?;
+    let parties = Parties::of(directory, caller, token)?;
+    let narrowed = parties.narrowed(directory);
+    check_target(directory, &narrowed, &issue.role)?;
+    let issue = Issue { variables: filled(directory, &narrowed, issue), ..issue.clone() };
+    let asker = Parties::asker(caller, narrowed, issue.form)?;
+    let mut authorized = authorize(directory, &asker, path, &issue).map_err(as_target)?;
+    parties.put_boundaries(&mut authorized)?;
+    keep_to_token(&mut authorized, token, issue.app_roles.as_deref())?;
+    authorized.lifetime = authorized.lifetime.min(rest);
+    authorized.client = Some(parties.actor.clone());
+    authorized.subject = Some(parties.subject.guid.to_string());
+    authorized.behalf = Some(Behalf {
+        client: parties.subject.guid,
+        object: parties.subject.object,
+        origin: token.id,
+        earlier: origins,
+        actor: act(&parties.actor, &parties.subject, token.actor.as_ref()),
+    });
+    Ok(authorized)
+}
+
+/// Everyone whose rights bound the exchange.
+struct Parties {
+    /// The client that asks.
+    actor: Arc<Client>,
+    /// The client that the token speaks for.
+    subject: Arc<Client>,
+    /// All but the one that asks: the subject, and whoever the token has passed through.
+    others: Vec<Arc<Client>>,
+}
+
+impl Parties {
+    fn of(directory: &Directory, caller: &Caller, token: &OwnToken) -> Result<Self, Refusal> {
+        let actor =
+            caller.shared_client().ok_or_else(|| Refusal::internal("a token is exchanged by no client"))?;
+        let find = |guid: Uuid| {
+            let found = directory.client(caller.tenant(), guid).filter(|client| client.enabled);
+            found
+                .cloned()
+                .ok_or_else(|| unacceptable("a client that it has passed through is disabled or gone"))
+        };
+        let subject = find(token.subject.unwrap_or(token.client))?;
+        let mut guids = actors(token.actor.as_ref())
+            .ok_or_else(|| unacceptable("its claim act names no clients of this service"))?;
+        guids.extend([subject.guid, token.client]);
+        guids.sort_unstable();
+        guids.dedup();
+        guids.retain(|guid| *guid != actor.guid);
+        let others = guids.into_iter().map(find).collect::<Result<_, _>>()?;
+        Ok(Self { actor, subject, others })
+    }
+
+    /// The client that asks, with no more than the grants that all have.
+    fn narrowed(&self, directory: &Directory) -> Client {
+        self.others.iter().fold(Client::clone(&self.actor), |narrowed, other| Client {
+            grants: common(directory, &narrowed, other),
+            ..narrowed
+        })
+    }
+
+    /// The caller, as this client. A temporary key is bound to nothing but its own secret.
+    fn asker(caller: &Caller, client: Client, form: Form) -> Result<Caller, Refusal> {
+        let Proof::Key { key, weak, how, .. } = caller.proof() else {
+            return Err(Refusal::internal("a token is exchanged without a key"));
+        };
+        let proof = Proof::Key { client: Arc::new(client), key: key.clone(), weak: *weak, how: *how };
+        let bound = caller.confirmation().filter(|_| form == Form::Bearer).cloned();
+        Ok(Caller::new(caller.shared_tenant(), proof).bound(bound))
+    }
+
+    /// The boundary of the client that asks was put on already, and the tenant's.
+    fn put_boundaries(&self, authorized: &mut Authorized) -> Result<(), Refusal> {
+        let Some(shared) = authorized.policy.take() else { return Ok(()) };
+        let mut policy = shared;
+        for boundary in self.others.iter().filter_map(|other| other.boundary.as_ref()) {
+            policy = narrow(&policy, boundary).map(Arc::new).map_err(|fault| {
+                let role = &authorized.role.name;
+                Refusal::internal(format!("a boundary cannot be put on the role `{role}`: {fault}"))
+            })?;
+        }
+        if policy.allows_nothing() {
+            return Err(target("the boundaries of the two clients leave nothing of the role"));
+        }
+        authorized.policy = Some(policy);
+        Ok(())
+    }
+}
+
+/// The grants that two clients have in common: of each role, and of each of its variables, what both allow.
+fn common(directory: &Directory, one: &Client, other: &Client) -> Vec<Grant> {
+    let pairs = one.grants.iter().flat_map(|a| other.grants.iter().map(move |b| (a, b)));
+    pairs
+        .filter(|(a, b)| a.role == b.role)
+        .filter_map(|(a, b)| meet(directory.role(&one.tenant, &a.role)?, a, b))
+        .collect()
+}
+
+/// What two grants of a role both give; none where there is a variable that no value of both can fill.
+fn meet(role: &Role, a: &Grant, b: &Grant) -> Option<Grant> {
+    let mut bind = BTreeMap::new();
+    for name in role.variables.keys() {
+        let values = common_values(a.bind.get(name)?, b.bind.get(name)?);
+        if values.is_empty() {
+            return None;
+        }
+        bind.insert(name.clone(), values);
+    }
+    let lifetime = [a.lifetime, b.lifetime].into_iter().flatten().min();
+    Some(Grant { role: role.name.clone(), bind, lifetime })
+}
+
+fn common_values(a: &[String], b: &[String]) -> Vec<String> {
+    let any = |values: &[String]| values.iter().any(|value| value == ANY);
+    match (any(a), any(b)) {
+        (true, _) => b.to_vec(),
+        (false, true) => a.to_vec(),
+        (false, false) => a.iter().filter(|value| b.contains(value)).cloned().collect(),
+    }
+}
+
+/// Makes sure that there is something to have at all. What does not exist and what was not granted get the same answer,
+/// and it does not say to which of the clients.
+fn check_target(directory: &Directory, narrowed: &Client, choice: &RoleChoice) -> Result<(), Refusal> {
+    let has = |role: &Role| narrowed.grants.iter().any(|grant| grant.role == role.name);
+    match choice {
+        RoleChoice::Named(name) if !directory.role(&narrowed.tenant, name).is_some_and(|role| has(role)) => {
+            Err(target(
+                "there is no such role, or the client that asks and the one that the token speaks for do not both have a grant on it",
+            ))
+        }
+        RoleChoice::Resource(name) if !directory.roles_of(&narrowed.tenant, name).any(|role| has(role)) => {
+            Err(target(
+                "there is no such resource, or the client that asks and the one that the token speaks for do not both have a role on it",
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The variables that were asked for, with those added that have only one value to take.
+fn filled(directory: &Directory, narrowed: &Client, issue: &Issue) -> BTreeMap<String, String> {
+    let mut variables = issue.variables.clone();
+    let RoleChoice::Named(name) = &issue.role else { return variables };
+    let Some(role) = directory.role(&narrowed.tenant, name) else { return variables };
+    for name in role.variables.keys().filter(|name| !issue.variables.contains_key(*name)) {
+        let fits = |grant: &&Grant| {
+            let allows = |(name, value): (&String, &String)| {
+                grant.bind.get(name).is_some_and(|values| values.iter().any(|one| one == value || one == ANY))
+            };
+            grant.role == role.name && issue.variables.iter().all(allows)
+        };
+        let mut values: Vec<_> =
+            narrowed.grants.iter().filter(fits).filter_map(|grant| grant.bind.get(name)).flatten().collect();
+        values.sort_unstable();
+        values.dedup();
+        if let [only] = values.as_slice()
+            && *only != ANY
+        {
+            variables.insert(name.clone(), (*only).clone());
+        }
+    }
+    variables
+}
+
+/// A token for the resource of the one that was shown carries none of its roles that this one does not.
+fn keep_to_token(
+    authorized: &mut Authorized,
+    token: &OwnToken,
+    wanted: Option<&[String]>,
+) -> Result<(), Refusal> {
+    let same = authorized.form == Form::Bearer
+        && authorized.audience().is_some_and(|audience| audience.eq_ignore_ascii_case(&token.audience));
+    if !same {
+        return Ok(());
+    }
+    let before = authorized.app_roles.len();
+    authorized.app_roles.retain(|role| token.app_roles.contains(role));
+    let lost = authorized.app_roles.len() < before;
+    if lost && (wanted.is_some() || authorized.app_roles.is_empty()) {
+        return Err(target(
+            "the subject_token is for this resource and does not carry what is asked for; a token for its own resource can only carry fewer roles",
+        ));
+    }
+    Ok(())
+}
+
+/// Whole seconds until the token runs out.
+fn rest(token: &OwnToken, now: Timestamp) -> Result<u32, Refusal> {
+    let millis = token.expires.as_millisecond().saturating_sub(now.as_millisecond());
+    match u32::try_from(millis / 1000) {
+        Ok(0) | Err(_) => Err(unacceptable("it has run out; get a new one")),
+        Ok(seconds) => Ok(seconds),
+    }
+}
+
+/// The claim `act` (RFC 8693 §4.1): who acts, and inside it who acted before. A client that acts for itself needs none,
+/// unless others have acted before it.
+fn act(actor: &Client, subject: &Client, earlier: Option<&Value>) -> Option<Value> {
+    let guid = actor.guid.to_string();
+    match earlier {
+        None if actor.guid == subject.guid => None,
+        Some(act) if act.get(CLIENT).is_some_and(|client| *client == guid) => Some(act.clone()),
+        None => Some(json!({"sub": actor.object, CLIENT: guid})),
+        Some(earlier) => Some(json!({"sub": actor.object, CLIENT: guid, "act": earlier})),
+    }
+}
+
+/// The member of `act` that names a client, as RFC 8693 §4.3 calls it.
+const CLIENT: &str = "client_id";
+
+/// The clients that a claim `act` names; none where it is not one of ours.
+fn actors(mut act: Option<&Value>) -> Option<Vec<Uuid>> {
+    let mut guids = Vec::new();
+    while let Some(actor) = act {
+        guids.push(Uuid::try_parse(actor.get(CLIENT)?.as_str()?).ok()?);
+        act = actor.get("act");
+    }
+    Some(guids)
+}
+
+/// What an ask for a role is refused with is about the target of an exchange.
+fn as_target(refusal: Refusal) -> Refusal {
+    match refusal.reason {
+        Reason::MissingParameter => {
+            let name = refusal.parameter.unwrap_or_default();
+            target(format!("the role has the variable {name}, which may have several values here; name one of them in the target"))
+        }
+        Reason::InvalidScope => Refusal::new(
+            Reason::InvalidScope,
+            "the resource has no such role, or the two clients do not both have it; ask for {resource}/.default, which gives all that both have",
+        )
+        .parameter("scope"),
+        Reason::RoleNotGranted
+        | Reason::NoRole
+        | Reason::UnknownResource
+        | Reason::VariableRefused
+        | Reason::ExternalIdMismatch => target(refusal.detail),
+        _ => refusal,
+    }
+}
+
+fn target(detail: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Reason::InvalidTarget, detail)
+}
+
+/// The token that was shown cannot be exchanged, for this reason.
+pub(crate) fn unacceptable(why: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Reason::SubjectTokenInvalid, format!("the subject_token cannot be exchanged: {why}"))
+        .parameter("subject_token")
+}
