@@ -7,10 +7,11 @@ use super::place::Place;
 use crate::app;
 use crate::system::KeyEntropy;
 use anyhow::Context as _;
-use daypass_core::client::{Client, Grant, Key, KeyKind, Refuses};
+use daypass_core::client::{Client, Grant, Key, Refuses};
+use daypass_core::clock::Timestamp;
 use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
-use daypass_core::keys::{self, NewKey};
+use daypass_core::keys::{self, NewKey, SecretKind, Span};
 use daypass_core::store::Change;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -102,12 +103,12 @@ pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result
     if file.exists() && !place.opened.store.clients().await?.is_empty() {
         return Ok(Credentials { url: url.to_owned(), ..Credentials::read(file)? });
     }
-    let tencent = client(place, &plan, "soe-server", &["soe"], &[KeyKind::Tencent]).await?;
-    let kinds = [KeyKind::Top, KeyKind::AccessKey];
+    let tencent = client(place, &plan, "soe-server", &["soe"], &[SecretKind::Tencent]).await?;
+    let kinds = [SecretKind::Top, SecretKind::AccessKey];
     let alibaba = client(place, &plan, "store-box", &["store-upload", ASSUMED], &kinds).await?;
     let resources: Vec<_> = plan.roles.iter().filter(|role| role.audience.is_some()).collect();
     let names: Vec<_> = resources.iter().map(|role| role.name.as_str()).collect();
-    let entra = client(place, &plan, "devcenter-app", &names, &[KeyKind::ClientSecret]).await?;
+    let entra = client(place, &plan, "devcenter-app", &names, &[SecretKind::ClientSecret]).await?;
 
     let incomplete = || anyhow::anyhow!("the embedded configuration is incomplete");
     let tenant = plan.tenants.first().with_context(incomplete)?;
@@ -153,7 +154,7 @@ async fn client(
     plan: &Plan,
     name: &str,
     roles: &[&str],
-    kinds: &[KeyKind],
+    kinds: &[SecretKind],
 ) -> Result<(Client, Vec<NewKey>), Failure> {
     let store = &place.opened.store;
     if let Some(known) = store.clients().await?.into_iter().find(|c| c.tenant == TENANT && c.name == name) {
@@ -162,12 +163,8 @@ async fn client(
         keys.retain(|key| key.client == known.guid && key.enabled);
         let mut changes: Vec<_> =
             keys.into_iter().map(|key| Change::PutKey(Key { enabled: false, ..key })).collect();
-        let made = kinds
-            .iter()
-            .map(|kind| keys::make(&place.opened.ring, *kind, known.guid, &KeyEntropy, now))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(anyhow::Error::from)?;
-        changes.extend(made.iter().map(|new| Change::PutKey(new.key.clone())));
+        let made = make(place, &known, kinds, now)?;
+        changes.extend(made.iter().map(put));
         store.change(changes, app::change(Some(TENANT), "client.rotate", name)).await?;
         return Ok((known, made));
     }
@@ -184,8 +181,19 @@ async fn client(
         refuses: Refuses::default(),
         created: app::now(),
     };
-    let made = create(place, &client, kinds.iter().copied()).await?;
+    let made = make(place, &client, kinds, client.created)?;
+    create(place, &client, made.iter().map(put)).await?;
     Ok((client, made))
+}
+
+fn make(place: &Place, client: &Client, kinds: &[SecretKind], now: Timestamp) -> anyhow::Result<Vec<NewKey>> {
+    let one =
+        |kind: &SecretKind| keys::make(&place.opened.ring, *kind, client.guid, &KeyEntropy, Span::from(now));
+    Ok(kinds.iter().map(one).collect::<Result<_, _>>()?)
+}
+
+fn put(new: &NewKey) -> Change {
+    Change::PutKey(new.key.clone())
 }
 
 fn grant(plan: &Plan, name: &str) -> Grant {

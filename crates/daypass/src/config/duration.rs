@@ -70,6 +70,11 @@ fn parse(given: &str) -> Result<u32, Fault> {
     }
 }
 
+/// Seconds of a length of time that stands on the command line: at least one.
+pub(crate) fn seconds_of(text: &str) -> Result<u32, String> {
+    parse(text).map_err(|fault| fault.message)
+}
+
 /// Milliseconds, of a text that may say so.
 fn fine(given: &str) -> Result<u32, Fault> {
     let hint = "such as \"500ms\" or \"2s\"";

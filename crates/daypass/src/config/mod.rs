@@ -42,6 +42,7 @@ mod tests;
 pub(crate) use authorities::Authorities;
 pub(crate) use certificate::Pair;
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
+pub(crate) use duration::seconds_of;
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use template::template;

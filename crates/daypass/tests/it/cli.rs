@@ -100,7 +100,7 @@ fn a_client_added_while_the_server_runs_is_served_and_a_disabled_one_is_not() {
     assert!(token(&["tencent"], &path).status.success(), "the old key works on");
     assert_eq!(dev.cli(&["client", "rotate", "edge"]).status.code(), Some(1), "a third key is refused");
     let old = added["keys"][0]["id"].as_str().unwrap();
-    assert!(dev.cli(&["client", "rotate", "edge", "--retire", old]).status.success());
+    assert!(dev.cli(&["client", "retire", "edge", old, "--force"]).status.success());
     eventually("the retirement", || token(&["tencent"], &path).status.code() == Some(1));
     file["tencent"]["secret_id"] = new.into();
     file["tencent"]["secret_key"] = rotated["keys"][0]["secret_key"].clone();

@@ -12,6 +12,7 @@
 
 mod architecture;
 mod cli;
+mod clients;
 mod credential;
 mod docs;
 mod hostile;

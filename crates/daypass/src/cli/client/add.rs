@@ -1,20 +1,21 @@
 //! `daypass client add`.
 
-use super::document::{client_document, secret_lines, secrets_document};
+use super::PlaceArgs;
+use super::document::{client_document, made_document, made_lines};
+use super::given::{Given, Kind, Made};
 use super::refuse::{Weak, refuses};
-use super::{Kind, PlaceArgs};
 use crate::app;
 use crate::cli::output::{Failure, Output};
 use crate::cli::place::Place;
+use crate::config;
 use crate::system::KeyEntropy;
-use daypass_core::client::{Client, Grant, KeyKind, Tenant};
+use daypass_core::client::{Client, Grant, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
-use daypass_core::keys::{self, NewKey};
 use daypass_core::role::Role;
 use daypass_core::store::Change;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of a grant that stands for every value of the variable's type.
 const ANY: &str = "*";
@@ -26,7 +27,11 @@ Examples:
   A store that may use two values of a variable:
     daypass client add box --kind top --role store-upload --bind tenant_code=hema --bind poi_id=8005,8006
   A backend that signs tickets for its own users; the role has the variable `subject`:
-    daypass client add web --kind ticket --role uploads --any subject";
+    daypass client add web --kind ticket --role uploads --any subject
+  An OAuth client that signs its assertions with a key of its own:
+    daypass client add reports --kind public-key --public-key reports.pem --role devcenter --expires 180d
+  The API behind an OAuth resource, which asks about the tokens that it is shown:
+    daypass client add orders-api --kind client-secret --audience d6b7c858-55fa-4d04-85a6-131af690abd4";
 
 /// Add a client.
 #[derive(clap::Args)]
@@ -42,9 +47,18 @@ pub(in crate::cli) struct Add {
     /// The kind of key it proves itself with; may be given several times.
     #[arg(long, value_enum, required = true)]
     kind: Vec<Kind>,
+    #[command(flatten)]
+    given: Given,
     /// A role it may ask for; may be given several times. The first is the one of requests that cannot name one.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "audience")]
     role: Vec<String>,
+    /// An OAuth resource that it is the API of: it may ask about tokens for it (RFC 7662) and exchange those that it
+    /// was shown; may be given several times.
+    #[arg(long, value_name = "RESOURCE")]
+    audience: Vec<String>,
+    /// The longest that what it gets lives, `10m`, or of one role, `ROLE=10m`; may be given several times.
+    #[arg(long, value_name = "[ROLE=]TIME", value_parser = parse_lifetime)]
+    lifetime: Vec<(Option<String>, u32)>,
     /// Values that a variable of its roles may take, `NAME=VALUE[,VALUE…]`; may be given several times.
     #[arg(long, value_name = "NAME=VALUES", value_parser = parse_bind)]
     bind: Vec<(String, Vec<String>)>,
@@ -66,6 +80,15 @@ fn parse_bind(text: &str) -> Result<(String, Vec<String>), String> {
     Ok((name.to_owned(), values))
 }
 
+/// For all roles, or for the one that is named.
+fn parse_lifetime(text: &str) -> Result<(Option<String>, u32), String> {
+    let (role, time) = match text.split_once('=') {
+        Some((role, time)) => (Some(role.to_owned()), time),
+        None => (None, text),
+    };
+    Ok((role, config::seconds_of(time)?))
+}
+
 pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(), Failure> {
     let plan = place.config.plan("");
     let tenant = match (&args.tenant, &plan.tenants[..]) {
@@ -81,7 +104,11 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
     let binds = Binds::new(&args)?;
     let roles = args.role.iter().map(|name| role_of(&plan, tenant, name)).collect::<Result<Vec<_>, _>>()?;
     binds.refuse_unknown(&roles)?;
-    let grants = roles.iter().map(|role| binds.grant(role)).collect::<Result<Vec<_>, _>>()?;
+    refuse_idle_lifetimes(&args)?;
+    let grant = |role: &&Role| Ok(Grant { lifetime: lifetime(&args.lifetime, role)?, ..binds.grant(role)? });
+    let grants = roles.iter().map(grant).collect::<Result<Vec<_>, Failure>>()?;
+    let audiences =
+        args.audience.iter().map(|name| audience(&plan, tenant, name)).collect::<Result<_, _>>()?;
     let client = Client {
         guid: random_uuid(&KeyEntropy),
         object: random_uuid(&KeyEntropy),
@@ -90,20 +117,60 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
         enabled: true,
         default_role: args.role.first().cloned(),
         grants,
-        audiences: Vec::new(),
+        audiences,
         boundary: None,
         refuses: refuses(&args.refuse),
         created: app::now(),
     };
-    let made = create(place, &client, args.kind.iter().map(|kind| KeyKind::from(*kind))).await?;
-    let mut text = format!("added client {} ({}) to tenant {}", client.name, client.guid, client.tenant);
-    for new in &made {
-        text.push('\n');
-        text.push_str(&secret_lines(new));
-    }
-    text.push_str("\nthe secrets are shown this once");
-    output.show(text, || json!({ "client": client_document(&client), "keys": secrets_document(&made) }));
+    let made = args.given.make(place, &client, &[], &args.kind, client.created)?;
+    create(place, &client, made.iter().map(Made::change)).await?;
+    let text = format!(
+        "added client {} ({}) to tenant {}\n{}",
+        client.name,
+        client.guid,
+        client.tenant,
+        made_lines(&made)
+    );
+    output.show(text, || json!({ "client": client_document(&client), "keys": made_document(&made) }));
     Ok(())
+}
+
+/// The resource as the configuration writes it. Without a role that has it there are no tokens to ask about.
+fn audience(plan: &Plan, tenant: &Tenant, name: &str) -> Result<String, Failure> {
+    let roles = plan.roles.iter().filter(|role| role.tenant == tenant.name);
+    let known: BTreeSet<_> = roles.filter_map(|role| role.audience.as_deref()).collect();
+    let found = known.iter().find(|known| known.eq_ignore_ascii_case(name));
+    found.map(|known| (*known).to_owned()).ok_or_else(|| {
+        let known = match known.len() {
+            0 => "it has none".to_owned(),
+            _ => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+        };
+        let tenant = &tenant.name;
+        Failure::Usage(format!("the tenant `{tenant}` has no role with the audience `{name}`; {known}"))
+    })
+}
+
+fn refuse_idle_lifetimes(args: &Add) -> Result<(), Failure> {
+    let mut named = args.lifetime.iter().filter_map(|(role, _)| role.as_ref());
+    match named.find(|role| !args.role.contains(role)) {
+        Some(role) => {
+            Err(Failure::Usage(format!("--lifetime names the role `{role}`, which --role does not")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The cap of this role: its own one, or else the one of all.
+fn lifetime(given: &[(Option<String>, u32)], role: &Role) -> Result<Option<u32>, Failure> {
+    let find = |name: Option<&str>| given.iter().rfind(|(role, _)| role.as_deref() == name);
+    let seconds = find(Some(&role.name)).or_else(|| find(None)).map(|(_, seconds)| *seconds);
+    match seconds.filter(|seconds| *seconds > role.lifetime.max) {
+        Some(_) => Err(Failure::Usage(format!(
+            "the role `{}` gives at most {} seconds, so a longer --lifetime means nothing",
+            role.name, role.lifetime.max
+        ))),
+        None => Ok(seconds),
+    }
 }
 
 fn role_of<'p>(plan: &'p Plan, tenant: &Tenant, name: &str) -> Result<&'p Role, Failure> {
@@ -159,21 +226,15 @@ impl Binds {
     }
 }
 
-/// Adds a client with new keys in one change.
+/// Adds a client with its keys in one change.
 pub(in crate::cli) async fn create(
     place: &Place,
     client: &Client,
-    kinds: impl Iterator<Item = KeyKind>,
-) -> Result<Vec<NewKey>, Failure> {
-    let made = kinds
-        .map(|kind| keys::make(&place.opened.ring, kind, client.guid, &KeyEntropy, client.created))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(anyhow::Error::from)?;
-    let mut changes = vec![Change::PutClient(client.clone())];
-    changes.extend(made.iter().map(|new| Change::PutKey(new.key.clone())));
+    keys: impl Iterator<Item = Change>,
+) -> Result<(), Failure> {
+    let changes = std::iter::once(Change::PutClient(client.clone())).chain(keys).collect();
     let record = app::change(Some(&client.tenant), "client.add", &client.name);
-    place.opened.store.change(changes, record).await?;
-    Ok(made)
+    Ok(place.opened.store.change(changes, record).await?)
 }
 
 #[cfg(test)]
@@ -186,6 +247,15 @@ mod tests {
         assert_eq!(parse_bind("poi_id=*"), Ok(("poi_id".into(), vec!["*".into()])));
         for bad in ["poi_id", "=8005", "poi_id=", "poi_id=8005,"] {
             assert!(parse_bind(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_lifetime_is_for_all_roles_or_for_one() {
+        assert_eq!(parse_lifetime("10m"), Ok((None, 600)));
+        assert_eq!(parse_lifetime("soe=1h"), Ok((Some("soe".into()), 3600)));
+        for bad in ["", "10", "soe=", "soe=0s", "soe=x"] {
+            assert!(parse_lifetime(bad).is_err(), "{bad}");
         }
     }
 }

@@ -3,9 +3,8 @@
 use super::site::{LIFETIME, ORIGIN, REFRESH_FOR, RESOURCES, Site};
 use super::{AUTOMATIC, order, steps};
 use crate::rotation::{NotTaken, take};
-use daypass_core::client::KeyKind;
 use daypass_core::clock::Clock as _;
-use daypass_core::keys;
+use daypass_core::keys::{self, SecretKind, Span};
 use daypass_core::ring::{Order, Purpose, Refused, RingState, Step};
 use daypass_core::store::{Change, Store as _};
 use daypass_core::testing::{self, ACME, RESOURCE, SeededEntropy};
@@ -241,8 +240,9 @@ async fn check_ring(site: &Site) {
 /// Old secrets work under the old pepper, new ones are hashed with the new one, and the old one is still needed.
 async fn check_secrets(site: &Site) {
     let ring = site.app.directory.load().ring().clone();
-    let (kind, client, entropy) = (KeyKind::ClientSecret, site.world.client.guid, SeededEntropy::new(77));
-    let made = keys::make(&ring, kind, client, &entropy, site.clock.now()).unwrap();
+    let (client, entropy) = (site.world.client.guid, SeededEntropy::new(77));
+    let span = Span::from(site.clock.now());
+    let made = keys::make(&ring, SecretKind::ClientSecret, client, &entropy, span).unwrap();
     assert!(format!("{:?}", made.key.material).contains("pepper: 2"), "{:?}", made.key.material);
     let record = crate::app::change_at(site.clock.now(), None, "test.key", "secret");
     site.store.change(vec![Change::PutKey(made.key)], record).await.unwrap();

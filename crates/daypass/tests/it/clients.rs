@@ -1,0 +1,177 @@
+//! Clients and their keys: what is registered, how a key gets its successor, and how it ends.
+
+use crate::process::{Dev, json_of};
+use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// A resource of the demo.
+const RESOURCE: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
+
+/// Keys and certificates in files, as a client's owner has them.
+struct Owner<'a> {
+    dev: &'a Dev,
+}
+
+impl Owner<'_> {
+    fn file(&self, name: &str, content: &str) -> String {
+        let path: PathBuf = self.dev.folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+
+    fn public_key(&self, name: &str) -> String {
+        self.file(name, &KeyPair::generate_for(&PKCS_ED25519).unwrap().public_key_pem())
+    }
+
+    fn certificate(&self, name: &str, until: i32) -> String {
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(until, 1, 1));
+        self.file(name, &params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem())
+    }
+}
+
+fn said(dev: &Dev, args: &[&str]) -> (Option<i32>, String) {
+    let output = dev.cli(args);
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (output.status.code(), text)
+}
+
+#[test]
+fn a_public_key_is_registered_and_shown_by_its_names() {
+    let dev = Dev::start();
+    let owner = Owner { dev: &dev };
+    let file = owner.certificate("reports.pem", 2100);
+    let add = ["client", "add", "reports", "--kind", "public-key", "--role", "devcenter", "--public-key"];
+    let added = json_of(&dev.cli(&[&add[..], &[&*file, "--expires", "180d", "--json"]].concat()));
+    let key = &added["keys"][0];
+    assert_eq!((&key["kind"], &key["client_id"]), (&json!("public-key"), &added["client"]["id"]));
+    for (name, length) in [("kid", 43), ("x5t", 27), ("x5t#S256", 43)] {
+        assert_eq!(key[name].as_str().unwrap().len(), length, "{name}");
+    }
+    assert!(key.get("client_secret").is_none(), "{key}");
+    let shown = json_of(&dev.cli(&["client", "show", "reports", "--json"]));
+    assert_eq!(shown["keys"][0]["kid"], key["kid"]);
+    assert_eq!((&shown["keys"][0]["state"], &shown["keys"][0]["last_used"]), (&json!("live"), &Value::Null));
+
+    let second = owner.public_key("next.pem");
+    let (code, text) = said(&dev, &["client", "rotate", "reports", "--public-key", &second]);
+    let id = key["id"].as_str().unwrap();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("kid = ") && !text.contains("secret"), "{text}");
+    assert!(text.contains(&format!("daypass client retire reports {id}")), "{text}");
+    let third = owner.public_key("third.pem");
+    let (code, text) = said(&dev, &["client", "rotate", "reports", "--public-key", &third]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("2 live public-key keys already") && text.contains("client retire"), "{text}");
+}
+
+#[test]
+fn a_certificate_is_pinned_or_known_by_one_name() {
+    let dev = Dev::start();
+    let owner = Owner { dev: &dev };
+    let file = owner.certificate("edge.pem", 2100);
+    let add = |name: &str, more: &[&str]| {
+        dev.cli(
+            &[&["client", "add", name, "--kind", "certificate", "--audience", RESOURCE, "--json"], more]
+                .concat(),
+        )
+    };
+    let pinned = json_of(&add("pinned", &["--certificate", &file]));
+    assert_eq!(pinned["keys"][0]["x5t#S256"].as_str().unwrap().len(), 43);
+    assert_eq!(
+        pinned["keys"][0]["expires"], "2100-01-01T00:00:01Z",
+        "a pinned certificate's key ends with it"
+    );
+    assert_eq!(pinned["client"]["audiences"], json!([RESOURCE]));
+    assert_eq!(pinned["client"]["grants"], json!([]));
+    for (n, (option, value, shown)) in [
+        ("--subject-dn", "CN=edge,O=Acme", "subject_dn"),
+        ("--san-dns", "edge.example.com", "san_dns"),
+        ("--san-uri", "spiffe://example.com/edge", "san_uri"),
+        ("--san-ip", "::ffff:192.0.2.7", "san_ip"),
+        ("--san-email", "edge@example.com", "san_email"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let named = json_of(&add(&format!("named-{n}"), &[option, value]));
+        let expected = value.trim_start_matches("::ffff:");
+        assert_eq!(named["keys"][0][shown], expected, "{option}");
+    }
+}
+
+#[test]
+fn what_cannot_be_registered_is_refused_with_a_sentence() {
+    let dev = Dev::start();
+    let owner = Owner { dev: &dev };
+    let public = owner.public_key("public.pem");
+    let private = owner.file("private.pem", &KeyPair::generate().unwrap().serialize_pem());
+    let (ended, certificate) = (owner.certificate("ended.pem", 2021), owner.certificate("good.pem", 2100));
+    let with = |kind: &'static str, more: &[&str]| -> (Option<i32>, String) {
+        said(&dev, &[&["client", "add", "new", "--role", "devcenter", "--kind", kind], more].concat())
+    };
+    for (kind, more, expected) in [
+        ("public-key", &[][..], "say which key with --public-key FILE"),
+        ("public-key", &["--public-key", &private], "is a private key"),
+        ("public-key", &["--public-key", &ended], "would have ended at 2021-01-01"),
+        ("public-key", &["--public-key", "/nowhere"], "cannot read"),
+        (
+            "public-key",
+            &["--public-key", &public, "--certificate", &certificate],
+            "--certificate is for --kind certificate",
+        ),
+        ("public-key", &["--public-key", &public, "--expires", "2020-01-01"], "would have ended"),
+        ("public-key", &["--public-key", &public, "--expires", "1d", "--starts", "2d"], "before it begins"),
+        ("public-key", &["--public-key", &public, "--expires", "soon"], "write 180d"),
+        ("certificate", &[], "say how the certificate is known"),
+        ("certificate", &["--certificate", &private], "holds a private key"),
+        ("certificate", &["--certificate", &public], "holds no certificate"),
+        ("certificate", &["--certificate", &certificate, "--san-dns", "a"], "known in one way"),
+        ("certificate", &["--san-dns", "a", "--san-uri", "a:b"], "known in one way"),
+        ("certificate", &["--san-dns", "*.example.com"], "is one whole name"),
+        ("certificate", &["--subject-dn", "edge"], "is one whole name"),
+        ("federated", &["--provider", "k8s"], "--provider NAME and --subject TEXT"),
+        ("federated", &["--provider", "k8s", "--subject", "ns:a"], "no provider `k8s`"),
+        ("client-secret", &["--subject", "a"], "--subject is for --kind federated"),
+        ("client-secret", &["--audience", "nobody"], "no role with the audience `nobody`"),
+        ("client-secret", &["--lifetime", "2d"], "not a duration"),
+        ("client-secret", &["--lifetime", "100h"], "so a longer --lifetime means nothing"),
+        ("client-secret", &["--lifetime", "soe=1m"], "--lifetime names the role `soe`"),
+    ] {
+        let (code, text) = with(kind, more);
+        assert_eq!(code, Some(2), "{kind} {more:?}: {text}");
+        assert!(text.contains(expected), "{kind} {more:?}: {text}");
+    }
+    let twice =
+        ["client", "add", "new", "--role", "devcenter", "--kind", "public-key", "--kind", "public-key"];
+    let (code, text) = said(&dev, &[&twice[..], &["--public-key", &public]].concat());
+    assert!(code == Some(1) && text.contains("new has this already"), "{text}");
+    let (code, text) = said(&dev, &["client", "add", "new", "--kind", "client-secret"]);
+    assert!(code == Some(2) && text.contains("--role"), "{text}");
+    assert_eq!(dev.cli(&["client", "show", "new"]).status.code(), Some(1), "nothing was left behind");
+}
+
+#[test]
+fn a_grant_lives_no_longer_than_its_client_was_given() {
+    let dev = Dev::start();
+    let add = [
+        "client",
+        "add",
+        "short",
+        "--kind",
+        "client-secret",
+        "--role",
+        "devcenter",
+        "--role",
+        "devcenter-es256",
+    ];
+    let added = json_of(
+        &dev.cli(&[&add[..], &["--lifetime", "10m", "--lifetime", "devcenter=5m", "--json"]].concat()),
+    );
+    let lifetimes: Vec<_> =
+        added["client"]["grants"].as_array().unwrap().iter().map(|g| &g["lifetime"]).collect();
+    assert_eq!(lifetimes, [300, 600]);
+    let (_, text) = said(&dev, &["client", "show", "short"]);
+    assert!(text.contains("may ask for devcenter for 300 seconds at most"), "{text}");
+}
