@@ -95,13 +95,10 @@ fn key_of<'a>(ring: &'a Ring, token: &Compact<'_>) -> Result<&'a PublishedKey, E
         return Err("a `typ` of JWT or at+jwt");
     }
     let kid = token.text("kid").ok_or("a `kid` of one of our published keys")?;
-    let (key, _) = ring
-        .published()
-        .find(|(key, _)| key.kid() == kid)
-        .ok_or("a `kid` of one of our published keys")?;
+    let (key, _) =
+        ring.published().find(|(key, _)| key.kid() == kid).ok_or("a `kid` of one of our published keys")?;
     if token.text("alg") != Some(key.verifier.algorithm.name()) {
         return Err("the `alg` of the key that it names");
     }
     Ok(key)
 }
-

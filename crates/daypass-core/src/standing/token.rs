@@ -4,8 +4,8 @@
 //! roles. So the roles that it was made in are those of the resource that give one of its app roles, all of them: a
 //! token that two roles could have given falls when either is cut off, and never counts because of the other.
 
-use super::Fallen;
-use crate::client::{Client, Tenant};
+use super::{Fallen, enabled};
+use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::cutoff::Scope;
 use crate::directory::Directory;
@@ -35,16 +35,23 @@ pub fn standing_of_token(directory: &Directory, token: &OwnToken, now: Timestamp
         None => client,
     };
     gives(subject, &roles, &token.app_roles)?;
+    let actors = actors(token);
+    for actor in &actors {
+        enabled(directory, tenant, *actor)?;
+    }
     if directory.cutoffs().is_empty() {
         return Ok(());
     }
     let cut = |scope: &Scope| directory.cutoffs().cut(token.issued, scope);
-    let mut scopes = scopes(token, &key.id, subject, &roles).into_iter();
+    let actors = actors.into_iter().map(Scope::Client);
+    let mut scopes = scopes(token, &key.id, subject, &roles).into_iter().chain(actors);
     scopes.find(cut).map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
 }
 
-fn enabled<'a>(directory: &'a Directory, tenant: &Tenant, guid: Uuid) -> Result<&'a Arc<Client>, Fallen> {
-    directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)
+/// The clients that it went through, by earlier exchanges: those in the claim `act`, which is nested once for each.
+fn actors(token: &OwnToken) -> Vec<Uuid> {
+    let nested = std::iter::successors(token.actor.as_ref(), |actor| actor.get("act"));
+    nested.filter_map(|actor| Uuid::try_parse(actor.get("client_id")?.as_str()?).ok()).collect()
 }
 
 /// Whether the client's grants give every one of these app roles today; where there are none, whether it has a grant on
@@ -66,8 +73,9 @@ fn scopes(token: &OwnToken, key: &str, subject: &Client, roles: &[&Arc<Role>]) -
         Scope::Key(key.to_owned()),
         Scope::Subject { tenant: tenant(), subject: subject.object.to_string() },
     ];
-    let made_in =
-        |role: &&&Arc<Role>| token.app_roles.is_empty() || role.app_roles.iter().any(|r| token.app_roles.contains(r));
+    let made_in = |role: &&&Arc<Role>| {
+        token.app_roles.is_empty() || role.app_roles.iter().any(|r| token.app_roles.contains(r))
+    };
     scopes.extend(
         roles.iter().filter(made_in).map(|role| Scope::Role { tenant: tenant(), role: role.name.clone() }),
     );
@@ -75,4 +83,3 @@ fn scopes(token: &OwnToken, key: &str, subject: &Client, roles: &[&Arc<Role>]) -
     scopes.extend([&token.id].into_iter().chain(origins).map(|id| Scope::Credential(id.to_string())));
     scopes
 }
-
