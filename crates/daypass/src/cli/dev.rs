@@ -189,7 +189,7 @@ fn announce(
         )],
     });
     if let (Some(url), Some(commands)) = (mutual_tls, commands.as_object_mut()) {
-        commands.insert("mutual_tls".to_owned(), with_certificate(&curl, url, credentials));
+        commands.insert("mutual_tls".to_owned(), with_certificate(&curl, url, credentials, file));
     }
     if output.is_json() {
         let mut ready = json!({ "ready": url, "credentials": file, "commands": commands });
@@ -217,7 +217,7 @@ fn announce(
     });
     let with_certificate = mutual_tls.map_or_else(String::new, |url| {
         let lines = list("mutual_tls");
-        format!("A client with a certificate, once that is registered, at {url}\n{lines}\n\n")
+        format!("OAuth 2.0 for a client with a certificate, at {url}\n{lines}\n\n")
     });
     output.line(format!(
         "Daypass {} is ready on {url}\n\n{trust}\
@@ -234,12 +234,19 @@ fn announce(
     ));
 }
 
-/// How to make a certificate that signs itself, and how to ask with it.
-fn with_certificate(curl: &str, url: &str, credentials: &Credentials) -> serde_json::Value {
+/// How to make a certificate that signs itself, how to let the demo client be known by it, and how to ask with it.
+fn with_certificate(curl: &str, url: &str, credentials: &Credentials, from: &Path) -> serde_json::Value {
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("daypass"));
+    let data = from.parent().unwrap_or(from);
     let demo::Entra { tenant, client_id, scope, .. } = &credentials.entra;
     json!([
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=demo -keyout client.key \
          -out client.pem",
+        format!(
+            "{} client rotate {client_id} --kind certificate --certificate client.pem --data {}",
+            quote(&program),
+            quote(data)
+        ),
         format!(
             "{curl} -sS --cert client.pem --key client.key -X POST '{url}/{tenant}/oauth2/v2.0/token' --data-urlencode \
              'grant_type=client_credentials' --data-urlencode 'client_id={client_id}' --data-urlencode 'scope={scope}'"

@@ -1,6 +1,7 @@
 //! End to end on a loopback port, with a fixed clock and seeded randomness: the bytes that a client gets.
 
 mod mutual_tls;
+mod peers;
 mod tls;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};

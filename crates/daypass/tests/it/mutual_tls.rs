@@ -2,6 +2,9 @@
 
 use crate::process::{Dev, daypass, signal};
 use crate::tls::{connect, get, installed, pair, serve, start};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -10,8 +13,9 @@ use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a request answers to a client that shows this certificate (PEM) if it is asked.
 fn ask(host: &str, trusted: &str, (certificate, key): &(String, String), request: &str) -> String {
@@ -65,9 +69,37 @@ fn dev_asks_at_a_second_address() {
     assert!(get(host, "/livez", &ca).unwrap().starts_with("HTTP/1.1 200"), "it does without one");
     let client = pair(&["client"], 2000, 2100);
     assert!(ask(host, &ca, &client, &live(host)).starts_with("HTTP/1.1 200"));
-    let commands = dev.ready["commands"]["mutual_tls"].as_array().unwrap();
-    let line = commands.last().and_then(Value::as_str).unwrap();
-    assert!(line.contains(&url) && line.contains("--cert client.pem --key client.key"), "{line}");
+
+    // What it prints registers the certificate and asks with it; only how one is made is not run here.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("client.pem"), &client.0).unwrap();
+    std::fs::write(folder.path().join("client.key"), &client.1).unwrap();
+    let commands: Vec<_> = dev.ready["commands"]["mutual_tls"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| line.as_str().unwrap())
+        .collect();
+    let [make, register, ask] = commands[..] else { panic!("{commands:?}") };
+    assert!(make.contains("-keyout client.key -out client.pem"), "{make}");
+    let run = |line: &str| Command::new("sh").args(["-c", line]).current_dir(folder.path()).output().unwrap();
+    let before: Value = serde_json::from_slice(&run(ask).stdout).unwrap();
+    assert_eq!(before["error"], "invalid_client", "{before}");
+    let registered = run(register);
+    assert!(registered.status.success(), "{registered:?}");
+    let begun = Instant::now();
+    let answer = loop {
+        let answer: Value = serde_json::from_slice(&run(ask).stdout).unwrap();
+        if answer["access_token"].is_string() || begun.elapsed().as_secs() > 10 {
+            break answer;
+        }
+    };
+    let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    let der = CertificateDer::from_pem_slice(client.0.as_bytes()).unwrap();
+    let print = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, &der));
+    assert_eq!(claims["cnf"]["x5t#S256"], print, "{claims}");
 }
 
 #[test]
@@ -102,10 +134,10 @@ fn both_listeners_are_open_when_one_is_announced_and_both_drain() {
     let new = pair(&["localhost"], 2000, 2100);
     crate::tls::put(folder.path(), &new);
     signal(child.0.id(), "HUP");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while get(&second, "/livez", &new.0).is_err() {
         assert!(begun.elapsed().as_secs() < 10, "the new certificate is not shown");
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        std::thread::sleep(Duration::from_millis(20));
     }
     let mut standing = connect(&second, &new.0);
     write!(standing, "GET /livez HTTP/1.1\r\nhost: {second}\r\n\r\n").unwrap();

@@ -58,7 +58,8 @@ impl Site {
 
 const BOTH: &[&SupportedProtocolVersion] = &[&version::TLS12, &version::TLS13];
 
-fn client(
+/// A client that trusts this authority, and shows this if it is asked.
+pub(super) fn client(
     server: &Authority,
     shows: Option<&Made>,
     versions: &[&'static SupportedProtocolVersion],
