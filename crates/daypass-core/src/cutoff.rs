@@ -3,8 +3,17 @@
 //! No row is stored for a credential, so none can be deleted. Instead, a cut-off names a scope and an instant:
 //! whatever was issued in that scope at or before it is refused at its next verification. Every node holds all
 //! cut-offs in memory.
+//!
+//! Cut-offs are kept to the millisecond and access tokens say when they were issued to the second, cut short: one that
+//! was issued in the second of a cut-off counts as issued before it. So none from before lives on, and one that was
+//! issued after it, but within the same second, may be refused: whoever is cut off and asks again at once should ask
+//! again after a second.
+//!
+//! A cut-off of one credential means nothing any more when the credential could not live any longer in any case, and is
+//! then forgotten ([`Cutoffs::outlived`]). Those of wider scopes are few, and stay.
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, after};
+use crate::limits::LONGEST_LIFE;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -59,6 +68,11 @@ pub struct Cutoff {
     pub before: Timestamp,
 }
 
+/// How much longer than the longest life a cut-off of one credential is kept, in seconds.
+///
+/// Attack: a node whose clock is ahead forgets a cut-off while the credential still has some life left on another one.
+const MARGIN: u32 = 3600;
+
 /// All cut-offs, by scope.
 #[derive(Clone, Debug, Default)]
 pub struct Cutoffs(HashMap<Scope, Timestamp>);
@@ -78,6 +92,15 @@ impl Cutoffs {
         self.0.get(scope).is_some_and(|cut| issued.as_millisecond() <= cut.as_millisecond())
     }
 
+    /// Cut-offs of single credentials of which none can live any more, at most `most` of them.
+    pub fn outlived(&self, now: Timestamp, most: usize) -> Vec<Cutoff> {
+        let over = |(scope, before): &(&Scope, &Timestamp)| {
+            matches!(scope, Scope::Credential(_)) && after(**before, LONGEST_LIFE + MARGIN) < now
+        };
+        let all = self.0.iter().filter(over).take(most);
+        all.map(|(scope, before)| Cutoff { scope: scope.clone(), before: *before }).collect()
+    }
+
     /// Whether nothing was ever taken back.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -87,6 +110,7 @@ impl Cutoffs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{START, later};
 
     #[test]
     fn the_instant_itself_is_cut_and_the_next_millisecond_is_not() {
@@ -99,5 +123,36 @@ mod tests {
         assert!(cuts.cut(at, &scope));
         assert!(!cuts.cut("2026-11-22T06:00:00.501Z".parse().unwrap(), &scope));
         assert!(!cuts.cut(at, &Scope::Key("AKID2".into())));
+    }
+
+    #[test]
+    fn a_second_of_a_token_is_cut_with_all_its_milliseconds() {
+        let scope = || Scope::Client(Uuid::nil());
+        let cuts =
+            Cutoffs::new([Cutoff { scope: scope(), before: "2026-11-22T06:00:00.500Z".parse().unwrap() }]);
+        // An access token that was issued at .300 or at .700 says the same.
+        assert!(cuts.cut("2026-11-22T06:00:00Z".parse().unwrap(), &scope()));
+        assert!(!cuts.cut("2026-11-22T06:00:01Z".parse().unwrap(), &scope()));
+    }
+
+    #[test]
+    fn a_single_credentials_cut_off_is_forgotten_when_nothing_of_it_can_live() {
+        let of = |id: &str, before| Cutoff { scope: Scope::Credential(id.into()), before };
+        let wide = |scope| Cutoff { scope, before: START };
+        let cuts = Cutoffs::new([
+            of("old", START),
+            of("young", later(1)),
+            wide(Scope::Tenant("acme".into())),
+            wide(Scope::Client(Uuid::nil())),
+            wide(Scope::Key("AKID1".into())),
+            wide(Scope::Role { tenant: "acme".into(), role: "soe".into() }),
+            wide(Scope::Subject { tenant: "acme".into(), subject: "ann".into() }),
+        ]);
+        let end = after(START, LONGEST_LIFE + MARGIN);
+        assert_eq!(cuts.outlived(end, 10), []);
+        let past = end.checked_add(crate::clock::SignedDuration::from_millis(1)).unwrap();
+        assert_eq!(cuts.outlived(past, 10), [of("old", START)]);
+        assert_eq!(cuts.outlived(after(end, 9), 10).len(), 2);
+        assert_eq!(cuts.outlived(after(end, 9), 1).len(), 1, "a bounded piece of work");
     }
 }

@@ -76,6 +76,10 @@ pub enum Change {
     },
     /// Adds a cut-off; of two for one scope the later counts.
     Cut(Cutoff),
+    /// Removes cut-offs that mean nothing any more. A conflict where one is not there exactly as it is given, to the
+    /// millisecond: of two nodes that clear up at once, the second finds nothing to do, and a scope that was cut off
+    /// again meanwhile stays so.
+    Uncut(Vec<Cutoff>),
 }
 
 /// Which records to read, newest last.

@@ -29,6 +29,10 @@ const STRANGERS: Duration = Duration::from_secs(1);
 const ROTATE: Duration = Duration::from_secs(1);
 /// How long to wait after a step that failed.
 const ROTATE_AGAIN: Duration = Duration::from_secs(30);
+/// How often it is asked whether cut-offs of single credentials can be forgotten.
+const PRUNE: Duration = Duration::from_secs(3600);
+/// How many are forgotten in one change, so that no request waits long for its record behind it.
+const PRUNED_AT_ONCE: usize = 2_000;
 /// Seconds between two warnings about one old key.
 const DAY: i64 = 86_400;
 /// How long the store may be silent before this node is not ready any more, in seconds. A node that cannot hear
@@ -140,6 +144,9 @@ pub(crate) struct App {
     pub(crate) ambient: Ambient,
     plan: Arc<Plan>,
     opened: Opened,
+    /// What the store's version was when the directory was read. Held while it is read: an older state must never take
+    /// the place of a newer one.
+    read: tokio::sync::Mutex<Option<u64>>,
     heard: AtomicI64,
     warned: AtomicI64,
 }
@@ -160,6 +167,7 @@ impl App {
         Ok(Arc::new(Self {
             pipeline,
             directory: ArcSwap::from_pointee(directory),
+            read: tokio::sync::Mutex::new(None),
             heard: AtomicI64::new(ambient.clock.now().as_second()),
             warned: AtomicI64::new(i64::MIN),
             ambient,
@@ -177,20 +185,16 @@ impl App {
     /// Follows the store's changes, writes down refused strangers and rotates keys, for as long as the process lives.
     /// Side by side: a store that takes no records must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
-        tokio::join!(self.follow(), self.count(), self.rotate());
+        tokio::join!(self.follow(), self.count(), self.rotate(), self.prune());
     }
 
     async fn follow(&self) {
-        let mut version = None;
         let mut refresh = tokio::time::interval(REFRESH);
         refresh.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             refresh.tick().await;
-            match self.refresh(version).await {
-                Ok(now) => version = now,
-                Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "cannot follow the store; trying again");
-                }
+            if let Err(error) = self.refresh().await {
+                tracing::warn!(error = format!("{error:#}"), "cannot follow the store; trying again");
             }
         }
     }
@@ -228,7 +232,7 @@ impl App {
         let stage = rotation::next(&self.opened, &directory, now).await?;
         if stage.is_some() {
             // At once, so that what this node says of its keys is right without waiting for the next look.
-            self.refresh(None).await?;
+            self.refresh().await?;
         }
         Ok(stage)
     }
@@ -249,7 +253,7 @@ impl App {
     /// Looks at the store now, as a node does every hundred milliseconds.
     #[cfg(test)]
     pub(crate) async fn hear(&self) -> anyhow::Result<()> {
-        self.refresh(None).await.map(|_| ())
+        self.refresh().await
     }
 
     /// How old each of our keys is now: what a gauge of key ages shows.
@@ -258,20 +262,57 @@ impl App {
         directory.rules().ages(directory.ring().stages(), self.ambient.clock.now())
     }
 
-    async fn refresh(&self, known: Option<u64>) -> anyhow::Result<Option<u64>> {
-        // Read before the content, so that a change in between is seen at the next turn.
+    /// Reads the directory again if the store has changed. When it returns, every change is in force here that was made
+    /// before it was called.
+    pub(crate) async fn refresh(&self) -> anyhow::Result<()> {
+        let mut read = self.read.lock().await;
+        // Asked before the content is read, so that a change in between is seen at the next turn.
         let version = self.opened.store.version().await?;
         self.heard.store(self.ambient.clock.now().as_second(), Ordering::Relaxed);
-        if known == Some(version) {
-            return Ok(known);
+        if *read == Some(version) {
+            return Ok(());
         }
         let ring = Arc::new(Ring::open(&self.opened.store.ring().await?, &self.opened.kek)?);
         let directory = read_directory(&*self.opened.store, ring, self.plan.clone()).await?;
         self.directory.store(Arc::new(directory));
-        if known.is_some() {
+        if read.replace(version).is_some() {
             tracing::info!(version, "the store has changed; the change is in force");
         }
-        Ok(Some(version))
+        Ok(())
+    }
+
+    async fn prune(&self) {
+        let mut turn = tokio::time::interval(PRUNE);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            if let Err(error) = self.prune_once().await {
+                tracing::warn!(error = format!("{error:#}"), "old cut-offs cannot be forgotten; trying again");
+            }
+        }
+    }
+
+    /// Forgets the cut-offs of single credentials of which none can live any more, and gives their number. A few
+    /// thousand are one change with one record.
+    pub(crate) async fn prune_once(&self) -> anyhow::Result<usize> {
+        let mut pruned = 0;
+        loop {
+            let now = self.ambient.clock.now();
+            let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
+            let gone = self.directory.load().cutoffs().outlived(now, PRUNED_AT_ONCE);
+            if gone.is_empty() {
+                return Ok(pruned);
+            }
+            let count = gone.len();
+            let record = change_at(now, None, "cutoff.prune", &format!("{count} credentials"));
+            match self.opened.store.change(vec![Change::Uncut(gone)], record).await {
+                Ok(()) => pruned += count,
+                // Another node has just done the same.
+                Err(StoreError::Conflict(_)) => return Ok(pruned),
+                Err(fault) => return Err(fault.into()),
+            }
+            self.refresh().await?;
+        }
     }
 
     /// Writes what is pending and closes the store.

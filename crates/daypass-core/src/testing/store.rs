@@ -128,7 +128,20 @@ impl Store for MemoryStore {
                     inner.ring.retain(|row| !old.contains(row) && !new.iter().any(|new| same(row, new)));
                     inner.ring.extend(new);
                 }
-                Change::Cut(cutoff) => inner.cutoffs.push(cutoff),
+                Change::Cut(cutoff) => {
+                    inner.cutoffs.retain(|old| old.scope != cutoff.scope || old.before > cutoff.before);
+                    if inner.cutoffs.iter().all(|old| old.scope != cutoff.scope) {
+                        inner.cutoffs.push(cutoff);
+                    }
+                }
+                Change::Uncut(gone) => {
+                    let millis = |cutoff: &Cutoff| (cutoff.scope.clone(), cutoff.before.as_millisecond());
+                    let there: HashSet<_> = inner.cutoffs.iter().map(millis).collect();
+                    if !gone.iter().all(|cutoff| there.contains(&millis(cutoff))) {
+                        return Err(StoreError::Conflict("the cut-offs have changed meanwhile".into()));
+                    }
+                    inner.cutoffs.retain(|old| gone.iter().all(|cutoff| cutoff.scope != old.scope));
+                }
             }
         }
         inner.version += 1;

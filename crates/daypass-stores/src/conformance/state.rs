@@ -2,6 +2,7 @@
 
 use super::{Open, at, chain, client, entry, everything, put, read, verify, writer};
 use daypass_core::client::{Client, Key, KeyKind};
+use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::ring::{RingRow, RingState};
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError};
@@ -160,6 +161,27 @@ pub async fn of_two_cut_offs_the_later_counts(open: &Open) {
     assert_eq!(contents(&store).await.3, [cutoff("AKID1", 30), cutoff("AKID2", 5)]);
 }
 
+/// Whoever clears up has looked some time ago: what was cut off again since, or is gone, is a conflict, and nothing of
+/// that change is made.
+pub async fn a_cut_off_is_removed_as_it_was_seen(open: &Open) {
+    let store = writer(open, 1).await;
+    let all = [cutoff("AKID1", 10), cutoff("AKID2", 20), cutoff("AKID3", 30)];
+    put(&store, 1, all.clone().map(Change::Cut).into()).await.unwrap();
+    let [first, second, third] = all.clone();
+    for stale in [cutoff("AKID2", 19), cutoff("AKID2", 21), cutoff("AKID4", 20)] {
+        let refused = put(&store, 2, vec![Change::Uncut(vec![first.clone(), stale.clone()])]).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{stale:?}: {refused:?}");
+        assert_eq!(contents(&store).await.3, all, "nothing was changed");
+    }
+    put(&store, 3, vec![Change::Uncut(vec![first.clone(), third])]).await.unwrap();
+    assert_eq!(contents(&store).await.3, [second.clone()]);
+    let again = put(&store, 4, vec![Change::Uncut(vec![first.clone()])]).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    put(&store, 5, vec![Change::Cut(first.clone())]).await.unwrap();
+    assert_eq!(contents(&open()).await.3, [first, second], "a scope can be cut off again");
+    assert_eq!(verify(&store).await, 3);
+}
+
 /// A name is unique in its tenant, and may be used again in another one or once it is free.
 pub async fn a_second_client_of_a_name_is_refused(open: &Open) {
     let store = writer(open, 1).await;
@@ -296,6 +318,49 @@ pub async fn a_single_use_mark_outlives_its_handle(open: &Open) {
     assert_eq!(store.spend([1; 16], at(3_600_000)).await, Ok(Spent::Before));
 }
 
+async fn uses(store: &Arc<dyn Store>) -> Vec<(String, Timestamp)> {
+    let mut uses = store.uses().await.unwrap();
+    uses.sort();
+    uses
+}
+
+/// From whatever process it comes, in whatever order, and over a restart.
+pub async fn of_two_uses_of_a_key_the_later_counts(open: &Open) {
+    let (one, two) = (writer(open, 1).await, writer(open, 2).await);
+    assert_eq!(uses(&one).await, []);
+    let used = |key: &str, millis| (key.to_owned(), at(millis));
+    one.note_uses(vec![used("a", 20), used("b", 5), used("b", 7), used("b", 6)]).await.unwrap();
+    two.note_uses(vec![used("a", 10), used("c", 1)]).await.unwrap();
+    two.note_uses(vec![used("b", 9)]).await.unwrap();
+    one.note_uses(vec![]).await.unwrap();
+    let expected = [used("a", 20), used("b", 9), used("c", 1)];
+    assert_eq!((uses(&one).await, uses(&two).await), (expected.to_vec(), expected.to_vec()));
+    one.close().await.unwrap();
+    two.close().await.unwrap();
+    assert_eq!(uses(&open()).await, expected);
+}
+
+/// Else every use of a key would make every node read everything again. Nor is it a record, and what shares the commit
+/// with it stays whole.
+pub async fn uses_are_no_change(open: &Open) {
+    let store = writer(open, 1).await;
+    put(&store, 1, vec![Change::PutClient(client(1, "acme", "app"))]).await.unwrap();
+    let (version, before) = (store.version().await.unwrap(), contents(&store).await);
+    let mut waiting = Vec::new();
+    for number in 2..50_u32 {
+        let (noting, appending) = (store.clone(), store.clone());
+        let noted = vec![(number.to_string(), at(number.into()))];
+        waiting.push(tokio::spawn(async move { noting.note_uses(noted).await.unwrap() }));
+        let appended = async move { appending.append(entry(number.into())).await.unwrap() };
+        waiting.push(tokio::spawn(async move { assert_eq!(appended.await, Appended::Appended) }));
+    }
+    for one in waiting {
+        one.await.unwrap();
+    }
+    assert_eq!((store.version().await.unwrap(), contents(&store).await), (version, before));
+    assert_eq!((uses(&store).await.len(), verify(&store).await), (48, 49));
+}
+
 fn refused<T: std::fmt::Debug>(what: &str, answer: &Result<T, StoreError>) {
     assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{what}: {answer:?}");
 }
@@ -314,6 +379,8 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("change", &put(&store, 2, vec![]).await);
     refused("append", &store.append(entry(2)).await);
     refused("spend", &store.spend([1; 16], START).await);
+    refused("uses", &store.uses().await);
+    refused("note_uses", &store.note_uses(vec![]).await);
     refused("records", &store.records(everything()).await);
     refused("heads", &store.heads().await);
     refused("links", &store.links(Uuid::from_u128(1), 0, 1).await);

@@ -27,6 +27,9 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
                 new.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
             Change::Cut(cutoff) => cut(connection, &mut meta.cutoffs, cutoff)?,
+            Change::Uncut(gone) => {
+                gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta.cutoffs, cutoff))?;
+            }
         }
     }
     meta.save(connection)
@@ -235,6 +238,18 @@ fn cut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result<(
     connection
         .execute("INSERT OR REPLACE INTO cutoffs (scope, before) VALUES (?, ?)", params![scope, new])?;
     replace(total, old.map(|old| cutoff_digest(&scope, old)), &cutoff_digest(&scope, new));
+    Ok(())
+}
+
+/// Removes a cut-off that must be what is given.
+fn uncut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result<(), Fault> {
+    let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
+    let before = cutoff.before.as_millisecond();
+    let mut delete = connection.prepare_cached("DELETE FROM cutoffs WHERE scope = ? AND before = ?")?;
+    if delete.execute(params![scope, before])? != 1 {
+        return Err(conflict(format!("the cut-off of {} has changed meanwhile; look again", cutoff.scope)));
+    }
+    toggle(total, &cutoff_digest(&scope, before));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use super::diagnostic::Fault;
 use super::duration::{self, show};
 use super::section::Section;
+use daypass_core::limits::LONGEST_LIFE;
 use daypass_core::role::Lifetime;
 
 /// The keys of the table.
@@ -57,7 +58,8 @@ fn bounds(kind: Kind) -> Bounds {
     match kind {
         Kind::Cam => Bounds {
             standard: STANDARD_CAM,
-            cap: 36 * HOUR,
+            // The longest of all: what was taken back is remembered for as long as this.
+            cap: LONGEST_LIFE,
             usual: 12 * HOUR,
             whose: "Tencent Cloud's temporary credentials",
         },
@@ -100,4 +102,18 @@ pub(super) fn read(role: Section<'_>, kind: Kind) -> Option<Lifetime> {
         notes.warning(max.place, Fault::new(format!("{whose} seldom live longer than {}", show(usual))));
     }
     Some(Lifetime { default: default.value, max: max.value })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_lives_longer_than_what_was_taken_back_is_remembered() {
+        for kind in [Kind::Cam, Kind::Ram, Kind::Token] {
+            let Bounds { cap, standard, .. } = bounds(kind);
+            assert!(standard.default <= standard.max && standard.max <= cap && cap <= LONGEST_LIFE);
+        }
+        assert_eq!(bounds(Kind::Cam).cap, 36 * HOUR, "what Tencent documents");
+    }
 }

@@ -8,7 +8,7 @@ use daypass_core::dialect::Dialect;
 use daypass_core::directory::Directory;
 use daypass_core::id::random_uuid;
 use daypass_core::limits;
-use daypass_core::pipeline::Answer;
+use daypass_core::pipeline::{Answer, Success};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, tencent};
@@ -129,11 +129,27 @@ impl Server {
         // Pinned here: passing it on by value would copy its whole state.
         let work = std::pin::pin!(self.app.pipeline.answer(dialect, directory, request));
         let answer = match unpanicked(work).await {
+            Some(answer) if answer.summary.result == Ok(Success::Changed) => {
+                self.in_force(dialect, &head, answer).await
+            }
             Some(answer) => answer,
             // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
             None => self.app.pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
         };
         log(&head, answer)
+    }
+
+    /// Whoever is told that something was taken back must not find it alive here a moment later. If this node cannot read
+    /// its own change, the answer is that of a store that is down, and the client asks again (RFC 7009 §2.2.1).
+    async fn in_force<D: Dialect>(&self, dialect: &D, head: &Head, answer: Answer) -> Answer {
+        // Boxed, so that no other request carries the space for it.
+        match Box::pin(self.app.refresh()).await {
+            Ok(()) => answer,
+            Err(error) => {
+                let refusal = Refusal::unavailable(format!("the change is made and not in force here: {error:#}"));
+                self.app.pipeline.refuse(dialect, head, refusal)
+            }
+        }
     }
 
     fn refuse(&self, route: &Route, head: &Head, refusal: Refusal) -> Response {
