@@ -44,6 +44,7 @@ pub mod store;
 pub mod strangers;
 pub mod ticket;
 pub mod triple;
+pub mod uses;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

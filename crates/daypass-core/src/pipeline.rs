@@ -33,6 +33,7 @@ use crate::ring::{Purpose, Ring};
 use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::strangers::Strangers;
+use crate::uses::Uses;
 use authenticate::Proved;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub struct Pipeline {
     signatures: Signatures,
     own: OwnSignatures,
     strangers: Strangers,
+    uses: Uses,
 }
 
 /// An answer with what the log says about it.
@@ -157,6 +159,7 @@ impl Pipeline {
             signatures: Signatures::default(),
             own: OwnSignatures::default(),
             strangers: Strangers::default(),
+            uses: Uses::default(),
         }
     }
 
@@ -195,6 +198,11 @@ impl Pipeline {
         }
     }
 
+    /// When each key was last used.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
     /// Writes what strangers were refused since the last call. The server calls it once a second.
     pub async fn record_strangers(&self) {
         let records = self.strangers.collect(self.now(), &*self.entropy);
@@ -226,6 +234,7 @@ impl Pipeline {
         let call = dialect.read(context, request, manner)?;
         let Proved { caller, objection } = self.authenticate(context, &call, trail).await?;
         trail.caller = Some(caller.clone());
+        self.uses.note(&caller, trail.now);
         if let Some(refusal) = objection {
             return Err(refusal);
         }

@@ -139,11 +139,11 @@ impl Store for SqliteStore {
     }
 
     async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
-        Ok(Vec::new())
+        self.pool.read(|connection| read::uses(connection)).await
     }
 
-    async fn note_uses(&self, _: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
-        Ok(())
+    async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
+        self.write(|pending| Write::Uses(uses, pending)).await
     }
 
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {

@@ -56,6 +56,17 @@ pub(super) fn cutoffs(connection: &mut Connection) -> Result<Vec<Cutoff>, Fault>
     })
 }
 
+/// When each key was last used.
+pub(super) fn uses(connection: &Connection) -> Result<Vec<(String, Timestamp)>, Fault> {
+    let mut statement = connection.prepare_cached("SELECT key, at FROM uses")?;
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push((row.get(0)?, Timestamp::from_millisecond(row.get(1)?).map_err(damaged)?));
+    }
+    Ok(all)
+}
+
 /// Reads every row of a table and its digest in one snapshot, and compares.
 fn whole_table<T>(
     connection: &mut Connection,

@@ -14,8 +14,11 @@ use std::time::Duration;
 const APPLICATION: i64 = 0x4461_7970;
 
 /// Every step forward, in order; the file's `user_version` counts those it has taken. There is none back.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_ring_since.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_ring_since.sql"),
+    include_str!("migrations/0003_uses.sql"),
+];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
 /// answer is "busy" and not silence.

@@ -65,6 +65,7 @@ pub(super) enum Write {
     Append(Box<Entry>, Pending<Appended>),
     Change(Vec<Change>, Box<Record>, Pending<()>),
     Spend(Mark, Timestamp, Pending<Spent>),
+    Uses(Vec<(String, Timestamp)>, Pending<()>),
 }
 
 /// An answer that may be given once the commit is durable.
@@ -98,6 +99,7 @@ impl Write {
             Self::Append(_, pending) => pending.send(failed),
             Self::Change(_, _, pending) => pending.send(failed),
             Self::Spend(_, _, pending) => pending.send(failed),
+            Self::Uses(_, pending) => pending.send(failed),
         }
     }
 }
@@ -287,6 +289,7 @@ fn write_all(
                 let now = session.as_ref().map_or(i64::MIN, |session| session.own_time());
                 pending.result = Some(Ok(spend(connection, mark, *until, now)?));
             }
+            Write::Uses(uses, pending) => pending.result = Some(Ok(note_uses(connection, uses)?)),
         }
     }
     if let Some(session) = session {
@@ -320,6 +323,17 @@ fn change_all(
         }
         Err(fault) => Err(fault),
     }
+}
+
+/// Of two processes that used one key, the later use counts, whichever is written last.
+fn note_uses(connection: &Connection, uses: &[(String, Timestamp)]) -> Result<(), Fault> {
+    let mut note = connection.prepare_cached(
+        "INSERT INTO uses (key, at) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET at = max(at, excluded.at)",
+    )?;
+    for (key, at) in uses {
+        note.execute(params![key, at.as_millisecond()])?;
+    }
+    Ok(())
 }
 
 /// `now` is the time of this process's last record: nobody else's clock decides when a mark may be forgotten.
