@@ -298,16 +298,16 @@ impl Signed<'_> {
             .into_iter()
             .filter_map(|(member, name)| name.as_ref().map(|_| member))
             .collect();
-        let algorithm = name_of(self.algorithm);
         let which = match by.as_slice() {
-            [] => format!("none of the client's public keys for {algorithm} has made its signature"),
+            [] => "its signature is by none of this client's public keys".to_owned(),
             by => format!(
-                "the key that it names by {} has not made its signature with {algorithm}",
-                by.join(" and ")
+                "its signature is not by the key that it names ({}), or this client has no such key",
+                by.join(", ")
             ),
         };
         unproved(format!(
-            "the client assertion is not accepted: {which}, or is not registered for this client any more"
+            "the client assertion is not accepted: {which}; sign with a key that is registered and fits {}",
+            name_of(self.algorithm)
         ))
     }
 }

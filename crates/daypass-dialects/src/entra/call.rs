@@ -61,9 +61,9 @@ impl Call {
         let proof = proof::credentials(&head.headers, &mut form, peer.as_deref())?;
         let plan = directory.plan();
         Ok(Self {
-            proof,
             dpop: if matches!(place, Place::Token(_)) { dpop::read(plan, tenant, head)? } else { None },
-            names: names(plan, tenant, head),
+            names: if matches!(proof, Proof::Assertion { .. }) { names(plan, tenant, head) } else { vec![] },
+            proof,
             tenant: tenant.clone(),
             peer,
             what,
@@ -152,8 +152,8 @@ fn what(place: Place<'_>, form: &mut Form) -> Result<What, Refusal> {
     }
 }
 
-/// What an assertion may call us: the endpoint that it is sent to, the token endpoint, or either issuer. MSAL takes the
-/// token endpoint, openid-client the issuer.
+/// What an assertion may call us: the token endpoint, the endpoint that it is sent to, or either issuer. MSAL takes the
+/// token endpoint, openid-client the issuer, and who shows a certificate as well may call us by the address for that.
 fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
     let base = &plan.public_url;
     let mut names = vec![format!("{base}{}", token_path(tenant.guid))];
@@ -162,5 +162,6 @@ fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
         names.push(called);
     }
     names.extend([TokenVersion::V2, TokenVersion::V1].map(|version| issuer(base, tenant.guid, version)));
+    names.extend(plan.mutual_tls_url.iter().map(|base| format!("{base}{}", head.path)));
     names
 }

@@ -1,6 +1,6 @@
 //! The page behind `error_uri`: what a number means, for whoever follows the link of an error.
 
-use super::fault::Fault;
+use super::fault::{BY_PARAMETER, Fault};
 use bytes::Bytes;
 use daypass_core::refusal::{Kind, Reason, Refusal};
 use daypass_core::request::{Head, Response};
@@ -12,15 +12,17 @@ use std::fmt::Write as _;
 pub(super) fn page(head: &Head) -> Response {
     let asked = head.query.split('&').find_map(|pair| pair.strip_prefix("code=")?.parse::<u32>().ok());
     let mut text = String::new();
-    for (code, reasons) in numbers() {
+    for (code, refusals) in numbers() {
         if asked.is_none_or(|asked| asked == code) {
-            for reason in reasons {
-                let Fault { status, error, .. } = Fault::of(&Refusal::new(reason, ""));
+            for refusal in refusals {
+                let Fault { status, error, .. } = Fault::of(&refusal);
+                let reason = refusal.reason;
+                let about = refusal.parameter.map_or_else(String::new, |name| format!(" of {name}"));
                 let advice = advice(reason.kind());
                 // Writing to a string cannot fail.
                 let _ = writeln!(
                     text,
-                    "AADSTS{code}: {} ({error}, HTTP {})\n  {advice}",
+                    "AADSTS{code}: {}{about} ({error}, HTTP {})\n  {advice}",
                     reason.label(),
                     status.as_u16()
                 );
@@ -37,10 +39,12 @@ pub(super) fn page(head: &Head) -> Response {
     response
 }
 
-fn numbers() -> BTreeMap<u32, Vec<Reason>> {
-    let mut numbers: BTreeMap<u32, Vec<Reason>> = BTreeMap::new();
-    for reason in Reason::ALL {
-        numbers.entry(Fault::of(&Refusal::new(*reason, "")).code).or_default().push(*reason);
+fn numbers() -> BTreeMap<u32, Vec<Refusal>> {
+    let plain = Reason::ALL.iter().map(|reason| Refusal::new(*reason, ""));
+    let particular = BY_PARAMETER.iter().map(|(reason, name)| Refusal::new(*reason, "").parameter(*name));
+    let mut numbers: BTreeMap<u32, Vec<Refusal>> = BTreeMap::new();
+    for refusal in plain.chain(particular) {
+        numbers.entry(Fault::of(&refusal).code).or_default().push(refusal);
     }
     numbers
 }
@@ -67,6 +71,10 @@ mod tests {
     fn a_number_is_explained_and_others_are_not() {
         insta::assert_snapshot!(text("/error?code=7000222"), @r"
         AADSTS7000222: expired_secret (invalid_client, HTTP 401)
+          change the request as its error_description says
+        ");
+        insta::assert_snapshot!(text("/error?code=700213"), @r"
+        AADSTS700213: identity_invalid of sub (invalid_client, HTTP 401)
           change the request as its error_description says
         ");
         assert!(text("/error").lines().count() > 40);

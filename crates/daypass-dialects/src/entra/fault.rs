@@ -18,6 +18,18 @@ pub(super) struct Fault {
     pub(super) code: u32,
 }
 
+/// The reasons whose number depends on the parameter that they are about, with each parameter that makes a difference.
+pub(super) const BY_PARAMETER: [(Reason, &str); 8] = [
+    (Reason::InvalidParameter, "tenant"),
+    (Reason::InvalidParameter, "scope"),
+    (Reason::MalformedProof, "client_assertion"),
+    (Reason::MalformedProof, "client_id"),
+    (Reason::IdentityInvalid, "iss"),
+    (Reason::IdentityInvalid, "aud"),
+    (Reason::IdentityInvalid, "sub"),
+    (Reason::IdentityInvalid, "exp"),
+];
+
 impl Fault {
     /// The answer to a refusal at the token endpoint.
     pub(super) fn of(refusal: &Refusal) -> Self {
@@ -51,14 +63,28 @@ impl Fault {
             Reason::UnknownAction => (StatusCode::NOT_FOUND, "invalid_request", 90_023),
             Reason::UnsupportedGrant => (StatusCode::BAD_REQUEST, "unsupported_grant_type", 70_003),
             Reason::MissingProof => (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_216),
-            Reason::MalformedProof | Reason::UnknownKey | Reason::WrongSecret | Reason::WeakProofRefused => {
+            Reason::MalformedProof => match refusal.parameter.as_deref() {
+                Some("client_assertion") => (StatusCode::UNAUTHORIZED, "invalid_client", 50_027),
+                Some("client_id") => (StatusCode::UNAUTHORIZED, "invalid_client", 700_021),
+                _ => (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215),
+            },
+            Reason::WrongSecret | Reason::WeakProofRefused => {
                 (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_215)
             }
             Reason::ExpiredSecret => (StatusCode::UNAUTHORIZED, "invalid_client", 7_000_222),
+            // A federated credential that does not match is told by the first claim that differs.
+            Reason::IdentityInvalid => match refusal.parameter.as_deref() {
+                Some("iss") => (StatusCode::UNAUTHORIZED, "invalid_client", 700_211),
+                Some("aud") => (StatusCode::UNAUTHORIZED, "invalid_client", 700_212),
+                Some("sub") => (StatusCode::UNAUTHORIZED, "invalid_client", 700_213),
+                Some("exp" | "nbf" | "iat") => (StatusCode::UNAUTHORIZED, "invalid_client", 700_024),
+                _ => (StatusCode::UNAUTHORIZED, "invalid_client", 700_027),
+            },
+            // A certificate that is not registered is Entra's case of an assertion by such a one.
             Reason::WrongSignature
+            | Reason::UnknownKey
             | Reason::Replayed
             | Reason::UnknownSession
-            | Reason::IdentityInvalid
             | Reason::TicketInvalid
             | Reason::TicketSpent => (StatusCode::UNAUTHORIZED, "invalid_client", 700_027),
             Reason::ClockSkew => (StatusCode::UNAUTHORIZED, "invalid_client", 700_024),
@@ -145,7 +171,7 @@ mod tests {
         several_proofs 400 invalid_request 9002313
         unknown_tenant 400 invalid_request 90002
         unknown_client 400 unauthorized_client 700016
-        unknown_key 401 invalid_client 7000215
+        unknown_key 401 invalid_client 700027
         wrong_signature 401 invalid_client 700027
         wrong_secret 401 invalid_client 7000215
         expired_secret 401 invalid_client 7000222
@@ -191,15 +217,24 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_parameter_is_told_apart_by_its_name() {
-        let code = |name: &'static str| {
-            let Fault { error, code, .. } =
-                Fault::of(&Refusal::new(Reason::InvalidParameter, "x").parameter(name));
-            (error, code)
-        };
-        assert_eq!(code("tenant"), ("invalid_request", 900_023));
-        assert_eq!(code("scope"), ("invalid_scope", 70_011));
-        assert_eq!(code("client_secret"), ("invalid_request", 90_100));
+    fn a_number_may_depend_on_the_parameter() {
+        let table = BY_PARAMETER.iter().fold(String::new(), |mut table, (reason, name)| {
+            let Fault { status, error, code } = Fault::of(&Refusal::new(*reason, "x").parameter(*name));
+            writeln!(table, "{} {name} {} {error} {code}", reason.label(), status.as_u16()).unwrap();
+            table
+        });
+        insta::assert_snapshot!(table, @r"
+        invalid_parameter tenant 400 invalid_request 900023
+        invalid_parameter scope 400 invalid_scope 70011
+        malformed_proof client_assertion 401 invalid_client 50027
+        malformed_proof client_id 401 invalid_client 700021
+        identity_invalid iss 401 invalid_client 700211
+        identity_invalid aud 401 invalid_client 700212
+        identity_invalid sub 401 invalid_client 700213
+        identity_invalid exp 401 invalid_client 700024
+        ");
+        let other = Fault::of(&Refusal::new(Reason::InvalidParameter, "x").parameter("client_secret"));
+        assert_eq!((other.error, other.code), ("invalid_request", 90_100));
     }
 
     #[test]

@@ -125,6 +125,7 @@ fn from_basic(value: &[u8], in_body: Option<&str>) -> Result<Credentials, Refusa
 mod tests {
     use super::*;
     use base64::Engine;
+    use daypass_core::testing::START;
     use http::header::AUTHORIZATION;
 
     const ID: &str = "0d1f6f0e-6f0b-4f43-9d1c-3a3f1a6b7c11";
@@ -216,9 +217,45 @@ mod tests {
     fn what_is_missing_is_named() {
         assert_eq!(reason(read(&[], "client_secret=b")), Some(Reason::MissingParameter));
         assert_eq!(reason(read(&[], "client_id=a")), Some(Reason::MissingProof));
-        let assertion = read(&[], "client_assertion=x").err().unwrap();
-        assert_eq!(assertion.reason, Reason::MissingProof);
-        assert!(assertion.detail.contains("client_secret"), "it says what works instead");
+        let assertion = read(&[], "client_id=a&client_assertion=x").err().unwrap();
+        assert_eq!(assertion.parameter.as_deref(), Some("client_assertion_type"));
+    }
+
+    #[test]
+    fn an_assertion_is_taken_as_it_is_and_its_type_is_the_one_there_is() {
+        let shown =
+            |body: &str, peer| credentials(&HeaderMap::new(), &mut Form::read(body.as_bytes())?, peer);
+        let jwt = "client_assertion=a.b.c&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        for (body, id) in [(jwt.to_owned(), None), (format!("client_id={ID}&{jwt}"), Some(ID))] {
+            let Ok(Shown::Assertion { client, token }) = shown(&body, None) else { panic!("{body}") };
+            assert_eq!((client.as_deref(), token.expose()), (id, &b"a.b.c"[..]));
+        }
+        let saml = "client_assertion=a&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Asaml2-bearer";
+        assert_eq!(shown(saml, None).err().map(|r| r.reason), Some(Reason::InvalidParameter));
+    }
+
+    #[test]
+    fn the_connections_certificate_is_a_proof_only_where_there_is_no_other() {
+        let peer = Peer {
+            x5t_s256: String::new(),
+            chained: true,
+            subject_dn: String::new(),
+            names: vec![],
+            not_before: START,
+            not_after: START,
+        };
+        let shown = |headers: &HeaderMap, body: &str| {
+            credentials(headers, &mut Form::read(body.as_bytes()).unwrap_or_default(), Some(&peer))
+        };
+        let none = HeaderMap::new();
+        let Ok(Shown::Certificate { client }) = shown(&none, "client_id=a") else { panic!("a certificate") };
+        assert_eq!(client, "a");
+        assert!(matches!(shown(&none, "client_id=a&client_secret=b"), Ok(Shown::Secret { .. })));
+        let mut basic = HeaderMap::new();
+        basic.insert(AUTHORIZATION, basic_header("a:b").parse().unwrap());
+        assert!(matches!(shown(&basic, "client_id=a"), Ok(Shown::Secret { .. })));
+        let refused = shown(&none, "").err().map(|refusal| refusal.reason);
+        assert_eq!(refused, Some(Reason::MissingParameter), "which client is not in the certificate");
     }
 
     #[test]

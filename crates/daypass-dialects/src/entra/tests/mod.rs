@@ -1,5 +1,6 @@
 //! The dialect behind the real pipeline, with a fixed clock, a store in memory and a small issuer.
 
+mod assertions;
 mod clients;
 mod documents;
 mod dpop;
@@ -11,6 +12,7 @@ use async_trait::async_trait;
 use daypass_core::credential::{Bearer, Credential};
 use daypass_core::directory::{Directory, hash_secret};
 use daypass_core::id::Draw;
+use daypass_core::identity::Identity;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline};
 use daypass_core::policy::Authorized;
@@ -61,6 +63,11 @@ pub(super) struct Bench {
 impl Bench {
     /// The test world, whose client's secret is [`SECRET`].
     pub(super) fn new() -> Self {
+        Self::with_identity(Arc::new(NoIdentity))
+    }
+
+    /// The same with someone who knows people.
+    pub(super) fn with_identity(identity: Arc<dyn Identity>) -> Self {
         let mut world = World::new();
         let guid = world.client.guid;
         let pepper = testing::ring().active(Purpose::Pepper);
@@ -70,7 +77,7 @@ impl Bench {
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(FixedClock::new(START)));
         let issuers = [("local".to_owned(), Arc::new(TestIssuer) as Arc<dyn Issuer>)].into();
         let entropy = Arc::new(SeededEntropy::new(1));
-        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, Arc::new(NoIdentity));
+        let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, identity);
         Self { world, store, clock, pipeline }
     }
 

@@ -90,11 +90,11 @@ fn each_mistake_of_form_has_its_answer() {
     empty grant_type: 400 invalid_request 900144
       AADSTS900144: The request body must contain the parameter 'grant_type', with a value.
     other grant: 400 unsupported_grant_type 70003
-      AADSTS70003: The only grant type here is client_credentials.
+      AADSTS70003: The grant types here are client_credentials and token-exchange.
     grant in capitals: 400 unsupported_grant_type 70003
-      AADSTS70003: The only grant type here is client_credentials.
+      AADSTS70003: The grant types here are client_credentials and token-exchange.
     grant with a blank: 400 unsupported_grant_type 70003
-      AADSTS70003: The only grant type here is client_credentials.
+      AADSTS70003: The grant types here are client_credentials and token-exchange.
     no client_id: 400 invalid_request 900144
       AADSTS900144: The request body must contain the parameter 'client_id', with a value.
     repeated parameter: 400 invalid_request 9000411
@@ -104,13 +104,13 @@ fn each_mistake_of_form_has_its_answer() {
     secret in the URL: 400 invalid_request 90100
       AADSTS90100: The parameter 'client_secret' stands in the URL, where it may be logged; send it in the body, and replace it.
     two proofs: 400 invalid_request 9002313
-      AADSTS9002313: The request authenticates in more than one way; use either HTTP Basic or client_secret in the body.
+      AADSTS9002313: The request authenticates in more than one way; use one of HTTP Basic, client_secret and client_assertion.
     JSON body: 400 invalid_request 9002313
       AADSTS9002313: The body must be a form; send it as Content-Type: application/x-www-form-urlencoded.
     no body: 400 invalid_request 900144
       AADSTS900144: The request body must contain the parameter 'grant_type', with a value.
     GET: 400 invalid_request 900561
-      AADSTS900561: The token endpoint only accepts POST requests.
+      AADSTS900561: This endpoint only accepts POST requests.
     v1 token endpoint: 404 invalid_request 90023
       AADSTS90023: There is nothing at this path; tokens are handed out at /{tenant}/oauth2/v2.0/token.
     "#);
@@ -123,7 +123,7 @@ fn each_mistake_of_proof_and_scope_has_its_answer() {
     let table = table(vec![
         ("wrong secret", with("client_secret", "wrong")),
         ("no credential", post(&no_secret)),
-        ("assertion", post(&format!("{no_secret}&client_assertion=x"))),
+        ("assertion of no type", post(&format!("{no_secret}&client_assertion=x"))),
         ("unknown client", with("client_id", NOBODY)),
         ("client id no GUID", with("client_id", "app")),
         ("no scope", post(&form_with("scope", None))),
@@ -137,9 +137,9 @@ fn each_mistake_of_proof_and_scope_has_its_answer() {
     wrong secret: 401 invalid_client 7000215
       AADSTS7000215: The client secret is not right; send the secret itself, not its id.
     no credential: 401 invalid_client 7000216
-      AADSTS7000216: The request carries no credential; send client_secret in the body or use HTTP Basic.
-    assertion: 401 invalid_client 7000216
-      AADSTS7000216: Client assertions are not accepted here; send client_secret in the body or use HTTP Basic.
+      AADSTS7000216: The request carries no credential; send client_secret or client_assertion in the body, or use HTTP Basic.
+    assertion of no type: 400 invalid_request 900144
+      AADSTS900144: The request body must contain the parameter 'client_assertion_type', with a value.
     unknown client: 400 unauthorized_client 700016
       AADSTS700016: The application was not found in this directory; check client_id and the tenant in the URL.
     client id no GUID: 400 unauthorized_client 700016
@@ -159,7 +159,7 @@ fn each_mistake_of_proof_and_scope_has_its_answer() {
     "#);
 }
 
-fn assert_well_formed(text: &str) {
+pub(super) fn assert_well_formed(text: &str) {
     /// What the Azure SDK for Rust reads: borrowed texts, which fail at the first escape.
     #[derive(serde::Deserialize)]
     struct Borrowed<'a> {
