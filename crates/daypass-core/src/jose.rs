@@ -12,7 +12,8 @@ pub(crate) mod own;
 mod signatures;
 mod verify;
 
-pub use key_set::{BadKeySet, KeySet};
+pub use key_set::{BadKeySet, KeySet, algorithm_names};
+pub use own::own_claims;
 pub use signatures::Signatures;
 pub use verify::{kid_of, verify_outside};
 
@@ -27,8 +28,8 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Serialize;
 use own::Verifier;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 /// A parsed private key with what its tokens need.

@@ -142,7 +142,11 @@ fn of_client(
 }
 
 fn enabled<'a>(directory: &'a Directory, tenant: &Tenant, guid: Uuid) -> Result<&'a Client, Fallen> {
-    directory.client(tenant, guid).map(|client| &**client).filter(|client| client.enabled).ok_or(Fallen::Client)
+    directory
+        .client(tenant, guid)
+        .map(|client| &**client)
+        .filter(|client| client.enabled)
+        .ok_or(Fallen::Client)
 }
 
 fn has_grant(client: &Client, role: &str) -> Result<(), Fallen> {

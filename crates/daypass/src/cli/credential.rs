@@ -1,5 +1,7 @@
 //! `daypass credential`: what a credential that was handed out may do, and whether it still counts.
 
+mod access_token;
+
 use super::output::{Failure, Output, table};
 use super::place::{Place, PlaceArgs};
 use crate::app;
@@ -7,7 +9,8 @@ use daypass_core::clock::rfc3339;
 use daypass_core::directory::Directory;
 use daypass_core::policy::{Language, Policy};
 use daypass_core::record::{Event, Record};
-use daypass_core::standing::{Fallen, Grounds, standing};
+use daypass_core::inspect::OwnToken;
+use daypass_core::standing::{Fallen, Grounds, standing, standing_of_token};
 use daypass_core::store::{RecordQuery, Store};
 use daypass_core::triple::{self, Claims, SessionKind};
 use daypass_dialects::{alibaba, tencent};
@@ -16,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// Credentials that were handed out.
 #[derive(clap::Subcommand)]
@@ -30,7 +34,7 @@ pub(super) enum Verb {
 pub(super) struct Show {
     #[command(flatten)]
     place: PlaceArgs,
-    /// Its id: `TmpSecretId`, `AccessKeyId`, or the id in the record of its grant.
+    /// Its id: `TmpSecretId`, `AccessKeyId`, the `uti` or `jti` of an access token.
     id: String,
     /// Its token; other users of this machine can see an argument, so prefer --token-file.
     #[arg(long, conflicts_with = "token_file", allow_hyphen_values = true)]
@@ -54,8 +58,20 @@ struct Known<'a> {
     source_identity: Option<&'a str>,
     tags: &'a BTreeMap<String, String>,
     variables: Option<&'a BTreeMap<String, String>>,
-    app_roles: &'a [String],
     policy: Option<&'a Policy>,
+    /// What an access token says, which is judged by that and not by the grounds.
+    token: Option<&'a OwnToken>,
+    /// What an access token is bound to.
+    bound: Option<String>,
+}
+
+/// The exchanges that a credential came from, the latest first.
+#[derive(Default)]
+struct Chain {
+    /// The access tokens that were shown.
+    origins: Vec<Uuid>,
+    /// The clients that those had been issued to.
+    clients: Vec<Uuid>,
 }
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
@@ -85,17 +101,53 @@ impl Show {
 
 async fn show(place: &Place, id: &str, token: Option<&str>, output: &Output) -> Result<(), Failure> {
     let directory = directory(place).await?;
+    if let Some(token) = token
+        && access_token::is_one(token)
+    {
+        let said = access_token::read(&directory, id, token)?;
+        return print(&directory, &access_token::known(&directory, id, &said), output);
+    }
     if let Some(token) = token {
         // The secret is derived as well, and dropped here.
         let opened = triple::open(&place.opened.ring, id, token)
             .map_err(|refusal| Failure::Refused(refusal.detail.into_owned()))?;
         return print(&directory, &of_claims(id, &opened.claims), output);
     }
-    let record = find(&*place.opened.store, id).await?;
-    let known = record.as_ref().and_then(|record| of_record(id, record)).ok_or_else(|| {
-        Failure::Refused(format!("there is no record of a credential `{}`", id.escape_debug()))
-    })?;
+    let store = &*place.opened.store;
+    let unknown =
+        || Failure::Refused(format!("there is no record of a credential `{}`", id.escape_debug()));
+    let record = find(store, id).await?.ok_or_else(unknown)?;
+    let chain = chain(store, &record).await?;
+    let token = access_token::of_record(&directory, id, &record, &chain);
+    let known = of_record(id, &record, &chain, token.as_ref()).ok_or_else(unknown)?;
     print(&directory, &known, output)
+}
+
+async fn chain(store: &dyn Store, record: &Record) -> Result<Chain, Failure> {
+    let mut chain = Chain::default();
+    let mut next = origin(record);
+    // It is short; one that leads back was written by nobody of ours.
+    while let Some(id) = next.filter(|id| !chain.origins.contains(id)) {
+        chain.origins.push(id);
+        let shown = find(store, &id.to_string()).await?;
+        chain.clients.extend(shown.as_ref().and_then(|record| record.client));
+        next = shown.as_ref().and_then(origin);
+    }
+    Ok(chain)
+}
+
+fn origin(record: &Record) -> Option<Uuid> {
+    match &record.event {
+        Event::Grant { origin, .. } => *origin,
+        _ => None,
+    }
+}
+
+/// The client that a credential speaks for by an exchange, where that is another than the one it was issued to.
+fn behalf(record: &Record) -> Option<Uuid> {
+    origin(record)?;
+    let subject = record.subject.as_deref().and_then(|subject| Uuid::try_parse(subject).ok());
+    subject.filter(|subject| Some(*subject) != record.client)
 }
 
 /// What the server would judge it by, now.
@@ -130,14 +182,19 @@ fn of_claims<'a>(id: &'a str, claims: &'a Claims) -> Known<'a> {
         source_identity: claims.source_identity.as_deref(),
         tags: &claims.tags,
         variables: None,
-        app_roles: &[],
         policy: Some(&claims.policy),
+        token: None,
+        bound: None,
     }
 }
 
-fn of_record<'a>(id: &'a str, record: &'a Record) -> Option<Known<'a>> {
-    let Event::Grant { expires, policy, app_roles, variables, tags, source_identity, .. } = &record.event
-    else {
+fn of_record<'a>(
+    id: &'a str,
+    record: &'a Record,
+    chain: &'a Chain,
+    token: Option<&'a OwnToken>,
+) -> Option<Known<'a>> {
+    let Event::Grant { expires, policy, variables, tags, source_identity, bound, .. } = &record.event else {
         return None;
     };
     let grounds = Grounds {
@@ -150,6 +207,8 @@ fn of_record<'a>(id: &'a str, record: &'a Record) -> Option<Known<'a>> {
         via: record.via.as_deref(),
         subject: record.subject.as_deref(),
         session: record.session.as_deref(),
+        behalf: behalf(record),
+        origins: &chain.origins,
         issued: record.at,
         expires: *expires,
     };
@@ -160,19 +219,21 @@ fn of_record<'a>(id: &'a str, record: &'a Record) -> Option<Known<'a>> {
         source_identity: source_identity.as_deref(),
         tags,
         variables: Some(variables),
-        app_roles,
         policy: policy.as_deref(),
+        token,
+        bound: bound.clone(),
     })
 }
 
-/// Whether it still counts, and why not.
-fn judged(directory: &Directory, grounds: &Grounds<'_>) -> (&'static str, Option<String>) {
+/// Whether it still counts, and why not. Introspection says the same of an access token; whoever checks one without
+/// asking takes it until it runs out.
+fn judged(directory: &Directory, known: &Known<'_>) -> (&'static str, Option<String>) {
     let now = app::now();
-    // Whoever is shown an access token checks it without asking anybody.
-    if triple::kind_of(grounds.id).is_none() && grounds.expires > now {
-        return ("live", Some("an access token counts until it runs out".to_owned()));
-    }
-    match standing(directory, grounds, now) {
+    let standing = match known.token {
+        Some(token) => standing_of_token(directory, token, now),
+        None => standing(directory, &known.grounds, now),
+    };
+    match standing {
         Ok(()) => ("live", None),
         Err(fallen @ Fallen::Expired) => ("expired", Some(fallen.to_string())),
         Err(fallen) => ("fallen", Some(fallen.to_string())),
@@ -210,7 +271,7 @@ fn print(directory: &Directory, known: &Known<'_>, output: &Output) -> Result<()
 /// Everything but the policy, by name and in order; without what there is nothing to say of.
 fn said(directory: &Directory, known: &Known<'_>) -> Vec<(&'static str, Value)> {
     let grounds = &known.grounds;
-    let (standing, why) = judged(directory, grounds);
+    let (standing, why) = judged(directory, known);
     let client = directory.tenant(grounds.tenant).zip(grounds.client);
     let client = client.and_then(|(tenant, guid)| directory.client(tenant, guid));
     let said = [
@@ -228,14 +289,25 @@ fn said(directory: &Directory, known: &Known<'_>) -> Vec<(&'static str, Value)> 
         ("via", json!(grounds.via)),
         ("subject", json!(grounds.subject)),
         ("session", json!(grounds.session)),
+        ("speaks_for", json!(grounds.behalf)),
+        ("exchanged_for", json!(exchanged_for(known))),
         ("source_identity", json!(known.source_identity)),
         ("tags", json!(known.tags)),
         ("variables", json!(known.variables)),
-        ("app_roles", json!(known.app_roles)),
+        ("audience", json!(known.token.map(|token| &token.audience))),
+        ("app_roles", json!(known.token.map(|token| &token.app_roles))),
+        ("bound_to", json!(known.bound)),
         ("issued", json!(rfc3339(grounds.issued))),
         ("expires", json!(rfc3339(grounds.expires))),
     ];
     said.into_iter().filter(|(_, value)| !cell(value).is_empty()).collect()
+}
+
+fn exchanged_for<'a>(known: &Known<'a>) -> Vec<&'a Uuid> {
+    match known.token {
+        Some(token) => token.origin.iter().chain(&token.earlier).collect(),
+        None => known.grounds.origins.iter().collect(),
+    }
 }
 
 /// A value as one line, whatever a caller wrote into it.
@@ -273,12 +345,26 @@ mod tests {
             via: None,
             subject: None,
             session: None,
+            behalf: None,
+            origins: &[],
             issued,
             expires: after(issued, 3600),
         };
-        assert_eq!(judged(&world.directory(), &grounds), ("live", None));
+        let tags = BTreeMap::new();
+        let known = Known {
+            grounds,
+            from: "token",
+            kind: None,
+            source_identity: None,
+            tags: &tags,
+            variables: None,
+            policy: None,
+            token: None,
+            bound: None,
+        };
+        assert_eq!(judged(&world.directory(), &known), ("live", None));
         world.cutoffs = vec![Cutoff { scope: Scope::Key("AKIDworld".into()), before: issued }];
-        let (standing, why) = judged(&world.directory(), &grounds);
+        let (standing, why) = judged(&world.directory(), &known);
         assert_eq!(standing, "fallen");
         assert_eq!(why.as_deref(), Some("it was taken back by a cut-off of key AKIDworld"));
     }
