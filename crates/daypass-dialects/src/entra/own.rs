@@ -8,6 +8,7 @@ use daypass_core::caller::Confirmation;
 use daypass_core::client::Tenant;
 use daypass_core::clock::Timestamp;
 use daypass_core::dialect::Context;
+use daypass_core::directory::Directory;
 use daypass_core::inspect::OwnToken;
 use daypass_core::role::TokenVersion;
 use serde_json::{Map, Value};
@@ -17,29 +18,47 @@ use uuid::Uuid;
 /// What stands before the print of the key in `rh`: the version of the claim's form.
 const RH: &str = "1";
 
+/// Where a set of claims says what; the names are those of [`super::wire::AccessToken`].
+struct Shape {
+    issuer: TokenVersion,
+    client: &'static str,
+    id: &'static str,
+    /// `sub` is the guid of a client; otherwise it is its object id.
+    sub_is_client: bool,
+}
+
+impl Shape {
+    /// That of these claims, by the version that they say; those of RFC 9068 have none.
+    fn of(claims: &Map<String, Value>) -> Option<Self> {
+        let entra = |issuer, client| Self { issuer, client, id: "uti", sub_is_client: false };
+        match claims.get("ver").map(Value::as_str) {
+            Some(Some("1.0")) => Some(entra(TokenVersion::V1, "appid")),
+            Some(Some("2.0")) => Some(entra(TokenVersion::V2, "azp")),
+            None => {
+                Some(Self { issuer: TokenVersion::V2, client: "client_id", id: "jti", sub_is_client: true })
+            }
+            Some(_) => None,
+        }
+    }
+}
+
 /// What a token says, or nothing where these are no claims of ours.
 pub(super) fn token(context: Context<'_>, claims: &Map<String, Value>) -> Option<OwnToken> {
     let directory = context.directory;
-    let tenant = tenant(context, claims)?;
-    let client = one_id(claims, &["azp", "appid", "client_id"])?;
+    let shape = Shape::of(claims)?;
+    let tenant = tenant(directory, &shape, claims)?;
+    let client = id(claims, shape.client)?;
     let audience = text(claims, "aud")?;
     let Traces { key, origins } = Traces::read(claims)?;
-    let (origin, earlier) = origins.split_first().map_or((None, &[][..]), |(first, rest)| (Some(*first), rest));
+    let subject = if origins.is_empty() { client } else { subject(directory, &shape, tenant, claims)? };
     Some(OwnToken {
-        id: one_id(claims, &["uti", "jti"])?,
+        id: id(claims, shape.id)?,
         tenant: tenant.name.clone(),
         client,
-        subject: match origin {
-            // Only an exchanged token speaks for anyone but its client.
-            Some(_) => {
-                let subject = directory.client_of_object(tenant, id(claims, "sub")?)?.guid;
-                Some(subject).filter(|subject| *subject != client)
-            }
-            None => None,
-        },
+        subject: Some(subject).filter(|subject| *subject != client),
         key,
-        origin,
-        earlier: earlier.to_vec(),
+        origin: origins.first().copied(),
+        earlier: origins.get(1..).unwrap_or_default().to_vec(),
         // Version 1.0 writes the name that was asked for; the roles know the resource by one name.
         audience: directory
             .roles_of(&tenant.name, audience)
@@ -53,23 +72,29 @@ pub(super) fn token(context: Context<'_>, claims: &Map<String, Value>) -> Option
     })
 }
 
-/// The tenant whose issuer this is, to the byte, in the version of these claims.
-fn tenant<'a>(context: Context<'a>, claims: &Map<String, Value>) -> Option<&'a Arc<Tenant>> {
-    let plan = context.directory.plan();
+/// The tenant whose issuer this is, to the byte.
+fn tenant<'a>(
+    directory: &'a Directory,
+    shape: &Shape,
+    claims: &Map<String, Value>,
+) -> Option<&'a Arc<Tenant>> {
+    let plan = directory.plan();
     let found = text(claims, "iss")?;
-    let versions: &[TokenVersion] = match claims.get("ver").map(Value::as_str) {
-        Some(Some("1.0")) => &[TokenVersion::V1],
-        Some(Some("2.0")) => &[TokenVersion::V2],
-        // The profile of RFC 9068 has no version of claims.
-        None => &[TokenVersion::V1, TokenVersion::V2],
-        Some(_) => return None,
-    };
-    let issues = |tenant: &&Arc<Tenant>| {
-        versions.iter().any(|version| issuer(&plan.public_url, tenant.guid, *version) == found)
-    };
+    let issues = |tenant: &&Arc<Tenant>| issuer(&plan.public_url, tenant.guid, shape.issuer) == found;
     let tenant = plan.tenants.iter().find(issues)?;
-    let named = claims.contains_key("tid").then(|| id(claims, "tid"));
-    named.is_none_or(|guid| guid == Some(tenant.guid)).then_some(tenant)
+    let says_so = shape.sub_is_client || id(claims, "tid") == Some(tenant.guid);
+    says_so.then_some(tenant)
+}
+
+/// The client that an exchanged token speaks for.
+fn subject(
+    directory: &Directory,
+    shape: &Shape,
+    tenant: &Tenant,
+    claims: &Map<String, Value>,
+) -> Option<Uuid> {
+    let sub = id(claims, "sub")?;
+    if shape.sub_is_client { Some(sub) } else { Some(directory.client_of_object(tenant, sub)?.guid) }
 }
 
 fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -78,13 +103,6 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 fn id(claims: &Map<String, Value>, name: &str) -> Option<Uuid> {
     Uuid::try_parse(text(claims, name)?).ok()
-}
-
-/// The id that goes by one of these names, and by no second one that says otherwise.
-fn one_id(claims: &Map<String, Value>, names: &[&str]) -> Option<Uuid> {
-    let mut there = names.iter().filter(|name| claims.contains_key(**name));
-    let first = id(claims, there.next()?)?;
-    there.all(|name| id(claims, name) == Some(first)).then_some(first)
 }
 
 /// A time as we write it: whole seconds.
