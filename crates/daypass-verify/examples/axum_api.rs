@@ -40,7 +40,7 @@ async fn list_orders(Extension(claims): Extension<Claims>) -> Response {
 }
 
 /// All routes, behind the verifier.
-fn api(verifier: Verifier) -> Router {
+pub(crate) fn api(verifier: Verifier) -> Router {
     Router::new().route("/orders", get(list_orders)).layer(from_fn_with_state(verifier, authenticate))
 }
 

@@ -23,4 +23,5 @@ mod refusals;
 mod replay;
 mod ring;
 mod tls;
+mod verify;
 mod visitors;
