@@ -78,6 +78,15 @@ pub struct Granted {
     pub source_identity: Option<String>,
     /// What it is bound to.
     pub confirmation: Option<Confirmation>,
-    /// It was made in exchange for an access token.
-    pub exchanged: bool,
+    /// What it gives, where it was made in exchange for an access token: an answer to that must say so.
+    pub exchanged: Option<Exchanged>,
+}
+
+/// What an exchange has given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchanged {
+    /// The OAuth resource, by the name that it was asked for; none for a temporary key.
+    pub resource: Option<String>,
+    /// The app roles on it.
+    pub app_roles: Vec<String>,
 }

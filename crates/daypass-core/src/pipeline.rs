@@ -14,10 +14,11 @@ mod visit;
 
 use crate::caller::{Caller, How};
 use crate::clock::{Clock, Timestamp, after};
-use crate::credential::Granted;
+use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
 use crate::directory::Directory;
 use crate::endpoint::DialectName;
+use crate::guesses::Guesses;
 use crate::id::{Draw, Entropy, uuid_v7};
 use crate::identity::Identity;
 use crate::issuer::Issuer;
@@ -83,6 +84,7 @@ pub struct Pipeline {
     signatures: Signatures,
     own: OwnSignatures,
     strangers: Strangers,
+    guesses: Guesses,
     uses: Uses,
 }
 
@@ -159,6 +161,7 @@ impl Pipeline {
             signatures: Signatures::default(),
             own: OwnSignatures::default(),
             strangers: Strangers::default(),
+            guesses: Guesses::default(),
             uses: Uses::default(),
         }
     }
@@ -366,7 +369,10 @@ impl Pipeline {
             subject: authorized.subject().map(str::to_owned),
             source_identity: authorized.source_identity().map(str::to_owned),
             confirmation: authorized.confirmation().cloned(),
-            exchanged: authorized.behalf().is_some(),
+            exchanged: authorized.behalf().map(|_| Exchanged {
+                resource: authorized.resource().map(str::to_owned),
+                app_roles: authorized.app_roles().to_vec(),
+            }),
         })
     }
 

@@ -99,7 +99,7 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
         subject: authorized.subject().map(str::to_owned),
         source_identity: None,
         confirmation: None,
-        exchanged: false,
+        exchanged: None,
     }))
 }
 

@@ -57,6 +57,9 @@ impl Call {
         let mut form = body(request)?;
         manner.correlation = manner.correlation.or_else(|| form.correlation.as_deref().and_then(place::guid));
         let what = what(place, &mut form)?;
+        if let What::Exchange(parameters) = &what {
+            manner.exchange = Some(parameters.wanted);
+        }
         let peer = head.peer.clone();
         let proof = proof::credentials(&head.headers, &mut form, peer.as_deref())?;
         let plan = directory.plan();

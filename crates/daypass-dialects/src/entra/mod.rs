@@ -58,6 +58,8 @@ pub struct Manner {
     correlation: Option<Uuid>,
     /// The caller wants its id back as a header too.
     return_correlation: bool,
+    /// What an exchange is to give; none where nothing is exchanged.
+    exchange: Option<exchange::Wanted>,
     /// HTTP Basic was tried.
     basic: bool,
     /// A public document was asked for, not a token.
@@ -95,6 +97,7 @@ impl Dialect for Entra {
             return_correlation: head
                 .header("return-client-request-id")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            exchange: None,
             basic: proof::is_basic(&head.headers),
             document: Place::of(&head.path).is_document(),
             public_url: String::new(),

@@ -1,10 +1,10 @@
 //! How answers are written. Always JSON, whatever was asked for in `Accept`: Entra's clients parse nothing else.
 
-use super::Manner;
 use super::fault::Fault;
 use super::inspection::{Active, Inactive};
 use super::metadata::Document;
 use super::wire::{ErrorAnswer, TokenAnswer};
+use super::{Manner, exchange};
 use bytes::Bytes;
 use daypass_core::caller::Confirmation;
 use daypass_core::clock::{rfc3339, unix};
@@ -22,24 +22,29 @@ use serde::Serialize;
 /// What a client waits for when nobody said how long. It must be an integer: MSAL reads no date here.
 const RETRY_AFTER_DEFAULT: u32 = 1;
 
-/// The answer with a token.
+/// The answer with a credential.
 pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
-    let Credential::Bearer(bearer) = &granted.credential else {
-        return refused(manner, &Refusal::internal("a token was asked for and a triple was made"));
-    };
     // Entra answers 3599 for an hour: the token may be used for less than its lifetime by the time it is read.
     let expires_in = unix(granted.expires).saturating_sub(unix(granted.issued)).saturating_sub(1).max(0);
-    let answer = TokenAnswer {
-        token_type: match granted.confirmation {
-            // A token that is bound to a certificate is sent as before (RFC 8705 §3).
-            None | Some(Confirmation::Certificate(_)) => "Bearer",
-            Some(Confirmation::Key(_)) => "DPoP",
-        },
-        expires_in,
-        ext_expires_in: expires_in,
-        access_token: bearer.token.expose_str(),
+    let token_type = match granted.confirmation {
+        // A token that is bound to a certificate is sent as before (RFC 8705 §3).
+        None | Some(Confirmation::Certificate(_)) => "Bearer",
+        Some(Confirmation::Key(_)) => "DPoP",
     };
-    respond(manner, StatusCode::OK, &answer)
+    match (manner.exchange, &granted.credential) {
+        (Some(wanted), _) => {
+            let answer = exchange::Answer::of(wanted, granted, token_type, expires_in);
+            respond(manner, StatusCode::OK, &answer)
+        }
+        (None, Credential::Bearer(bearer)) => {
+            let access_token = bearer.token.expose_str();
+            let answer = TokenAnswer { token_type, expires_in, ext_expires_in: expires_in, access_token };
+            respond(manner, StatusCode::OK, &answer)
+        }
+        (None, Credential::Triple(_)) => {
+            refused(manner, &Refusal::internal("a token was asked for and a triple was made"))
+        }
+    }
 }
 
 /// What a token is, or no more than that it does not count (RFC 7662 §2.2).

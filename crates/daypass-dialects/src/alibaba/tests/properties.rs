@@ -83,7 +83,7 @@ impl Words {
             subject: None,
             source_identity: None,
             confirmation: None,
-            exchanged: false,
+            exchanged: None,
         }
     }
 

@@ -95,7 +95,7 @@ fn granted(issued: Timestamp) -> Granted {
         subject: None,
         source_identity: None,
         confirmation: None,
-        exchanged: false,
+        exchanged: None,
     }
 }
 

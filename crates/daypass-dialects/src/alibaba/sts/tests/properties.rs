@@ -72,7 +72,7 @@ fn grant(texts: &[String; 6], source_identity: Option<&String>) -> Granted {
         subject: None,
         source_identity: source_identity.cloned(),
         confirmation: None,
-        exchanged: false,
+        exchanged: None,
     }
 }
 
