@@ -28,6 +28,8 @@ pub struct Plan {
     /// `mtls_endpoint_aliases` in the metadata (RFC 8705, 5). None where no listener asks for certificates; a declared
     /// proxy may pass some on all the same.
     pub mutual_tls_url: Option<String>,
+    /// What a client's certificate proves here.
+    pub certificates: Certificates,
     /// The tenants.
     pub tenants: Vec<Arc<Tenant>>,
     /// The roles of all tenants.
@@ -40,6 +42,21 @@ pub struct Plan {
     pub refuses: Refuses,
     /// How Daypass's own keys take turns.
     pub rotation: Rotation,
+    /// Whether wrong proofs of OAuth clients have no bound ([`crate::guesses`]). Only where nothing is worth guessing at:
+    /// `daypass dev`, whose users make mistakes on purpose.
+    pub guesses_unbounded: bool,
+}
+
+/// What a client's TLS certificate proves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Certificates {
+    /// Nothing: none ever reaches us.
+    #[default]
+    Unseen,
+    /// That it is the very one that was registered.
+    Registered,
+    /// What its names say as well, because an authority vouches for it.
+    Vouched,
 }
 
 /// The plan together with what the store holds.

@@ -21,7 +21,7 @@ use crate::clock::{Clock, SignedDuration, Timestamp, after};
 use crate::credential::Credential;
 use crate::cutoff::Cutoff;
 use crate::dialect::Form;
-use crate::directory::{Directory, Plan, hash_secret, seal_material};
+use crate::directory::{Certificates, Directory, Plan, hash_secret, seal_material};
 use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, Shape, Whence};
 use crate::id::{Draw, Entropy};
 use crate::issuer::Issuer;
@@ -213,6 +213,7 @@ impl World {
                 mutual_tls_url: None,
                 tenants: vec![
                     tenant("acme", ACME, "100000000001"),
+                certificates: Certificates::Unseen,
                     tenant("other", Uuid::from_u128(0x07e4), "100000000002"),
                 ],
                 roles: roles(),
@@ -222,6 +223,7 @@ impl World {
                 rotation: Rotation::default(),
             },
             client,
+                guesses_unbounded: false,
             keys,
             cutoffs: vec![],
         }

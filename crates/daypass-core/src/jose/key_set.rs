@@ -160,6 +160,11 @@ impl PublicKey {
 pub(super) const ALGORITHMS: [Algorithm; 4] =
     [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
 
+/// Their names: those of clients' assertions and of DPoP proofs.
+pub fn algorithm_names() -> [&'static str; 4] {
+    ALGORITHMS.map(name_of)
+}
+
 /// The name of one of [`ALGORITHMS`]; empty for any other, which no document and no header has.
 pub(super) fn name_of(algorithm: Algorithm) -> &'static str {
     match algorithm {

@@ -1,9 +1,12 @@
 //! The public documents: discovery, keys, and MSAL's question about the instance.
 
+use super::exchange;
 use super::place::{self, Place};
 use super::wire;
+use daypass_core::caller::How;
 use daypass_core::client::Tenant;
-use daypass_core::directory::Directory;
+use daypass_core::directory::{Certificates, Directory};
+use daypass_core::jose::algorithm_names;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Head;
 use daypass_core::role::{Algorithm, TokenVersion};
@@ -58,14 +61,21 @@ fn keys_max_age(directory: &Directory, head: &Head) -> u32 {
 }
 
 fn metadata(directory: &Directory, base: &str, tenant: &Tenant, version: TokenVersion) -> wire::Metadata {
-    let guid = tenant.guid;
+    let (plan, guid) = (directory.plan(), tenant.guid);
+    let methods = methods(plan.certificates);
+    let algorithms = algorithm_names();
     wire::Metadata {
         issuer: wire::issuer(base, guid, version),
         authorization_endpoint: format!("{base}/{guid}/oauth2/v2.0/authorize"),
-        token_endpoint: format!("{base}{}", wire::token_path(guid)),
+        endpoints: wire::endpoints(base, guid),
         jwks_uri: format!("{base}/{guid}/discovery/v2.0/keys"),
-        token_endpoint_auth_methods_supported: ["client_secret_post", "client_secret_basic"],
-        grant_types_supported: ["client_credentials"],
+        token_endpoint_auth_methods_supported: methods.clone(),
+        token_endpoint_auth_signing_alg_values_supported: algorithms,
+        introspection_endpoint_auth_methods_supported: methods.clone(),
+        introspection_endpoint_auth_signing_alg_values_supported: algorithms,
+        revocation_endpoint_auth_methods_supported: methods,
+        revocation_endpoint_auth_signing_alg_values_supported: algorithms,
+        grant_types_supported: ["client_credentials", exchange::GRANT],
         response_types_supported: [],
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: Algorithm::ALL
@@ -73,9 +83,28 @@ fn metadata(directory: &Directory, base: &str, tenant: &Tenant, version: TokenVe
             .filter(|algorithm| directory.ring().signer(**algorithm).is_some())
             .map(|algorithm| algorithm.name())
             .collect(),
-        claims_supported: wire::CLAIMS,
+        dpop_signing_alg_values_supported: algorithms,
+        tls_client_certificate_bound_access_tokens: plan.certificates != Certificates::Unseen,
+        mtls_endpoint_aliases: plan.mutual_tls_url.as_deref().map(|base| wire::endpoints(base, guid)),
+        claims_supported: wire::claims_supported(version),
+        tenant_region_scope: "WW",
         cloud_instance_name: host(base).to_owned(),
     }
+}
+
+/// How clients may prove themselves. An outside provider's JWT is sent in the way of `private_key_jwt`, and has no name of
+/// its own.
+fn methods(certificates: Certificates) -> Vec<&'static str> {
+    let named = |how: How| how.name();
+    let mut methods = [How::ClientSecretPost, How::ClientSecretBasic, How::PrivateKeyJwt].map(named).to_vec();
+    match certificates {
+        Certificates::Unseen => {}
+        Certificates::Registered => methods.push(How::SelfSignedTlsClientAuth.name()),
+        Certificates::Vouched => {
+            methods.extend([How::TlsClientAuth, How::SelfSignedTlsClientAuth].map(named));
+        }
+    }
+    methods
 }
 
 /// Every key that a verifier may meet: prepared ones too, so that it knows them before they sign.

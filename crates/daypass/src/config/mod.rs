@@ -114,12 +114,14 @@ impl Loaded {
         Plan {
             public_url: public_url.to_owned(),
             mutual_tls_url: self.mutual_tls.as_ref().map(|tls| tls.public_url.clone()),
+            certificates: mutual_tls::prove(self.mutual_tls.as_ref(), self.certificate_header.as_ref()),
             tenants: self.tenants.clone(),
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
             providers: self.providers.clone(),
             refuses: self.refuses,
             rotation: self.rotation,
+            guesses_unbounded: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::server::listen;
 use super::tls::{LIMIT, Place, file};
 use super::url;
 use daypass_core::clock::Timestamp;
+use daypass_core::directory::Certificates;
 use daypass_core::secret::Secret;
 use http::HeaderName;
 use std::net::SocketAddr;
@@ -57,6 +58,16 @@ pub(crate) struct CertificateHeader {
     pub(crate) name: HeaderName,
     /// Whether the proxy passes on only what an authority of its own vouches for.
     pub(crate) verified: bool,
+}
+
+/// What a client's certificate proves, come by either way.
+pub(super) fn prove(listener: Option<&MutualTls>, header: Option<&CertificateHeader>) -> Certificates {
+    let vouched = listener.is_some_and(|tls| tls.ca.is_some()) || header.is_some_and(|header| header.verified);
+    match (vouched, listener.is_some() || header.is_some()) {
+        (true, _) => Certificates::Vouched,
+        (false, true) => Certificates::Registered,
+        (false, false) => Certificates::Unseen,
+    }
 }
 
 /// Reads the table, if it is there. Relative file names start at `base`; `main` is what the first listener has.

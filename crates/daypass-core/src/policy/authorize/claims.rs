@@ -94,21 +94,6 @@ fn of_grant(role: &Role, grant: &Grant) -> Result<Values, BadBind> {
 const ANY: &str = "*";
 
 impl Values {
-    /// What both have. Where there is nothing that both have, nothing can be said.
-    pub fn common(&self, other: &Self) -> Result<Self, Refusal> {
-        let mut all = BTreeMap::new();
-        for (name, values) in &self.0 {
-            let theirs = other.0.get(name).map(Vec::as_slice).unwrap_or_default();
-            let both: Vec<_> = values.iter().filter(|value| theirs.contains(value)).cloned().collect();
-            if both.is_empty() {
-                let detail = format!("the two clients have no value of the variable {name} in common");
-                return Err(Refusal::new(Reason::VariableRefused, detail).parameter(name.clone()));
-            }
-            all.insert(name.clone(), both);
-        }
-        Ok(Self(all))
-    }
-
     /// The claims of this role's tokens.
     pub(super) fn claims(&self, role: &Role) -> Result<Vec<(String, ClaimValue)>, Refusal> {
         let claim = |(name, template): (&String, &ClaimTemplate)| {

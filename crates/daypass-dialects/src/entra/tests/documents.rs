@@ -1,9 +1,12 @@
 //! Discovery, keys and instance discovery.
 
 use super::Bench;
+use daypass_core::directory::Certificates;
 use daypass_core::pipeline::Success;
+use daypass_core::refusal::Reason;
+use daypass_core::role::TokenVersion;
 use daypass_core::testing::{self, ACME, request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn the_discovery_document_says_what_works() {
@@ -24,52 +27,166 @@ fn the_discovery_document_says_what_works() {
         "exp",
         "azp",
         "azpacr",
+        "client_id",
         "idtyp",
+        "jti",
         "oid",
+        "rh",
         "roles",
         "sub",
         "tid",
         "uti",
-        "ver"
+        "ver",
+        "cnf",
+        "act"
       ],
       "cloud_instance_name": "127.0.0.1:5050",
+      "dpop_signing_alg_values_supported": [
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA"
+      ],
       "grant_types_supported": [
-        "client_credentials"
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange"
       ],
       "id_token_signing_alg_values_supported": [
         "RS256",
         "ES256",
         "EdDSA"
       ],
+      "introspection_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/introspect",
+      "introspection_endpoint_auth_methods_supported": [
+        "client_secret_post",
+        "client_secret_basic",
+        "private_key_jwt"
+      ],
+      "introspection_endpoint_auth_signing_alg_values_supported": [
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA"
+      ],
       "issuer": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/v2.0",
       "jwks_uri": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/discovery/v2.0/keys",
       "response_types_supported": [],
+      "revocation_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/revoke",
+      "revocation_endpoint_auth_methods_supported": [
+        "client_secret_post",
+        "client_secret_basic",
+        "private_key_jwt"
+      ],
+      "revocation_endpoint_auth_signing_alg_values_supported": [
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA"
+      ],
       "subject_types_supported": [
         "public"
       ],
+      "tenant_region_scope": "WW",
+      "tls_client_certificate_bound_access_tokens": false,
       "token_endpoint": "http://127.0.0.1:5050/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token",
       "token_endpoint_auth_methods_supported": [
         "client_secret_post",
-        "client_secret_basic"
+        "client_secret_basic",
+        "private_key_jwt"
+      ],
+      "token_endpoint_auth_signing_alg_values_supported": [
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA"
       ]
     }
     "#);
 }
 
-#[test]
-fn every_placement_gives_the_same_document() {
-    let bench = Bench::new();
-    let first = bench.get(&format!("/{ACME}/v2.0/.well-known/openid-configuration"));
-    for target in [
-        format!("/{ACME}/.well-known/openid-configuration"),
-        format!("/.well-known/oauth-authorization-server/{ACME}/v2.0"),
-        format!("/{ACME}/v2.0/.well-known/oauth-authorization-server"),
-        format!("/{}/v2.0/.well-known/openid-configuration?appid=x", ACME.to_string().to_uppercase()),
-    ] {
-        assert_eq!(bench.get(&target).text, first.text, "{target}");
+/// Every place of the document of one issuer, beginning with the one that OpenID Connect makes of it.
+fn placements(version: TokenVersion) -> Vec<String> {
+    let after = match version {
+        TokenVersion::V1 => String::new(),
+        TokenVersion::V2 => "/v2.0".to_owned(),
+    };
+    let mut targets = vec![
+        format!("/{ACME}{after}/.well-known/openid-configuration"),
+        format!("/{ACME}{after}/.well-known/oauth-authorization-server"),
+        format!("/.well-known/oauth-authorization-server/{ACME}{after}"),
+        format!("/.well-known/openid-configuration/{ACME}{after}"),
+        format!("/{}{after}/.well-known/openid-configuration?appid=x", ACME.to_string().to_uppercase()),
+    ];
+    if version == TokenVersion::V1 {
+        // RFC 8414 §3.1 takes a slash at the end of an issuer away; not every client does.
+        targets.push(format!("/.well-known/oauth-authorization-server/{ACME}/"));
     }
-    let head = request("HEAD", &format!("/{ACME}/v2.0/.well-known/openid-configuration"), &[], b"");
-    assert_eq!(bench.send(head).result, Ok(Success::Open));
+    targets
+}
+
+#[test]
+fn every_placement_gives_the_same_document_of_its_issuer() {
+    let bench = Bench::new();
+    let issuer = |version| crate::entra::wire::issuer(&bench.world.plan.public_url, ACME, version);
+    assert_eq!(issuer(TokenVersion::V1), format!("http://127.0.0.1:5050/{ACME}/"));
+    for version in TokenVersion::ALL {
+        let targets = placements(*version);
+        let first = bench.get(&targets[0]);
+        assert_eq!(first.json["issuer"], issuer(*version), "to the byte");
+        for target in targets {
+            assert_eq!(bench.get(&target).text, first.text, "{target}");
+            assert_eq!(bench.send(request("HEAD", &target, &[], b"")).result, Ok(Success::Open), "{target}");
+        }
+    }
+}
+
+/// The two documents of a tenant differ in nothing but whose tokens they speak of.
+#[test]
+fn the_first_version_has_an_issuer_and_claims_of_its_own() {
+    let bench = Bench::new();
+    let [mut v1, v2] =
+        [TokenVersion::V1, TokenVersion::V2].map(|version| bench.get(&placements(version)[0]).json);
+    let claims = v1["claims_supported"].as_array().unwrap();
+    assert!(claims.contains(&"appid".into()) && !claims.contains(&"azp".into()), "{claims:?}");
+    for member in ["issuer", "claims_supported"] {
+        assert_ne!(v1[member], v2[member]);
+        v1[member] = v2[member].clone();
+    }
+    assert_eq!(v1, v2);
+}
+
+#[test]
+fn certificates_are_spoken_of_where_they_are_taken() {
+    let document = |certificates, url: Option<&str>| {
+        let mut bench = Bench::new();
+        bench.world.plan.certificates = certificates;
+        bench.world.plan.mutual_tls_url = url.map(str::to_owned);
+        bench.get(&placements(TokenVersion::V2)[0]).json
+    };
+    let mutual = "https://mtls.pass.example";
+    for (certificates, url, methods, aliases) in [
+        (Certificates::Unseen, None, json!([]), Value::Null),
+        (Certificates::Registered, None, json!(["self_signed_tls_client_auth"]), Value::Null),
+        (
+            Certificates::Vouched,
+            Some(mutual),
+            json!(["tls_client_auth", "self_signed_tls_client_auth"]),
+            json!({
+                "token_endpoint": format!("{mutual}/{ACME}/oauth2/v2.0/token"),
+                "introspection_endpoint": format!("{mutual}/{ACME}/oauth2/v2.0/introspect"),
+                "revocation_endpoint": format!("{mutual}/{ACME}/oauth2/v2.0/revoke"),
+            }),
+        ),
+    ] {
+        let document = document(certificates, url);
+        for endpoint in ["token", "introspection", "revocation"] {
+            let listed = document[format!("{endpoint}_endpoint_auth_methods_supported")].as_array().unwrap();
+            assert_eq!(Value::from(&listed[3..]), methods, "{certificates:?}");
+        }
+        assert_eq!(document["mtls_endpoint_aliases"], aliases, "{certificates:?}");
+        let bound = &document["tls_client_certificate_bound_access_tokens"];
+        assert_eq!(*bound, certificates != Certificates::Unseen);
+    }
 }
 
 #[test]
@@ -88,6 +205,18 @@ fn the_document_leads_to_endpoints_that_answer() {
     let token = super::token_request(&path("token_endpoint"), &super::good_form(), &[]);
     assert_eq!(bench.send(token).result, Ok(Success::Granted));
     assert_eq!(bench.get(&path("authorization_endpoint")).gist(), (400, "unsupported_grant_type", 70_003));
+    let secret = [("client_id", super::CLIENT), ("client_secret", super::SECRET), ("token", "unknown")];
+    for (endpoint, body) in
+        [("introspection_endpoint", "{\"active\":false}"), ("revocation_endpoint", "null")]
+    {
+        let reply = bench.send(super::token_request(&path(endpoint), &super::form(&secret), &[]));
+        assert_eq!((reply.parts.status.as_u16(), reply.json.to_string().as_str()), (200, body), "{endpoint}");
+    }
+    for grant in document["grant_types_supported"].as_array().unwrap() {
+        let form = super::form_with("grant_type", grant.as_str());
+        let refused = bench.post(&form, &[]).result.err().map(|refusal| refusal.reason);
+        assert_ne!(refused, Some(Reason::UnsupportedGrant), "{grant}");
+    }
 }
 
 #[test]

@@ -165,16 +165,6 @@ fn a_grant_caps_the_life_of_what_it_gives() {
 }
 
 #[test]
-fn two_clients_have_in_common_what_both_have() {
-    let values = |store: &[&str], n: &[&str]| Values(bound(&[("store", store), ("n", n)]));
-    let both = values(&["1", "2", "3"], &["7"]).common(&values(&["2", "3", "4"], &["7"])).unwrap();
-    assert_eq!(both, values(&["2", "3"], &["7"]));
-    let none = values(&["1"], &["7"]).common(&values(&["1"], &["8"])).unwrap_err();
-    assert_eq!((none.reason, none.parameter.as_deref()), (Reason::VariableRefused, Some("n")));
-    assert!(values(&["1"], &["7"]).common(&Values::default()).is_err());
-}
-
-#[test]
 fn a_claim_is_never_left_out_because_nothing_fills_it() {
     let world = world(&[("store", "{store}")], &[("store", &["1"])]);
     let refusal = Values::default().claims(&world.plan.roles[2]).unwrap_err();
