@@ -155,6 +155,8 @@ pub struct World {
     /// Its keys: `AKIDworld`, `12345678` (TOP), one client secret and `LTAIworld` (Alibaba Cloud). The secret of a
     /// key is `secret of ` and its id.
     pub keys: Vec<Key>,
+    /// Further clients, none at first.
+    pub others: Vec<Client>,
     /// Cut-offs, none at first.
     pub cutoffs: Vec<Cutoff>,
 }
@@ -211,9 +213,9 @@ impl World {
             plan: Plan {
                 public_url: "http://127.0.0.1:5050".into(),
                 mutual_tls_url: None,
+                certificates: Certificates::Unseen,
                 tenants: vec![
                     tenant("acme", ACME, "100000000001"),
-                certificates: Certificates::Unseen,
                     tenant("other", Uuid::from_u128(0x07e4), "100000000002"),
                 ],
                 roles: roles(),
@@ -221,9 +223,10 @@ impl World {
                 providers: vec![],
                 refuses: Refuses::default(),
                 rotation: Rotation::default(),
+                guesses_unbounded: false,
             },
             client,
-                guesses_unbounded: false,
+            others: vec![],
             keys,
             cutoffs: vec![],
         }
@@ -234,7 +237,7 @@ impl World {
         Directory::new(
             Arc::new(self.plan.clone()),
             ring(),
-            vec![self.client.clone()],
+            [&self.client].into_iter().chain(&self.others).cloned().collect(),
             self.keys.clone(),
             self.cutoffs.clone(),
         )

@@ -2,6 +2,7 @@
 
 mod assertion;
 mod certificate;
+mod guess;
 
 use super::{Pipeline, Trail};
 use crate::caller::{Caller, How, Proof};
@@ -36,17 +37,22 @@ impl Pipeline {
         call: &impl Call,
         trail: &mut Trail,
     ) -> Result<Proved, Refusal> {
-        match call.claim() {
+        let claim = call.claim();
+        let proved = match &claim {
             Claim::Signed(signed) => match signed.token {
-                Some(token) if is_temporary(&signed) => temporary(context, call, &signed, token),
-                _ => permanent(context, call, &signed),
+                Some(token) if is_temporary(signed) => temporary(context, call, signed, token),
+                _ => permanent(context, call, signed),
             },
-            Claim::Secret(presented) => Self::shown_secret(context, &presented),
-            Claim::Assertion(asserted) => Box::pin(self.asserted(context, &asserted)).await,
-            Claim::Certificate(certified) => certificate::certified(context, &certified),
+            Claim::Secret(presented) => Self::shown_secret(context, presented),
+            Claim::Certificate(certified) => certificate::certified(context, certified),
             // Boxed, so that a signed request does not carry the space that these need.
-            Claim::Visitor(visit) => Box::pin(self.visitor(context, &visit, trail)).await,
-            Claim::WebIdentity(shown) => Box::pin(self.outside(context, &shown)).await.map(Proved::from),
+            Claim::Assertion(asserted) => Box::pin(self.asserted(context, asserted)).await,
+            Claim::Visitor(visit) => Box::pin(self.visitor(context, visit, trail)).await,
+            Claim::WebIdentity(shown) => Box::pin(self.outside(context, shown)).await.map(Proved::from),
+        };
+        match proved {
+            Ok(proved) => Ok(proved),
+            Err(refusal) => Err(Box::pin(self.after_guess(context, &claim, refusal, trail)).await),
         }
     }
 

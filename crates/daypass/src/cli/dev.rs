@@ -85,6 +85,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let mut plan =
         place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
     plan.mutual_tls_url.clone_from(&mutual_tls_url);
+    plan.guesses_unbounded = true;
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let stop = stop_signal();
