@@ -67,8 +67,8 @@ impl Pair {
         })
     }
 
-    /// What deserves a look. The message goes on after the file's name.
-    pub(super) fn concerns(&self, now: Timestamp, host: Option<&str>) -> Vec<Fault> {
+    /// What deserves a look. The message goes on after the file's name. `hosts` come with the keys that name them.
+    pub(super) fn concerns(&self, now: Timestamp, hosts: &[(String, &str)]) -> Vec<Fault> {
         let days = self.days_left(now);
         let soon = (days < SOON_DAYS).then(|| {
             Fault::new(format!("expires in {days} days, at {}", moment(self.expires)))
@@ -78,11 +78,11 @@ impl Pair {
             Fault::new("is the certificate of an authority, and many clients refuse one for a server")
                 .hint("openssl req -x509 makes one for a server with -addext basicConstraints=CA:FALSE")
         });
-        let elsewhere = host.filter(|host| !self.is_for(host)).map(|host| {
-            Fault::new(format!("is not for `{host}`, the host of `public_url`"))
+        let elsewhere = hosts.iter().filter(|(host, _)| !self.is_for(host)).map(|(host, key)| {
+            Fault::new(format!("is not for `{host}`, the host of `{key}`"))
                 .hint("its subject alternative names must hold it")
         });
-        [soon, authority, elsewhere].into_iter().flatten().collect()
+        [soon, authority].into_iter().flatten().chain(elsewhere).collect()
     }
 
     /// Whole days until it expires; negative afterwards.

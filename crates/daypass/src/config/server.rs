@@ -47,9 +47,14 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let behind_proxy: Vec<_> = networks.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
     let refuses = refuses(section);
     tls::check_public_url(section, public_url.as_ref());
-    let tls = tls::read(section, base, public_url.as_ref().and_then(|url| url::host(&url.value)));
     let listen = section.need_parsed("listen", listen);
     let mutual_tls = mutual_tls::read(section, base, (listen.as_ref(), public_url.as_ref()));
+    let named = [
+        (public_url.as_ref().map(|url| url.value.as_str()), "public_url"),
+        (mutual_tls.as_ref().map(|tls| tls.public_url.as_str()), "mutual_tls.public_url"),
+    ];
+    let hosts = named.into_iter().filter_map(|(url, key)| Some((url::host(url?)?, key))).collect();
+    let tls = tls::read(section, base, hosts);
     let certificate_header = mutual_tls::header(section);
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")

@@ -20,8 +20,8 @@ pub(super) const LIMIT: u64 = 256 * 1024;
 pub(crate) struct TlsSource {
     certificate: Place,
     key: Place,
-    /// The host of our public address, which the certificate should be for.
-    host: Option<String>,
+    /// The hosts of our public addresses, which the certificate should be for, each with the key that says so.
+    hosts: Vec<(String, &'static str)>,
 }
 
 /// A file, and where the configuration names it.
@@ -44,11 +44,16 @@ impl PartialEq for Files {
     }
 }
 
-/// Reads the table, if it is there. Relative file names start at `base`.
-pub(super) fn read(server: Section<'_>, base: &Path, host: Option<String>) -> Option<TlsSource> {
+/// Reads the table, if it is there. Relative file names start at `base`; `hosts` are those of our public addresses, each
+/// with the key that says so.
+pub(super) fn read(
+    server: Section<'_>,
+    base: &Path,
+    hosts: Vec<(String, &'static str)>,
+) -> Option<TlsSource> {
     let section = server.section("tls", KEYS)?;
     let (certificate, key) = (file(section, "certificate", base), file(section, "key", base));
-    Some(TlsSource { certificate: certificate?, key: key?, host })
+    Some(TlsSource { certificate: certificate?, key: key?, hosts })
 }
 
 /// The PEM file that a key must name. A relative name starts at `base`.
@@ -117,7 +122,7 @@ impl TlsSource {
             let message = format!("`{}` {}", self.certificate.path.display(), fault.message);
             Diagnostic::new(Severity::Warning, self.certificate.spot.clone(), Fault { message, ..fault })
         };
-        let concerns = pair.concerns(now, self.host.as_deref()).into_iter().map(concern).collect();
+        let concerns = pair.concerns(now, &self.hosts).into_iter().map(concern).collect();
         Ok((pair, concerns))
     }
 
@@ -131,7 +136,7 @@ impl TlsSource {
 impl TlsSource {
     /// For these files.
     pub(crate) fn for_test(certificate: &Path, key: &Path) -> Self {
-        Self { certificate: Place::for_test(certificate), key: Place::for_test(key), host: None }
+        Self { certificate: Place::for_test(certificate), key: Place::for_test(key), hosts: vec![] }
     }
 }
 

@@ -98,6 +98,30 @@ fn it_shows_the_certificate_of_tls() {
 }
 
 #[test]
+fn the_certificate_should_be_for_its_address_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |names: &[&str]| {
+        Authority::new().sign(names, -1, 90).put(folder.path());
+        let text = file(GOOD).replace("\"c.pem\"", "\"chain.pem\"").replace("\"k.pem\"", "\"key.pem\"");
+        let name = folder.path().join("daypass.toml").display().to_string();
+        let (_, concerns) =
+            parse(&name, &text, Mode::Production, &[]).unwrap().tls.unwrap().read(now()).unwrap();
+        let lines: Vec<_> = concerns.iter().map(ToString::to_string).collect();
+        lines.join("\n").replace(&folder.path().display().to_string(), "DIR")
+    };
+    assert_eq!(said(&["pass.example.com", "mtls.pass.example.com"]), "");
+    assert_eq!(said(&["pass.example.com", "*.pass.example.com"]), "");
+    let one = said(&["pass.example.com"]);
+    assert!(
+        one.contains(
+            "`DIR/chain.pem` is not for `mtls.pass.example.com`, the host of `mutual_tls.public_url`"
+        ),
+        "{one}"
+    );
+    assert_eq!(said(&["localhost"]).matches("is not for").count(), 2);
+}
+
+#[test]
 fn a_proxy_passes_certificates_on_in_a_header() {
     let read = |lines: &str| production(&file(lines)).unwrap().certificate_header;
     let header = |verified| Some(CertificateHeader { name: "client-cert".parse().unwrap(), verified });
