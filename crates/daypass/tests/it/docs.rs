@@ -14,9 +14,10 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 10] = [
+const GUIDES: [(&str, usize); 11] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
+    ("docs/protect-your-api", 13),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
     ("docs/alibaba/dotnet", 1),
