@@ -4,7 +4,10 @@ mod assertions;
 mod clients;
 mod documents;
 mod dpop;
+mod exchange;
+mod introspection;
 mod refusals;
+mod revocation;
 mod tokens;
 
 use super::Entra;
@@ -52,6 +55,26 @@ impl Issuer for TestIssuer {
     }
 }
 
+/// Signs as well, for what becomes of tokens that are shown to us again.
+struct SigningIssuer;
+
+#[async_trait]
+impl Issuer for SigningIssuer {
+    async fn issue(
+        &self,
+        directory: &Directory,
+        authorized: &Authorized,
+        draw: &Draw,
+    ) -> Result<Credential, Refusal> {
+        let id = Uuid::from_bytes(draw.bytes("uti"));
+        let (ring, algorithm) = (directory.ring(), authorized.algorithm());
+        let claims = super::wire::AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
+        let token = super::sign::access_token(ring, algorithm, &claims)?;
+        let kid = ring.signer(algorithm).map(|signer| signer.kid().to_owned()).unwrap_or_default();
+        Ok(Credential::Bearer(Bearer { token, id, kid }))
+    }
+}
+
 /// A pipeline in front of a world.
 pub(super) struct Bench {
     pub(super) world: World,
@@ -68,6 +91,15 @@ impl Bench {
 
     /// The same with someone who knows people.
     pub(super) fn with_identity(identity: Arc<dyn Identity>) -> Self {
+        Self::with(identity, Arc::new(TestIssuer))
+    }
+
+    /// The same with tokens whose signatures are right.
+    pub(super) fn signing() -> Self {
+        Self::with(Arc::new(NoIdentity), Arc::new(SigningIssuer))
+    }
+
+    fn with(identity: Arc<dyn Identity>, issuer: Arc<dyn Issuer>) -> Self {
         let mut world = World::new();
         let guid = world.client.guid;
         let pepper = testing::ring().active(Purpose::Pepper);
@@ -75,7 +107,7 @@ impl Bench {
         world.keys.push(testing::secret_key(Uuid::from_u128(0x5ec2), guid));
         world.keys.last_mut().unwrap().material = daypass_core::client::Material::Hashed { pepper, hash };
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(FixedClock::new(START)));
-        let issuers = [("local".to_owned(), Arc::new(TestIssuer) as Arc<dyn Issuer>)].into();
+        let issuers = [("local".to_owned(), issuer)].into();
         let entropy = Arc::new(SeededEntropy::new(1));
         let pipeline = Pipeline::new(clock.clone(), entropy, store.clone(), issuers, identity);
         Self { world, store, clock, pipeline }
@@ -105,7 +137,7 @@ impl Bench {
     }
 }
 
-/// An answer, taken apart. That its body is JSON was checked on the way.
+/// An answer, taken apart. That its body is JSON, or nothing at all, was checked on the way.
 pub(super) struct Reply {
     pub(super) parts: http::response::Parts,
     pub(super) text: String,
