@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use daypass_verify::{Claims, Rejected, Verifier, bearer};
+use std::io::Write as _;
 
 /// Lets a request pass whose token is right, and hands its claims on.
 async fn authenticate(State(verifier): State<Verifier>, mut request: Request, next: Next) -> Response {
@@ -25,6 +26,9 @@ async fn authenticate(State(verifier): State<Verifier>, mut request: Request, ne
 }
 
 fn refuse(rejected: &Rejected) -> Response {
+    if let Rejected::Unavailable(why) = rejected {
+        let _ = writeln!(std::io::stderr(), "{why}"); // for the log, and not for the caller
+    }
     let status = StatusCode::from_u16(rejected.status()).unwrap_or(StatusCode::UNAUTHORIZED);
     match rejected.challenge() {
         Some(challenge) => (status, [(header::WWW_AUTHENTICATE, challenge)]).into_response(),
