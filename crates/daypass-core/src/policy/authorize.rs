@@ -212,14 +212,13 @@ pub fn authorize(
     let Chosen { role, app_roles, product, bounds, resource } = choose(directory, caller, issue)?;
     check_external_id(caller, &role, issue)?;
     let (resource, values) = resource.unzip();
-    let (variables, bounds) = match &values {
+    let (variables, bounds) = if let Some(values) = &values {
         // Its grants were looked at already: a token is of several roles.
-        Some(values) => (values.joined(), bounds),
-        None => {
-            let variables = variables(caller, &role, issue);
-            let cap = check_variables(caller, &role, &variables)?;
-            (variables, capped(bounds, cap))
-        }
+        (values.joined(), bounds)
+    } else {
+        let variables = variables(caller, &role, issue);
+        let cap = check_variables(caller, &role, &variables)?;
+        (variables, capped(bounds, cap))
     };
     Ok(Authorized {
         policy: effective_policy(caller, &role, issue, &variables)?.map(Arc::new),

@@ -31,6 +31,7 @@ mod store;
 mod template;
 mod tenant;
 mod tls;
+mod token;
 mod tree;
 mod trust;
 mod url;
@@ -171,6 +172,11 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let proxies = server.as_ref().map(|server| &*server.behind_proxy).unwrap_or_default();
     let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
     provider::point_out_idle(&notes, &tenants, &endpoints);
+    if let Some(server) = &server {
+        // Without a public URL, the address of the listener stands in every token.
+        let here = || format!("https://{}", server.listen);
+        token::check_sizes(&notes, &tenants, &server.public_url.clone().unwrap_or_else(here));
+    }
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);
     let (Some(server), Some(store_url), Some(seal), Some(rotation), true) =

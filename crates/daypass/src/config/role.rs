@@ -7,7 +7,7 @@ use super::notes::{Given, Place};
 use super::policy;
 use super::provider::ProviderEntry;
 use super::section::{Section, no_such, refuse_twice, text};
-use super::tenant::guid;
+use super::token;
 use super::trust;
 use daypass_core::policy::{Language, Policy, Template, VariableType};
 use daypass_core::role::{Algorithm, Profile, Role, TokenVersion};
@@ -27,11 +27,15 @@ pub(super) const KEYS: &[&str] = &[
     "audience",
     "roles",
     "algorithm",
+    "version",
+    "profile",
+    "identifiers",
+    "claims",
 ];
 /// Keys that only a role with a policy has.
-const OF_POLICY: &[&str] = &["wildcard_reason", "variables", "answer", "external_id", "trust"];
+const OF_POLICY: &[&str] = &["wildcard_reason", "answer", "external_id", "trust"];
 /// Keys that only a role with an audience has.
-const OF_AUDIENCE: &[&str] = &["roles", "algorithm"];
+const OF_AUDIENCE: &[&str] = &["roles", "algorithm", "version", "profile", "identifiers", "claims"];
 /// Fixed fields of the answer, in the words of TOP's `SecurityTokenCredential`.
 pub(super) const ANSWER: &[&str] = &["end_point_public", "end_point_internal"];
 /// The types of variables.
@@ -82,7 +86,7 @@ pub(super) fn read<'a>(
             language: read.language.map(|(language, _)| language),
         });
     }
-    agree(tenant, &roles);
+    token::agree(tenant, &roles);
     roles
 }
 
@@ -118,7 +122,10 @@ fn one<'a>(
     };
     let read = match (section.key("policy"), section.key("audience")) {
         (Some(_), None) => with_policy(section, base, owner.account, providers),
-        (None, Some(_)) => Read { role: with_audience(section, base), language: None },
+        (None, Some(_)) => {
+            misplaced(section, OF_POLICY, "a `policy`");
+            Read { role: token::read(section, base), language: None }
+        }
         (Some(_), Some(place)) => {
             let message =
                 "a role has either a `policy` (a signing credential) or an `audience` (an access token)";
@@ -221,7 +228,7 @@ fn wildcard(section: Section<'_>, policy: &Given<Policy>) {
     }
 }
 
-fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
+pub(super) fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
     let Some(node) = section.node("variables") else { return Some(BTreeMap::new()) };
     let notes = section.notes();
     let table = Section::free(notes, node, "variables")?;
@@ -236,7 +243,7 @@ fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
     whole.then_some(variables)
 }
 
-/// What stands between braces in a policy.
+/// What stands between braces in a policy or a claim.
 pub(super) fn variable_name(text: &str) -> Result<(), Fault> {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     if !text.is_empty() && text.bytes().all(plain) {
@@ -257,77 +264,4 @@ fn answer(section: Section<'_>) -> Option<BTreeMap<String, String>> {
         .filter(|key| table.node(key).is_some())
         .map(|&key| Some((key.to_owned(), table.text(key)?.value.to_owned())))
         .collect()
-}
-
-fn with_audience(section: Section<'_>, base: Role) -> Option<Role> {
-    misplaced(section, OF_POLICY, "a `policy`");
-    let notes = section.notes();
-    let lifetime = lifetime::read(section, lifetime::Kind::Token);
-    let audience = section.need_parsed("audience", audience);
-    let algorithm = match section.node("algorithm") {
-        None => Some(Algorithm::default()),
-        Some(_) => section.need_parsed("algorithm", algorithm).map(|given| given.value),
-    };
-    let roles = section.texts("roles");
-    refuse_twice(notes, "app role", roles.iter().copied());
-    let valid: Vec<_> = roles.iter().filter_map(|&role| section.parsed(role, app_role)).collect();
-    if section.need("roles").is_some() && section.is_empty_list("roles") {
-        // Resource servers refuse an application's token that carries no role at all.
-        notes.error(section.key("roles").unwrap_or(section.place()), Fault::new("`roles` names no role"));
-    }
-    Some(Role {
-        lifetime: lifetime?,
-        audience: Some(audience?.value),
-        app_roles: valid.into_iter().map(|role| role.value).collect(),
-        algorithm: algorithm?,
-        ..base
-    })
-}
-
-/// What stands before `/.default` in a scope: a GUID, or the URI of an application.
-fn audience(text: &str) -> Result<String, Fault> {
-    let uri = text.strip_prefix("api://").or_else(|| text.strip_prefix("https://"));
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:".contains(&b);
-    let is_uri = |rest: &str| !rest.is_empty() && !rest.ends_with('/') && rest.bytes().all(plain);
-    if uri.is_some_and(is_uri) || guid(text).is_ok() {
-        return Ok(text.to_owned());
-    }
-    Err(Fault::new(format!("`{text}` is neither a GUID nor a URI that begins with `api://` or `https://`")))
-}
-
-fn algorithm(name: &str) -> Result<Algorithm, Fault> {
-    let names: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.name()).collect();
-    let found = Algorithm::ALL.iter().find(|algorithm| algorithm.name() == name).copied();
-    found.ok_or_else(|| no_such("algorithm", name, &names))
-}
-
-fn app_role(text: &str) -> Result<String, Fault> {
-    if (1..=120).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()) {
-        return Ok(text.to_owned());
-    }
-    Err(Fault::new(format!("`{text}` is not 1 to 120 printable characters without blanks")))
-}
-
-/// A token carries every role that its client has on the audience, so it can have only one lifetime, one signature
-/// and one issuer.
-fn agree(tenant: Section<'_>, roles: &[RoleEntry<'_>]) {
-    let mut first: BTreeMap<String, (&Role, Given<&str>)> = BTreeMap::new();
-    for entry in roles {
-        let Some((role, audience)) = entry.role.as_ref().and_then(|r| Some((r, r.audience.as_ref()?))) else {
-            continue;
-        };
-        let (other, other_name) = first.entry(audience.to_ascii_lowercase()).or_insert((role, entry.name));
-        let differs = [
-            ("algorithm", role.algorithm != other.algorithm),
-            ("lifetime", role.lifetime != other.lifetime),
-            ("issuer", role.issuer != other.issuer),
-        ];
-        for (key, _) in differs.iter().filter(|(_, differs)| *differs) {
-            let message =
-                format!("`{}` and `{}` have one audience, and must have one `{key}`", role.name, other.name);
-            let fault = Fault::new(message)
-                .hint(format!("the other is on {}", tenant.notes().line(other_name.place)));
-            tenant.notes().error(entry.name.place, fault);
-        }
-    }
 }

@@ -36,10 +36,6 @@ fn keys_of_the_other_kind() {
         "name = \"a\"\naudience = \"api://x\"\nroles = [\"r\"]\nvariables = {}\nanswer = {}\nwildcard_reason = \"x\"",
     );
     assert_snapshot!(errors, @r#"
-    daypass.toml:15:1: `variables` belongs to a role with a `policy`
-    15 | variables = {}
-       | ^^^^^^^^^
-
     daypass.toml:16:1: `answer` belongs to a role with a `policy`
     16 | answer = {}
        | ^^^^^^
@@ -74,7 +70,7 @@ fn names_and_keys() {
     daypass.toml:15:1: unknown key `policies` in `tenant.role`
     15 | policies = {}
        | ^^^^^^^^
-      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `wildcard_reason`, `variables`, `answer`, `external_id`, `trust`, `audience`, `roles`, `algorithm`
+      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `wildcard_reason`, `variables`, `answer`, `external_id`, `trust`, `audience`, `roles`, `algorithm`, `version`, `profile`, `identifiers`, `claims`
     "#);
     assert_snapshot!(role("name = \"a/b\"\naudience = \"api://x\"\nroles = [\"r\"]"), @r#"
     daypass.toml:12:8: `a/b` is not 1 to 64 letters, digits, dots, hyphens and underscores

@@ -9,6 +9,7 @@ mod good;
 mod good_callers;
 mod mutual_tls;
 mod tls;
+mod tokens;
 
 use super::{Loaded, Mode, parse};
 use std::ffi::OsString;
