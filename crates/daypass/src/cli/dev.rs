@@ -11,6 +11,7 @@ use crate::server::{Door, Proxies, Server, Tls, stop_signal};
 use crate::system::KeyEntropy;
 use crate::{app, telemetry};
 use anyhow::Context as _;
+use daypass_core::directory::Certificates;
 use serde_json::json;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -85,6 +86,9 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let mut plan =
         place.config.plan(args.public_url.as_deref().map_or(url.as_str(), |url| url.trim_end_matches('/')));
     plan.mutual_tls_url.clone_from(&mutual_tls_url);
+    if asking.is_some() {
+        plan.certificates = Certificates::Registered;
+    }
     plan.guesses_unbounded = true;
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());

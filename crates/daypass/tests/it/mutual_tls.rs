@@ -70,6 +70,18 @@ fn dev_asks_at_a_second_address() {
     let client = pair(&["client"], 2000, 2100);
     assert!(ask(host, &ca, &client, &live(host)).starts_with("HTTP/1.1 200"));
 
+    // The metadata leads clients of the standard there (RFC 8705, 5), from either address.
+    let tenant = dev.credentials["entra"]["tenant"].as_str().unwrap();
+    let main = dev.credentials["url"].as_str().unwrap().strip_prefix("https://").unwrap();
+    for host in [main, host] {
+        let page = get(host, &format!("/{tenant}/v2.0/.well-known/openid-configuration"), &ca).unwrap();
+        let metadata: Value = serde_json::from_str(page.split_once("\r\n\r\n").unwrap().1).unwrap();
+        let alias = &metadata["mtls_endpoint_aliases"]["token_endpoint"];
+        assert_eq!(*alias, format!("{url}/{tenant}/oauth2/v2.0/token"), "{metadata}");
+        let methods = metadata["token_endpoint_auth_methods_supported"].to_string();
+        assert!(methods.contains("self_signed_tls_client_auth"), "{methods}");
+    }
+
     // What it prints registers the certificate and asks with it; only how one is made is not run here.
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("client.pem"), &client.0).unwrap();

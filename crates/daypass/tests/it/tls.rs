@@ -46,7 +46,8 @@ fn dev_speaks_https_to_whoever_trusts_it() {
         "another authority is not ours"
     );
     let mut plain = TcpStream::connect(&host).unwrap();
-    write!(plain, "GET /livez HTTP/1.1\r\nhost: {host}\r\n\r\n").unwrap();
+    // The server may hang up at the first bytes, before the others are written.
+    let _ = write!(plain, "GET /livez HTTP/1.1\r\nhost: {host}\r\n\r\n");
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     assert!(!answer.starts_with(b"HTTP/"), "the port speaks TLS alone");

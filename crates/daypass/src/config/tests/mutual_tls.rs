@@ -4,6 +4,7 @@ use super::*;
 use crate::config::fixture::{Authority, Made, now};
 use crate::config::{Authorities, CaSource, CertificateHeader};
 use daypass_core::clock::Timestamp;
+use daypass_core::directory::Certificates;
 use insta::assert_snapshot;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use rustls::pki_types::CertificateDer;
@@ -95,6 +96,23 @@ fn it_shows_the_certificate_of_tls() {
       |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: tls = { certificate = "chain.pem", key = "key.pem" }
     "#);
+}
+
+/// What the metadata promises to clients depends on it.
+#[test]
+fn what_a_certificate_proves_is_known_from_the_configuration() {
+    let header = "behind_proxy = [\"10.0.0.0/8\"]\nclient_certificate_header = \"Client-Cert\"\n";
+    let vouched = GOOD.replace(" }", ", ca = \"ca.pem\" }");
+    for (lines, expected) in [
+        (String::new(), Certificates::Unseen),
+        (GOOD.to_owned(), Certificates::Registered),
+        (header.to_owned(), Certificates::Registered),
+        (vouched, Certificates::Vouched),
+        (format!("{header}client_certificate_chain = \"verified\""), Certificates::Vouched),
+        (format!("{header}{GOOD}"), Certificates::Registered),
+    ] {
+        assert_eq!(production(&file(&lines)).unwrap().plan("").certificates, expected, "{lines}");
+    }
 }
 
 #[test]
