@@ -264,7 +264,7 @@ impl Pipeline {
             Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
             Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
             Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,
-            Ask::Inspect(shown) => self.inspect(dialect, context, &verified, &shown),
+            Ask::Inspect(shown) => Ok(self.inspect(dialect, context, &verified, &shown)),
             // Boxed, so that the common asks do not carry the space that these need.
             Ask::Revoke(shown) => Box::pin(self.revoke(dialect, context, &verified, &shown, trail)).await,
             Ask::Exchange(ask) => Box::pin(self.exchange(dialect, context, &verified, &ask, trail)).await,
