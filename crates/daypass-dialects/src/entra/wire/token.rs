@@ -167,6 +167,7 @@ pub struct AccessToken {
     tid: Uuid,
     /// The client that asked.
     client: Uuid,
+    /// For people; only version 1.0 has it.
     client_name: String,
     /// How that client proved itself.
     acr: &'static str,
@@ -208,7 +209,10 @@ impl AccessToken {
             exp: iat.saturating_add(i64::from(authorized.lifetime())),
             tid,
             client,
-            client_name: authorized.client_name().unwrap_or_default().chars().take(NAME).collect(),
+            client_name: match shape {
+                Shape::V1 => authorized.client_name().unwrap_or_default().chars().take(NAME).collect(),
+                Shape::V2 | Shape::Rfc9068 => String::new(),
+            },
             acr: acr(authorized.how().ok_or_else(lacks("a proof"))?),
             sub: if shape.sub_is_client() { of_client } else { of_object },
             id,
