@@ -191,10 +191,14 @@ class Service(Running):
 
     ACCOUNT = "100000000001"
 
-    def __init__(self, folder, rest, server=""):
+    def __init__(self, folder, rest, server="", tls=None):
+        """`tls` names three files: certificate, key, and the authority (ca) that its clients trust."""
         self.folder = pathlib.Path(folder)
-        port = free_port()
-        self.url, self.host = f"http://127.0.0.1:{port}", f"127.0.0.1:{port}"
+        self.host = f"127.0.0.1:{free_port()}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        if tls:
+            self.context = ssl.create_default_context(cafile=tls["ca"])
+            server += f'\npublic_url = "{self.url}"\ntls = {{ certificate = "{tls["certificate"]}", key = "{tls["key"]}" }}'
         self.config = self.folder / "daypass.toml"
         self.config.write_text(
             f'[server]\nlisten = "{self.host}"\n{server}\n'

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
-import { credentials, once, Skipped } from './daypass.mjs';
+import { credentials, here, once, Skipped } from './daypass.mjs';
 
 const { DAYPASS_BINARY, DAYPASS_SECURE } = process.env;
 const NOTICED = 500; // the server asks every 100 milliseconds whether the store has changed
@@ -71,6 +71,13 @@ export async function add(name, { kind = 'client-secret', role = 'devcenter', ar
 }
 
 const narrow = once(async () => (await add('narrow')).asker);
+/** A client with two secrets, one of which has run out: that one. */
+const ended = once(async () => {
+  const { asker } = await add('ended', { args: ['--expires', '1s'] });
+  await cli('client', 'rotate', own('ended'), '--kind', 'client-secret');
+  await new Promise((done) => setTimeout(done, 1000));
+  return asker;
+});
 const disabled = once(async () => {
   const { asker } = await add('disabled');
   await cli('client', 'disable', own('disabled'));
@@ -111,6 +118,9 @@ export class Provoking {
 
   wrongSecret = () => this.refused(401, 'invalid_client', 7000215, good.but({ secret: 'wrong' }));
 
+  /** Told apart from a wrong one, for whoever has it. */
+  endedSecret = async () => this.refused(401, 'invalid_client', 7000222, await ended());
+
   unknownClient = () => this.refused(400, 'unauthorized_client', 700016, good.but({ id: stranger }));
 
   disabledClient = async () => this.refused(400, 'unauthorized_client', 7000112, await disabled());
@@ -133,3 +143,28 @@ export class Provoking {
   /** What came of another grant, however the library asks for one. */
   wrongGrant = (said) => this.told(said, 400, 'unsupported_grant_type', 70003);
 }
+
+/** Makes keys by their algorithms (`RS256`, `ES256-other`); each with its texts and its thumbprints in hexadecimal. */
+export async function makeKeys(...names) {
+  const folder = path.join(process.env.DAYPASS_WORK, own('keys'));
+  fs.mkdirSync(folder, { recursive: true });
+  const program = [path.join(here, 'entra_keys.py'), folder, ...names];
+  const { stdout } = await promisify(execFile)(process.env.DAYPASS_PYTHON, program);
+  return Object.entries(JSON.parse(stdout)).map(([name, thumbprints]) => {
+    const file = (suffix) => path.join(folder, `${name}.${suffix}`);
+    const text = (suffix) => fs.readFileSync(file(suffix), 'utf8');
+    const files = { certificate: file('pem'), public: file('pub'), both: file('both') };
+    return { ...thumbprints, files, key: text('key'), certificate: text('pem') };
+  });
+}
+
+/** What a client says in its assertion. */
+export function said(asker, changes = {}) {
+  const iat = Math.floor(Date.now() / 1000);
+  const { id, tokenUrl: aud } = asker;
+  return { iss: id, sub: id, aud, jti: crypto.randomUUID(), iat, exp: iat + 600, ...changes };
+}
+
+/** Adds a client that signs its assertions with this key. */
+export const withKey = async (name, file, ...args) =>
+  (await add(name, { kind: 'public-key', args: ['--public-key', file, ...args] })).asker;

@@ -7,11 +7,13 @@ import functools
 import json
 import os
 import pathlib
+import ssl
 import subprocess
 import sys
 import time
+import urllib.parse
 
-from daypass import check, command, credentials, equal, matches
+from daypass import WORK, check, command, credentials, equal, http, matches
 
 CLIENTS = pathlib.Path(os.environ["DAYPASS_CLIENTS"])
 DATA = pathlib.Path(os.environ["DAYPASS_SECURE"])
@@ -45,9 +47,12 @@ class Asker:
     def authority(self):
         return f"{self.base}/{self.tenant}"
 
+    def endpoint(self, name):
+        return f"{self.authority}/oauth2/v2.0/{name}"
+
     @property
     def token_url(self):
-        return f"{self.authority}/oauth2/v2.0/token"
+        return self.endpoint("token")
 
     @property
     def issuer(self):
@@ -98,6 +103,15 @@ def narrow():
 
 
 @functools.cache
+def ended():
+    """A client with two secrets, one of which has run out: that one."""
+    asker, _ = add("ended", "--expires", "1s")
+    cli("client", "rotate", own("ended"), "--kind", "client-secret")
+    time.sleep(1)
+    return asker
+
+
+@functools.cache
 def disabled():
     """A client that was disabled, with the right secret."""
     asker, _ = add("disabled")
@@ -141,6 +155,10 @@ class Provoking:
 
     def wrong_secret(self):
         self.refused(401, "invalid_client", 7000215, self.good.but(secret="wrong"))
+
+    def ended_secret(self):
+        """Told apart from a wrong one, for whoever has it."""
+        self.refused(401, "invalid_client", 7000222, ended())
 
     def unknown_client(self):
         # Entra answers 400, and RFC 6749 wants 401 where Basic was tried.
@@ -199,6 +217,16 @@ def program(tool, *arguments, asker=GOOD, **settings):
     return said
 
 
+@functools.cache
+def java_trust():
+    """How Java is told whom to trust: by a store of its own kind, made as `daypass dev --tls` prints."""
+    store = WORK / own("trust.p12")
+    make = ["keytool", "-importcert", "-noprompt", "-alias", "daypass", "-file", CA, "-keystore", store]
+    done = subprocess.run([*map(str, make), "-storepass", "changeit"], capture_output=True, text=True, timeout=60)
+    equal(done.returncode, 0, f"exit status of keytool ({done.stdout})")
+    return f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"
+
+
 def refusal(said):
     """The Refusal in what such a program printed."""
     check("token" not in said, "should have been refused, and was given a token")
@@ -210,3 +238,33 @@ def refusal(said):
         error=said["error"][0] if "error" in said else body.get("error"),
         code=int(code) if code else None,
     )
+
+
+def with_key(name, holder, *arguments, form="pem"):
+    """A client that signs its assertions with the Holder's key, of which the server has the certificate or, as `pub`,
+    the public half alone."""
+    folder = WORK / own("keys")
+    folder.mkdir(exist_ok=True)
+    file = holder.write(folder, name)[form]
+    asker, _ = add(name, "--public-key", file, *arguments, kind="public-key")
+    return asker
+
+
+def spend(asker, assertion):
+    """Asks with an assertion by the standard library alone; the token."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": asker.client_id,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": assertion,
+        "scope": asker.scope,
+    }
+    answer = post(asker.token_url, form)
+    equal(answer.status, 200, f"status ({answer.body})")
+    return answer.json()["access_token"]
+
+
+def post(url, form, headers=None):
+    """A form by the standard library."""
+    context = ssl.create_default_context(cafile=CA) if url.startswith("https:") else None
+    return http(url, urllib.parse.urlencode(form).encode(), headers, context=context)

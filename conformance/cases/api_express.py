@@ -24,6 +24,11 @@ def good():
     APIS.good()
 
 
+@case("tokens of version 1.0 and of RFC 9068 are let in")
+def shapes():
+    APIS.shapes()
+
+
 @case("no token is 401, and no code says why")
 def nobody():
     APIS.nobody()

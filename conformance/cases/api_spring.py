@@ -58,6 +58,12 @@ def good():
     APIS.good()
 
 
+@case("tokens of version 1.0 and of RFC 9068 are let in")
+def shapes():
+    # Which claim names the client is a setting.
+    APIS.shapes(named=False)
+
+
 @case("no token is 401, and no code says why")
 def nobody():
     APIS.nobody()

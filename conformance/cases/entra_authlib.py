@@ -71,6 +71,12 @@ def unknown_client():
         way.unknown_client()
 
 
+@case("secret that has run out")
+def ended_secret():
+    for way in every_way():
+        way.ended_secret()
+
+
 @case("disabled client")
 def disabled_client():
     for way in every_way():

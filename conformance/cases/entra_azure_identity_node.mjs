@@ -43,6 +43,8 @@ test('wrong secret', () => provoking.wrongSecret());
 
 test('unknown client', () => provoking.unknownClient());
 
+test('secret that has run out', () => provoking.endedSecret());
+
 test('disabled client', () => provoking.disabledClient());
 
 test('scope without /.default', () => provoking.narrowScope());

@@ -42,6 +42,11 @@ def unknown_client():
     PROVOKING.unknown_client()
 
 
+@case("secret that has run out")
+def ended_secret():
+    PROVOKING.ended_secret()
+
+
 @case("disabled client")
 def disabled_client():
     PROVOKING.disabled_client()

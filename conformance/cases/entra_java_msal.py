@@ -4,24 +4,12 @@ own kind of store, made by the command that `daypass dev --tls` prints."""
 # needs: maven
 # client: entra / MSAL Java
 
-import functools
-import subprocess
-
-from daypass import WORK, case, check, equal, main
-from entra import CA, GOOD, STRANGER, Provoking, check_token, program, refusal
-
-
-@functools.cache
-def trust():
-    store = WORK / "entra_java_msal.p12"
-    make = ["keytool", "-importcert", "-noprompt", "-alias", "daypass", "-file", CA, "-keystore", store]
-    done = subprocess.run([*map(str, make), "-storepass", "changeit"], capture_output=True, text=True, timeout=60)
-    equal(done.returncode, 0, f"exit status of keytool ({done.stdout})")
-    return f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"
+from daypass import case, check, equal, main
+from entra import GOOD, STRANGER, Provoking, check_token, java_trust, program, refusal
 
 
 def ask(how, asker=GOOD, **settings):
-    return program("maven", how, asker=asker, **{"JAVA_TOOL_OPTIONS": trust(), **settings})
+    return program("maven", how, asker=asker, **{"JAVA_TOOL_OPTIONS": java_trust(), **settings})
 
 
 PROVOKING = Provoking(lambda asker: refusal(ask("secret", asker)), tells="status error")
@@ -72,6 +60,11 @@ def wrong_secret():
 @case("unknown client")
 def unknown_client():
     PROVOKING.unknown_client()
+
+
+@case("secret that has run out")
+def ended_secret():
+    PROVOKING.ended_secret()
 
 
 @case("disabled client")

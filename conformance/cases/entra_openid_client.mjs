@@ -55,6 +55,8 @@ test('wrong secret by Basic', async () => {
 
 test('unknown client', () => inBody.unknownClient());
 
+test('secret that has run out', () => inBody.endedSecret());
+
 test('disabled client', () => inBody.disabledClient());
 
 test('unknown tenant', async () => {

@@ -62,6 +62,11 @@ def unknown_client():
     IN_BODY.unknown_client()
 
 
+@case("secret that has run out")
+def ended_secret():
+    BY_BASIC.ended_secret()
+
+
 @case("disabled client")
 def disabled_client():
     BY_BASIC.disabled_client()

@@ -45,6 +45,11 @@ def unknown_client():
     BY_BASIC.unknown_client()
 
 
+@case("secret that has run out")
+def ended_secret():
+    IN_BODY.ended_secret()
+
+
 @case("disabled client")
 def disabled_client():
     IN_BODY.disabled_client()
