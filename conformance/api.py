@@ -173,6 +173,18 @@ class Apis:
         equal(answer.body.decode().strip(), f"orders for {daypass.client_id('reader')}", "the API's answer")
         equal(ask(trusting, forger.token()).status, 200, "status of the forger's good token")
 
+    def shapes(self, named=True, typed=True):
+        """Tokens of version 1.0 and of RFC 9068, as a resource can have them. `named` is whether the API finds the client's
+        id in each without being told, `typed` whether it knows the type at+jwt."""
+        _, _, forger, api = self.both
+        first = forger.token(azp=None, appid=CLIENT, aud="api://orders", ver="1.0", idp=forger.provider.issuer)
+        standard = {"azp": None, "oid": None, "sub": CLIENT, "client_id": CLIENT, "jti": "1"}
+        for token, known in ((first, True), (forger.token({"typ": "at+jwt"}, **standard), typed)):
+            answer = ask(api, token)
+            equal(answer.status, 200 if known else 401, f"status ({answer.headers['WWW-Authenticate']})")
+            if named and known:
+                equal(answer.body.decode().strip(), f"orders for {CLIENT}", "the API's answer")
+
     def nobody(self):
         _, api, _, _ = self.both
         for headers in ({}, {"Authorization": "Basic dXNlcjpwYXNz"}):

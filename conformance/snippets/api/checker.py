@@ -4,7 +4,7 @@ import os
 
 import flask
 
-from trust import Refused, claims_of
+from trust import Refused, claims_of, client_of
 
 app = flask.Flask(__name__)
 
@@ -17,7 +17,7 @@ def refused(why):
 @app.get("/check")
 def check():
     claims = claims_of(flask.request.headers.get("Authorization"), flask.request.headers["X-Need-Role"])
-    return "", 204, {"X-Client": claims["azp"]}
+    return "", 204, {"X-Client": client_of(claims)}
 
 
 if __name__ == "__main__":

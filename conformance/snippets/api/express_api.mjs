@@ -26,6 +26,7 @@ const need = (role) => async (request, response, next) => {
     // Made for another use, or bound to a key that is not checked here.
     if (!/^(at\+)?jwt$/i.test(protectedHeader.typ) || payload.cnf !== undefined) throw new errors.JWTInvalid();
     request.claims = payload;
+    request.client = payload.azp ?? payload.appid ?? payload.client_id; // v2.0, v1.0, RFC 9068
   } catch (error) {
     // The issuer cannot be reached or has no keys, and nothing is known of the token.
     const away = !(error instanceof errors.JOSEError) || /^ERR_(JOSE_GENERIC|JWKS_TIMEOUT|JWKS_INVALID)$/.test(error.code);
@@ -36,5 +37,5 @@ const need = (role) => async (request, response, next) => {
 };
 
 const app = express();
-app.get('/orders', need('orders.read'), (request, response) => response.send(`orders for ${request.claims.azp}\n`));
+app.get('/orders', need('orders.read'), (request, response) => response.send(`orders for ${request.client}\n`));
 app.listen(PORT, '127.0.0.1');

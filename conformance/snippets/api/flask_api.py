@@ -4,7 +4,7 @@ import os
 
 import flask
 
-from trust import Refused, claims_of
+from trust import Refused, claims_of, client_of
 
 app = flask.Flask(__name__)
 
@@ -17,7 +17,7 @@ def refused(why):
 @app.get("/orders")
 def orders():
     claims = claims_of(flask.request.headers.get("Authorization"), "orders.read")
-    return f"orders for {claims['azp']}\n"
+    return f"orders for {client_of(claims)}\n"
 
 
 if __name__ == "__main__":

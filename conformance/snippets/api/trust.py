@@ -22,7 +22,8 @@ def claims_of(authorization, role):
         raise Refused(401)
     try:
         key = KEYS.get_signing_key_from_jwt(token)
-        claims = jwt.decode(token, key, ["RS256", "ES256", "EdDSA"], {"require": ["exp"]}, audience=AUDIENCE, issuer=ISSUER, leeway=60)
+        required = {"require": ["exp"]}
+        claims = jwt.decode(token, key, ["RS256", "ES256", "EdDSA"], required, audience=AUDIENCE, issuer=ISSUER, leeway=60)
         kind = jwt.get_unverified_header(token).get("typ", "").lower()
     except jwt.PyJWKClientConnectionError:
         raise Refused(503)  # the issuer cannot be reached, and nothing is known of the token
@@ -33,3 +34,8 @@ def claims_of(authorization, role):
     if role not in claims.get("roles", []):
         raise Refused(403, "insufficient_scope")
     return claims
+
+
+def client_of(claims):
+    """The client's id, as v2.0, v1.0 and RFC 9068 name it."""
+    return claims.get("azp") or claims.get("appid") or claims.get("client_id")
