@@ -112,6 +112,10 @@ mod tests {
         Secret::new(signer.sign("JWT", &claims).unwrap())
     }
 
+    fn holds(signatures: &Signatures, token: &Secret, keys: &Arc<KeySet>) -> bool {
+        signatures.0.lock().get(&hash(token)).is_some_and(|held| Arc::ptr_eq(held, keys))
+    }
+
     fn name(got: Result<Subject, Refusal>) -> Result<String, Reason> {
         got.map(|subject| subject.name).map_err(|refusal| refusal.reason)
     }
