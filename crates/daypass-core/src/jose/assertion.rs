@@ -13,6 +13,8 @@ use crate::client::{Key, Material};
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::refusal::{Reason, Refusal};
 use crate::secret::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, crypto};
 use serde_json::{Map, Value};
 use std::cmp::Reverse;
@@ -324,9 +326,9 @@ fn unpadded(name: &str) -> String {
 }
 
 fn hexadecimal(base64url: &str) -> Option<String> {
-    use base64::Engine;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(base64url).ok()?;
-    Some(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    let bytes = URL_SAFE_NO_PAD.decode(base64url).ok()?;
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// A GUID in its hyphenated form, in either case: one thing has one spelling.
@@ -345,4 +347,4 @@ fn unproved(detail: String) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

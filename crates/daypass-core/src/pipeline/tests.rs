@@ -1,5 +1,6 @@
 //! The order of the phases, seen from outside through a dialect as small as can be.
 
+mod proofs;
 mod replay;
 mod temporary;
 mod visitors;
@@ -8,7 +9,7 @@ use super::*;
 use crate::caller::How;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
-use crate::dialect::{Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
+use crate::dialect::{Asserted, Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
 use crate::endpoint::{CallerRule, Quota, SessionRule, Whence};
 use crate::identity::{Identity, Subject, unavailable};
 use crate::issuer::Issuer;
@@ -36,6 +37,8 @@ struct ToyCall {
     endpoint: Option<Arc<crate::endpoint::Endpoint>>,
     evidence: Option<Evidence>,
     secret: Vec<Secret>,
+    assertion: Option<Secret>,
+    audiences: Vec<String>,
     tenant: Option<Arc<crate::client::Tenant>>,
     computed: Arc<AtomicUsize>,
     weak: Option<Weak>,
@@ -50,6 +53,10 @@ impl Call for ToyCall {
                 evidence: self.evidence.as_ref(),
                 origin: get("origin"),
             });
+        }
+        if let (Some(token), Some(tenant)) = (&self.assertion, &self.tenant) {
+            let (client, audiences) = (get("client"), &self.audiences);
+            return Claim::Assertion(Asserted { tenant, client, token, audiences });
         }
         if let (Some(client), Some(tenant)) = (get("client"), &self.tenant) {
             return Claim::Secret(Presented {
@@ -99,6 +106,8 @@ impl Dialect for Toy {
             .into_iter()
             .flatten()
             .next(),
+            assertion: claim.get("assertion").map(|jwt| Secret::new(jwt.as_str())),
+            audiences: vec![AUDIENCE.into()],
             secret: claim.get("secret").map(|s| Secret::new(s.replace('+', " "))).into_iter().collect(),
             tenant: claim.get("tenant").and_then(|name| context.directory.tenant(name)).cloned(),
             claim,
@@ -148,6 +157,9 @@ impl Dialect for Toy {
 
 /// The origin of the page of all tests.
 const ORIGIN: &str = "http://127.0.0.1:88";
+
+/// What an assertion must call us.
+const AUDIENCE: &str = "https://pass.example.com/token";
 
 /// Knows `sid-` and a name as that user's session, does not answer about `down`, and counts its questions.
 #[derive(Default)]

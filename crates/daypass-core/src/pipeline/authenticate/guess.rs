@@ -21,7 +21,9 @@ impl Pipeline {
         refusal: Refusal,
         trail: &Trail,
     ) -> Refusal {
-        let Some((tenant, target)) = target(claim).filter(|_| is_guess(refusal.reason)) else { return refusal };
+        let Some((tenant, target)) = target(claim).filter(|_| is_guess(refusal.reason)) else {
+            return refusal;
+        };
         if context.directory.plan().guesses_unbounded {
             return refusal;
         }
