@@ -122,9 +122,7 @@ pub(crate) fn taken_back(cutoffs: &Cutoffs, grounds: &Grounds<'_>) -> Option<Sco
     if cutoffs.is_empty() {
         return None;
     }
-    let origins = grounds.origins.iter().map(|id| Scope::Credential(id.to_string()));
-    let mut scopes = scopes(grounds).into_iter().flatten().chain(origins);
-    scopes.find(|scope| cutoffs.cut(grounds.issued, scope))
+    scopes(grounds).find(|scope| cutoffs.cut(grounds.issued, scope))
 }
 
 fn of_client(
@@ -181,10 +179,10 @@ fn of_subject(directory: &Directory, grounds: &Grounds<'_>) -> Result<(), Fallen
 }
 
 /// Every scope in which a credential may have been taken back.
-fn scopes(grounds: &Grounds<'_>) -> [Option<Scope>; 8] {
+fn scopes(grounds: &Grounds<'_>) -> impl Iterator<Item = Scope> {
     let tenant = || grounds.tenant.to_owned();
     let subject = |subject: &str| Scope::Subject { tenant: tenant(), subject: subject.to_owned() };
-    [
+    let own = [
         Some(Scope::Tenant(tenant())),
         grounds.client.map(Scope::Client),
         grounds.behalf.map(Scope::Client),
@@ -193,7 +191,9 @@ fn scopes(grounds: &Grounds<'_>) -> [Option<Scope>; 8] {
         grounds.session.map(subject),
         grounds.subject.map(subject),
         Some(Scope::Credential(grounds.id.to_owned())),
-    ]
+    ];
+    let origins = grounds.origins.iter().map(|id| Scope::Credential(id.to_string()));
+    own.into_iter().flatten().chain(origins)
 }
 
 impl Claims {
@@ -363,18 +363,43 @@ mod tests {
 
     #[test]
     fn a_cut_off_of_any_of_its_scopes_takes_it_back() {
-        let grounds = Grounds { subject: Some("alice"), ..of_key(&World::new()) };
-        let every = scopes(&grounds).into_iter().flatten().collect::<Vec<_>>();
-        assert_eq!(every.len(), 7);
+        let (world, subject) = exchanged();
+        let origins = [Uuid::from_u128(0xf1), Uuid::from_u128(0xf2)];
+        let (behalf, origins) = (Some(subject), origins.as_slice());
+        let grounds = Grounds { subject: Some("alice"), behalf, origins, ..of_key(&world) };
+        let every: Vec<_> = scopes(&grounds).collect();
+        assert_eq!(every.len(), 10);
         for scope in every {
-            let mut world = World::new();
+            let (mut world, _) = exchanged();
             world.cutoffs = vec![Cutoff { scope: scope.clone(), before: before(grounds.issued, 1) }];
             assert_eq!(check(&world, &grounds), Ok(()), "{scope} before it was made");
             world.cutoffs = vec![Cutoff { scope: scope.clone(), before: grounds.issued }];
             assert_eq!(check(&world, &grounds), Err(Fallen::Cut(scope)));
         }
-        let mut world = World::new();
+        let (mut world, _) = exchanged();
         world.cutoffs = vec![Cutoff { scope: Scope::Key("AKIDother".into()), before: START }];
         assert_eq!(check(&world, &grounds), Ok(()));
+    }
+
+    /// A world with a second client, for which credentials are exchanged.
+    fn exchanged() -> (World, Uuid) {
+        let mut world = World::new();
+        let subject = Uuid::from_u128(0xb1);
+        world.others.push(Client { guid: subject, name: "subject".into(), ..world.client.clone() });
+        (world, subject)
+    }
+
+    #[test]
+    fn an_exchanged_one_falls_with_the_client_that_it_speaks_for() {
+        let (world, subject) = exchanged();
+        let grounds = Grounds { behalf: Some(subject), ..of_key(&world) };
+        assert_eq!(check(&world, &grounds), Ok(()));
+        assert_eq!(check(&World::new(), &grounds), Err(Fallen::Client), "it is gone");
+        let (mut world, _) = exchanged();
+        world.others[0].enabled = false;
+        assert_eq!(check(&world, &grounds), Err(Fallen::Client));
+        let (mut world, _) = exchanged();
+        world.others[0].grants.retain(|grant| grant.role != "soe");
+        assert_eq!(check(&world, &grounds), Err(Fallen::Grant));
     }
 }

@@ -108,3 +108,6 @@ fn key_of<'a>(ring: &'a Ring, token: &Compact<'_>) -> Result<&'a PublishedKey, E
     }
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,6 @@ fn scopes(token: &OwnToken, key: &str, subject: &Client, roles: &[&Arc<Role>]) -
     scopes.extend([&token.id].into_iter().chain(origins).map(|id| Scope::Credential(id.to_string())));
     scopes
 }
+
+#[cfg(test)]
+mod tests;
