@@ -77,7 +77,7 @@ fn it_falls_with_whatever_it_was_made_on() {
 #[test]
 fn the_key_is_one_of_its_client_for_oauth() {
     let mut world = World::new();
-    let other = Uuid::from_u128(0x07e4_11);
+    let other = Uuid::from_u128(0x00e4);
     world.keys.push(secret_key(other, Uuid::from_u128(1)));
     let mut token = token(&world);
     for key in [Some("AKIDworld".to_owned()), Some(other.to_string()), Some(Uuid::nil().to_string()), None] {
