@@ -68,6 +68,11 @@ impl Template {
         }
     }
 
+    /// The language that its vendor's services understand.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
     /// The policy for these values. Each must be of its variable's type; further values are not looked at.
     pub fn bind(&self, values: &BTreeMap<String, String>) -> Result<Policy, BadVariable> {
         let statements = self.statements.iter().map(|frame| frame.bind(values)).collect::<Result<_, _>>()?;

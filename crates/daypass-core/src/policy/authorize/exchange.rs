@@ -47,7 +47,7 @@ pub fn authorize_exchange(
     let rest = rest(token, now)?;
     let parties = Parties::of(directory, caller, token)?;
     let narrowed = parties.narrowed(directory);
-    check_target(directory, &narrowed, &issue.role)?;
+    check_target(directory, &narrowed, issue)?;
     let issue = Issue { variables: filled(directory, &narrowed, issue), ..issue.clone() };
     let asker = Parties::asker(caller, narrowed, issue.form)?;
     let mut authorized = authorize(directory, &asker, path, &issue).map_err(as_target)?;
@@ -167,13 +167,19 @@ fn common_values(a: &[String], b: &[String]) -> Vec<String> {
 
 /// Makes sure that there is something to have at all. What does not exist and what was not granted get the same answer,
 /// and it does not say to which of the clients.
-fn check_target(directory: &Directory, narrowed: &Client, choice: &RoleChoice) -> Result<(), Refusal> {
+fn check_target(directory: &Directory, narrowed: &Client, issue: &Issue) -> Result<(), Refusal> {
     let has = |role: &Role| narrowed.grants.iter().any(|grant| grant.role == role.name);
-    match choice {
-        RoleChoice::Named(name) if !directory.role(&narrowed.tenant, name).is_some_and(|role| has(role)) => {
-            Err(target(
-                "there is no such role, or the client that asks and the one that the token speaks for do not both have a grant on it",
-            ))
+    match &issue.role {
+        RoleChoice::Named(name) => {
+            let role = directory.role(&narrowed.tenant, name).filter(|role| has(role)).ok_or_else(|| {
+                target("there is no such role, or the client that asks and the one that the token speaks for do not both have a grant on it")
+            })?;
+            match (issue.form, &role.policy) {
+                (Form::Triple(kind), Some(policy)) if policy.language() != kind.language() => Err(target(
+                    "the policy of this role is in another vendor's language; ask for a temporary key in the form of that vendor",
+                )),
+                _ => Ok(()),
+            }
         }
         RoleChoice::Resource(name) if !directory.roles_of(&narrowed.tenant, name).any(|role| has(role)) => {
             Err(target(
@@ -184,20 +190,23 @@ fn check_target(directory: &Directory, narrowed: &Client, choice: &RoleChoice) -
     }
 }
 
-/// The variables that were asked for, with those added that have only one value to take.
+/// The variables that were asked for, with those added that have only one value to take beside these.
 fn filled(directory: &Directory, narrowed: &Client, issue: &Issue) -> BTreeMap<String, String> {
     let mut variables = issue.variables.clone();
     let RoleChoice::Named(name) = &issue.role else { return variables };
     let Some(role) = directory.role(&narrowed.tenant, name) else { return variables };
+    let grants: Vec<_> = narrowed.grants.iter().filter(|grant| grant.role == role.name).collect();
+    let allows = |grant: &Grant, name: &str, value: &str| {
+        grant.bind.get(name).is_some_and(|values| values.iter().any(|one| one == value || one == ANY))
+    };
+    let fit = |grant: &&&Grant| issue.variables.iter().all(|(name, value)| allows(grant, name, value));
+    let mut fitting: Vec<_> = grants.iter().filter(fit).collect();
+    if fitting.is_empty() {
+        // What was asked for is refused in any case, and should be for its own sake.
+        fitting = grants.iter().collect();
+    }
     for name in role.variables.keys().filter(|name| !issue.variables.contains_key(*name)) {
-        let fits = |grant: &&Grant| {
-            let allows = |(name, value): (&String, &String)| {
-                grant.bind.get(name).is_some_and(|values| values.iter().any(|one| one == value || one == ANY))
-            };
-            grant.role == role.name && issue.variables.iter().all(allows)
-        };
-        let mut values: Vec<_> =
-            narrowed.grants.iter().filter(fits).filter_map(|grant| grant.bind.get(name)).flatten().collect();
+        let mut values: Vec<_> = fitting.iter().filter_map(|grant| grant.bind.get(name)).flatten().collect();
         values.sort_unstable();
         values.dedup();
         if let [only] = values.as_slice()

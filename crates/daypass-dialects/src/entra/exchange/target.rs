@@ -1,6 +1,5 @@
 //! For what an exchange is made: a resource with all or some of its roles, or a role that gives temporary keys.
 
-use super::super::missing;
 use daypass_core::dialect::{Form, Issue, RoleChoice};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::triple::TripleKind;
@@ -49,7 +48,7 @@ pub(super) fn access_token(
         };
         roles.push(role);
     }
-    let resource = named.ok_or_else(|| missing(if scope.is_some() { "audience" } else { "scope" }))?;
+    let resource = named.ok_or_else(no_target)?;
     let issue = Issue::new(RoleChoice::Resource(resource.to_owned()), Form::Bearer);
     let default = roles.is_empty() || roles.contains(&DEFAULT);
     if roles.contains(&"") || (default && roles.len() > 1) {
@@ -76,6 +75,12 @@ pub(super) fn temporary_key(kind: TripleKind, audience: &str) -> Result<Issue, R
         }
     }
     Ok(issue)
+}
+
+/// RFC 8693 lets a server choose where nothing is named; ours would have to guess.
+fn no_target() -> Refusal {
+    let detail = "the request names no resource; send one as scope={resource}/.default, or by the parameter resource or audience";
+    Refusal::new(Reason::MissingParameter, detail).parameter("scope")
 }
 
 /// What was said is no target of a temporary key.

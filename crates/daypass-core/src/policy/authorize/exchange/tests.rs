@@ -264,7 +264,11 @@ fn whoever_a_token_has_passed_through_bounds_it_too() {
         actor: Some(act.clone()),
         ..token(&world)
     };
-    assert_eq!(refused(&world, &key("soe"), &passed).0, Reason::InvalidTarget, "the second has no grant on it");
+    assert_eq!(
+        refused(&world, &key("soe"), &passed).0,
+        Reason::InvalidTarget,
+        "the second has no grant on it"
+    );
     let authorized = ask(&world, &bearer(), &passed).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let behalf = authorized.behalf().unwrap();
     assert_eq!((behalf.origin, &*behalf.earlier), (FIRST, &[Uuid::from_u128(0x0e)][..]));
