@@ -77,7 +77,64 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::fixture::{Authority, now};
+    use crate::server::peer::{Judge, Shown};
     use http::HeaderValue;
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    fn certificate() -> CertificateDer<'static> {
+        let made = Authority::new().sign(&["client"], -1, 90);
+        CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap()
+    }
+
+    /// Whose certificate counts, of that of the connection and that in the header, and what is left of the header.
+    fn counts(from: &str, shown: bool, passed_on: bool, configured: bool) -> (&'static str, bool) {
+        let (connection, header) = (certificate(), certificate());
+        let print = |der: &CertificateDer<'_>| crate::server::peer::read(der).unwrap().x5t_s256;
+        let shown =
+            shown.then(|| Shown::new(std::slice::from_ref(&connection), Arc::new(Judge::empty())).unwrap());
+        let who = Who { address: from.parse().unwrap(), shown: shown.map(Arc::new) };
+        let rule = CertificateHeader { name: "client-cert".parse().unwrap(), verified: true };
+        let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], configured.then_some(rule));
+        let mut headers = HeaderMap::new();
+        if passed_on {
+            use base64::Engine as _;
+            let value = format!(":{}:", base64::prelude::BASE64_STANDARD.encode(&*header));
+            headers.insert("client-cert", HeaderValue::from_str(&value).unwrap());
+        }
+        let counts = match proxies.certificate(&who, &mut headers, now()).unwrap() {
+            None => "nobody's",
+            Some(peer) if peer.x5t_s256 == print(&connection) => "the connection's",
+            Some(peer) => {
+                assert_eq!((&peer.x5t_s256, peer.chained), (&print(&header), true));
+                "the header's"
+            }
+        };
+        (counts, headers.is_empty())
+    }
+
+    /// Attack: a client writes the header itself, with a certificate whose key it does not have.
+    #[test]
+    fn a_certificate_in_a_header_counts_from_a_declared_proxy_and_stays_with_nobody() {
+        for (from, shown, passed_on, expected) in [
+            ("10.0.0.1", false, true, "the header's"),
+            ("::ffff:10.0.0.1", false, true, "the header's"),
+            ("10.0.0.1", false, false, "nobody's"),
+            // By its own certificate a proxy proves itself to us, and not its clients.
+            ("10.0.0.1", true, true, "the header's"),
+            ("10.0.0.1", true, false, "nobody's"),
+            ("192.0.2.9", false, true, "nobody's"),
+            ("192.0.2.9", true, true, "the connection's"),
+            ("192.0.2.9", true, false, "the connection's"),
+            ("192.0.2.9", false, false, "nobody's"),
+        ] {
+            assert_eq!(counts(from, shown, passed_on, true), (expected, true), "{from} {shown} {passed_on}");
+        }
+        // Where no header is configured it is one of many that nobody reads.
+        assert_eq!(counts("10.0.0.1", true, true, false), ("the connection's", false));
+        assert_eq!(counts("10.0.0.1", false, true, false), ("nobody's", false));
+    }
 
     fn source(peer: &str, forwarded: &[&str]) -> String {
         let proxies = Proxies::new(vec!["10.0.0.0/8".parse().unwrap()], None);

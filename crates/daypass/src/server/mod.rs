@@ -80,7 +80,11 @@ impl Server {
         for door in doors {
             open.spawn(self.clone().tend(door, closed.clone()));
         }
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            // Only a panic ends a door before its time, and a server that nobody can reach must not seem well.
+            Some(_) = open.join_next() => tracing::error!("a listener has broken down"),
+        }
         // Each door holds a slot for the next one who comes.
         tracing::info!(
             connections = self.taken().saturating_sub(open.len()),
