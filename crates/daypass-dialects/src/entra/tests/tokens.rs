@@ -1,9 +1,14 @@
 //! What a good request gets, and what its record says.
 
+use super::introspection::claims;
 use super::{Bench, CLIENT, form_with, good_form};
 use daypass_core::pipeline::Success;
+use daypass_core::policy::{ClaimTemplate, VariableType};
 use daypass_core::record::Event;
+use daypass_core::role::TokenVersion;
 use daypass_core::testing::{ACME, RESOURCE, later};
+use serde_json::json;
+use std::sync::Arc;
 
 #[test]
 fn a_good_request_gets_a_token() {
@@ -102,4 +107,65 @@ fn tenant_and_content_type_are_read_in_any_case() {
         );
         assert_eq!(bench.send(request).result, Ok(Success::Granted), "{content_type}");
     }
+}
+
+/// A bench whose resource is an older one, with a name of its own and a claim, and whose client has these stores.
+fn older(stores: &[&str]) -> Bench {
+    let mut bench = Bench::signing();
+    let role = Arc::make_mut(&mut bench.world.plan.roles[2]);
+    role.version = TokenVersion::V1;
+    role.identifiers = vec!["api://Orders".into()];
+    role.variables = [("store".to_owned(), VariableType::Slug)].into();
+    role.claims = [("stores".to_owned(), ClaimTemplate::parse("{store}", &role.variables).unwrap())].into();
+    let stores = stores.iter().map(|store| (*store).to_owned()).collect();
+    bench.world.client.grants[2].bind = [("store".to_owned(), stores)].into();
+    bench
+}
+
+#[test]
+fn the_resource_decides_what_the_token_is() {
+    let bench = older(&["8006", "8005"]);
+    let reply = bench.post(&form_with("scope", Some("api://orders/.default")), &[]);
+    let claims = claims(reply.json["access_token"].as_str().unwrap_or_else(|| panic!("{}", reply.text)));
+    for (name, value) in [
+        ("aud", json!("api://Orders")),
+        ("iss", json!(format!("http://127.0.0.1:5050/{ACME}/"))),
+        ("idp", json!(format!("http://127.0.0.1:5050/{ACME}/"))),
+        ("appid", json!(CLIENT)),
+        ("appidacr", json!("1")),
+        ("app_displayname", json!("app")),
+        ("ver", json!("1.0")),
+        ("stores", json!(["8005", "8006"])),
+    ] {
+        assert_eq!(claims[name], value, "{name}");
+    }
+    let records = bench.store.all();
+    let Event::Grant { variables, .. } = &records[0].event else { panic!("{:?}", records[0]) };
+    assert_eq!(variables["store"], "8005,8006", "the record says what the token says");
+}
+
+#[test]
+fn a_grant_that_names_no_value_is_explained_to_whoever_runs_the_service() {
+    let bench = older(&["*"]);
+    let reply = bench.post(&good_form(), &[]);
+    assert_eq!(reply.gist(), (400, "invalid_request", 90_100));
+    let description = reply.json["error_description"].as_str().unwrap();
+    assert!(
+        description.contains(
+            "the variable store, and the grant binds it to * (any value); bind the values that are meant"
+        ),
+        "{description}"
+    );
+    let records = bench.store.all();
+    assert!(matches!(&records[0].event, Event::Refusal { reason, .. } if reason == "variable_refused"));
+}
+
+#[test]
+fn a_grant_caps_the_life_of_a_token() {
+    let mut bench = older(&["8005"]);
+    bench.world.client.grants[2].lifetime = Some(600);
+    let reply = bench.post(&good_form(), &[]);
+    assert_eq!((&reply.json["expires_in"], &reply.json["ext_expires_in"]), (&json!(599), &json!(599)));
+    let claims = claims(reply.json["access_token"].as_str().unwrap());
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 600);
 }
