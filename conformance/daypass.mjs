@@ -151,14 +151,17 @@ export const python = (file, port, options) => running(DAYPASS_PYTHON, [path.joi
 
 /**
  * A `daypass serve` with a configuration of its own. `rest` is what follows the first [[tenant]] in the file; clients
- * are added by the command line, before the start or after it.
+ * are added by the command line, before the start or after it. `tls` names two files, certificate and key.
  */
 export class Service {
-  static async make(name, rest, { port, server = '' } = {}) {
+  static async make(name, rest, { port, server = '', tls } = {}) {
     const service = new Service();
     service.port = port ?? (await freePort());
     service.host = `127.0.0.1:${service.port}`;
-    service.url = `http://${service.host}`;
+    service.url = `${tls ? 'https' : 'http'}://${service.host}`;
+    if (tls) {
+      server += `\npublic_url = "${service.url}"\ntls = { certificate = "${tls.certificate}", key = "${tls.key}" }`;
+    }
     service.folder = fresh(name);
     service.config = path.join(service.folder, 'daypass.toml');
     fs.mkdirSync(path.join(service.folder, 'data'), { mode: 0o700 });

@@ -8,14 +8,14 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { credentials, here, once, Skipped } from './daypass.mjs';
 
-const { DAYPASS_BINARY, DAYPASS_SECURE } = process.env;
+const { DAYPASS_BINARY, DAYPASS_PYTHON, DAYPASS_SECURE, DAYPASS_WORK } = process.env;
 const NOTICED = 500; // the server asks every 100 milliseconds whether the store has changed
 const [major] = process.versions.node.split('.').map(Number);
 
 export const stranger = '00000000-0000-4000-8000-000000000000';
 
 /** What a client of OAuth is configured with: the demo's client, which gets a token. */
-class Asker {
+export class Asker {
   constructor({ url, entra }) {
     this.base = url;
     this.tenant = entra.tenant;
@@ -144,12 +144,24 @@ export class Provoking {
   wrongGrant = (said) => this.told(said, 400, 'unsupported_grant_type', 70003);
 }
 
-/** Makes keys by their algorithms (`RS256`, `ES256-other`); each with its texts and its thumbprints in hexadecimal. */
-export async function makeKeys(...names) {
-  const folder = path.join(process.env.DAYPASS_WORK, own('keys'));
+/** Makes keys by a program in Python, which has certificates in its libraries; what it said of them. */
+async function make(...names) {
+  const folder = path.join(DAYPASS_WORK, own('keys'));
   fs.mkdirSync(folder, { recursive: true });
   const program = [path.join(here, 'entra_keys.py'), folder, ...names];
-  const { stdout } = await promisify(execFile)(process.env.DAYPASS_PYTHON, program);
+  const { stdout } = await promisify(execFile)(DAYPASS_PYTHON, program);
+  return { folder, stdout };
+}
+
+/** What a server of the file's own shows, which everyone trusts who trusts the one that all share. */
+export async function serverKey() {
+  const { folder } = await make('server');
+  return { certificate: path.join(folder, 'server.pem'), key: path.join(folder, 'server.key') };
+}
+
+/** Makes keys by their algorithms (`RS256`, `ES256-other`); each with its texts and its thumbprints in hexadecimal. */
+export async function makeKeys(...names) {
+  const { folder, stdout } = await make(...names);
   return Object.entries(JSON.parse(stdout)).map(([name, thumbprints]) => {
     const file = (suffix) => path.join(folder, `${name}.${suffix}`);
     const text = (suffix) => fs.readFileSync(file(suffix), 'utf8');

@@ -1,7 +1,7 @@
 """Keys and certificates of OAuth's clients, what they sign, and what any library that takes an assertion can provoke.
 
 As a module for Python cases. As a program, for the others, it makes the keys that are named behind a folder, and prints
-what they are called by.
+what they are called by; `server` is what a server of theirs shows.
 """
 
 import base64
@@ -193,6 +193,9 @@ def main():
     folder, *wanted = sys.argv[1:]
     said = {}
     for name in wanted:
+        if name == "server":
+            tls(folder)
+            continue
         algorithm = name.split("-")[0]
         holder = Holder(algorithm, name)
         holder.write(folder, name)

@@ -3,8 +3,8 @@
 # needs: cargo
 # client: entra / Rust oauth2
 
-from daypass import case, equal, main
-from entra import GOOD, PLAIN, Provoking, check_token, program, refusal
+from daypass import case, check, equal, main
+from entra import GOOD, PLAIN, Provoking, check_token, narrow, program, refusal
 
 
 def ask(how, asker=GOOD, **settings):
@@ -79,6 +79,35 @@ def not_granted():
 @case("wrong grant")
 def wrong_grant():
     IN_BODY.wrong_grant(refusal(ask("password")))
+
+
+@case("introspection by the owner of the token")
+def introspection():
+    token = ask("basic")["token"][0]
+    said = ask("introspect", TOKEN=token)
+    equal((said.get("active"), said.get("client")), (["true"], [GOOD.client_id]), f"what it is ({said})")
+    equal(ask("introspect", TOKEN="x")["active"], ["false"], "whether something else is live")
+
+
+@case("introspection with a wrong secret")
+def introspection_refused():
+    said = ask("introspect", GOOD.but(secret="wrong"), TOKEN="x")
+    check("AADSTS7000215" in said["message"][0], f"it says {said}")
+
+
+@case("revocation by the owner of the token")
+def revocation():
+    token = ask("basic")["token"][0]
+    equal(ask("revoke", TOKEN=token).get("revoked"), ["true"], "whether it was revoked")
+    equal(ask("introspect", TOKEN=token)["active"], ["false"], "whether it is live")
+
+
+@case("revocation by anyone else")
+def revocation_refused():
+    token = ask("basic")["token"][0]
+    said = ask("revoke", narrow(), TOKEN=token)
+    check("revoked" not in said and said["message"], f"it says {said}")
+    equal(ask("introspect", TOKEN=token)["active"], ["true"], "whether it is live")
 
 
 main()
