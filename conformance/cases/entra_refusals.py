@@ -140,4 +140,75 @@ def repeated():
     equal((answer.status, answer.json()["error"]), (400, "invalid_request"), "refusal")
 
 
+def asked(fields, path="oauth2/v2.0/token", headers=None):
+    """Any form at any endpoint of the tenant."""
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | (headers or {})
+    return http(f"{SERVER['url']}/{OURS['tenant']}/{path}", urllib.parse.urlencode(fields).encode(), headers)
+
+
+SECRET = {"client_id": OURS["client_id"], "client_secret": OURS["client_secret"]}
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+EXCHANGE = {"grant_type": "urn:ietf:params:oauth:grant-type:token-exchange", **SECRET}
+
+
+@case("two ways to prove oneself in one request")
+def two_ways():
+    pair = base64.b64encode(f"{OURS['client_id']}:{OURS['client_secret']}".encode()).decode()
+    refused(post(headers={"Authorization": f"Basic {pair}"}), 400, "invalid_request", 9002313)
+    refused(post(client_assertion_type=ASSERTION_TYPE, client_assertion="a.b.c"), 400, "invalid_request", 9002313)
+
+
+@case("a secret, or a token, in the URL")
+def in_the_url():
+    for name in ("client_secret", "client_assertion", "token", "subject_token"):
+        path = f"oauth2/v2.0/token?{name}={OURS['client_secret']}"
+        refused(asked({"grant_type": "client_credentials"} | SECRET, path), 400, "invalid_request", 90100)
+
+
+@case("what nobody knows is ignored, in the URL too")
+def unknown_parameters():
+    fields = {"grant_type": "client_credentials", "scope": OURS["scope"], **SECRET}
+    more = {"claims": "{}", "client_info": "1", "x-client-SKU": "msal.js.node", "response_type": "token"}
+    answer = asked(fields | more, "oauth2/v2.0/token?client-request-id=x&dc=1", {"x-ms-lib-capability": "retry-after"})
+    equal(answer.status, 200, f"status ({answer.body})")
+
+
+@case("an assertion of another kind, or of none")
+def assertion_type():
+    refused(post(client_secret=None, client_assertion="a.b.c"), 400, "invalid_request", 900144)
+    saml = "urn:ietf:params:oauth:client-assertion-type:saml2-bearer"
+    refused(post(client_secret=None, client_assertion_type=saml, client_assertion="x"), 400, "invalid_request", 90100)
+
+
+@case("an assertion that is no JWT")
+def no_jwt():
+    answer = post(client_secret=None, client_assertion_type=ASSERTION_TYPE, client_assertion="x")
+    refused(answer, 401, "invalid_client", 50027)
+
+
+@case("introspection and revocation by nobody, or without a token")
+def without():
+    for path in ("oauth2/v2.0/introspect", "oauth2/v2.0/revoke"):
+        refused(asked({"token": "x", "client_id": OURS["client_id"]}, path), 401, "invalid_client", 7000216)
+        refused(asked({"token": "x"} | SECRET | {"client_secret": "wrong"}, path), 401, "invalid_client", 7000215)
+        refused(asked(SECRET, path), 400, "invalid_request", 900144)
+
+
+@case("exchange without a token, of another kind, and for something unknown")
+def exchange():
+    access = "urn:ietf:params:oauth:token-type:access_token"
+    refused(asked(EXCHANGE | {"subject_token_type": access}), 400, "invalid_request", 900144)
+    saml = {"subject_token": "x", "subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}
+    refused(asked(EXCHANGE | saml), 400, "invalid_request", 90100)
+    wanted = {"subject_token": "x", "subject_token_type": access, "requested_token_type": "urn:x", "scope": OURS["scope"]}
+    refused(asked(EXCHANGE | wanted), 400, "invalid_request", 90100)
+
+
+@case("a DPoP proof that is none")
+def dpop():
+    fields = {"grant_type": "client_credentials", "scope": OURS["scope"], **SECRET}
+    answer = asked(fields, headers={"DPoP": "x"})
+    equal((answer.status, answer.json()["error"]), (400, "invalid_dpop_proof"), f"the refusal ({answer.body})")
+
+
 main()
