@@ -177,6 +177,11 @@ impl Directory {
         self.client(tenant, *self.objects.get(&object)?)
     }
 
+    /// Every key whose client is known, with that client, in no order.
+    pub fn clients_keys(&self) -> impl Iterator<Item = (&Client, &Key)> {
+        self.keys.values().filter_map(|key| Some((&**self.clients.get(&key.client)?, &**key)))
+    }
+
     /// A role of a tenant.
     pub fn role(&self, tenant: &str, name: &str) -> Option<&Arc<Role>> {
         self.roles.get(tenant)?.get(name)

@@ -16,6 +16,7 @@ pub mod cutoff;
 pub mod dialect;
 pub mod directory;
 pub mod endpoint;
+pub mod expiry;
 pub mod guesses;
 pub mod id;
 pub mod identity;

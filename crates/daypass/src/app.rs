@@ -1,22 +1,26 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
 use crate::identity::Outbound;
+use crate::metrics::Counts;
 use crate::rotation;
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwap;
-use daypass_core::clock::{Clock, Timestamp};
+use daypass_core::clock::{Clock, Timestamp, rfc3339};
 use daypass_core::directory::{Directory, Plan};
+use daypass_core::expiry;
 use daypass_core::id::{Entropy, random_uuid, uuid_v7};
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
-use daypass_core::record::{Chain, Record};
+use daypass_core::record::{Chain, Entry, Record};
+use daypass_core::replay::Mark;
 use daypass_core::ring::{Age, Kek, Purpose, Ring, RingRow, RingState, Stage};
-use daypass_core::store::{Change, Store, StoreError};
+use daypass_core::store::{Change, Spent, Store, StoreError};
 use daypass_issuers::local::Local;
-use std::collections::HashMap;
+use parking_lot::Mutex;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -30,7 +34,7 @@ const ROTATE: Duration = Duration::from_secs(1);
 /// How long to wait after a step that failed.
 const ROTATE_AGAIN: Duration = Duration::from_secs(30);
 /// How often it is asked whether cut-offs of single credentials can be forgotten.
-const PRUNE: Duration = Duration::from_secs(3600);
+const PRUNE: Duration = Duration::from_hours(1);
 /// How many are forgotten in one change, so that no request waits long for its record behind it.
 const PRUNED_AT_ONCE: usize = 2_000;
 /// Seconds between two warnings about one old key.
@@ -38,6 +42,13 @@ const DAY: i64 = 86_400;
 /// How long the store may be silent before this node is not ready any more, in seconds. A node that cannot hear
 /// of a revocation must not go on for long.
 const STALE: i64 = 30;
+/// How often the last uses of keys are written, where there is something to write.
+const USES: Duration = Duration::from_secs(1);
+/// How often it is looked whether a client's key ends soon.
+const LOOK_AHEAD: Duration = Duration::from_hours(1);
+
+/// What a record of an end that comes near is called.
+const KEY_EXPIRES: &str = "key.expires";
 
 /// A store that was opened with its seal key, ready to be read and written.
 pub(crate) struct Opened {
@@ -116,10 +127,13 @@ pub(crate) fn change(tenant: Option<&str>, action: &str, object: &str) -> Record
 
 /// The record of a change made at this time.
 pub(crate) fn change_at(now: Timestamp, tenant: Option<&str>, action: &str, object: &str) -> Record {
+    Record::change(record_id(now), now, tenant.map(str::to_owned), action, object)
+}
+
+fn record_id(now: Timestamp) -> Uuid {
     let mut random = [0; 10];
     RequestEntropy.fill(&mut random);
-    let id: Uuid = uuid_v7(now, random);
-    Record::change(id, now, tenant.map(str::to_owned), action, object)
+    uuid_v7(now, random)
 }
 
 /// Time and randomness, handed in so that a test can choose them.
@@ -142,6 +156,8 @@ pub(crate) struct App {
     pub(crate) pipeline: Pipeline,
     pub(crate) directory: ArcSwap<Directory>,
     pub(crate) ambient: Ambient,
+    /// How many requests ended in which way.
+    pub(crate) counts: Counts,
     plan: Arc<Plan>,
     opened: Opened,
     /// What the store's version was when the directory was read. Held while it is read: an older state must never take
@@ -149,6 +165,10 @@ pub(crate) struct App {
     read: tokio::sync::Mutex<Option<u64>>,
     heard: AtomicI64,
     warned: AtomicI64,
+    /// How many keys of clients end within [`expiry::URGENT`] days.
+    ending: AtomicUsize,
+    /// The announcements that this process knows to be made, by it or by another: it does not ask the store again.
+    announced: Mutex<HashSet<Mark>>,
 }
 
 impl App {
@@ -170,7 +190,10 @@ impl App {
             read: tokio::sync::Mutex::new(None),
             heard: AtomicI64::new(ambient.clock.now().as_second()),
             warned: AtomicI64::new(i64::MIN),
+            ending: AtomicUsize::new(0),
+            announced: Mutex::default(),
             ambient,
+            counts: Counts::default(),
             plan,
             opened,
         }))
@@ -178,14 +201,49 @@ impl App {
 
     /// Whether this node hears the store.
     pub(crate) fn ready(&self) -> Result<(), &'static str> {
-        let silence = self.ambient.clock.now().as_second() - self.heard.load(Ordering::Relaxed);
-        if silence <= STALE { Ok(()) } else { Err("the store is silent") }
+        if self.silence() <= STALE { Ok(()) } else { Err("the store is silent") }
     }
 
-    /// Follows the store's changes, writes down refused strangers and rotates keys, for as long as the process lives.
-    /// Side by side: a store that takes no records must not keep us from hearing of a revocation.
+    /// For how many seconds this node has not heard the store.
+    pub(crate) fn silence(&self) -> i64 {
+        self.ambient.clock.now().as_second().saturating_sub(self.heard.load(Ordering::Relaxed))
+    }
+
+    /// What will need an operator soon, without a name in it: whoever reaches this node can ask.
+    pub(crate) fn concerns(&self) -> Vec<String> {
+        let ours = self.key_ages().iter().filter(|age| age.overdue).count();
+        let theirs = self.ending.load(Ordering::Relaxed);
+        let days = expiry::URGENT;
+        let all = [
+            (ours, "keys of Daypass's own that have worked for too long".to_owned()),
+            (theirs, format!("keys of clients that end within {days} days")),
+        ];
+        all.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what}: {n}")).collect()
+    }
+
+    /// Counts the keys of clients that end soon. Not when somebody asks: there may be many keys, and the asking costs
+    /// nothing.
+    fn count_ending(&self) {
+        let (directory, now) = (self.directory.load(), self.now());
+        let ending = directory
+            .clients_keys()
+            .filter(|(client, key)| expiry::ends_within(client, key, expiry::URGENT, now))
+            .count();
+        self.ending.store(ending, Ordering::Relaxed);
+    }
+
+    /// Follows the store's changes, writes down refused strangers and uses of keys, rotates our keys, announces the ends
+    /// of others' and forgets old cut-offs, for as long as the process lives. Side by side: a store that takes no records
+    /// must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
-        tokio::join!(self.follow(), self.count(), self.rotate(), self.prune());
+        tokio::join!(
+            self.follow(),
+            self.count(),
+            self.note(),
+            self.rotate(),
+            self.look_ahead(),
+            self.prune()
+        );
     }
 
     async fn follow(&self) {
@@ -208,6 +266,79 @@ impl App {
         }
     }
 
+    async fn note(&self) {
+        let mut turn = tokio::time::interval(USES);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            self.note_uses(self.pipeline.uses().due()).await;
+        }
+    }
+
+    /// Writes when keys were last used. What is not written stays due.
+    pub(crate) async fn note_uses(&self, uses: Vec<(String, Timestamp)>) {
+        if uses.is_empty() {
+            return;
+        }
+        match self.opened.store.note_uses(uses.clone()).await {
+            Ok(()) => self.pipeline.uses().stored(&uses),
+            // Whoever asks for something is told that the store does not answer; this can wait.
+            Err(error) => tracing::debug!(%error, "the last uses of keys are not written; trying again"),
+        }
+    }
+
+    async fn look_ahead(&self) {
+        let mut turn = tokio::time::interval(LOOK_AHEAD);
+        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            turn.tick().await;
+            self.count_ending();
+            if let Err(error) = self.announce_ends().await {
+                tracing::error!(%error, "a key that ends soon cannot be written down; trying again in an hour");
+            }
+        }
+    }
+
+    /// Announces the ends of clients' keys whose time has come and that no node has announced, in the log and in the
+    /// records. Gives how many there were.
+    pub(crate) async fn announce_ends(&self) -> Result<usize, StoreError> {
+        let (directory, now) = (self.directory.load_full(), self.now());
+        let mut announced = 0;
+        for (client, key) in directory.clients_keys() {
+            let Some(warning) = expiry::due(client, key, now) else { continue };
+            let mark = warning.mark();
+            if self.announced.lock().contains(&mark) {
+                continue;
+            }
+            let spent = self.opened.store.spend(mark, warning.ends).await?;
+            self.announced.lock().insert(mark);
+            if spent == Spent::Before {
+                continue;
+            }
+            announced += 1;
+            let (tenant, name, ends) = (&*client.tenant, &*client.name, rfc3339(warning.ends));
+            let days = warning.days;
+            tracing::warn!(
+                tenant,
+                client = name,
+                key = key.id,
+                ends,
+                "a client's key ends within {days} days"
+            );
+            let record =
+                Record::warning(record_id(now), now, Some(client.tenant.clone()), KEY_EXPIRES, &key.id, days);
+            let record = Record { client: Some(client.guid), key: Some(key.id.clone()), ..record };
+            self.opened.store.append(Entry { record, mark: None }).await?;
+        }
+        Ok(announced)
+    }
+
+    /// The present, as the store keeps it.
+    fn now(&self) -> Timestamp {
+        let now = self.ambient.clock.now();
+        Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+    }
+
     async fn rotate(&self) {
         let mut turn = tokio::time::interval(ROTATE);
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -227,9 +358,7 @@ impl App {
     /// Takes the step that is due the longest, if one is and no other node has taken it.
     pub(crate) async fn rotate_once(&self) -> anyhow::Result<Option<Stage>> {
         let directory = self.directory.load_full();
-        let now = self.ambient.clock.now();
-        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-        let stage = rotation::next(&self.opened, &directory, now).await?;
+        let stage = rotation::next(&self.opened, &directory, self.now()).await?;
         if stage.is_some() {
             // At once, so that what this node says of its keys is right without waiting for the next look.
             self.refresh().await?;
@@ -275,6 +404,7 @@ impl App {
         let ring = Arc::new(Ring::open(&self.opened.store.ring().await?, &self.opened.kek)?);
         let directory = read_directory(&*self.opened.store, ring, self.plan.clone()).await?;
         self.directory.store(Arc::new(directory));
+        self.count_ending();
         if read.replace(version).is_some() {
             tracing::info!(version, "the store has changed; the change is in force");
         }
@@ -287,7 +417,10 @@ impl App {
         loop {
             turn.tick().await;
             if let Err(error) = self.prune_once().await {
-                tracing::warn!(error = format!("{error:#}"), "old cut-offs cannot be forgotten; trying again");
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "old cut-offs cannot be forgotten; trying again"
+                );
             }
         }
     }
@@ -318,6 +451,7 @@ impl App {
     /// Writes what is pending and closes the store.
     pub(crate) async fn close(&self) {
         self.pipeline.record_strangers().await;
+        self.note_uses(self.pipeline.uses().rest()).await;
         if let Err(error) = self.opened.store.close().await {
             tracing::error!(%error, "the store did not close cleanly");
         }
@@ -328,3 +462,6 @@ async fn read_directory(store: &dyn Store, ring: Arc<Ring>, plan: Arc<Plan>) -> 
     let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
     Ok(Directory::new(plan, ring, clients, keys, cutoffs)?)
 }
+
+#[cfg(test)]
+mod tests;

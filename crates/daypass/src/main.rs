@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod identity;
+mod metrics;
 mod rotation;
 mod server;
 mod system;

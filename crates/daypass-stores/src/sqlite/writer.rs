@@ -97,9 +97,8 @@ impl Write {
     pub(super) fn send(self, failed: Option<&StoreError>) {
         match self {
             Self::Append(_, pending) => pending.send(failed),
-            Self::Change(_, _, pending) => pending.send(failed),
+            Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
             Self::Spend(_, _, pending) => pending.send(failed),
-            Self::Uses(_, pending) => pending.send(failed),
         }
     }
 }

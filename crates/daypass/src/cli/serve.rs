@@ -3,6 +3,7 @@
 use super::output::Failure;
 use super::place::{CONFIG, load};
 use crate::app::{Ambient, App, Opened};
+use crate::metrics::{self, Scrape};
 use crate::server::{Door, Proxies, Server, Tls, Watch, stop_signal};
 use crate::system::SystemClock;
 use crate::telemetry;
@@ -36,6 +37,12 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let (shows, watch) = tls.unzip();
     let opened = Opened::open(&config.store_url, &seal_key).await?;
     opened.begin().await?;
+    // Bound with the others: an address that is taken is a fault of the configuration.
+    let metrics = match config.metrics {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let shown = shows.as_ref().map(|shows| shows.main.clone());
     let (main, asking) = shows.map_or((None, None), |shows| (Some(shows.main), shows.asking));
     let (address, door) = open(config.listen, main).await?;
     let mut doors = vec![door];
@@ -51,13 +58,20 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
     let server = Server::new(app.clone(), proxies);
     let watch = watch.map(|watch| tokio::spawn(watch.run()));
+    let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
+    let scrape = Scrape::new(app.clone(), shown);
+    let metrics = metrics.map(|listener| tokio::spawn(metrics::serve(listener, scrape)));
     let stop = stop_signal();
     let mutual_tls = mutual_tls.map(tracing::field::display);
-    tracing::info!(%address, public_url, mutual_tls, "ready");
+    let metrics_address = metrics_address.map(tracing::field::display);
+    tracing::info!(%address, public_url, mutual_tls, metrics = metrics_address, "ready");
     server.run(doors, stop).await;
     background.abort();
     if let Some(watch) = watch {
         watch.abort();
+    }
+    if let Some(metrics) = metrics {
+        metrics.abort();
     }
     app.close().await;
     tracing::info!("stopped");
@@ -65,6 +79,10 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
 }
 
 async fn open(address: SocketAddr, tls: Option<Arc<Tls>>) -> anyhow::Result<(SocketAddr, Door)> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    let listener = bind(address).await?;
     Ok((listener.local_addr()?, Door::new(listener, tls)))
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }

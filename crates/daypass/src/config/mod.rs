@@ -15,6 +15,7 @@ mod environment;
 pub(crate) mod fixture;
 mod issuer;
 mod lifetime;
+mod metrics;
 mod mutual_tls;
 mod notes;
 mod policy;
@@ -91,6 +92,8 @@ pub(crate) struct Loaded {
     pub(crate) mutual_tls: Option<MutualTls>,
     /// How the proxies in front pass on the certificate of a client.
     pub(crate) certificate_header: Option<CertificateHeader>,
+    /// Where metrics are read, by plain HTTP.
+    pub(crate) metrics: Option<SocketAddr>,
     /// The networks of the proxies in front, whose word about a caller's address is taken.
     pub(crate) behind_proxy: Vec<IpNet>,
     /// Where clients reach us, without a trailing slash; if it is not set, at the address of the listener.
@@ -195,6 +198,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         tls: server.tls,
         mutual_tls: server.mutual_tls,
         certificate_header: server.certificate_header,
+        metrics: server.metrics,
         behind_proxy: server.behind_proxy,
         public_url: server.public_url,
         store_url,

@@ -1,6 +1,7 @@
 //! `[server]`: where the service listens, and what it is called.
 
 use super::diagnostic::Fault;
+use super::metrics;
 use super::mutual_tls::{self, CertificateHeader, MutualTls};
 use super::notes::Given;
 use super::section::{Section, no_such, refuse_twice};
@@ -23,6 +24,8 @@ pub(super) const KEYS: &[&str] = &[
     "refuse",
     "tls",
     "mutual_tls",
+    "metrics",
+    "metrics_reason",
 ];
 /// The weak proofs that can be refused for everyone.
 const WEAK: &[&str] = &["unsigned-payload", "v1", "md5"];
@@ -36,6 +39,7 @@ pub(super) struct Server {
     pub(super) tls: Option<TlsSource>,
     pub(super) mutual_tls: Option<MutualTls>,
     pub(super) certificate_header: Option<CertificateHeader>,
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 /// Reads the section. Relative file names in it start at `base`.
@@ -56,6 +60,7 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let hosts = named.into_iter().filter_map(|(url, key)| Some((url::host(url?)?, key))).collect();
     let tls = tls::read(section, base, hosts);
     let certificate_header = mutual_tls::header(section);
+    let metrics = metrics::read(section, listen.as_ref());
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
             .hint("public_url = \"https://pass.example.com\"");
@@ -78,6 +83,7 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
         tls,
         mutual_tls,
         certificate_header,
+        metrics,
     })
 }
 

@@ -82,8 +82,8 @@ impl Server {
         mut incoming: Incoming,
     ) -> (Response, bool) {
         match route {
-            Route::Live => return (probe(&head, Ok(())), true),
-            Route::Ready => return (probe(&head, self.ready()), true),
+            Route::Live => return (probe(&head, Ok(()), Vec::new), true),
+            Route::Ready => return (probe(&head, self.ready(), || self.app.concerns()), true),
             Route::Nothing => {
                 linger(&mut incoming).await;
                 return (not_found(&head), false);
@@ -136,6 +136,7 @@ impl Server {
             // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
             None => self.app.pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
         };
+        self.app.counts.count(&answer.summary);
         log(&head, answer)
     }
 
@@ -146,7 +147,8 @@ impl Server {
         match Box::pin(self.app.refresh()).await {
             Ok(()) => answer,
             Err(error) => {
-                let refusal = Refusal::unavailable(format!("the change is made and not in force here: {error:#}"));
+                let refusal =
+                    Refusal::unavailable(format!("the change is made and not in force here: {error:#}"));
                 self.app.pipeline.refuse(dialect, head, refusal)
             }
         }
@@ -167,6 +169,7 @@ impl Server {
             Route::Entra => pipeline.refuse(&entra::Entra, head, refusal),
             Route::Live | Route::Ready | Route::Nothing => return not_found(head),
         };
+        self.app.counts.count(&answer.summary);
         log(head, answer)
     }
 
@@ -323,7 +326,12 @@ fn log(head: &Head, answer: Answer) -> Response {
     answer.response
 }
 
-fn probe(head: &Head, state: Result<(), &'static str>) -> Response {
+/// `ok`, and behind it what will need an operator soon. Whoever asks whether this node is ready looks at the status.
+fn probe(
+    head: &Head,
+    state: Result<(), &'static str>,
+    concerns: impl FnOnce() -> Vec<String>,
+) -> Response {
     if head.method != Method::GET && head.method != Method::HEAD {
         return plain(
             StatusCode::METHOD_NOT_ALLOWED,
@@ -332,7 +340,11 @@ fn probe(head: &Head, state: Result<(), &'static str>) -> Response {
         );
     }
     match state {
-        Ok(()) => plain(StatusCode::OK, "text/plain; charset=utf-8", "ok\n"),
+        Ok(()) => {
+            let lines = concerns().into_iter().map(|concern| format!("warning: {concern}\n"));
+            let text: String = std::iter::once("ok\n".to_owned()).chain(lines).collect();
+            plain(StatusCode::OK, "text/plain; charset=utf-8", text)
+        }
         Err(why) => {
             plain(StatusCode::SERVICE_UNAVAILABLE, "application/json", format!(r#"{{"error":"{why}"}}"#))
         }

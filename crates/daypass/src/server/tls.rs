@@ -15,6 +15,7 @@ use rustls::{
 };
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -31,19 +32,31 @@ const CHAIN_BYTES: usize = 16 * 1024;
 /// What a listener shows, now, and whether it asks.
 pub(crate) struct Tls {
     config: ArcSwap<ServerConfig>,
+    /// The last second of what is shown.
+    expires: AtomicI64,
     judge: Option<Arc<Judge>>,
 }
 
 impl Tls {
     /// Shows this pair, and asks clients for nothing.
     pub(crate) fn new(pair: &Pair) -> anyhow::Result<Self> {
-        Ok(Self { config: ArcSwap::from_pointee(server_config(pair, false)?), judge: None })
+        Self::of(pair, None)
     }
 
     /// Shows this pair, and asks clients for a certificate. Without `ca` nobody vouches for one.
     pub(crate) fn asking(pair: &Pair, ca: Option<Authorities>) -> anyhow::Result<Self> {
         let judge = Arc::new(Judge::new(ca.map(Arc::new)));
-        Ok(Self { config: ArcSwap::from_pointee(server_config(pair, true)?), judge: Some(judge) })
+        Self::of(pair, Some(judge))
+    }
+
+    fn of(pair: &Pair, judge: Option<Arc<Judge>>) -> anyhow::Result<Self> {
+        let config = ArcSwap::from_pointee(server_config(pair, judge.is_some())?);
+        Ok(Self { config, expires: AtomicI64::new(pair.expires), judge })
+    }
+
+    /// The last second of the certificate that is shown now, since 1970.
+    pub(crate) fn expires(&self) -> i64 {
+        self.expires.load(Ordering::Relaxed)
     }
 
     /// Shakes hands as the server.
@@ -60,6 +73,7 @@ impl Tls {
     /// Shows this pair from the next handshake on. Connections that stand are not touched.
     pub(super) fn replace(&self, pair: &Pair) -> anyhow::Result<()> {
         self.config.store(Arc::new(server_config(pair, self.judge.is_some())?));
+        self.expires.store(pair.expires, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Clients and their keys: what is registered, how a key gets its successor, and how it ends.
 
-use crate::process::{Dev, json_of};
+use crate::process::{Dev, json_of, token};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -174,4 +174,94 @@ fn a_grant_lives_no_longer_than_its_client_was_given() {
     assert_eq!(lifetimes, [300, 600]);
     let (_, text) = said(&dev, &["client", "show", "short"]);
     assert!(text.contains("may ask for devcenter for 300 seconds at most"), "{text}");
+}
+
+/// The last use of every key of a client, by kind.
+fn last_used(dev: &Dev, client: &str) -> Vec<(String, Option<String>)> {
+    let shown = json_of(&dev.cli(&["client", "show", client, "--json"]));
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let one = |key: &Value| (text(&key["kind"]).unwrap(), text(&key["last_used"]));
+    shown["keys"].as_array().unwrap().iter().map(one).collect()
+}
+
+fn eventually(what: &str, mut attempt: impl FnMut() -> bool) {
+    for _ in 0..60 {
+        if attempt() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{what} did not come to be in three seconds");
+}
+
+#[test]
+fn a_key_in_use_is_not_retired_by_accident() {
+    let dev = Dev::start();
+    let id = dev.credentials["tencent"]["secret_id"].as_str().unwrap().to_owned();
+    assert_eq!(last_used(&dev, "soe-server"), [("tencent".to_owned(), None)]);
+    let (_, text) = said(&dev, &["client", "show", "soe-server"]);
+    assert!(text.contains("LAST USED") && text.contains("never"), "{text}");
+    json_of(&token(&["tencent"], &dev.file()));
+    eventually("the use", || last_used(&dev, "soe-server")[0].1.is_some());
+    let used = last_used(&dev, "soe-server")[0].1.clone().unwrap();
+
+    let (code, text) = said(&dev, &["client", "retire", "soe-server", &id]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains(&format!("was last used at {used}, less than 24 hours ago")), "{text}");
+    assert!(text.contains("--force"), "{text}");
+    json_of(&token(&["tencent"], &dev.file()));
+    let (code, text) = said(&dev, &["client", "retire", "soe-server", &id, "--force"]);
+    assert!(code == Some(0) && text.contains("is retired"), "{text}");
+    eventually("the retirement", || token(&["tencent"], &dev.file()).status.code() == Some(1));
+    let (_, text) = said(&dev, &["audit", "tail", "-n", "20"]);
+    assert!(text.contains(&format!("key.retire soe-server {id}")), "{text}");
+
+    let unused = json_of(&dev.cli(&["client", "rotate", "soe-server", "--kind", "tencent", "--json"]));
+    let unused = unused["keys"][0]["id"].as_str().unwrap();
+    let (code, text) = said(&dev, &["client", "retire", "soe-server", unused]);
+    assert!(code == Some(0) && text.contains("never used"), "{text}");
+    let (code, text) = said(&dev, &["client", "retire", "soe-server", "AKIDnobody"]);
+    assert!(code == Some(1) && text.contains("has no key `AKIDnobody`"), "{text}");
+}
+
+#[test]
+fn a_key_that_was_ended_comes_back_only_where_there_is_room() {
+    let dev = Dev::start();
+    let first = dev.credentials["tencent"]["secret_id"].as_str().unwrap();
+    assert!(dev.cli(&["client", "disable", "soe-server", "--key", first]).status.success());
+    for _ in 0..2 {
+        json_of(&dev.cli(&["client", "rotate", "soe-server", "--kind", "tencent", "--json"]));
+    }
+    let (code, text) = said(&dev, &["client", "enable", "soe-server", "--key", first]);
+    assert!(code == Some(1) && text.contains("2 live tencent keys already"), "{text}");
+}
+
+#[test]
+fn uses_are_noted_for_every_kind_of_key_and_kept_over_a_restart() {
+    let dev = Dev::start();
+    for args in [&["tencent"][..], &["alibaba"], &["alibaba", "--sts"], &["entra"]] {
+        json_of(&token(args, &dev.file()));
+    }
+    // At once: what was not written yet is written when the server stops.
+    let (folder, _) = dev.stop();
+    let again = Dev::start_in(folder, &[]);
+    let mut kinds = Vec::new();
+    for client in ["soe-server", "store-box", "devcenter-app"] {
+        kinds.extend(last_used(&again, client));
+    }
+    kinds.sort();
+    assert!(kinds.iter().all(|(_, used)| used.is_some()), "{kinds:?}");
+    let kinds: Vec<_> = kinds.into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, ["access-key", "client-secret", "tencent", "top"]);
+    // A wrong proof is no use.
+    let id = last_used(&again, "devcenter-app");
+    let mut wrong = again.credentials.clone();
+    wrong["entra"]["client_secret"] = "dp_cs_wrong".into();
+    let path = again.folder.path().join("wrong.json");
+    std::fs::write(&path, wrong.to_string()).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    assert_eq!(token(&["entra"], &path).status.code(), Some(1));
+    let (folder, _) = again.stop();
+    let last = Dev::start_in(folder, &[]);
+    assert_eq!(last_used(&last, "devcenter-app"), id);
 }

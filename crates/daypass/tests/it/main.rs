@@ -17,6 +17,7 @@ mod credential;
 mod docs;
 mod hostile;
 mod invariants;
+mod metrics;
 mod mutual_tls;
 mod process;
 mod refusals;

@@ -7,6 +7,7 @@ mod bad_providers;
 mod bad_roles;
 mod good;
 mod good_callers;
+mod metrics;
 mod mutual_tls;
 mod tls;
 mod tokens;

@@ -1,0 +1,131 @@
+//! Everything that is told, in the text of `OpenMetrics`.
+
+use crate::app::App;
+use crate::server::Tls;
+use daypass_core::clock::unix;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::sync::Arc;
+
+/// What is looked at when somebody asks.
+pub(crate) struct Scrape(Registry);
+
+struct Source {
+    app: Arc<App>,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Scrape {
+    /// Of this application, and of the certificate that its listener shows.
+    pub(crate) fn new(app: Arc<App>, tls: Option<Arc<Tls>>) -> Self {
+        let mut registry = Registry::with_prefix("daypass");
+        registry.register_collector(Box::new(Source { app, tls }));
+        Self(registry)
+    }
+
+    /// The text that a monitoring system reads.
+    pub(crate) fn text(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.0)?;
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Source")
+    }
+}
+
+impl Collector for Source {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut out = Out(encoder);
+        self.requests(&mut out)?;
+        self.our_keys(&mut out)?;
+        self.clients_keys(&mut out)?;
+        self.node(&mut out)
+    }
+}
+
+impl Source {
+    fn requests(&self, out: &mut Out<'_>) -> fmt::Result {
+        let counts = &self.app.counts;
+        let requests = counts.requests().map(|(dialect, result, count)| {
+            ([("dialect", dialect), ("result", result)], ConstCounter::new(count))
+        });
+        out.family("requests", "Requests by how they ended", None, MetricType::Counter, requests)?;
+        let grants =
+            counts.grants().map(|(dialect, count)| ([("dialect", dialect)], ConstCounter::new(count)));
+        out.family("grants", "Credentials that were made and recorded", None, MetricType::Counter, grants)
+    }
+
+    fn our_keys(&self, out: &mut Out<'_>) -> fmt::Result {
+        let ages = self.app.key_ages();
+        let rows = ages.iter().map(|age| {
+            let (stage, seconds) = (&age.stage, i64::try_from(age.seconds).unwrap_or(i64::MAX));
+            let labels = [
+                ("purpose", stage.purpose.name().to_owned()),
+                ("version", stage.version.to_string()),
+                ("state", stage.state.name().to_owned()),
+            ];
+            (labels, ConstGauge::new(seconds))
+        });
+        let help = "How long ago each of Daypass's own keys was made";
+        out.family("key_age", help, Some(&Unit::Seconds), MetricType::Gauge, rows)?;
+        let overdue = ages.iter().filter(|age| age.overdue).count();
+        out.one("key_overdue", "Keys of Daypass's own that have worked for too long", None, overdue)
+    }
+
+    fn clients_keys(&self, out: &mut Out<'_>) -> fmt::Result {
+        let directory = self.app.directory.load();
+        let keys = directory.clients_keys().filter(|(client, key)| client.enabled && key.enabled);
+        let ends = keys.filter_map(|(client, key)| {
+            let labels = [("tenant", &*client.tenant), ("client", &*client.name), ("key", &*key.id)];
+            Some((labels, ConstGauge::new(unix(key.expires?))))
+        });
+        let help = "When each key of a client ends, of those that do, in seconds since 1970";
+        out.family("client_key_expires", help, Some(&Unit::Seconds), MetricType::Gauge, ends)
+    }
+
+    fn node(&self, out: &mut Out<'_>) -> fmt::Result {
+        let (seconds, app) = (Some(&Unit::Seconds), &self.app);
+        out.one("store_silent", "How long ago this node last heard the store", seconds, app.silence())?;
+        let help = "When the certificate of the listener ends, in seconds since 1970";
+        match &self.tls {
+            Some(tls) => out.one("certificate_expires", help, seconds, tls.expires())?,
+            None => _ = out.0.encode_descriptor("certificate_expires", help, seconds, MetricType::Gauge)?,
+        }
+        let help = "The version of this program";
+        let mut build = out.0.encode_descriptor("build", help, None, MetricType::Info)?;
+        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+}
+
+struct Out<'a>(DescriptorEncoder<'a>);
+
+impl Out<'_> {
+    fn family<L: EncodeLabelSet, M: EncodeMetric>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        kind: MetricType,
+        rows: impl Iterator<Item = (L, M)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, kind)?;
+        for (labels, value) in rows {
+            value.encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn one(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: impl TryInto<i64>) -> fmt::Result {
+        let value = ConstGauge::new(value.try_into().unwrap_or(i64::MAX));
+        value.encode(self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?)
+    }
+}
