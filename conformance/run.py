@@ -68,7 +68,7 @@ class Tally:
         """One table a dialect: a column for each client. A dot says that the client has no such case."""
         words = {"PASS": "pass", "FAIL": "FAIL", "SKIPPED": "skip"}
         for dialect, clients in sorted(self.tables.items()):
-            letters = string.ascii_uppercase[: len(clients)]
+            letters = (string.ascii_uppercase + string.ascii_lowercase)[: len(clients)]
             print(f"\n{dialect}")
             for letter, client in zip(letters, clients):
                 print(f"{letter}  {client}")
