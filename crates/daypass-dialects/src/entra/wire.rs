@@ -34,9 +34,9 @@ pub(super) fn token_path(tenant: Uuid) -> String {
 /// A tenant's endpoints under this address.
 pub(super) fn endpoints(base: &str, tenant: Uuid) -> Endpoints {
     Endpoints {
-        token_endpoint: format!("{base}{}", token_path(tenant)),
-        introspection_endpoint: format!("{base}/{tenant}/oauth2/v2.0/introspect"),
-        revocation_endpoint: format!("{base}/{tenant}/oauth2/v2.0/revoke"),
+        token: format!("{base}{}", token_path(tenant)),
+        introspection: format!("{base}/{tenant}/oauth2/v2.0/introspect"),
+        revocation: format!("{base}/{tenant}/oauth2/v2.0/revoke"),
     }
 }
 
@@ -101,9 +101,12 @@ pub(super) struct Metadata {
 /// Where clients send what they are authenticated for.
 #[derive(Serialize)]
 pub(super) struct Endpoints {
-    pub(super) token_endpoint: String,
-    pub(super) introspection_endpoint: String,
-    pub(super) revocation_endpoint: String,
+    #[serde(rename = "token_endpoint")]
+    pub(super) token: String,
+    #[serde(rename = "introspection_endpoint")]
+    pub(super) introspection: String,
+    #[serde(rename = "revocation_endpoint")]
+    pub(super) revocation: String,
 }
 
 /// A set of public keys (RFC 7517 §5).

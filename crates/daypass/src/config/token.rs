@@ -61,12 +61,13 @@ fn one_of<T: Copy + Default>(
     }
 }
 
-/// What stands before `/.default` in a scope: a GUID, or the URI of an application.
+/// What stands before `/.default` in a scope: a GUID, or the URI of an application. One that ends with a slash is asked for
+/// with two: `https://orders.example//.default`.
 fn audience(text: &str) -> Result<String, Fault> {
     let uri = text.strip_prefix("api://").or_else(|| text.strip_prefix("https://"));
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/:".contains(&b);
-    let is_uri = |rest: &str| !rest.is_empty() && !rest.ends_with('/') && rest.bytes().all(plain);
-    if uri.is_some_and(is_uri) || guid(text).is_ok() {
+    let is_uri = |rest: &str| !rest.starts_with('/') && !rest.ends_with("//") && rest.bytes().all(plain);
+    if uri.is_some_and(|rest| !rest.is_empty() && is_uri(rest)) || guid(text).is_ok() {
         return Ok(text.to_owned());
     }
     Err(Fault::new(format!("`{text}` is neither a GUID nor a URI that begins with `api://` or `https://`")))

@@ -314,8 +314,6 @@ pub fn longest(public_url: &str, roles: &[&Role]) -> usize {
     let names = first.audience.iter().chain(first.identifiers.iter().filter(|_| shape == Shape::V1));
     let app_roles: BTreeSet<&String> = roles.iter().flat_map(|role| &role.app_roles).collect();
     let varies = first.claims.values().any(|claim| claim.variable().is_some());
-    // 9999-12-31, after which a time has another digit.
-    const LATE: i64 = 253_402_300_799;
     let token = AccessToken {
         shape,
         aud: names.max_by_key(|name| name.len()).cloned().unwrap_or_default(),
@@ -347,6 +345,9 @@ pub fn longest(public_url: &str, roles: &[&Role]) -> usize {
     let claims = serde_json::to_vec(&token).map_or(usize::MAX, |json| json.len()).saturating_add(values);
     HEADER_BYTES.saturating_add(base64(claims)).saturating_add(2).saturating_add(base64(256))
 }
+
+/// 9999-12-31, after which a time has another digit.
+const LATE: i64 = 253_402_300_799;
 
 /// The longest header as base64url: `{"typ":"at+jwt","alg":"RS256","kid":"…"}` with a thumbprint of 43 characters.
 const HEADER_BYTES: usize = 120;

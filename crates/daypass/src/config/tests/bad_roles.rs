@@ -230,9 +230,9 @@ fn audiences() {
     15 | algorithm = "rs256"
        |             ^^^^^^^
     "#);
-    assert_snapshot!(role("name = \"a\"\naudience = \"api://x/\"\nroles = [\"a b\", \"r\", \"r\"]\nalgorithm = \"HS256\""), @r#"
-    daypass.toml:13:12: `api://x/` is neither a GUID nor a URI that begins with `api://` or `https://`
-    13 | audience = "api://x/"
+    assert_snapshot!(role("name = \"a\"\naudience = \"api:///x\"\nroles = [\"a b\", \"r\", \"r\"]\nalgorithm = \"HS256\""), @r#"
+    daypass.toml:13:12: `api:///x` is neither a GUID nor a URI that begins with `api://` or `https://`
+    13 | audience = "api:///x"
        |            ^^^^^^^^^^
 
     daypass.toml:14:10: `a b` is not 1 to 120 printable characters without blanks

@@ -39,6 +39,12 @@ fn a_resource_says_what_its_tokens_are() {
     assert_eq!(older.version, TokenVersion::V1);
     assert_eq!(older.called("API://ORDERS"), Some("api://orders"));
     assert_eq!(good("profile = \"rfc9068\"").profile, Profile::Rfc9068);
+    let slash = good("identifiers = [\"https://orders.example/\"]");
+    assert_eq!(slash.called("https://orders.example/"), Some("https://orders.example/"), "as Entra has them");
+    assert_eq!(slash.called("https://orders.example"), None);
+    for none in ["https://", "https:///x", "https://x//", "http://x", "api://x y", "urn:x"] {
+        assert!(role(&format!("identifiers = [\"{none}\"]")).contains("is neither a GUID"), "{none}");
+    }
     let claims =
         good("claims = { store = \"{poi_id}\", region = \"cn\" }\nvariables = { poi_id = \"slug\" }")
             .claims
