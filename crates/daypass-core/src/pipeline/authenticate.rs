@@ -195,7 +195,8 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
             }
             if key.live(context.now) {
                 best = SecretFound::Live(key.id.clone());
-            } else if !matches!(best, SecretFound::Live(_)) {
+            } else if key.has_ended(context.now) && !matches!(best, SecretFound::Live(_)) {
+                // One whose time has not begun is no secret yet: as wrong as any other.
                 best = SecretFound::Expired;
             }
         }

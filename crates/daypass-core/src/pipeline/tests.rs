@@ -335,6 +335,13 @@ async fn client_secrets_live_expired_disabled_and_wrong() {
     assert_eq!(bench.get(&nobody).await, "refused unknown_client");
     bench.world.keys[2].expires = Some(START);
     assert_eq!(bench.get(&target("acme", &secret)).await, "refused expired_secret");
+    bench.world.keys[2].expires = None;
+    bench.world.keys[2].starts = Some(later(1));
+    assert_eq!(bench.get(&target("acme", &secret)).await, "refused wrong_secret", "not yet");
+    bench.world.keys[2].starts = Some(START);
+    assert_eq!(bench.get(&target("acme", &secret)).await, "None None");
+    bench.world.keys[2].starts = None;
+    bench.world.keys[2].expires = Some(START);
     assert_eq!(bench.get(&target("acme", "wrong")).await, "refused wrong_secret");
     bench.world.keys[2].enabled = false;
     assert_eq!(bench.get(&target("acme", &secret)).await, "refused wrong_secret");

@@ -1,6 +1,6 @@
 //! Clients and their keys: what is registered, how a key gets its successor, and how it ends.
 
-use crate::process::{Dev, json_of, token};
+use crate::process::{Dev, daypass, json_of, token};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,6 +53,7 @@ fn a_public_key_is_registered_and_shown_by_its_names() {
     let shown = json_of(&dev.cli(&["client", "show", "reports", "--json"]));
     assert_eq!(shown["keys"][0]["kid"], key["kid"]);
     assert_eq!((&shown["keys"][0]["state"], &shown["keys"][0]["last_used"]), (&json!("live"), &Value::Null));
+    assert_eq!(shown["keys"][0]["proof"], "private_key_jwt");
 
     let second = owner.public_key("next.pem");
     let (code, text) = said(&dev, &["client", "rotate", "reports", "--public-key", &second]);
@@ -264,4 +265,127 @@ fn uses_are_noted_for_every_kind_of_key_and_kept_over_a_restart() {
     let (folder, _) = again.stop();
     let last = Dev::start_in(folder, &[]);
     assert_eq!(last_used(&last, "devcenter-app"), id);
+}
+
+#[test]
+fn a_client_whose_key_ends_soon_is_marked_in_the_list() {
+    let dev = Dev::start();
+    for (name, expires) in [("soon", "29d"), ("later", "31d")] {
+        let add = ["client", "add", name, "--kind", "top", "--kind", "tencent", "--role", "soe", "--expires"];
+        json_of(&dev.cli(&[&add[..], &[expires, "--json"]].concat()));
+    }
+    let off = ["client", "add", "off", "--kind", "tencent", "--role", "soe", "--expires", "1d", "--json"];
+    json_of(&dev.cli(&off));
+    assert!(dev.cli(&["client", "disable", "off"]).status.success());
+    let listed = json_of(&dev.cli(&["client", "list", "--json"]));
+    let marked = listed.as_array().unwrap().iter().filter(|client| !client["key_ends"].is_null());
+    assert_eq!(marked.map(|client| &client["name"]).collect::<Vec<_>>(), ["soon"]);
+    let (_, text) = said(&dev, &["client", "list"]);
+    let ends = json_of(&dev.cli(&["client", "show", "soon", "--json"]))["keys"][0]["expires"].clone();
+    let line = text.lines().find(|line| line.contains(" soon ")).unwrap();
+    assert!(text.starts_with("TENANT") && line.ends_with(ends.as_str().unwrap()), "{text}");
+}
+
+#[test]
+fn how_a_secret_was_shown_is_known_from_the_records() {
+    let dev = Dev::start();
+    let proof =
+        || json_of(&dev.cli(&["client", "show", "devcenter-app", "--json"]))["keys"][0]["proof"].clone();
+    assert_eq!(proof(), Value::Null);
+    json_of(&token(&["entra"], &dev.file()));
+    assert_eq!(proof(), "client_secret_post");
+    let (_, text) = said(&dev, &["client", "show", "devcenter-app"]);
+    assert!(text.contains("PROOF") && text.contains("client_secret_post"), "{text}");
+}
+
+/// An installation with a provider, and a resource whose tokens say what its clients were granted.
+fn federated() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
+    let file = folder.path().join("daypass.toml");
+    let text = r#"
+        [server]
+        listen = "127.0.0.1:0"
+        [store]
+        url = "sqlite:data/daypass.db"
+        [seal]
+        key = { file = "seal.key" }
+        [[tenant]]
+        name = "acme"
+        guid = "387c56a8-cf86-45de-b9f5-b4de88cac054"
+        account = "100000000001"
+        [[tenant.provider]]
+        name = "cluster"
+        issuer = "https://kubernetes.example.com"
+        audience = "daypass"
+        [[tenant.role]]
+        name = "read"
+        audience = "d6b7c858-55fa-4d04-85a6-131af690abd4"
+        identifiers = ["api://orders"]
+        roles = ["orders.read"]
+        variables = { poi_id = "slug" }
+        claims = { store = "{poi_id}" }
+        [[tenant.role]]
+        name = "write"
+        audience = "d6b7c858-55fa-4d04-85a6-131af690abd4"
+        identifiers = ["api://orders"]
+        roles = ["orders.write"]
+        variables = { poi_id = "slug" }
+        claims = { store = "{poi_id}" }
+    "#;
+    std::fs::write(file, text).unwrap();
+    folder
+}
+
+#[test]
+fn a_subject_of_an_outside_provider_is_registered() {
+    let folder = federated();
+    let client = |args: &[&str]| {
+        let mut program = daypass();
+        program.arg("client").args(args).arg("--config").arg(folder.path().join("daypass.toml"));
+        program.output().unwrap()
+    };
+    let add = ["add", "jobs", "--kind", "federated", "--role", "read", "--bind", "poi_id=8005", "--provider"];
+    for (provider, subject, code, said) in [
+        ("other", "ns:a", 2, "no provider `other` in the configuration; it has cluster"),
+        ("cluster", "*", 2, "would let everyone whom the provider knows be this client"),
+        ("cluster", "", 2, "a subject has 1 to"),
+    ] {
+        let output = client(&[&add[..], &[provider, "--subject", subject]].concat());
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(code) && text.contains(said), "{text}");
+    }
+    let subject = "system:serviceaccount:jobs:*";
+    let added = json_of(&client(&[&add[..], &["cluster", "--subject", subject, "--json"]].concat()));
+    let key = &added["keys"][0];
+    assert_eq!((&key["provider"], &key["subject"]), (&json!("cluster"), &json!(subject)));
+    assert_eq!(key["client_id"], added["client"]["id"]);
+    let further = |n: usize| {
+        let subject = format!("ns:{n}");
+        client(&["rotate", "jobs", "--provider", "cluster", "--subject", &subject])
+    };
+    let twice = client(&["rotate", "jobs", "--provider", "cluster", "--subject", subject]);
+    assert_eq!(twice.status.code(), Some(1), "{twice:?}");
+    for n in 1..20 {
+        assert!(further(n).status.success(), "{n}");
+    }
+    let one_more = further(20);
+    let text = String::from_utf8(one_more.stderr).unwrap();
+    assert!(one_more.status.code() == Some(1) && text.contains("20 live federated keys"), "{text}");
+}
+
+#[test]
+fn a_grant_says_nothing_that_a_token_could_not() {
+    let folder = federated();
+    let add = |args: &[&str]| {
+        let command = ["client", "add", "new", "--kind", "client-secret", "--json"];
+        let mut program = daypass();
+        program.args(command).args(args).arg("--config").arg(folder.path().join("daypass.toml"));
+        program.output().unwrap()
+    };
+    let any = add(&["--role", "read", "--any", "poi_id"]);
+    assert_eq!(any.status.code(), Some(2), "{any:?}");
+    assert!(String::from_utf8(any.stdout).unwrap().contains("cannot be granted so"));
+    let api = json_of(&add(&["--audience", "API://orders"]));
+    assert_eq!(api["client"]["audiences"], json!([RESOURCE]), "by any of its names");
 }

@@ -12,6 +12,7 @@ use crate::system::KeyEntropy;
 use daypass_core::client::{Client, Grant, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
+use daypass_core::policy::claims;
 use daypass_core::role::Role;
 use daypass_core::store::Change;
 use serde_json::json;
@@ -107,6 +108,7 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
     refuse_idle_lifetimes(&args)?;
     let grant = |role: &&Role| Ok(Grant { lifetime: lifetime(&args.lifetime, role)?, ..binds.grant(role)? });
     let grants = roles.iter().map(grant).collect::<Result<Vec<_>, Failure>>()?;
+    refuse_untold(&roles, &grants)?;
     let audiences =
         args.audience.iter().map(|name| audience(&plan, tenant, name)).collect::<Result<_, _>>()?;
     let client = Client {
@@ -135,12 +137,24 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
     Ok(())
 }
 
-/// The resource as the configuration writes it. Without a role that has it there are no tokens to ask about.
+/// Refuses what the tokens of a resource could not say: any value at all, or other values for each of its roles.
+fn refuse_untold(roles: &[&Role], grants: &[Grant]) -> Result<(), Failure> {
+    for role in roles {
+        let of_resource = |(other, _): &(&&Role, &Grant)| other.audience == role.audience;
+        let grants = roles.iter().zip(grants).filter(of_resource).map(|(_, grant)| grant);
+        claims::check_grants(role, grants)
+            .map_err(|bad| Failure::Usage(format!("the role `{}` cannot be granted so: {bad}", role.name)))?;
+    }
+    Ok(())
+}
+
+/// The resource as the configuration writes it, by any of its names. Without a role that has it there are no tokens to
+/// ask about.
 fn audience(plan: &Plan, tenant: &Tenant, name: &str) -> Result<String, Failure> {
-    let roles = plan.roles.iter().filter(|role| role.tenant == tenant.name);
-    let known: BTreeSet<_> = roles.filter_map(|role| role.audience.as_deref()).collect();
-    let found = known.iter().find(|known| known.eq_ignore_ascii_case(name));
-    found.map(|known| (*known).to_owned()).ok_or_else(|| {
+    let roles = || plan.roles.iter().filter(|role| role.tenant == tenant.name);
+    let found = roles().find(|role| role.called(name).is_some());
+    let known: BTreeSet<_> = roles().filter_map(|role| role.audience.as_deref()).collect();
+    found.and_then(|role| role.audience.clone()).ok_or_else(|| {
         let known = match known.len() {
             0 => "it has none".to_owned(),
             _ => format!("it has {}", known.into_iter().collect::<Vec<_>>().join(", ")),
