@@ -62,7 +62,8 @@ pub(crate) struct CertificateHeader {
 
 /// What a client's certificate proves, come by either way.
 pub(super) fn prove(listener: Option<&MutualTls>, header: Option<&CertificateHeader>) -> Certificates {
-    let vouched = listener.is_some_and(|tls| tls.ca.is_some()) || header.is_some_and(|header| header.verified);
+    let vouched =
+        listener.is_some_and(|tls| tls.ca.is_some()) || header.is_some_and(|header| header.verified);
     match (vouched, listener.is_some() || header.is_some()) {
         (true, _) => Certificates::Vouched,
         (false, true) => Certificates::Registered,
