@@ -93,9 +93,23 @@ fn settings_that_make_no_verifier_are_refused() {
     assert!(fault(bare().audience(AUDIENCE).leeway(Duration::from_secs(301))).contains("5 minutes"));
     assert!(fault(bare().audience(AUDIENCE).keys("{}")).contains("keys"));
     assert!(fault(bare().audience(AUDIENCE).algorithms([])).contains("algorithm"));
-    assert!(fault(bare().audience(AUDIENCE).keys_from("http://keys.example.com")).contains("https"));
-    assert!(fault(Verifier::builder("http://pass.example.com").audience(AUDIENCE)).contains("https"));
     assert!(fault(Verifier::builder("").audience(AUDIENCE)).contains("empty"));
-    let allowed = Verifier::builder("http://pass.example.com").audience(AUDIENCE).allow_plain_http();
-    assert!(allowed.build().is_ok());
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn addresses_that_strangers_could_answer_for_are_refused() {
+    let fault = |builder: daypass_verify::Builder| builder.build().unwrap_err().to_string();
+    let at = |issuer: &str| Verifier::builder(issuer).audience(AUDIENCE);
+    assert!(fault(at(ISSUER).keys_from("http://keys.example.com")).contains("https"));
+    assert!(fault(at("http://pass.example.com")).contains("https"));
+    assert!(at("http://pass.example.com").allow_plain_http().build().is_ok());
+    assert!(at("http://localhost:5050/tenant/v2.0").build().is_ok());
+}
+
+#[cfg(not(feature = "http"))]
+#[test]
+fn without_a_client_the_caller_must_bring_one_or_the_keys() {
+    let fault = Verifier::builder(ISSUER).audience(AUDIENCE).build().unwrap_err().to_string();
+    assert!(fault.contains("feature `http`"), "{fault}");
 }
