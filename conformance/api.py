@@ -16,7 +16,7 @@ import urllib.parse
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from daypass import Service, check, equal, free_port, fresh, http, wait_until
+from daypass import Service, check, equal, fresh, http, wait_until
 from stand_ins.provider import Provider
 
 SNIPPETS = pathlib.Path(__file__).parent / "snippets" / "api"
@@ -174,8 +174,8 @@ class Apis:
         equal(ask(trusting, forger.token()).status, 200, "status of the forger's good token")
 
     def shapes(self, named=True, typed=True):
-        """Tokens of version 1.0 and of RFC 9068, as a resource can have them. `named` is whether the API finds the client's
-        id in each without being told, `typed` whether it knows the type at+jwt."""
+        """Tokens of version 1.0 and of RFC 9068, as a resource can have them. `named` is whether the API finds the
+        client's id in each without being told, `typed` whether it knows the type at+jwt."""
         _, _, forger, api = self.both
         first = forger.token(azp=None, appid=CLIENT, aud="api://orders", ver="1.0", idp=forger.provider.issuer)
         standard = {"azp": None, "oid": None, "sub": CLIENT, "client_id": CLIENT, "jti": "1"}

@@ -45,7 +45,8 @@ class Fronted(Program):
         for shown, ours in ((8080, port), (8001, self.api.server_port), (8000, behind)):
             config = config.replace(f"127.0.0.1:{shown}", f"127.0.0.1:{ours}")
         # What must be writable is below the folder of the case; the rest is the guide's.
-        paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
         config = config.replace("http {", f"http {{ access_log off; {paths}", 1)
         (folder / "nginx.conf").write_text(f"daemon off; pid {folder}/nginx.pid; error_log stderr;\n{config}")
         arguments = [nginx, "-p", f"{folder}/", "-c", folder / "nginx.conf", "-e", "stderr"]

@@ -36,8 +36,8 @@ def classpath():
             raise Skipped(f"Spring could not be fetched ({lines[0] if lines else 'no word why'})")
         os.rename(f"{jars}.new", jars)
     classes = WORK / "spring"
-    compiled = ["javac", "-encoding", "UTF-8", "-parameters", "-cp", f"{jars}/*", "-d", classes, SOURCE / "OrdersApi.java"]
-    done = subprocess.run(list(map(str, compiled)), capture_output=True, text=True, timeout=60)
+    compiled = ["javac", "-encoding", "UTF-8", "-parameters", "-cp", f"{jars}/*", "-d", classes]
+    done = subprocess.run([*map(str, compiled), str(SOURCE / "OrdersApi.java")], capture_output=True, text=True, timeout=60)
     equal(done.returncode, 0, f"exit status of javac ({done.stderr})")
     shutil.copy(SOURCE / "application.yml", classes)
     return f"{classes}:{jars}/*"

@@ -6,6 +6,7 @@ import jwt
 
 ISSUER = os.environ["ISSUER"]  # https://pass.example.com/{tenant}/v2.0
 AUDIENCE = os.environ["AUDIENCE"].split()  # the API's GUID, and its identifier URIs
+ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 KEYS = jwt.PyJWKClient(os.environ["JWKS_URI"], timeout=5)  # https://pass.example.com/{tenant}/discovery/v2.0/keys
 
 
@@ -22,14 +23,13 @@ def claims_of(authorization, role):
         raise Refused(401)
     try:
         key = KEYS.get_signing_key_from_jwt(token)
-        required = {"require": ["exp"]}
-        claims = jwt.decode(token, key, ["RS256", "ES256", "EdDSA"], required, audience=AUDIENCE, issuer=ISSUER, leeway=60)
+        claims = jwt.decode(token, key, ALGORITHMS, {"require": ["exp"]}, audience=AUDIENCE, issuer=ISSUER, leeway=60)
         kind = jwt.get_unverified_header(token).get("typ", "").lower()
     except jwt.PyJWKClientConnectionError:
         raise Refused(503)  # the issuer cannot be reached, and nothing is known of the token
     except (jwt.PyJWTError, ValueError, AttributeError):
         raise Refused(401, "invalid_token")
-    if kind not in ("jwt", "at+jwt") or "cnf" in claims:  # made for another use, or bound to a key that is not checked here
+    if kind not in ("jwt", "at+jwt") or "cnf" in claims:  # made for another use, or bound to a key not checked here
         raise Refused(401, "invalid_token")
     if role not in claims.get("roles", []):
         raise Refused(403, "insufficient_scope")
