@@ -55,7 +55,7 @@ pub fn authorize_exchange(
     keep_to_token(&mut authorized, token, issue.app_roles.as_deref())?;
     authorized.lifetime = authorized.lifetime.min(rest);
     authorized.client = Some(parties.actor.clone());
-    authorized.subject = Some(parties.subject.object.to_string());
+    authorized.subject = Some(parties.subject.guid.to_string());
     authorized.behalf = Some(Behalf {
         client: parties.subject.guid,
         object: parties.subject.object,

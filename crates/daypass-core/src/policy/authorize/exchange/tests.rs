@@ -94,7 +94,7 @@ fn it_is_made_for_the_subject_by_the_client_that_asks() {
     let world = world();
     let authorized = granted(&world, &key("soe"));
     assert_eq!((authorized.client(), authorized.key()), (Some(ACTOR), Some("key")));
-    assert_eq!(authorized.subject(), Some(&*world.client.object.to_string()));
+    assert_eq!(authorized.subject(), Some(&*world.client.guid.to_string()));
     let act = json!({"sub": world.others[0].object, "client_id": ACTOR});
     let behalf = Behalf {
         client: world.client.guid,
