@@ -133,7 +133,8 @@ mod tests {
     fn its_owner_shows_again_what_it_is_bound_to() {
         let key = |name: &str| Confirmation::Key(name.into());
         let certificate = |name: &str| Confirmation::Certificate(name.into());
-        let shown = |bound: &Confirmation, proved| judge(None, true, Some(bound), proved);
+        let shown =
+            |bound: &Confirmation, proved: Option<&Confirmation>| judge(None, true, Some(bound), proved);
         for bound in [key("a"), certificate("a")] {
             assert_eq!(shown(&bound, Some(&bound)), Ok(()));
             let reason = match bound {
