@@ -180,6 +180,23 @@ async fn a_ticket_is_good_once_and_carries_on() {
     assert_eq!((granted.via.as_deref(), granted.client), (Some("ticket"), Some(bench.world.client.guid)));
 }
 
+/// Whoever shows a ticket would be refused if the key behind it ended: it is in use.
+#[tokio::test]
+async fn a_key_is_in_use_when_it_signs_and_when_its_tickets_are_shown() {
+    let bench = Bench::with_tickets(2);
+    let uses = bench.pipeline.uses();
+    let key = Uuid::from_u128(0x5ec).to_string();
+    assert_eq!(bench.get("/?tenant=acme&client=nobody&secret=guess&who").await, "refused unknown_client");
+    assert_eq!(uses.due(), [], "whoever is refused has used nothing");
+    let ticket = bench.make("ann").await;
+    assert_eq!(uses.due(), [(key.clone(), START)]);
+    uses.stored(&uses.due());
+    bench.clock.advance(2000);
+    assert!(bench.show(&ticket).await.starts_with("AKID"));
+    assert_eq!(uses.rest(), [(key, later(2))]);
+    assert_eq!(uses.due(), [], "and two seconds later is not worth a write");
+}
+
 #[tokio::test]
 async fn a_second_use_is_refused_and_raises_an_alarm() {
     let bench = Bench::with_tickets(2);
