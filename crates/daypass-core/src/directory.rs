@@ -10,7 +10,7 @@ use crate::endpoint::{DialectName, Endpoint};
 use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
-use crate::role::{Algorithm, Role};
+use crate::role::Role;
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
 use crate::standing::key_print;
@@ -121,11 +121,7 @@ impl Directory {
             certificates: of_kind(&keys, KeyKind::Certificate),
             federated: of_kind(&keys, KeyKind::Federated),
             public_keys,
-            // Our own keys of each kind, because they are there. Who could sign with them would need no client's key.
-            stand_in_keys: Algorithm::ALL
-                .iter()
-                .filter_map(|algorithm| ClientKey::stand_in(ring.signer(*algorithm)?.jwk()))
-                .collect(),
+            stand_in_keys: ClientKey::stand_ins(&ring),
             roles,
             clients: clients.into_iter().map(|client| (client.guid, Arc::new(client))).collect(),
             keys,

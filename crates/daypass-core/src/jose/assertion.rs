@@ -7,16 +7,18 @@
 //! is never looked at: a client's keys are those that its operator has registered.
 
 use super::compact::{Compact, date};
-use super::key_set::{ALGORITHMS, PublicKey, name_of, thumbprint};
+use super::key_set::{PublicKey, algorithm_names, name_of, named, thumbprint};
 use super::verify::REFUSED;
 use crate::client::{Key, Material};
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::refusal::{Reason, Refusal};
+use crate::ring::Ring;
+use crate::role::Algorithm as Ours;
 use crate::secret::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, crypto};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -80,8 +82,21 @@ impl ClientKey {
         })
     }
 
-    /// A key that takes the place of one that is not there.
-    pub(crate) fn stand_in(jwk: &Value) -> Option<Self> {
+    /// A key of each kind, to take the places of those that are not there: our own keys, because they are at hand, and
+    /// the base point of P-384, for which we have none.
+    pub(crate) fn stand_ins(ring: &Ring) -> Vec<Self> {
+        let own = Ours::ALL.iter().filter_map(|algorithm| Some(ring.signer(*algorithm)?.jwk().clone()));
+        own.chain([json!({
+            "kty": "EC",
+            "crv": "P-384",
+            "x": "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3",
+            "y": "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f",
+        })])
+        .filter_map(|jwk| Self::stand_in(&jwk))
+        .collect()
+    }
+
+    fn stand_in(jwk: &Value) -> Option<Self> {
         let mut members = jwk.as_object()?.clone();
         members.remove("alg");
         let public = PublicKey::alone(&members).ok()?;
@@ -151,12 +166,10 @@ impl<'a> Assertion<'a> {
                 return Err(expected("a typ of JWT, or none"));
             }
         }
-        let named = self.token.text("alg").unwrap_or_default();
-        let algorithm =
-            ALGORITHMS.into_iter().find(|algorithm| name_of(*algorithm) == named).ok_or_else(|| {
-                let names = ALGORITHMS.map(name_of).join(", ");
-                unproved(format!("the client assertion must be signed with one of {names}"))
-            })?;
+        let algorithm = self.token.text("alg").and_then(named).ok_or_else(|| {
+            let names = algorithm_names().join(", ");
+            unproved(format!("the client assertion must be signed with one of {names}"))
+        })?;
         Ok(Signed {
             assertion: self,
             algorithm,
@@ -265,7 +278,8 @@ impl Signed<'_> {
         named.sort_by_key(|key| (!key.live(now), Reverse(key.key.as_ref().and_then(|key| key.expires))));
         let tried: [&ClientKey; TRIED] =
             std::array::from_fn(|place| named.get(place).copied().unwrap_or(stand_in));
-        tried.into_iter().find(|key| self.is_by(key))?.key()
+        // Every stand-in is tried, right or wrong: the private half of one is no secret.
+        tried.into_iter().find(|key| self.is_by(key) && key.key.is_some())?.key()
     }
 
     /// The same work as for a client whose keys do not fit.

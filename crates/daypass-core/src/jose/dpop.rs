@@ -4,7 +4,7 @@
 //! all nodes share, already bound what a proof that was made ahead of time is good for.
 
 use super::compact::{Compact, date};
-use super::key_set::{ALGORITHMS, PublicKey, name_of, thumbprint};
+use super::key_set::{PublicKey, named, thumbprint};
 use super::verify::REFUSED;
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::dialect::Dpop;
@@ -69,11 +69,10 @@ fn check_signature(token: &Compact<'_>) -> Result<String, &'static str> {
     if token.text("typ") != Some("dpop+jwt") {
         return Err("a typ of dpop+jwt");
     }
-    let named = token.text("alg").unwrap_or_default();
-    let algorithm = ALGORITHMS
-        .into_iter()
-        .find(|algorithm| name_of(*algorithm) == named)
-        .ok_or("an alg of ES256, RS256, PS256 or EdDSA")?;
+    let algorithm = token
+        .text("alg")
+        .and_then(named)
+        .ok_or("an alg of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA or Ed25519")?;
     let members = token
         .header
         .get("jwk")

@@ -2,7 +2,9 @@
 
 use crate::json;
 use aws_lc_rs::digest;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -37,14 +39,23 @@ pub(super) struct PublicKey {
 enum Kind {
     Rsa,
     P256,
+    P384,
     Ed25519,
 }
 
 impl Kind {
     fn algorithms(self) -> &'static [Algorithm] {
         match self {
-            Self::Rsa => &[Algorithm::RS256, Algorithm::PS256],
+            Self::Rsa => &[
+                Algorithm::RS256,
+                Algorithm::RS384,
+                Algorithm::RS512,
+                Algorithm::PS256,
+                Algorithm::PS384,
+                Algorithm::PS512,
+            ],
             Self::P256 => &[Algorithm::ES256],
+            Self::P384 => &[Algorithm::ES384],
             Self::Ed25519 => &[Algorithm::EdDSA],
         }
     }
@@ -85,7 +96,7 @@ impl KeySet {
             return Err(bad("two of its keys have the same `kid`"));
         }
         if usable.is_empty() {
-            return Err(bad("it has no RSA (2048 to 8192 bits), P-256 or Ed25519 key for signatures"));
+            return Err(bad("it has no RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 key for signatures"));
         }
         Ok(Self(usable))
     }
@@ -117,7 +128,7 @@ impl PublicKey {
         if is_secret(members) {
             return Err("a public key, without any private member");
         }
-        Self::parse(members).ok_or("an RSA (2048 to 8192 bits), P-256 or Ed25519 key for signatures")
+        Self::parse(members).ok_or("an RSA (2048 to 8192 bits), P-256, P-384 or Ed25519 key for signatures")
     }
 
     /// None for a key that we cannot use.
@@ -133,15 +144,20 @@ impl PublicKey {
         }
         let (kind, key) = match (text("kty")?, text("crv")) {
             ("RSA", _) => (Kind::Rsa, rsa(&decode(text("n")?)?, &decode(text("e")?)?)?),
-            ("EC", Some("P-256")) => (Kind::P256, p256(&decode(text("x")?)?, &decode(text("y")?)?)?),
+            ("EC", Some("P-256")) => {
+                (Kind::P256, point(&ECDSA_P256_SHA256_FIXED, 32, &decode(text("x")?)?, &decode(text("y")?)?)?)
+            }
+            ("EC", Some("P-384")) => {
+                (Kind::P384, point(&ECDSA_P384_SHA384_FIXED, 48, &decode(text("x")?)?, &decode(text("y")?)?)?)
+            }
             ("OKP", Some("Ed25519")) => (Kind::Ed25519, ed25519(&decode(text("x")?)?)?),
             _ => return None,
         };
         let only = match members.get("alg") {
             None => None,
-            Some(name) => Some(
-                *kind.algorithms().iter().find(|algorithm| name.as_str() == Some(name_of(**algorithm)))?,
-            ),
+            Some(name) => {
+                Some(named(name.as_str()?).filter(|algorithm| kind.algorithms().contains(algorithm))?)
+            }
         };
         let kid = match members.get("kid") {
             None => None,
@@ -156,24 +172,35 @@ impl PublicKey {
     }
 }
 
-/// The algorithms that we verify. None of them is symmetric: a public key is no secret, and must never be one.
-pub(super) const ALGORITHMS: [Algorithm; 4] =
-    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA];
+/// The algorithms that we verify, by their names in headers, keys and metadata. None of them is symmetric: a public key
+/// is no secret, and must never be one. Ed25519 has two: newer libraries use that of RFC 9864.
+const NAMES: &[&str] =
+    &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"];
 
-/// Their names: those of clients' assertions and of DPoP proofs.
-pub fn algorithm_names() -> [&'static str; 4] {
-    ALGORITHMS.map(name_of)
+/// The names of the algorithms of clients' assertions, of DPoP proofs and of outside providers' tokens.
+pub fn algorithm_names() -> &'static [&'static str] {
+    NAMES
 }
 
-/// The name of one of [`ALGORITHMS`]; empty for any other, which no document and no header has.
+/// The algorithm of this name; none for any that we do not verify.
+pub(super) fn named(name: &str) -> Option<Algorithm> {
+    Some(match name {
+        "RS256" => Algorithm::RS256,
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "EdDSA" | "Ed25519" => Algorithm::EdDSA,
+        _ => return None,
+    })
+}
+
+/// The older name of an algorithm that has one.
 pub(super) fn name_of(algorithm: Algorithm) -> &'static str {
-    match algorithm {
-        Algorithm::RS256 => "RS256",
-        Algorithm::PS256 => "PS256",
-        Algorithm::ES256 => "ES256",
-        Algorithm::EdDSA => "EdDSA",
-        _ => "",
-    }
+    NAMES.iter().find(|name| named(name) == Some(algorithm)).copied().unwrap_or_default()
 }
 
 /// Whether a key's members tell a secret: a symmetric key, or the private part of a pair (RFC 7518, section 6).
@@ -215,13 +242,18 @@ fn rsa(modulus: &[u8], exponent: &[u8]) -> Option<DecodingKey> {
     (sound && RSA_BITS.contains(&bits)).then(|| DecodingKey::from_rsa_raw_components(modulus, exponent))
 }
 
-/// A point that is on the curve.
-fn p256(x: &[u8], y: &[u8]) -> Option<DecodingKey> {
-    if (x.len(), y.len()) != (32, 32) {
+/// A point that is on the curve, whose coordinates have so many bytes.
+fn point(
+    curve: &'static EcdsaVerificationAlgorithm,
+    length: usize,
+    x: &[u8],
+    y: &[u8],
+) -> Option<DecodingKey> {
+    if (x.len(), y.len()) != (length, length) {
         return None;
     }
     let point = [&[4], x, y].concat();
-    ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &point).ok()?;
+    ParsedPublicKey::new(curve, &point).ok()?;
     Some(DecodingKey::from_ec_der(&point))
 }
 
@@ -257,8 +289,10 @@ mod tests {
         for key in &keys {
             let kid = key["kid"].as_str().unwrap();
             assert!(set.has(kid));
-            let only = ALGORITHMS.into_iter().filter(|a| set.choose(Some(kid), *a).is_ok());
-            assert_eq!(only.map(name_of).collect::<Vec<_>>(), [key["alg"].as_str().unwrap()]);
+            let fits = |name: &&&str| set.choose(Some(kid), named(name).unwrap()).is_ok();
+            let only: Vec<_> = NAMES.iter().filter(fits).copied().collect();
+            let alg = key["alg"].as_str().unwrap();
+            assert_eq!(only, if alg == "EdDSA" { vec![alg, "Ed25519"] } else { vec![alg] });
         }
         assert!(!set.has("another") && !set.has(""));
     }
@@ -290,9 +324,38 @@ mod tests {
         let mut key = jwk(Ours::Rs256);
         key.as_object_mut().unwrap().remove("alg");
         let set = parse(&json!([key])).unwrap();
-        for (algorithm, fits) in ALGORITHMS.into_iter().zip([true, true, false, false]) {
-            assert_eq!(set.choose(None, algorithm).is_ok(), fits, "{algorithm:?}");
+        for name in NAMES {
+            let fits = name.starts_with("RS") || name.starts_with("PS");
+            assert_eq!(set.choose(None, named(name).unwrap()).is_ok(), fits, "{name}");
         }
+    }
+
+    #[test]
+    fn every_name_is_that_of_an_algorithm_and_none_is_symmetric() {
+        assert!(NAMES.iter().all(|name| named(name).is_some()));
+        for other in ["HS256", "HS384", "HS512", "none", "", "rs256", "ES256K", "ES512", "Ed448"] {
+            assert_eq!(named(other), None, "{other}");
+        }
+        assert_eq!((name_of(Algorithm::EdDSA), name_of(Algorithm::HS256)), ("EdDSA", ""));
+        let newer = with(jwk(Ours::EdDsa), "alg", json!("Ed25519"));
+        assert!(parse(&json!([newer])).unwrap().choose(None, Algorithm::EdDSA).is_ok());
+    }
+
+    #[test]
+    fn a_key_of_p_384_verifies() {
+        use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &random).unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, pkcs8.as_ref()).unwrap();
+        let point = pair.public_key().as_ref();
+        let [x, y] = [&point[1..49], &point[49..]].map(|half| URL_SAFE_NO_PAD.encode(half));
+        let key = json!({"kty": "EC", "crv": "P-384", "x": x, "y": y});
+        let set = parse(&json!([key])).unwrap();
+        assert!(set.choose(None, Algorithm::ES256).is_err());
+        let key = &set.choose(None, Algorithm::ES384).unwrap().key;
+        let right = URL_SAFE_NO_PAD.encode(pair.sign(&random, b"text").unwrap());
+        let verify = |text: &[u8]| jsonwebtoken::crypto::verify(&right, text, key, Algorithm::ES384).unwrap();
+        assert!(verify(b"text") && !verify(b"other"));
     }
 
     #[test]
@@ -333,8 +396,9 @@ mod tests {
             with(rsa.clone(), "e", json!("AAEAAQ")),
             with(rsa.clone(), "e", json!("AQAA")),
             with(rsa.clone(), "e", json!("")),
-            with(rsa, "alg", json!("RS512")),
+            with(rsa, "alg", json!("HS512")),
             with(ed.clone(), "crv", json!("X25519")),
+            with(ed.clone(), "alg", json!("Ed448")),
             with(ed, "x", json!("AAAA")),
         ] {
             let fault = parse(&json!([unusable])).unwrap_err();

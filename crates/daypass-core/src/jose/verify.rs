@@ -1,7 +1,7 @@
 //! Verification of JWTs that others have made (RFC 7519, and RFC 8725 for what goes wrong).
 
 use super::compact::{Compact, date};
-use super::key_set::{ALGORITHMS, KeySet, name_of};
+use super::key_set::{KeySet, named};
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::identity::Subject;
 use crate::provider::Provider;
@@ -93,11 +93,10 @@ fn head<'a>(token: &'a Compact<'_>) -> Result<(Algorithm, Option<&'a str>), &'st
             return Err("a `typ` of JWT or at+jwt, or none");
         }
     }
-    let named = token.text("alg").unwrap_or_default();
-    let algorithm = ALGORITHMS
-        .into_iter()
-        .find(|algorithm| name_of(*algorithm) == named)
-        .ok_or("an `alg` of RS256, PS256, ES256 or EdDSA")?;
+    let algorithm = token
+        .text("alg")
+        .and_then(named)
+        .ok_or("an `alg` of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA or Ed25519")?;
     let kid = match token.header.get("kid") {
         None => None,
         Some(Value::String(kid)) if (1..=KID).contains(&kid.chars().count()) => Some(kid.as_str()),

@@ -42,11 +42,12 @@ pub fn public_key(id: Uuid, client: Uuid, algorithm: Algorithm) -> Key {
     oauth_key(id, KeyKind::PublicKey, client, Material::Public(public))
 }
 
-/// A JWT of any header and claims, signed with the client's key for its `alg`: RS256, PS256, ES256 or `EdDSA`.
+/// A JWT of any header and claims, signed with the client's key for its `alg`: RS256, PS256, ES256 or `EdDSA`,
+/// also by its newer name.
 pub fn client_assertion(header: &Value, claims: &Value) -> Secret {
     let algorithm = match header["alg"].as_str() {
         Some("ES256") => Algorithm::Es256,
-        Some("EdDSA") => Algorithm::EdDsa,
+        Some("EdDSA" | "Ed25519") => Algorithm::EdDsa,
         _ => Algorithm::Rs256,
     };
     let right = client_signer(algorithm).sign_under(header, claims).expect("it signs");

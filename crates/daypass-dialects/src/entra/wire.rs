@@ -74,11 +74,11 @@ pub(super) struct Metadata {
     pub(super) endpoints: Endpoints,
     pub(super) jwks_uri: String,
     pub(super) token_endpoint_auth_methods_supported: Vec<&'static str>,
-    pub(super) token_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub(super) token_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     pub(super) introspection_endpoint_auth_methods_supported: Vec<&'static str>,
-    pub(super) introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub(super) introspection_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     pub(super) revocation_endpoint_auth_methods_supported: Vec<&'static str>,
-    pub(super) revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 4],
+    pub(super) revocation_endpoint_auth_signing_alg_values_supported: &'static [&'static str],
     pub(super) grant_types_supported: [&'static str; 2],
     /// Required by both standards; empty, because nobody can be sent to sign in.
     pub(super) response_types_supported: [&'static str; 0],
@@ -86,7 +86,7 @@ pub(super) struct Metadata {
     pub(super) subject_types_supported: [&'static str; 1],
     /// Resource servers take the algorithms of access tokens from here.
     pub(super) id_token_signing_alg_values_supported: Vec<&'static str>,
-    pub(super) dpop_signing_alg_values_supported: [&'static str; 4],
+    pub(super) dpop_signing_alg_values_supported: &'static [&'static str],
     /// RFC 8705 §3.3.
     pub(super) tls_client_certificate_bound_access_tokens: bool,
     /// The same endpoints where certificates are asked for (RFC 8705 §5).

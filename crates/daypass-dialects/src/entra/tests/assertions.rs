@@ -150,7 +150,7 @@ fn each_mistake_of_an_assertion_has_its_answer() {
         key of another kind: 401 invalid_client 700027
           AADSTS700027: The client assertion is not accepted: its signature is by none of this client's public keys; sign with a key that is registered and fits RS256.
         algorithm none: 401 invalid_client 700027
-          AADSTS700027: The client assertion must be signed with one of RS256, PS256, ES256, EdDSA.
+          AADSTS700027: The client assertion must be signed with one of RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA, Ed25519.
         unknown client: 400 unauthorized_client 700016
           AADSTS700016: The application was not found in this directory; check client_id and the tenant in the URL.
         another client_id: 401 invalid_client 700021
