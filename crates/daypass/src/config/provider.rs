@@ -47,17 +47,21 @@ pub(super) fn read<'a>(tenant: Section<'a>, tenant_name: &str, base: &Path) -> V
     sections.into_iter().filter_map(entry).collect()
 }
 
-/// A provider that nothing names is mostly a role or an endpoint that its operator believes to be served by it.
+/// A provider that nothing names is mostly a role or an endpoint that its operator believes to be served by it. Not where
+/// there are OAuth clients, whose keys are in the store: any of them may be who the provider says it is.
 pub(super) fn point_out_idle(notes: &Notes<'_>, tenants: &[TenantEntry<'_>], endpoints: &[Endpoint]) {
     for tenant in tenants {
         let at_endpoints = endpoints.iter().filter(|endpoint| endpoint.tenant == tenant.name.value);
         let at_endpoints = at_endpoints.filter_map(|endpoint| Some(&*endpoint.jwt()?.provider));
         let roles = tenant.roles.iter().filter_map(|entry| entry.role.as_ref());
+        if roles.clone().any(|role| role.audience.is_some()) {
+            continue;
+        }
         let trusted = roles.flat_map(|role| &role.trusts).map(|trust| &*trust.provider);
         let named: Vec<&str> = at_endpoints.chain(trusted).collect();
         for entry in tenant.providers.iter().filter(|entry| !named.contains(&entry.name.value)) {
             let fault = Fault::new(format!("nothing believes the provider `{}`", entry.name.value))
-                .hint("an endpoint does by caller = { jwt = … }, a role by trust = …");
+                .hint("an endpoint does by caller = { jwt = … }, a role by trust = …, an OAuth client by `client add --kind federated --provider`");
             notes.warning(entry.name.place, fault);
         }
     }
