@@ -1,5 +1,7 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
+mod prune;
+
 use crate::identity::Outbound;
 use crate::metrics::Counts;
 use crate::rotation;
@@ -33,10 +35,6 @@ const STRANGERS: Duration = Duration::from_secs(1);
 const ROTATE: Duration = Duration::from_secs(1);
 /// How long to wait after a step that failed.
 const ROTATE_AGAIN: Duration = Duration::from_secs(30);
-/// How often it is asked whether cut-offs of single credentials can be forgotten.
-const PRUNE: Duration = Duration::from_hours(1);
-/// How many are forgotten in one change, so that no request waits long for its record behind it.
-const PRUNED_AT_ONCE: usize = 2_000;
 /// Seconds between two warnings about one old key.
 const DAY: i64 = 86_400;
 /// How long the store may be silent before this node is not ready any more, in seconds. A node that cannot hear
@@ -409,43 +407,6 @@ impl App {
             tracing::info!(version, "the store has changed; the change is in force");
         }
         Ok(())
-    }
-
-    async fn prune(&self) {
-        let mut turn = tokio::time::interval(PRUNE);
-        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            turn.tick().await;
-            if let Err(error) = self.prune_once().await {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "old cut-offs cannot be forgotten; trying again"
-                );
-            }
-        }
-    }
-
-    /// Forgets the cut-offs of single credentials of which none can live any more, and gives their number. A few
-    /// thousand are one change with one record.
-    pub(crate) async fn prune_once(&self) -> anyhow::Result<usize> {
-        let mut pruned = 0;
-        loop {
-            let now = self.ambient.clock.now();
-            let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
-            let gone = self.directory.load().cutoffs().outlived(now, PRUNED_AT_ONCE);
-            if gone.is_empty() {
-                return Ok(pruned);
-            }
-            let count = gone.len();
-            let record = change_at(now, None, "cutoff.prune", &format!("{count} credentials"));
-            match self.opened.store.change(vec![Change::Uncut(gone)], record).await {
-                Ok(()) => pruned += count,
-                // Another node has just done the same.
-                Err(StoreError::Conflict(_)) => return Ok(pruned),
-                Err(fault) => return Err(fault.into()),
-            }
-            self.refresh().await?;
-        }
     }
 
     /// Writes what is pending and closes the store.

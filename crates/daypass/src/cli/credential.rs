@@ -7,9 +7,9 @@ use super::place::{Place, PlaceArgs};
 use crate::app;
 use daypass_core::clock::rfc3339;
 use daypass_core::directory::Directory;
+use daypass_core::inspect::OwnToken;
 use daypass_core::policy::{Language, Policy};
 use daypass_core::record::{Event, Record};
-use daypass_core::inspect::OwnToken;
 use daypass_core::standing::{Fallen, Grounds, standing, standing_of_token};
 use daypass_core::store::{RecordQuery, Store};
 use daypass_core::triple::{self, Claims, SessionKind};
@@ -100,7 +100,7 @@ impl Show {
 }
 
 async fn show(place: &Place, id: &str, token: Option<&str>, output: &Output) -> Result<(), Failure> {
-    let directory = directory(place).await?;
+    let directory = directory(place, token).await?;
     if let Some(token) = token
         && access_token::is_one(token)
     {
@@ -114,8 +114,7 @@ async fn show(place: &Place, id: &str, token: Option<&str>, output: &Output) -> 
         return print(&directory, &of_claims(id, &opened.claims), output);
     }
     let store = &*place.opened.store;
-    let unknown =
-        || Failure::Refused(format!("there is no record of a credential `{}`", id.escape_debug()));
+    let unknown = || Failure::Refused(format!("there is no record of a credential `{}`", id.escape_debug()));
     let record = find(store, id).await?.ok_or_else(unknown)?;
     let chain = chain(store, &record).await?;
     let token = access_token::of_record(&directory, id, &record, &chain);
@@ -151,9 +150,12 @@ fn behalf(record: &Record) -> Option<Uuid> {
 }
 
 /// What the server would judge it by, now.
-async fn directory(place: &Place) -> Result<Directory, Failure> {
+async fn directory(place: &Place, token: Option<&str>) -> Result<Directory, Failure> {
     let store = &place.opened.store;
-    let plan = place.config.plan(place.config.public_url.as_deref().unwrap_or_default());
+    let configured = place.config.public_url.clone();
+    // Only `daypass dev` runs without one, at whatever port was free.
+    let said = || token.and_then(|token| access_token::public_url(&place.opened.ring, token));
+    let plan = place.config.plan(&configured.or_else(said).unwrap_or_default());
     let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
     Directory::new(Arc::new(plan), place.opened.ring.clone(), clients, keys, cutoffs)
         .map_err(|fault| Failure::Usage(fault.to_string()))

@@ -9,6 +9,7 @@ use daypass_core::directory::Directory;
 use daypass_core::inspect::OwnToken;
 use daypass_core::jose::own_claims;
 use daypass_core::record::{Event, Record};
+use daypass_core::ring::Ring;
 use daypass_core::secret::Secret;
 use daypass_core::standing::{Grounds, key_print};
 use daypass_core::triple;
@@ -22,16 +23,28 @@ pub(super) fn is_one(token: &str) -> bool {
     token.contains('.')
 }
 
+/// The address of the service that a token of ours was issued at: everything before the tenant in its issuer.
+pub(super) fn public_url(ring: &Ring, token: &str) -> Option<String> {
+    let claims = own_claims(ring, &Secret::new(token)).ok()?;
+    let (address, _) = claims.get("iss")?.as_str()?.trim_end_matches("/v2.0").trim_end_matches('/').rsplit_once('/')?;
+    Some(address.to_owned())
+}
+
 /// What a token says, if it is one of ours and has this id. Whether its time is over is said with its standing.
 pub(super) fn read(directory: &Directory, id: &str, token: &str) -> Result<OwnToken, Failure> {
-    let refused = |why: &str| Failure::Refused(format!("the token is not authentic, or not the one of this id: {why}"));
+    let refused =
+        |why: &str| Failure::Refused(format!("the token is not authentic, or not the one of this id: {why}"));
     let claims = own_claims(directory.ring(), &Secret::new(token))
         .map_err(|expected| refused(&format!("expected was {expected}")))?;
     let context = Context { directory, now: app::now() };
-    let token = Entra
-        .own_token(context, &claims)
-        .ok_or_else(|| refused("expected were the issuer and the claims of a tenant of this configuration"))?;
-    if Uuid::try_parse(id).ok() == Some(token.id) { Ok(token) } else { Err(refused("expected was its `uti` or `jti`")) }
+    let token = Entra.own_token(context, &claims).ok_or_else(|| {
+        refused("expected were the issuer and the claims of a tenant of this configuration")
+    })?;
+    if Uuid::try_parse(id).ok() == Some(token.id) {
+        Ok(token)
+    } else {
+        Err(refused("expected was its `uti` or `jti`"))
+    }
 }
 
 static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
@@ -69,20 +82,14 @@ pub(super) fn known<'a>(directory: &'a Directory, id: &'a str, token: &'a OwnTok
 }
 
 /// What the token of this record says; none where it was a credential of another form.
-pub(super) fn of_record(
-    directory: &Directory,
-    id: &str,
-    record: &Record,
-    chain: &Chain,
-) -> Option<OwnToken> {
+pub(super) fn of_record(directory: &Directory, id: &str, record: &Record, chain: &Chain) -> Option<OwnToken> {
     let Event::Grant { expires, app_roles, audience, .. } = &record.event else { return None };
     if triple::kind_of(id).is_some() {
         return None;
     }
     let tenant = record.tenant.clone()?;
     // Records of older versions do not name the resource; their role does.
-    let of_role =
-        || record.role.as_deref().and_then(|role| directory.role(&tenant, role)?.audience.clone());
+    let of_role = || record.role.as_deref().and_then(|role| directory.role(&tenant, role)?.audience.clone());
     Some(OwnToken {
         id: Uuid::try_parse(id).ok()?,
         client: record.client?,
@@ -96,7 +103,11 @@ pub(super) fn of_record(
         issued: Timestamp::from_second(record.at.as_second()).ok()?,
         expires: *expires,
         confirmation: None,
-        actor: chain.clients.iter().rev().fold(None, |act, client| Some(json!({"client_id": client, "act": act}))),
+        actor: chain
+            .clients
+            .iter()
+            .rev()
+            .fold(None, |act, client| Some(json!({"client_id": client, "act": act}))),
         tenant,
     })
 }

@@ -1,0 +1,105 @@
+//! Access tokens that come back to the running program: asked about, and taken back.
+
+use crate::process::{Answer, Dev};
+use serde_json::{Value, json};
+
+fn entra<'a>(dev: &'a Dev, name: &str) -> &'a str {
+    dev.credentials["entra"][name].as_str().unwrap()
+}
+
+/// A form with the demo client's proof to one of its tenant's paths.
+fn ask(dev: &Dev, path: &str, fields: &[(&str, &str)]) -> Answer {
+    let proof = [("client_id", entra(dev, "client_id")), ("client_secret", entra(dev, "client_secret"))];
+    dev.post_form(&format!("/{}/oauth2/v2.0/{path}", entra(dev, "tenant")), &[&proof, fields].concat())
+}
+
+fn new_token(dev: &Dev) -> String {
+    let fields = [("grant_type", "client_credentials"), ("scope", entra(dev, "scope"))];
+    ask(dev, "token", &fields).json()["access_token"].as_str().unwrap().to_owned()
+}
+
+fn introspect(dev: &Dev, token: &str) -> Value {
+    let answer = ask(dev, "introspect", &[("token", token)]);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+fn revoke(dev: &Dev, token: &str) {
+    let answer = ask(dev, "revoke", &[("token", token)]);
+    assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{answer:?}");
+}
+
+fn newest_record(dev: &Dev) -> Value {
+    let output = dev.cli(&["audit", "tail", "-n", "1", "--json"]);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn shown(dev: &Dev, args: &[&str]) -> Value {
+    let output = dev.cli(&[&["credential", "show"], args, &["--json"]].concat());
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+/// No sleep in between: the store is looked at ten times a second, and the answer does not wait for luck.
+#[test]
+fn a_token_is_inactive_as_soon_as_its_revocation_is_answered() {
+    let dev = Dev::start();
+    let stays = new_token(&dev);
+    for _ in 0..8 {
+        let token = new_token(&dev);
+        let told = introspect(&dev, &token);
+        assert_eq!((&told["active"], &told["client_id"]), (&json!(true), &json!(entra(&dev, "client_id"))));
+        revoke(&dev, &token);
+        assert_eq!(introspect(&dev, &token), json!({"active": false}));
+        let record = newest_record(&dev);
+        assert_eq!(
+            (&record["event"]["action"], &record["event"]["object"]),
+            (&json!("token.revoke"), &told["jti"])
+        );
+        assert_eq!(
+            (&record["tenant"], &record["client"], &record["proof"]),
+            (&json!("demo"), &told["client_id"], &json!("client_secret_post"))
+        );
+    }
+    assert_eq!(introspect(&dev, &stays)["active"], true);
+}
+
+#[test]
+fn a_revocation_outlives_the_process_and_is_shown() {
+    let dev = Dev::start();
+    let (gone, stays) = (new_token(&dev), new_token(&dev));
+    let [id, id_of_stays] =
+        [&gone, &stays].map(|token| introspect(&dev, token)["jti"].as_str().unwrap().to_owned());
+    let before = shown(&dev, &[&id, "--token", &gone]);
+    assert_eq!((&before["standing"], &before["from"]), (&json!("live"), &json!("token")), "{before}");
+    assert_eq!(before["app_roles"], json!(["orders.read"]));
+    revoke(&dev, &gone);
+    let folder = dev.kill();
+
+    let dev = Dev::start_in(folder, &[]);
+    let live = shown(&dev, &[&id_of_stays]);
+    assert_eq!(live["standing"], "live", "{live}");
+    for args in [&[id.as_str()][..], &[&id, "--token", &gone]] {
+        let known = shown(&dev, args);
+        assert_eq!(known["standing"], "fallen", "{known}");
+        assert_eq!(known["why"], format!("it was taken back by a cut-off of credential {id}"));
+        assert_eq!(known["audience"], entra(&dev, "scope").trim_end_matches("/.default"));
+    }
+    let other = dev.cli(&["credential", "show", &id, "--token", &stays]);
+    assert_eq!(other.status.code(), Some(1));
+    let broken = dev.cli(&["credential", "show", &id, "--token", &format!("{gone}A")]);
+    assert!(String::from_utf8_lossy(&broken.stderr).contains("not authentic"), "{broken:?}");
+}
+
+/// What an operator does is in force within two seconds, and what was taken back that way comes back with it.
+#[test]
+fn a_disabled_client_s_tokens_are_inactive_until_it_is_enabled_again() {
+    let dev = Dev::start();
+    let token = new_token(&dev);
+    let client = entra(&dev, "client_id").to_owned();
+    let id = introspect(&dev, &token)["jti"].as_str().unwrap().to_owned();
+    assert!(dev.cli(&["client", "disable", &client]).status.success());
+    assert_eq!(shown(&dev, &[&id])["why"], "its client is disabled or gone");
+    assert_eq!(shown(&dev, &[&id, "--token", &token])["standing"], "fallen");
+    assert!(dev.cli(&["client", "enable", &client]).status.success());
+    assert_eq!(shown(&dev, &[&id])["standing"], "live");
+}
