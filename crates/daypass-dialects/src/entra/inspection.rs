@@ -22,7 +22,7 @@ impl Inactive {
 /// What is said of a token that counts, in the RFC's names whatever set of claims the token has. There is no `username`:
 /// nobody is signed in.
 #[derive(Serialize)]
-pub(super) struct Active<'a> {
+pub(super) struct Told<'a> {
     active: bool,
     /// The app roles as RFC 7662 has them: one text, in the form of RFC 6749 §3.3.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -60,7 +60,7 @@ struct Signed<'a> {
     act: Option<&'a Value>,
 }
 
-impl<'a> Active<'a> {
+impl<'a> Told<'a> {
     /// What a token says.
     pub(super) fn of(inspection: &'a Inspection) -> Self {
         let Inspection { token, claims } = inspection;

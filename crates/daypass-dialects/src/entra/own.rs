@@ -67,7 +67,10 @@ pub(super) fn token(context: Context<'_>, claims: &Map<String, Value>) -> Option
         app_roles: roles(claims)?,
         issued: seconds(claims, "iat")?,
         expires: seconds(claims, "exp")?,
-        confirmation: confirmation(claims)?,
+        confirmation: match claims.get("cnf") {
+            None => None,
+            Some(cnf) => Some(confirmation(cnf)?),
+        },
         actor: claims.get("act").cloned(),
     })
 }
@@ -134,15 +137,14 @@ impl Traces {
     }
 }
 
-/// What `cnf` says; the outer none is for a `cnf` that is not ours.
-fn confirmation(claims: &Map<String, Value>) -> Option<Option<Confirmation>> {
-    let Some(cnf) = claims.get("cnf") else { return Some(None) };
+/// What `cnf` says.
+fn confirmation(cnf: &Value) -> Option<Confirmation> {
     let cnf = cnf.as_object().filter(|cnf| cnf.len() == 1)?;
     let (name, value) = cnf.iter().next()?;
     let value = value.as_str()?.to_owned();
     match name.as_str() {
-        "x5t#S256" => Some(Some(Confirmation::Certificate(value))),
-        "jkt" => Some(Some(Confirmation::Key(value))),
+        "x5t#S256" => Some(Confirmation::Certificate(value)),
+        "jkt" => Some(Confirmation::Key(value)),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! How answers are written. Always JSON, whatever was asked for in `Accept`: Entra's clients parse nothing else.
 
 use super::fault::Fault;
-use super::inspection::{Active, Inactive};
+use super::inspection::{Inactive, Told};
 use super::metadata::Document;
 use super::wire::{ErrorAnswer, TokenAnswer};
 use super::{Manner, exchange};
@@ -50,7 +50,7 @@ pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
 /// What a token is, or no more than that it does not count (RFC 7662 §2.2).
 pub(super) fn inspected(manner: &Manner, found: Option<&Inspection>) -> Response {
     match found {
-        Some(inspection) => respond(manner, StatusCode::OK, &Active::of(inspection)),
+        Some(inspection) => respond(manner, StatusCode::OK, &Told::of(inspection)),
         None => respond(manner, StatusCode::OK, &Inactive::ANSWER),
     }
 }
