@@ -204,14 +204,14 @@ pub(super) fn name_of(algorithm: Algorithm) -> &'static str {
 }
 
 /// Whether a key's members tell a secret: a symmetric key, or the private part of a pair (RFC 7518, section 6).
-fn is_secret(members: &Map<String, Value>) -> bool {
+pub(crate) fn is_secret(members: &Map<String, Value>) -> bool {
     const SECRET: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
     members.get("kty").is_some_and(|kty| kty == "oct")
         || SECRET.iter().any(|name| members.contains_key(*name))
 }
 
 /// The thumbprint of a key (RFC 7638), as base64url without padding. None where a member that it is made of is missing.
-pub(super) fn thumbprint(members: &Map<String, Value>) -> Option<String> {
+pub(crate) fn thumbprint(members: &Map<String, Value>) -> Option<String> {
     let names: &[&str] = match members.get("kty")?.as_str()? {
         "RSA" => &["e", "kty", "n"],
         "EC" => &["crv", "kty", "x", "y"],

@@ -1,17 +1,14 @@
 //! Public keys that clients register, as JWKs (RFC 7517).
 
 use crate::client::PublicKey;
-use crate::jose::KeySet;
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use crate::jose::{KeySet, is_secret, thumbprint};
 use serde_json::{Map, Value, json};
 
 /// The longest id that a key may have, in bytes: it stands in every assertion, and in what the command line prints.
 const KID: usize = 256;
 
-/// The members that are secret, of a pair's private half or of a key that both sides have (RFC 7518, section 6).
-const SECRET: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+/// The members that are kept: those that make a key of each kind (RFC 7518 §6, RFC 8037 §2), and what it is only for.
+const KEPT: [&str; 7] = ["alg", "crv", "e", "kty", "n", "x", "y"];
 
 /// Why a key cannot be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +21,7 @@ pub enum BadPublicKey {
     #[error("is not one JWK, nor a key set with exactly one")]
     NotOne,
     /// Nothing could be verified with it, or too easily.
-    #[error("is not an RSA key of 2048 to 8192 bits, nor one of P-256 or Ed25519, for signatures")]
+    #[error("is not an RSA key of 2048 to 8192 bits, nor one of P-256, P-384 or Ed25519, for signatures")]
     Unusable,
     /// Its id is no text of a usual length.
     #[error("has a `kid` that is no printable text of 1 to {KID} bytes")]
@@ -41,7 +38,7 @@ impl PublicKey {
             Some(_) => return Err(BadPublicKey::NotOne),
         };
         let members = jwk.as_object().filter(|jwk| jwk.contains_key("kty")).ok_or(BadPublicKey::NotOne)?;
-        if SECRET.iter().any(|name| members.contains_key(*name)) {
+        if is_secret(members) {
             return Err(BadPublicKey::Private);
         }
         let kid = match members.get("kid") {
@@ -50,16 +47,16 @@ impl PublicKey {
             Some(_) => return Err(BadPublicKey::Kid),
         };
         KeySet::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).map_err(|_| BadPublicKey::Unusable)?;
-        let mut kept = required(members);
-        let kid = kid.unwrap_or_else(|| thumbprint(&kept));
-        kept.extend(members.get("alg").map(|alg| ("alg".to_owned(), alg.clone())));
+        let kid = kid.or_else(|| thumbprint(members)).ok_or(BadPublicKey::Unusable)?;
+        let kept = KEPT.iter().filter_map(|name| Some(((*name).to_owned(), members.get(*name)?.clone())));
+        let mut kept: Map<_, _> = kept.collect();
         kept.insert("kid".to_owned(), kid.into());
         Ok(Self { jwk: Value::Object(kept), x5t: None, x5t_s256: None })
     }
 
     /// The thumbprint of the key (RFC 7638): the same for the same key, whatever else is said of it.
     pub fn thumbprint(&self) -> String {
-        self.jwk.as_object().map(|members| thumbprint(&required(members))).unwrap_or_default()
+        self.jwk.as_object().and_then(thumbprint).unwrap_or_default()
     }
 }
 
@@ -67,23 +64,13 @@ fn is_fit(kid: &str) -> bool {
     (1..=KID).contains(&kid.len()) && !kid.chars().any(char::is_control)
 }
 
-/// The members that make a key of each kind (RFC 7638 §3.2, RFC 8037 §2).
-fn required(members: &Map<String, Value>) -> Map<String, Value> {
-    let names = ["crv", "e", "kty", "n", "x", "y"].into_iter();
-    names.filter_map(|name| Some((name.to_owned(), members.get(name)?.clone()))).collect()
-}
-
-/// In lexicographic order and without blanks: `serde_json` keeps its objects sorted.
-fn thumbprint(required: &Map<String, Value>) -> String {
-    let text = Value::Object(required.clone()).to_string();
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()).as_ref())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::jose::Signer;
     use crate::role::Algorithm;
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     fn made(algorithm: Algorithm) -> Value {
         Signer::parse(algorithm, &Signer::generate(algorithm).unwrap()).unwrap().jwk().clone()
@@ -136,7 +123,7 @@ mod tests {
             (json!({"keys": []}), BadPublicKey::NotOne),
             (json!([ec]), BadPublicKey::NotOne),
             (json!({}), BadPublicKey::NotOne),
-            (with(ec.clone(), "crv", "P-384".into()), BadPublicKey::Unusable),
+            (with(ec.clone(), "crv", "P-521".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "use", "enc".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "alg", "HS256".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "x", "AA".into()), BadPublicKey::Unusable),

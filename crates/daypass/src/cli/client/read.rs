@@ -19,8 +19,9 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 /// The longest file, in bytes: a chain of certificates has some ten thousand.
 const FILE: u64 = 64 * 1024;
 
-/// The curve P-256, as a public key names it.
-const P256: &str = "1.2.840.10045.3.1.7";
+/// The curves that we verify on, as a public key names them and as a JWK does, with the bytes of a coordinate.
+const CURVES: [(&str, &str, usize); 2] =
+    [("1.2.840.10045.3.1.7", "P-256", 32), ("1.3.132.0.34", "P-384", 48)];
 /// A key of Ed25519.
 const ED25519: &str = "1.3.101.112";
 
@@ -127,12 +128,11 @@ fn jwk(key: &SubjectPublicKeyInfo<'_>) -> Option<Value> {
         }
         Parsed::EC(point) => {
             let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
-            // An uncompressed point: 0x04, then 32 bytes of x and 32 of y.
-            let (Some([4]), 65, P256) = (point.data().get(..1), point.data().len(), &*curve) else {
-                return None;
-            };
-            let (x, y) = (point.data().get(1..33)?, point.data().get(33..)?);
-            Some(serde_json::json!({"kty": "EC", "crv": "P-256", "x": base64url(x), "y": base64url(y)}))
+            let (_, name, length) = CURVES.iter().find(|(number, ..)| *number == curve)?;
+            // An uncompressed point: 0x04, then x and y.
+            let Some((4, point)) = point.data().split_first() else { return None };
+            let (x, y) = point.split_at_checked(*length).filter(|(_, y)| y.len() == *length)?;
+            Some(serde_json::json!({"kty": "EC", "crv": name, "x": base64url(x), "y": base64url(y)}))
         }
         Parsed::Unknown(x) if key.algorithm.algorithm.to_id_string() == ED25519 => {
             Some(serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": base64url(x)}))
@@ -156,8 +156,8 @@ fn base64url(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use rcgen::{
-        CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
-        PKCS_RSA_SHA256, date_time_ymd,
+        CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512,
+        PKCS_ED25519, PKCS_RSA_SHA256, date_time_ymd,
     };
     use std::path::PathBuf;
     use tempfile::TempDir;
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_key_is_the_same_in_each_of_its_forms() {
-        for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ED25519, &PKCS_RSA_SHA256] {
+        for algorithm in [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519, &PKCS_RSA_SHA256] {
             let pair = KeyPair::generate_for(algorithm).unwrap();
             let (bare, validity) = public(pair.public_key_pem()).unwrap();
             assert_eq!((bare.kid(), validity), (&*bare.thumbprint(), None));
@@ -218,10 +218,10 @@ mod tests {
 
     #[test]
     fn what_holds_no_key_says_what_would() {
-        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        let p521 = KeyPair::generate_for(&PKCS_ECDSA_P521_SHA512).unwrap();
         for (content, said) in [
-            (p384.public_key_pem(), "2048 to 8192 bits"),
-            (self_signed(&p384).pem(), "2048 to 8192 bits"),
+            (p521.public_key_pem(), "2048 to 8192 bits"),
+            (self_signed(&p521).pem(), "2048 to 8192 bits"),
             (String::new(), "holds neither a JWK nor"),
             ("{".to_owned(), "is not a JSON document"),
             (r#"{"keys":[]}"#.to_owned(), "exactly one"),
@@ -231,7 +231,7 @@ mod tests {
             let found = public(&content).unwrap_err();
             assert!(found.contains(said), "{found}");
         }
-        let (folder, path) = file(p384.public_key_pem());
+        let (folder, path) = file(p521.public_key_pem());
         assert!(super::certificate(&path).unwrap_err().contains("holds no certificate"));
         let missing = folder.path().join("missing");
         assert!(public_key(&missing).unwrap_err().contains("cannot read"));
