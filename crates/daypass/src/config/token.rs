@@ -153,6 +153,12 @@ pub(super) fn agree(tenant: Section<'_>, roles: &[RoleEntry<'_>]) {
     for (role, name, audience) in resources(roles) {
         let (other, other_name) = *first.entry(audience.to_ascii_lowercase()).or_insert((role, name));
         let on = || format!("the other is on {}", notes.line(other_name.place));
+        if role.audience != other.audience {
+            // It stands in `aud` as it is written, and resource servers compare that to the letter.
+            let spelled = other.audience.as_deref().unwrap_or_default();
+            let message = format!("`{audience}` and `{spelled}` are one audience, and must be spelled alike");
+            notes.error(name.place, Fault::new(message).hint(on()));
+        }
         for key in disagreements(role, other) {
             let message =
                 format!("`{}` and `{}` have one audience, and must have one `{key}`", role.name, other.name);

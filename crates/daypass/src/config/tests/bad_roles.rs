@@ -264,6 +264,11 @@ algorithm = "ES256"
 lifetime = { default = "10m", max = "1h" }
 "#;
     assert_snapshot!(refused(&with_tenant(more)), @r#"
+    daypass.toml:31:8: `D6B7C858-55FA-4D04-85A6-131AF690ABD4` and `d6b7c858-55fa-4d04-85a6-131af690abd4` are one audience, and must be spelled alike
+    31 | name = "orders-2"
+       |        ^^^^^^^^^^
+      hint: the other is on line 23
+
     daypass.toml:31:8: `orders-2` and `orders` have one audience, and must have one `algorithm`
     31 | name = "orders-2"
        |        ^^^^^^^^^^

@@ -317,7 +317,7 @@ route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = 
 /// A tenant's roles that share an audience are one token.
 #[test]
 fn roles_of_one_audience_may_agree() {
-    let more = "[[tenant.role]]\nname = \"orders-2\"\naudience = \"D6B7C858-55FA-4D04-85A6-131AF690ABD4\"\nroles = [\"orders.write\"]\n";
+    let more = "[[tenant.role]]\nname = \"orders-2\"\naudience = \"d6b7c858-55fa-4d04-85a6-131af690abd4\"\nroles = [\"orders.write\"]\n";
     assert_eq!(production(&with_tenant(more)).unwrap().plan("").roles.len(), 5);
 }
 

@@ -174,7 +174,12 @@ fn roles_of_one_audience_must_agree_on_what_a_token_says() {
        |        ^^^
       hint: the other is on line 12
     "#);
-    let same = "identifiers = [\"api://orders\"]\naudience = \"api://X\"";
+    let spelled = and("identifiers = [\"api://orders\"]\naudience = \"api://X\"");
+    assert!(
+        spelled.contains("`api://X` and `api://x` are one audience, and must be spelled alike"),
+        "{spelled}"
+    );
+    let same = "identifiers = [\"api://orders\"]\naudience = \"api://x\"";
     let more = format!("[[tenant.role]]\nname = \"b\"\nroles = [\"w\"]\n{same}\n");
     let both = format!("{}{more}", file("identifiers = [\"api://orders\"]"));
     assert_eq!(production(&both).unwrap_or_else(|e| panic!("{e}")).plan("").roles.len(), 2);
@@ -199,7 +204,7 @@ fn a_token_that_could_grow_too_long_is_refused_before_anyone_has_it() {
     let with_variable = most("claims = { store = \"{poi_id}\" }\nvariables = { poi_id = \"slug\" }");
     assert!((15..=25).contains(&(alone - with_variable)), "{alone} {with_variable}");
     let two = format!(
-        "{}[[tenant.role]]\nname = \"b\"\naudience = \"api://X\"\nroles = [\"w-{:0100}\"]\n",
+        "{}[[tenant.role]]\nname = \"b\"\naudience = \"api://x\"\nroles = [\"w-{:0100}\"]\n",
         file(&app_roles(alone)),
         0
     );
