@@ -43,6 +43,10 @@ pub(crate) const SKEW: u32 = 60;
 /// remembered for as long.
 pub(crate) const LIFETIME: u32 = 3600;
 
+/// For how long a `jti` is remembered behind the end of its assertion, in seconds: as long as the assertion may still be
+/// used, and as much again for a node whose clock is behind.
+const REMEMBERED: u32 = 2 * SKEW;
+
 /// How many keys an assertion is tried with before it is refused: the two live ones of a rotation, and one that has run
 /// out, which is worth another answer.
 ///
@@ -137,7 +141,7 @@ pub(crate) struct Signed<'a> {
 pub(crate) struct Once {
     /// Its `jti`, which is unique to the client.
     pub(crate) id: String,
-    /// When it cannot be used any more in any case.
+    /// When it cannot be used any more in any case, on any node.
     pub(crate) until: Timestamp,
 }
 
@@ -190,7 +194,7 @@ impl<'a> Assertion<'a> {
         let end = self.check_times(now)?;
         let id = self.text("jti").filter(|id| (1..=JTI).contains(&id.chars().count()));
         let id = id.ok_or_else(|| expected(&format!("a jti of 1 to {JTI} characters, new for each one")))?;
-        Ok(Once { id: id.to_owned(), until: after(end, SKEW) })
+        Ok(Once { id: id.to_owned(), until: after(end, REMEMBERED) })
     }
 
     /// RFC 7523 §3 wants us to be named; that no one else is, is what RFC 7523bis adds.

@@ -340,6 +340,27 @@ fn a_request_that_never_was_read_is_refused_in_json_too() {
 }
 
 #[test]
+fn whoever_guesses_is_told_to_wait_in_json_and_the_right_secret_is_served() {
+    let bench = Bench::new();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:wrong")));
+    let body = form(&[("grant_type", "client_credentials"), ("scope", &format!("{RESOURCE}/.default"))]);
+    // As Go's x/oauth2 does it: ten mistakes are twenty wrong proofs.
+    for _ in 0..10 {
+        assert_eq!(bench.post(&body, &[("authorization", &basic)]).gist().2, 7_000_215);
+        assert_eq!(bench.post(&form_with("client_secret", Some("wrong")), &[]).gist().2, 7_000_215);
+    }
+    for request in [form_with("client_secret", Some("wrong")), form_with("client_id", Some(NOBODY))] {
+        let replies: Vec<_> = (0..21).map(|_| bench.post(&request, &[])).collect();
+        let last = replies.last().unwrap();
+        assert_eq!(last.gist(), (429, "temporarily_unavailable", 90_055));
+        assert_eq!(last.header("retry-after"), "40");
+        assert_eq!(last.header("content-type"), "application/json; charset=utf-8");
+        assert_well_formed(&last.text);
+    }
+    assert!(bench.post(&good_form(), &[]).result.is_ok());
+}
+
+#[test]
 fn overload_always_says_when_to_come_back() {
     let head = request("POST", "/", &[], b"").head;
     let manner = super::Entra.manner(&head);
@@ -367,7 +388,7 @@ proptest! {
         authorization in prop_oneof![Just(String::new()), "Basic [A-Za-z0-9+/=]{0,30}", "[ -~]{0,30}"],
         body in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),
-            "(grant_type=client_credentials&|client_id=[a-z%]{0,5}&|client_secret=[a-z%+]{0,5}&|scope=[a-z/.]{0,9}&){0,6}"
+            "(grant_type=client_credentials&|client_id=[a-z%]{0,5}&|client_secret=[a-z%+]{0,5}&|scope=[a-z/.]{0,9}&|client_assertion=[A-Za-z0-9._-]{0,20}&|client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer&){0,6}"
                 .prop_map(String::into_bytes),
         ],
     ) {
