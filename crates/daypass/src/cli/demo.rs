@@ -107,7 +107,9 @@ pub(super) async fn credentials(place: &Place, file: &Path, url: &str) -> Result
     let kinds = [SecretKind::Top, SecretKind::AccessKey];
     let alibaba = client(place, &plan, "store-box", &["store-upload", ASSUMED], &kinds).await?;
     let resources: Vec<_> = plan.roles.iter().filter(|role| role.audience.is_some()).collect();
-    let names: Vec<_> = resources.iter().map(|role| role.name.as_str()).collect();
+    // With the roles of the two clouds as well, so that its tokens can be exchanged for their keys.
+    let names: Vec<_> =
+        resources.iter().map(|role| role.name.as_str()).chain(["soe", "store-upload"]).collect();
     let entra = client(place, &plan, "devcenter-app", &names, &[SecretKind::ClientSecret]).await?;
 
     let incomplete = || anyhow::anyhow!("the embedded configuration is incomplete");

@@ -2,6 +2,7 @@
 
 mod alibaba_sts;
 mod browser;
+mod exchange;
 mod tencent;
 
 use super::demo::Credentials;
@@ -48,6 +49,8 @@ pub(super) enum Verb {
         #[arg(long)]
         scope: Option<String>,
     },
+    /// OAuth 2.0 token exchange: an access token in, another one or a temporary key of a cloud out.
+    Exchange(exchange::Ask),
 }
 
 /// Where the client's credentials come from.
@@ -108,6 +111,11 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         }
         Verb::Entra { from, scope } => {
             let answer = entra(&from, scope.as_deref()).await?;
+            let refused = !answer.status().is_success();
+            (answer, refused)
+        }
+        Verb::Exchange(ask) => {
+            let answer = ask.send().await?;
             let refused = !answer.status().is_success();
             (answer, refused)
         }
