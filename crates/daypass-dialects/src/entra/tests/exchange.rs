@@ -235,63 +235,67 @@ fn a_jwt_is_called_what_it_was_asked_for_as() {
     }
 }
 
-#[test]
-fn what_is_asked_for_wrongly_is_refused_with_what_would_have_been_right() {
-    let bench = bench();
-    let first = token(&bench);
+/// Exchanges of this token that ask for something wrong.
+fn mistakes(first: &str) -> Vec<(&'static str, String)> {
     let scope = default();
     let good = || vec![("scope", scope.as_str())];
     let key = |audience| vec![("requested_token_type", TENCENT), ("audience", audience)];
-    let cases: Vec<(&str, String)> = vec![
+    vec![
         ("no subject_token", exchange(API, "", &good())),
-        ("no subject_token_type", exchange(API, &first, &[("subject_token_type", ""), ("scope", &scope)])),
+        ("no subject_token_type", exchange(API, first, &[("subject_token_type", ""), ("scope", &scope)])),
         (
             "another type",
             exchange(
                 API,
-                &first,
+                first,
                 &[("subject_token_type", "urn:ietf:params:oauth:token-type:saml2"), ("scope", &scope)],
             ),
         ),
-        ("an actor_token", exchange(API, &first, &[("actor_token", &first), ("scope", &scope)])),
+        ("an actor_token", exchange(API, first, &[("actor_token", first), ("scope", &scope)])),
         (
             "another wish",
             exchange(
                 API,
-                &first,
+                first,
                 &[
                     ("requested_token_type", "urn:ietf:params:oauth:token-type:refresh_token"),
                     ("scope", &scope),
                 ],
             ),
         ),
-        ("no target", exchange(API, &first, &[])),
-        ("two targets", exchange(API, &first, &[("scope", &scope), ("resource", "api://other")])),
-        ("no resource of ours", exchange(API, &first, &[("scope", "api://nowhere/.default")])),
+        ("no target", exchange(API, first, &[])),
+        ("two targets", exchange(API, first, &[("scope", &scope), ("resource", "api://other")])),
+        ("no resource of ours", exchange(API, first, &[("scope", "api://nowhere/.default")])),
         (
             "no role of the resource",
-            exchange(API, &first, &[("scope", "orders.burn"), ("audience", RESOURCE)]),
+            exchange(API, first, &[("scope", "orders.burn"), ("audience", RESOURCE)]),
         ),
-        ("a key for no role", exchange(API, &first, &[("requested_token_type", TENCENT)])),
-        ("a key for a resource", exchange(API, &first, &key(RESOURCE))),
-        ("a key for a scope", exchange(API, &first, &[("requested_token_type", TENCENT), ("scope", &scope)])),
-        ("a key for no role of ours", exchange(API, &first, &key("role:nothing"))),
-        ("a key of the wrong vendor", exchange(API, &first, &key("role:store-upload?poi_id=8005"))),
+        ("a key for no role", exchange(API, first, &[("requested_token_type", TENCENT)])),
+        ("a key for a resource", exchange(API, first, &key(RESOURCE))),
+        ("a key for a scope", exchange(API, first, &[("requested_token_type", TENCENT), ("scope", &scope)])),
+        ("a key for no role of ours", exchange(API, first, &key("role:nothing"))),
+        ("a key of the wrong vendor", exchange(API, first, &key("role:store-upload?poi_id=8005"))),
         (
             "a key with many values",
-            exchange(API, &first, &[("requested_token_type", ALIBABA), ("audience", "role:store-upload")]),
+            exchange(API, first, &[("requested_token_type", ALIBABA), ("audience", "role:store-upload")]),
         ),
         (
             "a key with another's value",
             exchange(
                 API,
-                &first,
+                first,
                 &[("requested_token_type", ALIBABA), ("audience", "role:store-upload?poi_id=1")],
             ),
         ),
         ("no token of ours", exchange(API, "a.b.c", &good())),
-        ("nothing to do with it", exchange(STRANGER, &first, &good())),
-    ];
+        ("nothing to do with it", exchange(STRANGER, first, &good())),
+    ]
+}
+
+#[test]
+fn what_is_asked_for_wrongly_is_refused_with_what_would_have_been_right() {
+    let bench = bench();
+    let first = token(&bench);
     let line = |(name, form): (&str, String)| {
         let reply = bench.post(&form, &[]);
         let (status, error, code) = reply.gist();
@@ -299,7 +303,7 @@ fn what_is_asked_for_wrongly_is_refused_with_what_would_have_been_right() {
         assert!(text.bytes().all(|b| matches!(b, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{text}");
         format!("{name}: {status} {error} {code}\n  {}", text.split(" Trace ID: ").next().unwrap())
     };
-    let table = cases.into_iter().map(line).collect::<Vec<_>>().join("\n");
+    let table = mistakes(&first).into_iter().map(line).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(table, @r"
     no subject_token: 400 invalid_request 900144
       AADSTS900144: The request body must contain the parameter 'subject_token', with a value.
