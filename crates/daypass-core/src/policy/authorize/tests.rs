@@ -1,3 +1,4 @@
+mod lifetimes;
 mod visitors;
 
 use super::*;
