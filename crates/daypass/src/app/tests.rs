@@ -1,11 +1,14 @@
 //! What runs beside requests: the ends of clients' keys are announced once, whoever runs and however often.
 
 use super::{Ambient, App, KEY_EXPIRES, Opened};
-use daypass_core::client::Key;
+use daypass_core::client::{Key, KeyKind};
 use daypass_core::clock::after;
 use daypass_core::record::Event;
 use daypass_core::store::{Change, RecordQuery, Store};
-use daypass_core::testing::{FixedClock, MemoryStore, START, SeededEntropy, World, kek, ring, ring_rows};
+use daypass_core::testing::{
+    ACME, FixedClock, MemoryStore, RESOURCE, START, SeededEntropy, World, kek, request, ring, ring_rows,
+};
+use daypass_dialects::entra::Entra;
 use std::sync::Arc;
 
 const DAY: u32 = 24 * 60 * 60;
@@ -100,4 +103,53 @@ async fn a_moved_end_is_announced_again_and_a_disabled_key_is_not() {
     assert!(app.announce_ends().await.is_err(), "nothing is announced that cannot be written");
     store.come_back();
     assert_eq!(app.announce_ends().await, Ok(1));
+}
+
+#[tokio::test]
+async fn readiness_says_how_many_keys_need_someone_and_not_whose() {
+    let (world, clock, store) = (world(), Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
+    fill(&*store, &world).await;
+    let record = super::change_at(START, None, "test.ring", "ring");
+    store.change(vec![Change::PutRing(ring_rows())], record).await.unwrap();
+    let app = node(Opened::for_test(store.clone(), ring(), kek()), &world, &clock, 1).await;
+    let after_days = |days: i64| {
+        clock.set(after(START, u32::try_from(days).unwrap() * DAY));
+        app.count_ending();
+        app.concerns()
+    };
+    assert_eq!(after_days(12), [] as [String; 0]);
+    assert_eq!(after_days(13), ["keys of clients that end within 7 days: 1"]);
+    assert_eq!(after_days(20), [] as [String; 0], "it has ended, and its client has noticed");
+    let [ours] = &after_days(800)[..] else { panic!("{:?}", app.concerns()) };
+    assert!(ours.starts_with("keys of Daypass's own that have worked for too long: "), "{ours}");
+}
+
+/// A use is kept until the store has it, and the next process begins with what it has.
+#[tokio::test]
+async fn a_use_that_is_not_written_stays_due() {
+    let (world, clock, store) = (world(), Arc::new(FixedClock::new(START)), Arc::new(MemoryStore::new()));
+    fill(&*store, &world).await;
+    let record = super::change_at(START, None, "test.ring", "ring");
+    store.change(vec![Change::PutRing(ring_rows())], record).await.unwrap();
+    let app = node(Opened::for_test(store.clone(), ring(), kek()), &world, &clock, 1).await;
+    let key = world.keys.iter().find(|key| key.kind == KeyKind::ClientSecret).unwrap().id.clone();
+    let body = format!(
+        "grant_type=client_credentials&client_id={}&client_secret=secret+of+{key}&scope={RESOURCE}%2F.default",
+        world.client.guid
+    );
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let target = format!("/{ACME}/oauth2/v2.0/token");
+    let directory = app.directory.load_full();
+    let asked = request("POST", &target, &[("host", "t"), form], body.as_bytes());
+    let answer = app.pipeline.answer(&Entra, &directory, asked).await;
+    assert!(answer.summary.result.is_ok(), "{:?}", answer.summary);
+
+    let due = || app.pipeline.uses().due();
+    assert_eq!(due(), [(key.clone(), START)]);
+    store.go_down();
+    app.note_uses(due()).await;
+    assert_eq!(due().len(), 1, "the store has not got it");
+    store.come_back();
+    app.note_uses(due()).await;
+    assert_eq!((due(), store.uses().await.unwrap()), (vec![], vec![(key, START)]));
 }
