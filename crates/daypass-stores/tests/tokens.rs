@@ -1,8 +1,6 @@
 //! Nothing is stored for a token: a hundred thousand, through the real pipeline onto a real file, and only the records
 //! have grown.
 #![cfg(test)]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends where something is not as it should be")]
-
 use daypass_core::directory::Directory;
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::{Answer, Pipeline, Success};

@@ -148,7 +148,7 @@ const STATES: [State; 16] = [
     ("another key cut off", |bench| cut_off(bench, Scope::Key("AKIDworld".into()))),
     ("role cut off", |bench| cut_off(bench, Scope::Role { tenant: "acme".into(), role: "devcenter".into() })),
     ("another role cut off", |bench| {
-        cut_off(bench, Scope::Role { tenant: "acme".into(), role: "soe".into() })
+        cut_off(bench, Scope::Role { tenant: "acme".into(), role: "soe".into() });
     }),
     ("subject cut off", |bench| {
         let subject = bench.world.client.object.to_string();
