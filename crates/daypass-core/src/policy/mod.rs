@@ -22,7 +22,7 @@ mod brute;
 #[cfg(test)]
 mod properties;
 
-pub use authorize::{Authorized, authorize, authorize_exchange, claims};
+pub use authorize::{Authorized, EXCHANGES, authorize, authorize_exchange, claims};
 pub(crate) use authorize::{authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, decide};

@@ -23,7 +23,7 @@ use uuid::Uuid;
 ///
 /// Attack: two clients that exchange to and fro make a token that grows with every turn, and a list of origins that every
 /// later look has to go through.
-const DEPTH: usize = 4;
+pub const EXCHANGES: usize = 4;
 
 /// In a grant, any value of the variable's type.
 const ANY: &str = "*";
@@ -38,9 +38,9 @@ pub fn authorize_exchange(
     now: Timestamp,
 ) -> Result<Authorized, Refusal> {
     let origins = token.origin.into_iter().chain(token.earlier.iter().copied()).collect::<Vec<_>>();
-    if origins.len() >= DEPTH {
+    if origins.len() >= EXCHANGES {
         let detail = format!(
-            "it comes from {DEPTH} exchanges in a row, and that is the most; begin with the first token"
+            "it comes from {EXCHANGES} exchanges in a row, and that is the most; begin with the first token"
         );
         return Err(unacceptable(detail));
     }

@@ -9,7 +9,7 @@ use super::issuer;
 use daypass_core::caller::{Confirmation, How};
 use daypass_core::clock::{Timestamp, unix};
 use daypass_core::inspect::Behalf;
-use daypass_core::policy::{Authorized, ClaimValue, VALUES_BYTES};
+use daypass_core::policy::{Authorized, ClaimValue, EXCHANGES, VALUES_BYTES};
 use daypass_core::refusal::Refusal;
 use daypass_core::role::{Profile, Role, TokenVersion};
 use daypass_core::standing::key_print;
@@ -26,11 +26,8 @@ pub const BACKDATE: i64 = 300;
 /// The most characters of a client's name that a token shows.
 const NAME: usize = 64;
 
-/// The most bytes that the claim `act` of a token that was exchanged several times takes as JSON.
-const ACT_BYTES: usize = 512;
-
-/// The most tokens that one can descend from, each exchanged for the next.
-const CHAIN: usize = 4;
+/// The most bytes that the claim `act` takes as JSON: a client in it takes about a hundred.
+const ACT_BYTES: usize = 128 * EXCHANGES;
 
 /// A shape of claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -328,7 +325,7 @@ pub fn longest(public_url: &str, roles: &[&Role]) -> usize {
         sub: Uuid::nil(),
         id: Uuid::nil(),
         roles: app_roles.into_iter().cloned().collect(),
-        rh: rh(&key_print(""), std::iter::repeat_n(Uuid::nil(), CHAIN)),
+        rh: rh(&key_print(""), std::iter::repeat_n(Uuid::nil(), EXCHANGES)),
         cnf: Some(Confirmation::Certificate("x".repeat(43))),
         act: Some(Value::String("x".repeat(ACT_BYTES))),
         own: first

@@ -1,9 +1,10 @@
 use super::*;
 use crate::entra::own;
 use daypass_core::caller::{Caller, Proof};
+use daypass_core::client::Client;
 use daypass_core::dialect::{Context, Form, Issue, RoleChoice};
 use daypass_core::inspect::OwnToken;
-use daypass_core::policy::{ClaimTemplate, VariableType, authorize};
+use daypass_core::policy::{ClaimTemplate, VariableType, authorize, authorize_exchange};
 use daypass_core::testing::{RESOURCE, START, World, later};
 use serde_json::{Map, json};
 use std::sync::Arc;
@@ -327,4 +328,42 @@ fn an_exchanged_token_is_read_back() {
         assert_eq!((read.origin, read.earlier), (Some(Uuid::from_u128(1)), vec![Uuid::from_u128(2)]));
         assert_eq!((read.key, read.actor), (Some(key_print("key")), token.act));
     }
+}
+
+/// As many real exchanges as there may be, to and fro between two clients.
+#[test]
+fn the_longest_chain_was_foreseen() {
+    let mut world = world_with_claims(Shape::V1);
+    world.client.audiences = vec![RESOURCE.into()];
+    world.others.push(Client { guid: OTHER, object: OTHER_OBJECT, ..world.client.clone() });
+    let directory = world.directory();
+    let caller = |client: &Client| {
+        let proof = Proof::Key {
+            client: Arc::new(client.clone()),
+            key: "key".into(),
+            weak: None,
+            how: How::ClientSecretPost,
+        };
+        Caller::for_test(world.plan.tenants[0].clone(), proof)
+    };
+    let write = |authorized: &Authorized, id: usize| {
+        AccessToken::new(BASE, authorized, START, Uuid::from_u128(id as u128))
+            .unwrap_or_else(|r| panic!("{r:?}"))
+    };
+    let issue = Issue::new(RoleChoice::Resource(RESOURCE.into()), Form::Bearer);
+    let mut token = claims_of(&world, RESOURCE);
+    for turn in 1..=EXCHANGES {
+        let actor = if turn % 2 == 1 { &world.others[0] } else { &world.client };
+        let shown = read_back(&world, &token).unwrap();
+        let given = authorize_exchange(&directory, &caller(actor), "/", &issue, &shown, START);
+        token = write(&given.unwrap_or_else(|r| panic!("{turn}: {r:?}")), turn);
+    }
+    let act = serde_json::to_vec(&token.act).unwrap().len();
+    assert!(act > ACT_BYTES / 2 && act <= ACT_BYTES, "{act}");
+    assert_eq!(token.rh.split('.').count(), 2 + EXCHANGES);
+    assert_eq!(map(&token)["sub"], world.client.object.to_string(), "it still speaks for the first");
+    let roles: Vec<&Role> = world.plan.roles[2..].iter().map(|role| &**role).collect();
+    assert!(base64(serde_json::to_vec(&token).unwrap().len()) + HEADER_BYTES + 344 <= longest(BASE, &roles));
+    let shown = read_back(&world, &token).unwrap();
+    assert!(authorize_exchange(&directory, &caller(&world.others[0]), "/", &issue, &shown, START).is_err());
 }
