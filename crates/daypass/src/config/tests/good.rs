@@ -123,12 +123,12 @@ fn the_template_is_valid_as_written() {
       | ^^^^^^^^
       hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
 
-    daypass.toml:111:19: warning: the role allows every resource: SOE has no resource-level rights
-    111 | wildcard_reason = "SOE has no resource-level rights"
+    daypass.toml:114:19: warning: the role allows every resource: SOE has no resource-level rights
+    114 | wildcard_reason = "SOE has no resource-level rights"
         |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:177:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    177 | path = "/router/rest"
+    daypass.toml:180:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    180 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
