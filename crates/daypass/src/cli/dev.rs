@@ -186,12 +186,15 @@ fn announce(
             format!("{program} token tencent --from {from}"),
         ],
         "alibaba": [format!("{program} token alibaba --from {from}")],
-        "entra": [format!(
-            "{curl} -sS -X POST '{url}/{}/oauth2/v2.0/token' -H 'Content-Type: application/x-www-form-urlencoded' \
-             --data-urlencode 'grant_type=client_credentials' --data-urlencode 'client_id={}' --data-urlencode \
-             'client_secret={}' --data-urlencode 'Type=oauth2' --data-urlencode 'scope={}'",
-            entra.tenant, entra.client_id, entra.client_secret, entra.scope
-        )],
+        "entra": [
+            format!(
+                "{curl} -sS -X POST '{url}/{}/oauth2/v2.0/token' -H 'Content-Type: application/x-www-form-urlencoded' \
+                 --data-urlencode 'grant_type=client_credentials' --data-urlencode 'client_id={}' --data-urlencode \
+                 'client_secret={}' --data-urlencode 'Type=oauth2' --data-urlencode 'scope={}'",
+                entra.tenant, entra.client_id, entra.client_secret, entra.scope
+            ),
+            format!("{program} token exchange --from {from} --to tencent"),
+        ],
     });
     if let (Some(url), Some(commands)) = (mutual_tls, commands.as_object_mut()) {
         commands.insert("mutual_tls".to_owned(), with_certificate(&curl, url, credentials, file));
@@ -229,7 +232,7 @@ fn announce(
          Paste into another terminal:\n\n\
          Tencent Cloud: temporary keys for a browser SDK, and the STS call behind it\n{}\n\n\
          Alibaba TOP: a security token for one product, scene, tenant and store\n{}\n\n\
-         Azure China: OAuth 2.0 client credentials\n{}\n\n{with_certificate}\
+         Azure China: OAuth 2.0 client credentials, and such a token exchanged for a temporary key of Tencent Cloud\n{}\n\n{with_certificate}\
          The demo clients' credentials are in {from}.\n\
          dev sets no rate limit and writes these secrets to a file; everything else is as in production.",
         env!("CARGO_PKG_VERSION"),
