@@ -30,7 +30,8 @@ fn rows(path: &Path) -> BTreeMap<String, i64> {
     let connection = Connection::open(path).unwrap();
     let mut tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
     let names: Vec<String> = tables.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
-    let count = |name: &String| connection.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0));
+    let count =
+        |name: &String| connection.query_row(&format!("SELECT count(*) FROM {name}"), [], |row| row.get(0));
     names.iter().map(|name| (name.clone(), count(name).unwrap())).collect()
 }
 
@@ -61,7 +62,13 @@ impl Desk {
         let clock = Arc::new(FixedClock::new(START));
         let key = Uuid::from_u128(0x5ec);
         Self {
-            pipeline: Pipeline::new(clock, Arc::new(SeededEntropy::new(1)), store, issuers, Arc::new(NoIdentity)),
+            pipeline: Pipeline::new(
+                clock,
+                Arc::new(SeededEntropy::new(1)),
+                store,
+                issuers,
+                Arc::new(NoIdentity),
+            ),
             directory: world.directory(),
             form: format!(
                 "grant_type=client_credentials&client_id={}&client_secret=secret+of+{key}&scope={RESOURCE}%2F.default",
@@ -98,7 +105,8 @@ fn a_hundred_thousand_tokens_leave_nothing_but_records() {
     let world = world();
     runtime.block_on(async {
         let store = open(&path, 1).await;
-        let mut changes = vec![Change::PutClient(world.client.clone()), Change::AddRing(testing::ring_rows())];
+        let mut changes =
+            vec![Change::PutClient(world.client.clone()), Change::AddRing(testing::ring_rows())];
         changes.extend(world.keys.iter().cloned().map(Change::PutKey));
         let record = Record::change(Uuid::from_u128(1), START, None, "test.begin", "world");
         store.change(changes, record).await.unwrap();
@@ -117,7 +125,10 @@ fn a_hundred_thousand_tokens_leave_nothing_but_records() {
             let (desk, left, late) = (desk.clone(), left.clone(), late.clone());
             tokio::spawn(async move {
                 let mut tokens = Vec::new();
-                while left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+                while left
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                    .is_ok()
+                {
                     tokens.push(loop {
                         match desk.token().await {
                             Some(token) => break token,

@@ -133,7 +133,9 @@ fn an_access_token_is_found_by_its_record() {
         "{known}"
     );
     assert_eq!((&known["policy"], &known["why"]), (&Value::Null, &Value::Null));
-    assert!(dev.credentials["entra"]["scope"].as_str().unwrap().starts_with(known["audience"].as_str().unwrap()));
+    assert!(
+        dev.credentials["entra"]["scope"].as_str().unwrap().starts_with(known["audience"].as_str().unwrap())
+    );
 }
 
 #[test]

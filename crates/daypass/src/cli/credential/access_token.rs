@@ -26,7 +26,8 @@ pub(super) fn is_one(token: &str) -> bool {
 /// The address of the service that a token of ours was issued at: everything before the tenant in its issuer.
 pub(super) fn public_url(ring: &Ring, token: &str) -> Option<String> {
     let claims = own_claims(ring, &Secret::new(token)).ok()?;
-    let (address, _) = claims.get("iss")?.as_str()?.trim_end_matches("/v2.0").trim_end_matches('/').rsplit_once('/')?;
+    let (address, _) =
+        claims.get("iss")?.as_str()?.trim_end_matches("/v2.0").trim_end_matches('/').rsplit_once('/')?;
     Some(address.to_owned())
 }
 
