@@ -182,6 +182,11 @@ impl Key {
         self.enabled && self.has_started(at) && !self.has_ended(at)
     }
 
+    /// Whether it may be used at this time or at a later one.
+    pub fn lasts(&self, at: Timestamp) -> bool {
+        self.enabled && !self.has_ended(at)
+    }
+
     /// Whether its time has begun.
     pub fn has_started(&self, at: Timestamp) -> bool {
         self.starts.is_none_or(|start| start <= at)

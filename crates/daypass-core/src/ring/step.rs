@@ -233,14 +233,14 @@ impl Order {
     }
 }
 
-/// How many live keys of clients are hashed or sealed under a key.
+/// How many keys of clients that work, or will, are hashed or sealed under a key.
 fn protected(keys: &[Key], stage: &Stage, now: Timestamp) -> usize {
     let under = |key: &&Key| match (&key.material, stage.purpose) {
         (Material::Hashed { pepper, .. }, Purpose::Pepper) => *pepper == stage.version,
         (Material::Sealed(sealed), Purpose::Rest) => seal::version_of(sealed) == Some(stage.version),
         _ => false,
     };
-    keys.iter().filter(|key| key.live(now)).filter(under).count()
+    keys.iter().filter(|key| key.lasts(now)).filter(under).count()
 }
 
 #[cfg(test)]

@@ -170,9 +170,7 @@ async fn set_key(
     if enabled {
         let now = app::now();
         let mut others = keys_of(place, client.guid).await?;
-        others.retain(|other| {
-            other.id != id && other.kind == key.kind && other.enabled && !other.has_ended(now)
-        });
+        others.retain(|other| other.id != id && other.kind == key.kind && other.lasts(now));
         refuse_more(key.kind, &others.iter().collect::<Vec<_>>())?;
     }
     let action = if enabled { "key.enable" } else { "key.disable" };

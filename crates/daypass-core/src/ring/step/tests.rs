@@ -127,6 +127,10 @@ fn a_key_that_protects_clients_keys_stays() {
         assert_eq!(refused, Refused::Protects { name, count: live });
         assert!(refused.yields_to_force());
         for key in &mut bench.keys {
+            key.starts = Some(later(99_999));
+        }
+        assert_eq!(bench.take(Step::Retire, purpose, 9999).unwrap_err(), refused, "they will be needed");
+        for key in &mut bench.keys {
             key.enabled = false;
         }
         bench.take(Step::Retire, purpose, 9999).unwrap();

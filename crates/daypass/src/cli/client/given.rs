@@ -130,7 +130,7 @@ impl Given {
         for kind in kinds {
             let new = self.one(place, client, *kind, now)?;
             let kind = new.key().kind;
-            let lasting = |key: &&Key| key.kind == kind && key.enabled && !key.has_ended(now);
+            let lasting = |key: &&Key| key.kind == kind && key.lasts(now);
             let same_kind: Vec<_> = others.iter().chain(made.iter().map(Made::key)).filter(lasting).collect();
             refuse_more(kind, &same_kind)?;
             if let Made::Registered(key) = &new
