@@ -127,21 +127,18 @@ fn claims(section: Section<'_>, variables: &Variables) -> Option<Claims> {
 }
 
 fn in_table(table: Section<'_>, variables: &Variables) -> Option<Claims> {
+    let read = |text: &str| ClaimTemplate::parse(text, variables).map_err(|bad| Fault::new(bad.to_string()));
     let mut claims = Claims::new();
     let mut whole = true;
     for (name, node) in table.entries() {
-        whole &= table.parsed(name, |name| check_name(name).map_err(fault)).is_some();
-        let claim = text(table.notes(), name.value, node).and_then(|given| {
-            table.parsed(given, |text| ClaimTemplate::parse(text, variables).map_err(fault))
-        });
+        whole &=
+            table.parsed(name, |name| check_name(name).map_err(|bad| Fault::new(bad.to_string()))).is_some();
+        let claim =
+            text(table.notes(), name.value, node).and_then(|given| table.parsed(given, |text| read(text)));
         whole &= claim.is_some();
         claims.extend(claim.map(|claim| (name.value.to_owned(), claim.value)));
     }
     whole.then_some(claims)
-}
-
-fn fault(error: impl ToString) -> Fault {
-    Fault::new(error.to_string())
 }
 
 /// A token carries every role that its client has on the audience, so that all of them say one thing about it; and a name
