@@ -190,6 +190,7 @@ class Service(Running):
     clients are added by the command line, before the start or after it. `with` starts it."""
 
     ACCOUNT = "100000000001"
+    GUID = "387c56a8-cf86-45de-b9f5-b4de88cac054"
 
     def __init__(self, folder, rest, server="", tls=None):
         """`tls` names three files: certificate, key, and the authority (ca) that its clients trust."""
@@ -198,12 +199,13 @@ class Service(Running):
         self.url = f"{'https' if tls else 'http'}://{self.host}"
         if tls:
             self.context = ssl.create_default_context(cafile=tls["ca"])
-            server += f'\npublic_url = "{self.url}"\ntls = {{ certificate = "{tls["certificate"]}", key = "{tls["key"]}" }}'
+            server += f'\npublic_url = "{self.url}"\n'
+            server += f'tls = {{ certificate = "{tls["certificate"]}", key = "{tls["key"]}" }}\n'
         self.config = self.folder / "daypass.toml"
         self.config.write_text(
             f'[server]\nlisten = "{self.host}"\n{server}\n'
             '[store]\nurl = "sqlite:data/daypass.db"\n[seal]\nkey = { file = "seal.key" }\n'
-            f'[[tenant]]\nname = "acme"\nguid = "387c56a8-cf86-45de-b9f5-b4de88cac054"\naccount = "{self.ACCOUNT}"\n'
+            f'[[tenant]]\nname = "acme"\nguid = "{self.GUID}"\naccount = "{self.ACCOUNT}"\n'
             + rest
         )
         (self.folder / "data").mkdir(mode=0o700)

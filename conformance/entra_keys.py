@@ -21,15 +21,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from daypass import check
+from entra import CA, DATA, with_key
+
 MAKE = {
     "RS256": lambda: rsa.generate_private_key(65537, 2048),
     "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
     "EdDSA": ed25519.Ed25519PrivateKey.generate,
 }
-
-
-def private_key(file):
-    return serialization.load_pem_private_key(pathlib.Path(file).read_bytes(), None)
 
 
 class Holder:
@@ -59,7 +58,7 @@ class Holder:
     def of(cls, key_file, certificate_file):
         """One that others made."""
         holder = cls.__new__(cls)
-        holder.private = private_key(key_file)
+        holder.private = serialization.load_pem_private_key(pathlib.Path(key_file).read_bytes(), None)
         holder.certificate = x509.load_pem_x509_certificate(pathlib.Path(certificate_file).read_bytes())
         return holder
 
@@ -96,14 +95,12 @@ class Holder:
             file.write_text(texts[suffix])
         return files
 
-    def sign(self, claims, **headers):
-        return jwt.encode(claims, self.private, headers.pop("alg", self.algorithm), headers=headers)
+    def sign(self, claims):
+        return jwt.encode(claims, self.private, self.algorithm)
 
 
 def tls(folder):
     """What a server of the file's own shows, which everyone trusts who trusts the one that all share."""
-    from entra import CA, DATA
-
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     host = Holder("ES256", "daypass", Holder.of(DATA / "ca.key", CA), [loopback]).write(folder, "server")
     return {"certificate": host["pem"], "key": host["key"], "ca": CA}
@@ -112,14 +109,12 @@ def tls(folder):
 @functools.cache
 def registered(number=0):
     """A client whose certificate the server knows, with the private key."""
-    import entra  # which needs a server, and a program that only makes keys has none
-
     holder = Holder(name=f"client {number}")
-    return entra.with_key(f"client-{number}", holder), holder
+    return with_key(f"client-{number}", holder), holder
 
 
-def claims(asker, **changes):
-    """What a client says in its assertion; a claim of None is left out."""
+def statement(asker, **changes):
+    """What a client claims in its assertion; a claim of None is left out."""
     now = time.time()
     said = {"iss": asker.client_id, "sub": asker.client_id, "aud": asker.token_url, "jti": str(uuid.uuid4())}
     said |= {"iat": now, "exp": now + 600} | changes
@@ -140,47 +135,47 @@ class Assertions:
     def wrong_key(self):
         """With a key that nobody registered."""
         asker, _ = registered()
-        self.refused(700027, Holder().sign(claims(asker)))
+        self.refused(700027, Holder().sign(statement(asker)))
 
     def other_clients_key(self):
         """With a key that is registered, and another client's."""
         asker, _ = registered()
         _, other = registered(1)
-        self.refused(700027, other.sign(claims(asker)))
+        self.refused(700027, other.sign(statement(asker)))
 
     def other_algorithm(self):
         """Without a signature, and with the public key as the secret of a MAC."""
         asker, holder = registered()
-        self.refused(50027, jwt.encode(claims(asker), None, "none"))
+        self.refused(50027, jwt.encode(statement(asker), None, "none"))
         head = b'{"alg":"HS256","typ":"JWT"}'
-        signed = b".".join(map(encoded, (head, json.dumps(claims(asker)).encode())))
+        signed = b".".join(map(encoded, (head, json.dumps(statement(asker)).encode())))
         mac = hmac.digest(holder.public_pem.encode(), signed, "sha256")
         self.refused(700027, b".".join((signed, encoded(mac))).decode())
 
     def wrong_audience(self):
         asker, holder = registered()
-        self.refused(700023, holder.sign(claims(asker, aud=f"{asker.base}/{uuid.uuid4()}/oauth2/v2.0/token")))
-        self.refused(700023, holder.sign(claims(asker, aud=[asker.token_url, asker.issuer])))
+        self.refused(700023, holder.sign(statement(asker, aud=f"{asker.base}/{uuid.uuid4()}/oauth2/v2.0/token")))
+        self.refused(700023, holder.sign(statement(asker, aud=[asker.token_url, asker.issuer])))
 
     def expired(self):
         asker, holder = registered()
         now = time.time()
-        said = self.refused(700024, holder.sign(claims(asker, iat=now - 700, exp=now - 100)))
+        said = self.refused(700024, holder.sign(statement(asker, iat=now - 700, exp=now - 100)))
         year = datetime.date.today().strftime("%Y-")
-        assert said.description.count(year) >= 3, f"{said.description} does not say now, from and until"
+        check(said.description.count(year) >= 3, f"{said.description} does not say now, from and until")
 
     def not_yet(self):
         asker, holder = registered()
-        self.refused(700024, holder.sign(claims(asker, nbf=time.time() + 300)))
+        self.refused(700024, holder.sign(statement(asker, nbf=time.time() + 300)))
 
     def too_long(self):
         asker, holder = registered()
-        self.refused(700024, holder.sign(claims(asker, exp=time.time() + 86400)))
+        self.refused(700024, holder.sign(statement(asker, exp=time.time() + 86400)))
 
     def replayed(self, spend):
         """`spend(asker, assertion)` gets the token that the assertion is good for, once."""
         asker, holder = registered()
-        assertion = holder.sign(claims(asker))
+        assertion = holder.sign(statement(asker))
         spend(asker, assertion)
         self.refused(700027, assertion, says="jti")
 

@@ -11,7 +11,7 @@ from azure.identity import CertificateCredential, ClientAssertionCredential
 
 from daypass import case, check, main
 from entra import Provoking, Refusal, check_token, spend
-from entra_keys import Assertions, Holder, claims, registered
+from entra_keys import Assertions, Holder, registered, statement
 
 logging.getLogger("azure").setLevel(logging.CRITICAL)  # it warns of each refusal
 
@@ -62,7 +62,7 @@ def chain():
 @case("assertion that the application makes")
 def assertion():
     asker, holder = registered()
-    check_token(made(asker, holder.sign(claims(asker))).get_token(asker.scope).token, asker, proof="2")
+    check_token(made(asker, holder.sign(statement(asker))).get_token(asker.scope).token, asker, proof="2")
 
 
 @case("a certificate that is not registered")

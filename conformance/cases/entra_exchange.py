@@ -6,7 +6,6 @@
 import functools
 import json
 import time
-import uuid
 
 import requests
 from alibabacloud_sts20150401.client import Client
@@ -14,31 +13,27 @@ from alibabacloud_tea_openapi.exceptions import AlibabaCloudException
 from alibabacloud_tea_openapi.models import Config
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from daypass import Service, case, check, equal, fresh, main, wait_until
-from entra import Asker, claims
+from daypass import case, check, equal, fresh, main, wait_until
+from entra import DEVCENTER, RESOURCE, Own, claims
 from tencent import Sdk
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 TYPES = "urn:ietf:params:oauth:token-type:access_token"
 TENCENT = "urn:daypass:params:oauth:token-type:tencent"
 ALIBABA = "urn:daypass:params:oauth:token-type:alibaba"
+PICTURES = "qcs::cos:ap-guangzhou:uid/1250000000:p/*"
 CAM = {
     "version": "2.0",
-    "statement": {"effect": "allow", "action": ["cos:PutObject"], "resource": ["qcs::cos:ap-guangzhou:uid/1250000000:p/*"]},
+    "statement": {"effect": "allow", "action": ["cos:PutObject"], "resource": [PICTURES]},
 }
 RAM = {
     "Version": "1",
     "Statement": [{"Effect": "Allow", "Action": ["oss:PutObject"], "Resource": ["acs:oss:*:*:bucket/{poi_id}/*"]}],
 }
-SERVICE = Service(
+SERVICE = Own(
     fresh("entra_exchange"),
-    f"""
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
-
+    DEVCENTER
+    + f"""
 [[tenant.role]]
 name = "pictures"
 lifetime = {{ default = "2h", max = "12h" }}
@@ -57,12 +52,7 @@ def client(*roles, stores="8005", arguments=()):
     grants = [word for role in roles for word in ("--role", role)]
     if "store" in roles:
         grants += ["--bind", f"poi_id={stores}"]
-    made = SERVICE.command("client", "add", str(uuid.uuid4()), "--kind", "client-secret", *grants, *arguments)
-    [key] = made["keys"]
-    tenant = "387c56a8-cf86-45de-b9f5-b4de88cac054"
-    asker = Asker(SERVICE.url, tenant, made["client"]["id"], key["client_secret"], f"{RESOURCE}/.default")
-    wait_until(lambda: ask(asker, "client_credentials").json().get("error_codes") != [700016], 5, "it is not known")
-    return asker
+    return SERVICE.asker(*grants, *arguments)
 
 
 def ask(asker, grant, **fields):
@@ -84,7 +74,8 @@ def given(asker, subject, wanted, audience):
     equal(answer.status_code, 200, f"status ({answer.text})")
     said = answer.json()
     equal((said["issued_token_type"], said["token_type"]), (wanted, "N_A"), "what it says of itself")
-    check(0 < said["expires_in"] <= claims(subject)["exp"] - time.time() + 1, f"it outlives the token: {said['expires_in']}")
+    left = claims(subject)["exp"] - time.time()
+    check(0 < said["expires_in"] <= left + 1, f"it outlives the token: {said['expires_in']}")
     return said
 
 

@@ -5,33 +5,27 @@ Each library comes by its own way to it."""
 # client: entra / an outside provider's token
 
 import functools
-import uuid
 
 import msal
 from azure.identity import WorkloadIdentityCredential
 
-from daypass import Service, Skipped, case, check, equal, fresh, main, wait_until
-from entra import CLIENTS, Asker, check_token, java_trust, post, program
+from daypass import Skipped, case, check, equal, fresh, main
+from entra import CLIENTS, DEVCENTER, Own, check_token, java_trust, post, program
 from entra_keys import tls
 from stand_ins.provider import Provider
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
 AUDIENCE = "api://AzureADTokenExchange"
 SUBJECT = "system:serviceaccount:prod:orders"
 PROVIDER, STRANGER = Provider(), Provider()
 FOLDER = fresh("entra_federated")
-SERVICE = Service(
+SERVICE = Own(
     FOLDER,
-    f"""
+    DEVCENTER
+    + f"""
 [[tenant.provider]]
 name = "cluster"
 issuer = "{PROVIDER.issuer}"
 audience = ["{AUDIENCE}"]
-
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
 """,
     tls=tls(FOLDER),
 )
@@ -39,13 +33,7 @@ roles = ["orders.read"]
 
 @functools.cache
 def asker(subject=SUBJECT):
-    made = SERVICE.command(
-        *("client", "add", str(uuid.uuid4()), "--kind", "federated", "--role", "devcenter"),
-        *("--provider", "cluster", "--subject", subject),
-    )
-    made = Asker(SERVICE.url, "387c56a8-cf86-45de-b9f5-b4de88cac054", made["client"]["id"], "", f"{RESOURCE}/.default")
-    wait_until(lambda: asked(made, token()).json().get("error_codes") != [700016], 5, "the server does not know the client")
-    return made
+    return SERVICE.asker("--role", "devcenter", "--provider", "cluster", "--subject", subject, kind="federated")
 
 
 def token(subject=SUBJECT, provider=PROVIDER, **claims):

@@ -1,4 +1,4 @@
-"""Guessing secrets: who guesses is slowed down, and whoever has the right one is not. MSAL waits as long as it is told."""
+"""Guessing secrets: who guesses is slowed down, and whoever has the right one is not. MSAL waits as long as it must."""
 
 # needs: pypi
 # client: entra / MSAL Python
@@ -7,30 +7,16 @@ import uuid
 
 import msal
 
-from daypass import Service, case, check, equal, fresh, main, wait_until
-from entra import STRANGER, Asker, check_token, post
+from daypass import case, check, equal, fresh, main
+from entra import DEVCENTER, STRANGER, Own, check_token, post
 from entra_keys import tls
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
 FOLDER = fresh("entra_guesses")
-SERVICE = Service(
-    FOLDER,
-    f"""
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
-""",
-    tls=tls(FOLDER),
-)
+SERVICE = Own(FOLDER, DEVCENTER, tls=tls(FOLDER))
 
 
 def client():
-    made = SERVICE.command("client", "add", str(uuid.uuid4()), "--kind", "client-secret", "--role", "devcenter")
-    tenant = "387c56a8-cf86-45de-b9f5-b4de88cac054"
-    asker = Asker(SERVICE.url, tenant, made["client"]["id"], made["keys"][0]["client_secret"], f"{RESOURCE}/.default")
-    wait_until(lambda: guess(asker, asker.secret).status == 200, 5, "the server does not know the client")
-    return asker
+    return SERVICE.asker("--role", "devcenter")
 
 
 def guess(asker, secret, client_id=None):

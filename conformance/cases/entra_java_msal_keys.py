@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.serialization import pkcs12
 
 from daypass import WORK, case, main
 from entra import Provoking, check_token, java_trust, own, program, refusal, spend
-from entra_keys import Assertions, Holder, claims, registered
+from entra_keys import Assertions, Holder, registered, statement
 
 
 def certificate(asker, holder):
@@ -35,7 +35,7 @@ def sha256():
 @case("assertion that the application makes")
 def assertion():
     asker, holder = registered()
-    check_token(given(asker, holder.sign(claims(asker)))["token"][0], asker, proof="2")
+    check_token(given(asker, holder.sign(statement(asker)))["token"][0], asker, proof="2")
 
 
 @case("a certificate that is not registered")

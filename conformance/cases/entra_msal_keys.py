@@ -12,9 +12,9 @@ import msal
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from daypass import WORK, case, check, equal, main
+from daypass import WORK, case, check, main
 from entra import Provoking, Refusal, check_token, cli, own, spend, with_key
-from entra_keys import Assertions, Holder, claims, registered
+from entra_keys import Assertions, Holder, registered, statement
 
 
 def token(asker, credential):
@@ -71,9 +71,9 @@ def pfx():
 @case("assertion that the application makes")
 def assertion():
     asker, holder = registered()
-    check_answer(token(asker, {"client_assertion": lambda: holder.sign(claims(asker))}), asker)
+    check_answer(token(asker, {"client_assertion": lambda: holder.sign(statement(asker))}), asker)
     for aud in (asker.issuer, f"{asker.authority}/", [asker.token_url]):
-        check_answer(token(asker, {"client_assertion": holder.sign(claims(asker, aud=aud))}), asker)
+        check_answer(token(asker, {"client_assertion": holder.sign(statement(asker, aud=aud))}), asker)
 
 
 @case("a key that is not the certificate's")

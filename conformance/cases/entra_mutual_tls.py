@@ -12,23 +12,17 @@ import uuid
 import requests
 from cryptography import x509
 
-from daypass import Service, case, check, equal, free_port, fresh, main, wait_until
-from entra import CA, Asker, check_token, post
+from daypass import case, check, equal, free_port, fresh, main
+from entra import CA, DEVCENTER, Own, check_token
 from entra_keys import Holder, tls
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
 FOLDER = fresh("entra_mutual_tls")
 AUTHORITY = Holder("ES256", "Authority of the clients", ca=True)
 HOST = f"127.0.0.1:{free_port()}"
 AUTHORITY_FILE = AUTHORITY.write(FOLDER, "clients-ca")["pem"]
-SERVICE = Service(
+SERVICE = Own(
     FOLDER,
-    f"""
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
-""",
+    DEVCENTER,
     server=f'mutual_tls = {{ listen = "{HOST}", public_url = "https://{HOST}", ca = "{AUTHORITY_FILE}" }}',
     tls=tls(FOLDER),
 )
@@ -36,12 +30,7 @@ roles = ["orders.read"]
 
 @functools.cache
 def client(*how):
-    made = SERVICE.command("client", "add", str(uuid.uuid4()), "--kind", "certificate", "--role", "devcenter", *how)
-    asker = Asker(SERVICE.url, "387c56a8-cf86-45de-b9f5-b4de88cac054", made["client"]["id"], "", f"{RESOURCE}/.default")
-    form = {"grant_type": "client_credentials", "client_id": asker.client_id, "client_secret": "none"}
-    known = lambda: post(asker.token_url, form).json()["error_codes"] != [700016]
-    wait_until(known, 5, "the server does not know the client")
-    return asker
+    return SERVICE.asker("--role", "devcenter", *how, kind="certificate")
 
 
 def held(name, holder):

@@ -11,15 +11,13 @@ import signal
 import socket
 import subprocess
 import urllib.parse
-import uuid
 
 import requests
 
-from daypass import Service, Skipped, case, check, equal, free_port, fresh, main, wait_until
-from entra import Asker, check_token
+from daypass import Skipped, case, check, equal, free_port, fresh, main, wait_until
+from entra import DEVCENTER, Own, check_token
 from entra_keys import Holder, tls
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
 HEADER = "X-Client-Certificate"
 FOLDER = fresh("entra_mutual_tls_nginx")
 AUTHORITY = Holder("ES256", "Authority of the clients", ca=True)
@@ -27,14 +25,9 @@ AUTHORITY_FILE = AUTHORITY.write(FOLDER, "clients-ca")["pem"]
 ORDERS, STRANGER = Holder("ES256", "orders", AUTHORITY), Holder("ES256", "orders")
 SHOWN = tls(FOLDER)
 PORT = free_port()
-SERVICE = Service(
+SERVICE = Own(
     FOLDER,
-    f"""
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
-""",
+    DEVCENTER,
     # nginx comes from an address of its own, so that another comer on this machine is none.
     server=f"""
 public_url = "https://127.0.0.1:{PORT}"
@@ -94,17 +87,12 @@ def listens():
 def client():
     if not os.environ["DAYPASS_NGINX"]:
         raise Skipped("nginx is not installed")
-    how = "--kind", "certificate", "--role", "devcenter", "--subject-dn", "CN=orders"
-    made = SERVICE.command("client", "add", str(uuid.uuid4()), *how)
-    tenant = "387c56a8-cf86-45de-b9f5-b4de88cac054"
-    asker = Asker(f"https://127.0.0.1:{PORT}", tenant, made["client"]["id"], "", f"{RESOURCE}/.default")
-    known = lambda: ask(asker, client_secret="none").json()["error_codes"] != [700016]
-    wait_until(known, 5, "the server does not know the client")
-    return asker
+    arguments = "--role", "devcenter", "--subject-dn", "CN=orders"
+    return SERVICE.asker(*arguments, kind="certificate", base=f"https://127.0.0.1:{PORT}")
 
 
-def ask(asker, holder=None, base=None, headers=None, **fields):
-    form = {"grant_type": "client_credentials", "client_id": asker.client_id, "scope": asker.scope} | fields
+def ask(asker, holder=None, base=None, headers=None):
+    form = {"grant_type": "client_credentials", "client_id": asker.client_id, "scope": asker.scope}
     shown = holder and str(holder.write(FOLDER, "shown")["both"])
     url = asker.but(base=base or asker.base).token_url
     return requests.post(url, data=form, cert=shown, headers=headers, timeout=10)

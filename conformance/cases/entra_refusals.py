@@ -74,7 +74,8 @@ def unknown_tenant():
 @case("unknown tenant, discovery")
 def unknown_tenant_discovery():
     answer = http(f"{SERVER['url']}/{STRANGER}/v2.0/.well-known/openid-configuration")
-    equal((answer.status, answer.json()["error"], answer.json()["error_codes"]), (400, "invalid_tenant", [90002]), "refusal")
+    said = answer.json()
+    equal((answer.status, said["error"], said["error_codes"]), (400, "invalid_tenant", [90002]), "refusal")
 
 
 @case("missing grant_type, client_id or scope")
@@ -200,8 +201,8 @@ def exchange():
     refused(asked(EXCHANGE | {"subject_token_type": access}), 400, "invalid_request", 900144)
     saml = {"subject_token": "x", "subject_token_type": "urn:ietf:params:oauth:token-type:saml2"}
     refused(asked(EXCHANGE | saml), 400, "invalid_request", 90100)
-    wanted = {"subject_token": "x", "subject_token_type": access, "requested_token_type": "urn:x", "scope": OURS["scope"]}
-    refused(asked(EXCHANGE | wanted), 400, "invalid_request", 90100)
+    shown = {"subject_token": "x", "subject_token_type": access, "scope": OURS["scope"]}
+    refused(asked(EXCHANGE | shown | {"requested_token_type": "urn:x"}), 400, "invalid_request", 90100)
 
 
 @case("a DPoP proof that is none")

@@ -6,34 +6,19 @@
 import functools
 import threading
 import time
-import uuid
 
 import jwt
 import requests
 
-from daypass import Service, case, check, equal, fresh, main, wait_until
-from entra import Asker
+from daypass import case, check, equal, fresh, main, wait_until
+from entra import DEVCENTER, RESOURCE, Own
 
-RESOURCE = "d6b7c858-55fa-4d04-85a6-131af690abd4"
-SERVICE = Service(
-    fresh("entra_rotation"),
-    f"""
-[[tenant.role]]
-name = "devcenter"
-audience = "{RESOURCE}"
-roles = ["orders.read"]
-algorithm = "ES256"
-""",
-)
+SERVICE = Own(fresh("entra_rotation"), DEVCENTER + 'algorithm = "ES256"')
 
 
 @functools.cache
 def client():
-    made = SERVICE.command("client", "add", str(uuid.uuid4()), "--kind", "client-secret", "--role", "devcenter")
-    secret, tenant = made["keys"][0]["client_secret"], "387c56a8-cf86-45de-b9f5-b4de88cac054"
-    asker = Asker(SERVICE.url, tenant, made["client"]["id"], secret, f"{RESOURCE}/.default")
-    wait_until(lambda: post(asker, "token", scope=asker.scope).ok, 5, "the server does not know the client")
-    return asker
+    return SERVICE.asker("--role", "devcenter")
 
 
 def post(asker, endpoint, **fields):

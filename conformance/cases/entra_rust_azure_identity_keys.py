@@ -5,7 +5,7 @@
 
 from daypass import case, main
 from entra import Provoking, check_token, program, refusal, spend
-from entra_keys import Assertions, claims, registered
+from entra_keys import Assertions, registered, statement
 
 
 def given(asker, assertion):
@@ -18,7 +18,7 @@ PROVOKING = Assertions(lambda *asked: refusal(given(*asked)), Provoking(None, te
 @case("assertion that the application makes")
 def assertion():
     asker, holder = registered()
-    check_token(given(asker, holder.sign(claims(asker)))["token"][0], asker, proof="2")
+    check_token(given(asker, holder.sign(statement(asker)))["token"][0], asker, proof="2")
 
 
 @case("assertion with a key that nobody registered")
