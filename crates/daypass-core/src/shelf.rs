@@ -219,6 +219,7 @@ fn grounds<'a>(authorized: &'a Authorized, granted: &Granted, id: &'a str) -> Gr
         session: authorized.session(),
         // Only visitors' credentials are kept, and those are never exchanged for anything.
         behalf: None,
+        actors: &[],
         origins: &[],
         issued: granted.issued,
         expires: granted.expires,

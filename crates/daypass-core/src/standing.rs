@@ -43,6 +43,8 @@ pub struct Grounds<'a> {
     /// The client that it speaks for, where that is another than the one it was issued to: it was exchanged for an
     /// access token of that one.
     pub behalf: Option<Uuid>,
+    /// Other clients that have acted in the tokens that it came from by exchanges.
+    pub actors: &'a [Uuid],
     /// The access tokens that it came from by exchanges: it falls with each of them.
     pub origins: &'a [Uuid],
     /// When it was made.
@@ -103,8 +105,9 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
     if let Some(guid) = grounds.client {
         of_client(directory, grounds, tenant, guid, now)?;
     }
-    if let Some(guid) = grounds.behalf {
-        has_grant(enabled(directory, tenant, guid)?, grounds.role)?;
+    // An exchange gives what all of them have.
+    for guid in grounds.behalf.iter().chain(grounds.actors) {
+        has_grant(enabled(directory, tenant, *guid)?, grounds.role)?;
     }
     // A ticket's has both: the client that made it, and the endpoint that took it.
     if grounds.client.is_none() || grounds.via.is_some() {
@@ -192,8 +195,9 @@ fn scopes(grounds: &Grounds<'_>) -> impl Iterator<Item = Scope> {
         grounds.subject.map(subject),
         Some(Scope::Credential(grounds.id.to_owned())),
     ];
+    let actors = grounds.actors.iter().map(|guid| Scope::Client(*guid));
     let origins = grounds.origins.iter().map(|id| Scope::Credential(id.to_string()));
-    own.into_iter().flatten().chain(origins)
+    own.into_iter().flatten().chain(actors).chain(origins)
 }
 
 impl Claims {
@@ -210,6 +214,7 @@ impl Claims {
             subject: self.subject.as_deref(),
             session: self.session.as_deref(),
             behalf: self.behalf,
+            actors: &self.actors,
             origins: &self.origins,
             issued: self.issued(),
             expires: self.expires(),
@@ -242,6 +247,7 @@ mod tests {
             subject: None,
             session: Some("lesson"),
             behalf: None,
+            actors: &[],
             origins: &[],
             issued: before(START, 60),
             expires: later(60),
@@ -365,10 +371,10 @@ mod tests {
     fn a_cut_off_of_any_of_its_scopes_takes_it_back() {
         let (world, subject) = exchanged();
         let origins = [Uuid::from_u128(0xf1), Uuid::from_u128(0xf2)];
-        let (behalf, origins) = (Some(subject), origins.as_slice());
-        let grounds = Grounds { subject: Some("alice"), behalf, origins, ..of_key(&world) };
+        let (behalf, actors, origins) = (Some(subject), &[world.others[1].guid][..], origins.as_slice());
+        let grounds = Grounds { subject: Some("alice"), behalf, actors, origins, ..of_key(&world) };
         let every: Vec<_> = scopes(&grounds).collect();
-        assert_eq!(every.len(), 10);
+        assert_eq!(every.len(), 11);
         for scope in every {
             let (mut world, _) = exchanged();
             world.cutoffs = vec![Cutoff { scope: scope.clone(), before: before(grounds.issued, 1) }];
@@ -381,25 +387,33 @@ mod tests {
         assert_eq!(check(&world, &grounds), Ok(()));
     }
 
-    /// A world with a second client, for which credentials are exchanged.
+    /// A world with a second client, for which credentials are exchanged, and a third that has acted for it before.
     fn exchanged() -> (World, Uuid) {
         let mut world = World::new();
         let subject = Uuid::from_u128(0xb1);
         world.others.push(Client { guid: subject, name: "subject".into(), ..world.client.clone() });
+        let between = Uuid::from_u128(0xb2);
+        world.others.push(Client { guid: between, name: "between".into(), ..world.client.clone() });
         (world, subject)
     }
 
     #[test]
-    fn an_exchanged_one_falls_with_the_client_that_it_speaks_for() {
+    fn an_exchanged_one_falls_with_each_client_behind_it() {
         let (world, subject) = exchanged();
-        let grounds = Grounds { behalf: Some(subject), ..of_key(&world) };
-        assert_eq!(check(&world, &grounds), Ok(()));
-        assert_eq!(check(&World::new(), &grounds), Err(Fallen::Client), "it is gone");
-        let (mut world, _) = exchanged();
-        world.others[0].enabled = false;
-        assert_eq!(check(&world, &grounds), Err(Fallen::Client));
-        let (mut world, _) = exchanged();
-        world.others[0].grants.retain(|grant| grant.role != "soe");
-        assert_eq!(check(&world, &grounds), Err(Fallen::Grant));
+        let actors = [world.others[1].guid];
+        let whole = Grounds { behalf: Some(subject), actors: &actors, ..of_key(&world) };
+        assert_eq!(check(&world, &whole), Ok(()));
+        for (which, grounds) in [
+            (0, Grounds { behalf: Some(subject), ..of_key(&world) }),
+            (1, Grounds { actors: &actors, ..of_key(&world) }),
+        ] {
+            assert_eq!(check(&World::new(), &grounds), Err(Fallen::Client), "it is gone");
+            let (mut world, _) = exchanged();
+            world.others[which].enabled = false;
+            assert_eq!(check(&world, &grounds), Err(Fallen::Client));
+            let (mut world, _) = exchanged();
+            world.others[which].grants.retain(|grant| grant.role != "soe");
+            assert_eq!(check(&world, &grounds), Err(Fallen::Grant));
+        }
     }
 }

@@ -134,6 +134,7 @@ fn is_taken_back(directory: &Directory, endpoint: &Endpoint, pass: &Pass, made: 
         subject: Some(&pass.subject.name),
         session: None,
         behalf: None,
+        actors: &[],
         origins: &[],
         issued: made,
         expires: pass.expires,

@@ -12,7 +12,7 @@ use crate::clock::{Timestamp, after};
 use crate::id::Draw;
 use crate::inspect::Behalf;
 use crate::limits;
-use crate::policy::{Authorized, Language, Policy};
+use crate::policy::{Authorized, Language, Policy, actors};
 use crate::refusal::{Reason, Refusal};
 use crate::ring::{Purpose, Ring};
 use crate::seal;
@@ -103,6 +103,8 @@ pub struct Claims {
     pub source_identity: Option<String>,
     /// The client that it speaks for, where that is another than the one it was issued to.
     pub behalf: Option<Uuid>,
+    /// Other clients that have acted in the tokens that it came from.
+    pub actors: Vec<Uuid>,
     /// The access tokens that it came from by exchanges, the latest first: it falls with each of them.
     pub origins: Vec<Uuid>,
     /// What it may be used for.
@@ -252,6 +254,13 @@ fn unpack(plain: &[u8]) -> Result<Claims, postcard::Error> {
     }
 }
 
+/// The clients in the claim `act` that are neither the one that asks nor the one that it speaks for.
+fn others(authorized: &Authorized, behalf: &Behalf) -> Vec<Uuid> {
+    let mut actors = actors(behalf.actor.as_ref()).unwrap_or_default();
+    actors.retain(|actor| Some(*actor) != authorized.client() && *actor != behalf.client);
+    actors
+}
+
 /// Every token that this one came from.
 fn origins(behalf: &Behalf) -> Vec<Uuid> {
     std::iter::once(behalf.origin).chain(behalf.earlier.iter().copied()).collect()
@@ -279,6 +288,7 @@ impl Claims {
                 .behalf()
                 .map(|behalf| behalf.client)
                 .filter(|of| Some(*of) != authorized.client()),
+            actors: authorized.behalf().map(|behalf| others(authorized, behalf)).unwrap_or_default(),
             origins: authorized.behalf().map(origins).unwrap_or_default(),
             policy,
             issued: draw.at().as_millisecond(),
@@ -324,6 +334,7 @@ mod tests {
             tags: BTreeMap::new(),
             source_identity: None,
             behalf: None,
+            actors: vec![],
             origins: vec![],
             policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),

@@ -28,8 +28,8 @@ use choose::{Chosen, capped, choose, granted, not_granted};
 use claims::Values;
 use variables::{check_variables, of_subject, variables};
 
-pub(crate) use exchange::unacceptable;
 pub use exchange::{EXCHANGES, authorize_exchange};
+pub(crate) use exchange::{actors, unacceptable};
 
 /// What was authorized. Only [`authorize`] makes one, and an issuer makes a credential of nothing else.
 ///

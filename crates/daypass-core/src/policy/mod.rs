@@ -23,7 +23,7 @@ mod brute;
 mod properties;
 
 pub use authorize::{Authorized, EXCHANGES, authorize, authorize_exchange, claims};
-pub(crate) use authorize::{authorize_ticket, unacceptable};
+pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};

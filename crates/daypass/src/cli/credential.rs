@@ -210,6 +210,8 @@ fn of_record<'a>(
         subject: record.subject.as_deref(),
         session: record.session.as_deref(),
         behalf: behalf(record),
+        // Whom it speaks for is among them, and is looked at twice.
+        actors: &chain.clients,
         origins: &chain.origins,
         issued: record.at,
         expires: *expires,
@@ -348,6 +350,7 @@ mod tests {
             subject: None,
             session: None,
             behalf: None,
+            actors: &[],
             origins: &[],
             issued,
             expires: after(issued, 3600),

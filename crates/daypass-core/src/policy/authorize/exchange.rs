@@ -265,7 +265,7 @@ fn act(actor: &Client, subject: &Client, earlier: Option<&Value>) -> Option<Valu
 const CLIENT: &str = "client_id";
 
 /// The clients that a claim `act` names; none where it is not one of ours.
-fn actors(mut act: Option<&Value>) -> Option<Vec<Uuid>> {
+pub(crate) fn actors(mut act: Option<&Value>) -> Option<Vec<Uuid>> {
     let mut guids = Vec::new();
     while let Some(actor) = act {
         guids.push(Uuid::try_parse(actor.get(CLIENT)?.as_str()?).ok()?);

@@ -314,6 +314,7 @@ fn a_temporary_credential_gets_no_other_one() {
         via: None,
         subject: None,
         behalf: None,
+        actors: vec![],
         origins: vec![],
         policy: Arc::new(allow(Language::Cam, "*", "*")),
         issued: START.as_millisecond(),

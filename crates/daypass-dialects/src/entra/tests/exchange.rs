@@ -421,6 +421,29 @@ fn the_chain_of_actors_is_kept_and_has_an_end() {
 }
 
 #[test]
+fn a_key_knows_everyone_whom_its_token_has_passed_through() {
+    let mut bench = bench();
+    bench.world.others[1].audiences = vec![RESOURCE.to_owned()];
+    let first = token(&bench);
+    let passed = bench.post(&exchange(STRANGER, &first, &[("scope", &default())]), &[]);
+    let second = text(&passed.json["access_token"]);
+    let wanted = [("requested_token_type", TENCENT), ("audience", "role:soe")];
+    let key = bench.post(&exchange(API, &second, &wanted), &[]);
+    let credentials = &key.json["credentials"];
+    let id = text(&credentials["TmpSecretId"]);
+    let opened = triple::open(&testing::ring(), &id, &text(&credentials["Token"]));
+    let claims = opened.unwrap_or_else(|refusal| panic!("{refusal:?}")).claims;
+    let [subject, api, between] =
+        [&bench.world.client, &bench.world.others[0], &bench.world.others[1]].map(|client| client.guid);
+    assert_eq!((claims.client, claims.behalf, &*claims.actors), (Some(api), Some(subject), &[between][..]));
+    assert_eq!(claims.origins.len(), 2);
+    let judged = |bench: &Bench| standing(&bench.world.directory(), &claims.grounds(&id), later(1));
+    assert_eq!(judged(&bench), Ok(()));
+    bench.world.others[1].enabled = false;
+    assert_eq!(judged(&bench), Err(Fallen::Client));
+}
+
+#[test]
 fn a_bound_token_is_exchanged_by_whoever_holds_its_key_or_received_it() {
     let mut bench = bench();
     // Even a client that is the API of its own token shows what it was bound to.

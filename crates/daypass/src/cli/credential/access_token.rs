@@ -65,6 +65,7 @@ pub(super) fn known<'a>(directory: &'a Directory, id: &'a str, token: &'a OwnTok
         subject: None,
         session: None,
         behalf: token.subject,
+        actors: &[],
         origins: &[],
         issued: token.issued,
         expires: token.expires,
