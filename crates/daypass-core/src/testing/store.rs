@@ -19,6 +19,7 @@ use uuid::Uuid;
 pub struct MemoryStore {
     inner: Mutex<Inner>,
     down: AtomicBool,
+    deaf: AtomicBool,
     seen: Mutex<Option<Timestamp>>,
 }
 
@@ -46,8 +47,13 @@ impl MemoryStore {
     pub fn go_down(&self) {
         self.down.store(true, Ordering::SeqCst);
     }
+    /// From now on nobody hears whether it has changed; it still takes what is written.
+    pub fn go_deaf(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
+    }
     /// Works again.
     pub fn come_back(&self) {
+        self.deaf.store(false, Ordering::SeqCst);
         self.down.store(false, Ordering::SeqCst);
     }
     /// The next record with a mark is answered as seen by another node, first at this time.
@@ -93,6 +99,9 @@ impl Store for MemoryStore {
         Ok(self.inner.lock().cutoffs.clone())
     }
     async fn version(&self) -> Result<u64, StoreError> {
+        if self.deaf.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("a test made it deaf".into()));
+        }
         Ok(self.inner.lock().version)
     }
     async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 mod mutual_tls;
 mod peers;
+mod revocation;
 mod tls;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
