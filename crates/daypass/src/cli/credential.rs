@@ -2,6 +2,7 @@
 
 mod access_token;
 
+use super::files::read_token;
 use super::output::{Failure, Output, table};
 use super::place::{Place, PlaceArgs};
 use crate::app;
@@ -16,7 +17,6 @@ use daypass_core::triple::{self, Claims, SessionKind};
 use daypass_dialects::{alibaba, tencent};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -46,9 +46,6 @@ pub(super) struct Show {
 
 /// How many records are read at a time.
 const PAGE: usize = 1000;
-
-/// The most that is read where a token is expected, in bytes: more than any token.
-const TOKEN: u64 = 64 * 1024;
 
 /// What is known of a credential: what it was made on, and what only its token or only its record says.
 struct Known<'a> {
@@ -85,16 +82,9 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
 
 impl Show {
     fn token(&self) -> Result<Option<String>, Failure> {
-        let Some(path) = &self.token_file else { return Ok(self.token.clone()) };
-        let mut text = String::new();
-        let read = if path.as_os_str() == "-" {
-            std::io::stdin().lock().take(TOKEN).read_to_string(&mut text)
-        } else {
-            std::fs::File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text))
-        };
-        match read {
-            Ok(_) => Ok(Some(text.trim().to_owned())),
-            Err(error) => Err(Failure::Usage(format!("cannot read `{}`: {error}", path.display()))),
+        match &self.token_file {
+            Some(path) => read_token(path).map(Some),
+            None => Ok(self.token.clone()),
         }
     }
 }

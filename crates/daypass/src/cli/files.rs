@@ -1,8 +1,9 @@
 //! Files with secrets in them: written whole or not at all, readable by their owner alone.
 
+use super::output::Failure;
 use anyhow::Context as _;
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -47,6 +48,23 @@ fn sync_directory(path: &Path) -> std::io::Result<()> {
     match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => fs::File::open(parent)?.sync_all(),
         None => fs::File::open(".")?.sync_all(),
+    }
+}
+
+/// The most that is read where a token is expected, in bytes: more than any token.
+const TOKEN: u64 = 64 * 1024;
+
+/// Reads a file with nothing but a token in it; `-` stands for standard input.
+pub(super) fn read_token(path: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = if path.as_os_str() == "-" {
+        std::io::stdin().lock().take(TOKEN).read_to_string(&mut text)
+    } else {
+        fs::File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text))
+    };
+    match read {
+        Ok(_) => Ok(text.trim().to_owned()),
+        Err(error) => Err(Failure::Usage(format!("cannot read `{}`: {error}", path.display()))),
     }
 }
 

@@ -2,22 +2,18 @@
 
 use super::{entra, post_form, read};
 use crate::cli::demo::Credentials;
+use crate::cli::files::read_token;
 use crate::cli::output::Failure;
-use anyhow::Context as _;
 use bytes::Bytes;
 use http::Response;
 use serde_json::Value;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// RFC 8693 §2.1 and §3.
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 const TENCENT: &str = "urn:daypass:params:oauth:token-type:tencent";
 const ALIBABA: &str = "urn:daypass:params:oauth:token-type:alibaba";
-
-/// The most that is read where a token is expected, in bytes: more than any token.
-const TOKEN: u64 = 64 * 1024;
 
 /// What to give, and what for.
 #[derive(clap::Args)]
@@ -43,7 +39,7 @@ impl Ask {
     pub(super) async fn send(&self) -> Result<Response<Bytes>, Failure> {
         let credentials = read(&self.from.file)?;
         let token = match &self.subject_token_file {
-            Some(path) => token_in(path)?,
+            Some(path) => read_token(path)?,
             None => match self.own().await? {
                 Ok(token) => token,
                 Err(refusal) => return Ok(refusal),
@@ -92,15 +88,4 @@ impl Ask {
             (resource, _) => vec![("scope", format!("{resource}/.default"))],
         }
     }
-}
-
-fn token_in(path: &Path) -> anyhow::Result<String> {
-    let mut text = String::new();
-    let read = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(TOKEN).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(TOKEN).read_to_string(&mut text))
-    };
-    read.with_context(|| format!("cannot read `{}`", path.display()))?;
-    Ok(text.trim().to_owned())
 }
