@@ -1,5 +1,7 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
+mod oauth;
+
 use crate::process::{Dev, daypass};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,9 +16,10 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 11] = [
+const GUIDES: [(&str, usize); 12] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
+    ("docs/use-as-an-oauth-server", 50),
     ("docs/protect-your-api", 13),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
