@@ -174,15 +174,13 @@ impl Asker {
 
     /// A request for a token that can be asked about there.
     pub(crate) fn for_a_token(&self, work: Work) -> Vec<u8> {
-        match work {
-            Work::ProviderIntrospect => self.post("/token", &self.provider_form("opaque")),
-            _ => {
-                let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
-                let audience = self.resource(Algorithm::Es256).or(self.resources.first());
-                let audience = audience.map(|resource| resource.audience.clone()).unwrap_or_default();
-                self.post(&path, &self.token_form(&audience))
-            }
+        if work == Work::ProviderIntrospect {
+            return self.post("/token", &self.provider_form("opaque"));
         }
+        let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
+        let audience = self.resource(Algorithm::Es256).or(self.resources.first());
+        let audience = audience.map(|resource| resource.audience.clone()).unwrap_or_default();
+        self.post(&path, &self.token_form(&audience))
     }
 
     fn number(&mut self) -> u64 {

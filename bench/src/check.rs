@@ -104,7 +104,7 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
         Work::Acs3 => assumed(address, asker, &value).with_context(shown)?,
         Work::Token(algorithm) => token(address, asker, algorithm, &value).with_context(shown)?,
         Work::ProviderToken(algorithm) => {
-            provider_token(address, asker, algorithm, &value).with_context(shown)?
+            provider_token(address, asker, algorithm, &value).with_context(shown)?;
         }
         Work::Introspect | Work::ProviderIntrospect => about(asker, &value).with_context(shown)?,
         Work::Keys | Work::ProviderKeys => {

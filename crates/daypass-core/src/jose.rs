@@ -12,8 +12,8 @@ pub(crate) mod own;
 mod signatures;
 mod verify;
 
-pub(crate) use key_set::{is_secret, thumbprint};
 pub use key_set::{BadKeySet, KeySet, algorithm_names};
+pub(crate) use key_set::{is_secret, thumbprint};
 pub use own::own_claims;
 pub use signatures::Signatures;
 pub use verify::{kid_of, verify_outside};

@@ -327,11 +327,7 @@ fn log(head: &Head, answer: Answer) -> Response {
 }
 
 /// `ok`, and behind it what will need an operator soon. Whoever asks whether this node is ready looks at the status.
-fn probe(
-    head: &Head,
-    state: Result<(), &'static str>,
-    concerns: impl FnOnce() -> Vec<String>,
-) -> Response {
+fn probe(head: &Head, state: Result<(), &'static str>, concerns: impl FnOnce() -> Vec<String>) -> Response {
     if head.method != Method::GET && head.method != Method::HEAD {
         return plain(
             StatusCode::METHOD_NOT_ALLOWED,
