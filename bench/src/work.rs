@@ -52,6 +52,7 @@ pub(crate) enum Peer {
 
 impl Peer {
     /// The vendor's samples for the browser's endpoint.
+    #[cfg(test)]
     pub(crate) const SAMPLES: [Self; 2] = [Self::Flask, Self::Express];
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Flask, Self::Express, Self::OidcProvider];
