@@ -67,7 +67,7 @@ def rotate():
         equal(token(server, **old).status, 200, "status with the old key")
         shown = json.loads(command("client", "show", "edge", "--data", server.data, "--json").stdout)
         [first] = [one["id"] for one in shown["keys"] if one["id"] != key["id"]]
-        command("client", "rotate", "edge", "--retire", first, "--data", server.data)
+        command("client", "retire", "edge", first, "--force", "--data", server.data)
         wait_until(lambda: token(server, **old).status == 401, 1, "the retired key was not refused")
         equal(token(server, **new).status, 200, "status with the new key")
 
