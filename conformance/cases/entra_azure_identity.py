@@ -4,10 +4,11 @@
 # client: entra / azure-identity (Python)
 
 import logging
+import os
 import re
 
 from azure.core.exceptions import ClientAuthenticationError
-from azure.identity import ClientSecretCredential, OnBehalfOfCredential
+from azure.identity import ClientSecretCredential, EnvironmentCredential, OnBehalfOfCredential
 
 from daypass import case, check, equal, main
 from entra import GOOD, Provoking, Refusal, check_token
@@ -42,6 +43,18 @@ def secret():
 def host():
     asker = GOOD.but(base=GOOD.base.removeprefix("https://"))
     check_token(credential(asker).get_token(GOOD.scope).token)
+
+
+@case("everything from the environment")
+def environment():
+    """As a program is moved that knows nothing of where its tokens come from."""
+    os.environ |= {
+        "AZURE_AUTHORITY_HOST": GOOD.base,
+        "AZURE_TENANT_ID": GOOD.tenant,
+        "AZURE_CLIENT_ID": GOOD.client_id,
+        "AZURE_CLIENT_SECRET": GOOD.secret,
+    }
+    check_token(EnvironmentCredential(**OPTIONS).get_token(GOOD.scope).token)
 
 
 @case("the second token is the first one")

@@ -28,6 +28,19 @@ const provoking = new Provoking(async (asker) => refused(await refusal(ask(asker
 
 test('client_secret_post', async () => checkToken((await ask(good)).token));
 
+test('everything from the environment', async () => {
+  // As a program is moved that knows nothing of where its tokens come from.
+  Object.assign(process.env, {
+    AZURE_AUTHORITY_HOST: good.base,
+    AZURE_TENANT_ID: good.tenant,
+    AZURE_CLIENT_ID: good.id,
+    AZURE_CLIENT_SECRET: good.secret,
+  });
+  const { EnvironmentCredential } = await identity();
+  const made = new EnvironmentCredential({ disableInstanceDiscovery: true });
+  checkToken((await made.getToken(good.scope)).token);
+});
+
 test('the second token is the first one', async () => {
   const made = await credential();
   const first = await made.getToken(good.scope);

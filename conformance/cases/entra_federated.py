@@ -99,6 +99,16 @@ def msal_go():
     check_token(program("go", "msal", "assertion", asker=asker(), ASSERTION=token())["token"][0], asker(), proof="2")
 
 
+@case("azure-identity (Go), from a file")
+def azure_identity_go():
+    built("go")
+    client = asker()
+    settings = {"AZURE_TENANT_ID": client.tenant, "AZURE_CLIENT_ID": client.client_id}
+    settings["AZURE_FEDERATED_TOKEN_FILE"] = file(token())
+    said = program("go", "azure-identity", "workload", asker=client, **settings)
+    check_token(said["token"][0], client, proof="2")
+
+
 @case("MSAL Java")
 def msal_java():
     built("maven")

@@ -5,6 +5,8 @@ package main
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,9 @@ import (
 	"os"
 	"strings"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 	"github.com/AzureAD/microsoft-authentication-library-for-go/apps/confidential"
 	msal "github.com/AzureAD/microsoft-authentication-library-for-go/apps/errors"
 	"golang.org/x/oauth2"
@@ -27,6 +32,8 @@ func main() {
 	switch library, how := os.Args[1], os.Args[2]; library {
 	case "msal":
 		err = microsoft(how)
+	case "azure-identity":
+		err = azure(how)
 	case "oauth2":
 		err = standard(how)
 	default:
@@ -38,17 +45,22 @@ func main() {
 	}
 }
 
+// fromFile is the certificate of a file, with its key.
+func fromFile() ([]*x509.Certificate, crypto.PrivateKey, error) {
+	pem, err := os.ReadFile(os.Getenv("CERTIFICATE_FILE"))
+	if err != nil {
+		return nil, nil, err
+	}
+	return confidential.CertFromPEM(pem, "")
+}
+
 // credential is what the application proves itself with.
 func credential(how string) (confidential.Credential, error) {
 	switch how {
 	case "secret", "on-behalf-of":
 		return confidential.NewCredFromSecret(os.Getenv("CLIENT_SECRET"))
 	case "certificate":
-		pem, err := os.ReadFile(os.Getenv("CERTIFICATE_FILE"))
-		if err != nil {
-			return confidential.Credential{}, err
-		}
-		certificates, key, err := confidential.CertFromPEM(pem, "")
+		certificates, key, err := fromFile()
 		if err != nil {
 			return confidential.Credential{}, err
 		}
@@ -98,6 +110,58 @@ func sayCall(err error) {
 	if errors.As(err, &call) {
 		say("status", call.Resp.StatusCode)
 		body, _ := io.ReadAll(call.Resp.Body)
+		say("body", string(body))
+	}
+}
+
+// azure is the Azure SDK, which takes the host from AZURE_AUTHORITY_HOST. The second token is the first one.
+func azure(how string) error {
+	tenant, client := os.Getenv("TENANT"), os.Getenv("CLIENT_ID")
+	var credential azcore.TokenCredential
+	var err error
+	switch how {
+	case "secret":
+		options := &azidentity.ClientSecretCredentialOptions{DisableInstanceDiscovery: true}
+		credential, err = azidentity.NewClientSecretCredential(tenant, client, os.Getenv("CLIENT_SECRET"), options)
+	case "on-behalf-of":
+		options := &azidentity.OnBehalfOfCredentialOptions{DisableInstanceDiscovery: true}
+		secret := os.Getenv("CLIENT_SECRET")
+		credential, err = azidentity.NewOnBehalfOfCredentialWithSecret(tenant, client, "x", secret, options)
+	case "certificate":
+		certificates, key, bad := fromFile()
+		if bad != nil {
+			return bad
+		}
+		options := &azidentity.ClientCertificateCredentialOptions{DisableInstanceDiscovery: true}
+		credential, err = azidentity.NewClientCertificateCredential(tenant, client, certificates, key, options)
+	case "workload":
+		// This one takes the rest from the environment: AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_FEDERATED_TOKEN_FILE.
+		options := &azidentity.WorkloadIdentityCredentialOptions{DisableInstanceDiscovery: true}
+		credential, err = azidentity.NewWorkloadIdentityCredential(options)
+	default:
+		return errors.New("there is no " + how)
+	}
+	if err != nil {
+		return err
+	}
+	for range 2 {
+		asked := policy.TokenRequestOptions{Scopes: []string{os.Getenv("SCOPE")}}
+		token, err := credential.GetToken(context.Background(), asked)
+		if err != nil {
+			sayFailed(err)
+			return nil
+		}
+		say("token", token.Token)
+	}
+	return nil
+}
+
+func sayFailed(err error) {
+	say("message", err)
+	var failed *azidentity.AuthenticationFailedError
+	if errors.As(err, &failed) && failed.RawResponse != nil {
+		say("status", failed.RawResponse.StatusCode)
+		body, _ := io.ReadAll(failed.RawResponse.Body)
 		say("body", string(body))
 	}
 }
