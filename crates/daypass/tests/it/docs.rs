@@ -130,6 +130,13 @@ fn commands(text: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
+/// What a link to this heading ends with, as the usual hosts of Markdown have it.
+fn anchored(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
 #[test]
 fn links_lead_to_files_that_exist() {
     let decisions = std::fs::read_dir(root().join("docs/decisions")).unwrap();
@@ -142,15 +149,68 @@ fn links_lead_to_files_that_exist() {
     for page in &pages {
         let text = read(page);
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
-            if link.starts_with("http") || link.starts_with('#') {
+            if link.starts_with("http") {
                 continue;
             }
-            let target = root().join(page).parent().unwrap().join(link.split('#').next().unwrap());
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => root().join(page),
+                file => root().join(page).parent().unwrap().join(file),
+            };
             assert!(target.exists(), "{page} links to {link}, which does not exist");
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&target).unwrap();
+                let headings = text.lines().filter(|line| line.starts_with('#'));
+                assert!(
+                    headings.map(anchored).any(|name| name == anchor),
+                    "{page} links to {link}, which has none"
+                );
+            }
             checked += 1;
         }
     }
     assert!(checked > 20, "the links were found");
+}
+
+#[test]
+fn every_decision_is_in_the_index() {
+    let index = read("docs/decisions/README.md");
+    let pages = std::fs::read_dir(root().join("docs/decisions")).unwrap();
+    let pages: Vec<_> = pages.map(|page| page.unwrap().file_name().into_string().unwrap()).collect();
+    for page in pages.iter().filter(|page| *page != "README.md") {
+        assert!(index.contains(&format!("({page})")), "{page}");
+    }
+    assert!(pages.len() > 20, "{pages:?}");
+}
+
+/// All sources below a folder, in one text.
+fn sources(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.fold(String::new(), |text, path| match path.extension() {
+        None if path.is_dir() => text + &sources(&path),
+        Some(kind) if kind == "rs" => text + &std::fs::read_to_string(&path).unwrap(),
+        _ => text,
+    })
+}
+
+/// A rule whose test was renamed or removed looks held, and is not.
+#[test]
+fn the_tests_that_hold_what_is_defended_exist() {
+    let page = read("SECURITY.md");
+    let (_, section) = page.split_once("\n## OAuth clients and their tokens\n").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let all = sources(&root().join("crates"));
+    let rows = section.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| against "));
+    let mut named = 0;
+    for row in rows {
+        let (_, tests) = row.trim_end_matches(" |").rsplit_once(" | ").unwrap();
+        for test in tests.split(", ") {
+            let name = test.trim_matches('`');
+            assert!(all.contains(&format!("fn {name}(")), "{row}\n{name}");
+            named += 1;
+        }
+    }
+    assert!(named >= 40, "{named} tests are named");
 }
 
 #[test]
