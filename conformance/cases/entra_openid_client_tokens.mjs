@@ -5,11 +5,11 @@
 
 import assert from 'node:assert/strict';
 import { load, main, once, refusal, test } from '../daypass.mjs';
-import { add, checkToken, claims, good } from '../entra.mjs';
+import { add, claims, cli, good } from '../entra.mjs';
 
 const client = await load('openid-client');
 const resource = good.scope.replace('/.default', '');
-const other = '0f2b6d1c-8a47-4c3e-9d5a-71e6b0c84f29';
+const elsewhere = '0f2b6d1c-8a47-4c3e-9d5a-71e6b0c84f29';
 const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const accessToken = 'urn:ietf:params:oauth:token-type:access_token';
 
@@ -56,6 +56,23 @@ test('introspection of what is no live token', async () => {
   }
 });
 
+test('introspection after the client was disabled', async () => {
+  const { asker } = await add('disabled');
+  const token = await issued(asker);
+  assert.equal((await inspected(await api(), token)).active, true);
+  await cli('client', 'disable', asker.id);
+  assert.deepEqual(await inspected(await api(), token), { active: false });
+});
+
+test('introspection after the secret was retired that the token was asked for with', async () => {
+  const { asker, key } = await add('retired');
+  const { keys } = await cli('client', 'rotate', asker.id);
+  const [before, after] = [await issued(asker), await issued(asker.but({ secret: keys[0].client_secret }))];
+  await cli('client', 'retire', asker.id, key.id, '--force');
+  assert.deepEqual(await inspected(await api(), before), { active: false });
+  assert.equal((await inspected(await api(), after)).active, true);
+});
+
 test('introspection with a wrong secret', async () => {
   const error = await refusal(inspected(good.but({ secret: 'wrong' }), await issued()));
   assert.deepEqual([error.status, error.error], [401, 'invalid_client']);
@@ -88,7 +105,7 @@ test('revocation with a wrong secret', async () => {
 });
 
 async function exchanged(asker, parameters) {
-  const asked = { subject_token_type: accessToken, scope: `${other}/.default`, ...parameters };
+  const asked = { subject_token_type: accessToken, scope: `${elsewhere}/.default`, ...parameters };
   return client.genericGrantRequest(await known(asker), exchangeGrant, asked);
 }
 
@@ -97,7 +114,7 @@ test('exchange by the API that was shown the token', async () => {
   const answer = await exchanged(await api(), { subject_token: subject });
   assert.equal(answer.issued_token_type, accessToken);
   const [before, said] = [claims(subject), claims(answer.access_token)];
-  assert.equal(said.aud, other);
+  assert.equal(said.aud, elsewhere);
   assert.deepEqual([said.sub, said.oid, said.azp], [before.sub, before.oid, (await api()).id]);
   assert.ok(said.act, 'it does not say who acts');
   assert.ok(said.exp <= before.exp, 'it lives longer than what it was made of');
@@ -119,6 +136,22 @@ test('exchange by anyone else', async () => {
 test('exchange for more than the actor has', async () => {
   const error = await refusal(exchanged(await api(), { subject_token: await issued(), scope: good.scope }));
   assert.equal(error.status, 400);
+});
+
+test('exchange of a token that is bound to a key', async () => {
+  const configuration = await known(good);
+  const bound = async () => client.getDPoPHandle(configuration, await client.randomDPoPKeyPair('ES256'));
+  const [mine, other] = [await bound(), await bound()];
+  const { scope } = good;
+  const { access_token: token } = await client.clientCredentialsGrant(configuration, { scope }, { DPoP: mine });
+  const asked = { subject_token: token, subject_token_type: accessToken, scope: `${elsewhere}/.default` };
+  const exchange = (DPoP) => client.genericGrantRequest(configuration, exchangeGrant, asked, { DPoP });
+  for (const DPoP of [undefined, other]) {
+    const error = await refusal(exchange(DPoP));
+    assert.deepEqual([error.status, error.error], [400, 'invalid_dpop_proof']);
+  }
+  const made = await exchange(mine);
+  assert.deepEqual(claims(made.access_token).cnf, claims(token).cnf);
 });
 
 test('exchange of what is no live token', async () => {
