@@ -22,6 +22,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
+    /// Everything that this service ever issued.
+    All,
     /// Everything in a tenant, by name.
     Tenant(String),
     /// Everything issued to a client.
@@ -49,6 +51,7 @@ pub enum Scope {
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::All => f.write_str("everything"),
             Self::Tenant(name) => write!(f, "tenant {name}"),
             Self::Client(guid) => write!(f, "client {guid}"),
             Self::Key(id) => write!(f, "key {id}"),
@@ -73,6 +76,11 @@ pub struct Cutoff {
 /// Attack: a node whose clock is ahead forgets a cut-off while the credential still has some life left on another one.
 const MARGIN: u32 = 3600;
 
+/// When nothing that a cut-off of this instant concerns can live any more, on a node of any clock.
+pub fn over(before: Timestamp) -> Timestamp {
+    after(before, LONGEST_LIFE + MARGIN)
+}
+
 /// All cut-offs, by scope.
 #[derive(Clone, Debug, Default)]
 pub struct Cutoffs(HashMap<Scope, Timestamp>);
@@ -92,12 +100,17 @@ impl Cutoffs {
         self.0.get(scope).is_some_and(|cut| issued.as_millisecond() <= cut.as_millisecond())
     }
 
+    /// Every cut-off, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Scope, Timestamp)> {
+        self.0.iter().map(|(scope, before)| (scope, *before))
+    }
+
     /// Cut-offs of single credentials of which none can live any more, at most `most` of them.
     pub fn outlived(&self, now: Timestamp, most: usize) -> Vec<Cutoff> {
-        let over = |(scope, before): &(&Scope, &Timestamp)| {
-            matches!(scope, Scope::Credential(_)) && after(**before, LONGEST_LIFE + MARGIN) < now
+        let gone = |(scope, before): &(&Scope, &Timestamp)| {
+            matches!(scope, Scope::Credential(_)) && over(**before) < now
         };
-        let all = self.0.iter().filter(over).take(most);
+        let all = self.0.iter().filter(gone).take(most);
         all.map(|(scope, before)| Cutoff { scope: scope.clone(), before: *before }).collect()
     }
 

@@ -68,6 +68,9 @@ pub struct Record {
     /// In what way an OAuth client proved itself: `client_secret_post`, `private_key_jwt`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// Why an operator changed something, in their own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// What happened.
@@ -428,6 +431,7 @@ impl Record {
             source: None,
             weak: None,
             proof: None,
+            why: None,
         }
     }
 }

@@ -186,6 +186,7 @@ fn scopes(grounds: &Grounds<'_>) -> impl Iterator<Item = Scope> {
     let tenant = || grounds.tenant.to_owned();
     let subject = |subject: &str| Scope::Subject { tenant: tenant(), subject: subject.to_owned() };
     let own = [
+        Some(Scope::All),
         Some(Scope::Tenant(tenant())),
         grounds.client.map(Scope::Client),
         grounds.behalf.map(Scope::Client),
@@ -374,7 +375,7 @@ mod tests {
         let (behalf, actors, origins) = (Some(subject), &[world.others[1].guid][..], origins.as_slice());
         let grounds = Grounds { subject: Some("alice"), behalf, actors, origins, ..of_key(&world) };
         let every: Vec<_> = scopes(&grounds).collect();
-        assert_eq!(every.len(), 11);
+        assert_eq!(every.len(), 12);
         for scope in every {
             let (mut world, _) = exchanged();
             world.cutoffs = vec![Cutoff { scope: scope.clone(), before: before(grounds.issued, 1) }];

@@ -67,6 +67,7 @@ fn gives(client: &Client, roles: &[&Arc<Role>], app_roles: &[String]) -> Result<
 fn scopes(token: &OwnToken, key: &str, subject: &Client, roles: &[&Arc<Role>]) -> Vec<Scope> {
     let tenant = || token.tenant.clone();
     let mut scopes = vec![
+        Scope::All,
         Scope::Tenant(tenant()),
         Scope::Client(token.client),
         Scope::Client(subject.guid),

@@ -48,6 +48,7 @@ pub async fn what_was_put_reads_back_equal(open: &Open) {
         ..signing_key("AKIDold", KeyKind::Tencent, world.client.guid)
     });
     let scopes = [
+        Scope::All,
         Scope::Tenant("acme".into()),
         Scope::Client(world.client.guid),
         Scope::Key("AKIDold".into()),

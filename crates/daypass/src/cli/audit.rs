@@ -114,6 +114,7 @@ fn line(record: &Record) -> String {
         ("weak", record.weak.as_deref()),
         ("proof", record.proof.as_deref()),
         ("by", record.dialect.as_deref()),
+        ("why", record.why.as_deref()),
     ] {
         if let Some(value) = value {
             // Writing to a string cannot fail.

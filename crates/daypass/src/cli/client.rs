@@ -10,12 +10,14 @@ mod show;
 mod when;
 
 pub(super) use add::create;
+pub(super) use when::{When, parse_when};
 
 use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use add::Add;
 use daypass_core::client::{Client, Key};
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::store::Change;
 use document::{client_document, key_document, state};
 use given::{Given, Kind, refuse_more};
@@ -77,7 +79,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         proofs: Proofs,
     },
-    /// Disable a client and with it everything issued to it, at once; or one key of it.
+    /// Disable a client, or one key of it, and take back everything issued to it, for good.
     Disable {
         #[command(flatten)]
         place: PlaceArgs,
@@ -87,7 +89,7 @@ pub(super) enum Verb {
         #[arg(long, value_name = "KEY_ID")]
         key: Option<String>,
     },
-    /// Enable a disabled client, or one key of it.
+    /// Enable a disabled client, or one key of it. What it got before stays taken back.
     Enable {
         #[command(flatten)]
         place: PlaceArgs,
@@ -107,6 +109,12 @@ pub(super) struct Which {
     /// Its tenant, where several have a client of this name.
     #[arg(long)]
     tenant: Option<String>,
+}
+
+impl Which {
+    pub(super) fn new(client: &str, tenant: Option<&str>) -> Self {
+        Self { client: client.to_owned(), tenant: tenant.map(str::to_owned) }
+    }
 }
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
@@ -147,15 +155,28 @@ async fn switch(
     if let Some(key) = key {
         return set_key(place, which, &key, enabled, output).await;
     }
-    let client = Client { enabled, ..find(place, which).await? };
+    let was = find(place, which).await?;
+    let mut changes = terminal(Scope::Client(was.guid), was.enabled, enabled);
+    let client = Client { enabled, ..was };
     let action = if enabled { "client.enable" } else { "client.disable" };
     let record = app::change(Some(&client.tenant), action, &client.name);
-    place.opened.store.change(vec![Change::PutClient(client.clone())], record).await?;
+    changes.push(Change::PutClient(client.clone()));
+    place.opened.store.change(changes, record).await?;
     output.show(
         format!("{} is {}", client.name, state(enabled)),
         || json!({ "client": client_document(&client) }),
     );
     Ok(())
+}
+
+/// Takes back everything that was issued to a client, or for a key, until it was disabled; and when it is enabled
+/// again, what another node may have issued before it had heard of that. A client that was enabled all the time loses
+/// nothing.
+///
+/// Attack: a client is disabled because its credentials were stolen. Enabled again with a new key, it would make the
+/// stolen ones good again.
+fn terminal(scope: Scope, was: bool, is: bool) -> Vec<Change> {
+    if was && is { Vec::new() } else { vec![Change::Cut(Cutoff { scope, before: app::now() })] }
 }
 
 async fn set_key(
@@ -166,7 +187,9 @@ async fn set_key(
     output: &Output,
 ) -> Result<(), Failure> {
     let client = find(place, which).await?;
-    let key = Key { enabled, ..key_of(place, &client, id).await? };
+    let was = key_of(place, &client, id).await?;
+    let mut changes = terminal(Scope::Key(was.id.clone()), was.enabled, enabled);
+    let key = Key { enabled, ..was };
     if enabled {
         let now = app::now();
         let mut others = keys_of(place, client.guid).await?;
@@ -175,12 +198,13 @@ async fn set_key(
     }
     let action = if enabled { "key.enable" } else { "key.disable" };
     let record = app::change(Some(&client.tenant), action, &format!("{} {id}", client.name));
-    place.opened.store.change(vec![Change::PutKey(key.clone())], record).await?;
+    changes.push(Change::PutKey(key.clone()));
+    place.opened.store.change(changes, record).await?;
     output.show(format!("the key {id} of {} is {}", client.name, state(enabled)), || key_document(&key));
     Ok(())
 }
 
-async fn find(place: &Place, which: &Which) -> Result<Client, Failure> {
+pub(super) async fn find(place: &Place, which: &Which) -> Result<Client, Failure> {
     let guid = Uuid::try_parse(&which.client).ok();
     let mut found = place.opened.store.clients().await?;
     found.retain(|client| client.name == which.client || Some(client.guid) == guid);

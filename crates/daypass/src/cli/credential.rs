@@ -152,7 +152,7 @@ async fn directory(place: &Place, token: Option<&str>) -> Result<Directory, Fail
 }
 
 /// The record of the grant, from the oldest on: of a client's retries, the first is when it was made.
-async fn find(store: &dyn Store, id: &str) -> Result<Option<Record>, Failure> {
+pub(super) async fn find(store: &dyn Store, id: &str) -> Result<Option<Record>, Failure> {
     let mut query = RecordQuery { after: Some(0), limit: PAGE, ..RecordQuery::default() };
     loop {
         let page = store.records(query.clone()).await?;

@@ -12,6 +12,7 @@ mod files;
 mod init;
 mod output;
 mod place;
+mod revoke;
 mod ring;
 mod serve;
 mod ticket;
@@ -59,6 +60,8 @@ enum Command {
     /// Credentials that were handed out.
     #[command(subcommand)]
     Credential(credential::Verb),
+    /// Take back what was handed out: all of a client, a key, a subject, a role, a tenant, or one credential.
+    Revoke(Box<revoke::Args>),
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
@@ -93,6 +96,7 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Ring(verb) => ring::run(verb, output).await,
         Command::Audit(verb) => audit::run(verb, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
+        Command::Revoke(args) => revoke::run(*args, output).await,
         Command::Token(verb) => token::run(verb, output).await,
         Command::Trust(args) => trust::run(&args, output),
         Command::Ticket(args) => ticket::run(&args, output),

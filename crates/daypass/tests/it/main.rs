@@ -24,6 +24,7 @@ mod process;
 mod refusals;
 mod replay;
 mod revocation;
+mod revoke;
 mod ring;
 mod tls;
 mod verify;

@@ -91,27 +91,12 @@ impl Dev {
 
     /// Sends these bytes on a new connection and reads until the server closes or is silent.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.host()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // A refusal may come before everything was sent; what cannot be written then does not matter.
-        let _ = stream.write_all(bytes);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        String::from_utf8_lossy(&answer).into_owned()
+        raw(&self.host(), bytes)
     }
 
     /// One request.
     pub(crate) fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        let mut head =
-            format!("{method} {target} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
-            head.push_str(&format!("host: {}\r\n", self.host()));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        let text = self.raw(&[head.as_bytes(), b"\r\n", body].concat());
-        parse(&text)
+        send(&self.host(), method, target, headers, body)
     }
 
     /// A form by POST.
@@ -151,6 +136,65 @@ impl Drop for Dev {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A second server on the data folder of a [`Dev`].
+pub(crate) struct Node {
+    child: Child,
+    url: String,
+}
+
+impl Node {
+    /// Starts it beside that one, with further arguments.
+    pub(crate) fn beside(dev: &Dev, args: &[&str]) -> Self {
+        let mut child = daypass()
+            .args(["dev", "--json", "--log", "off", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dev.data())
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap();
+        Self { child, url: ready["ready"].as_str().unwrap().to_owned() }
+    }
+
+    /// `host:port`.
+    pub(crate) fn host(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends these bytes on a new connection and reads until the server closes or is silent.
+fn raw(host: &str, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // A refusal may come before everything was sent; what cannot be written then does not matter.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// One request to a server.
+pub(crate) fn send(host: &str, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+    let mut head =
+        format!("{method} {target} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        head.push_str(&format!("host: {host}\r\n"));
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    parse(&raw(host, &[head.as_bytes(), b"\r\n", body].concat()))
 }
 
 /// Sends a signal by the system's own `kill`.

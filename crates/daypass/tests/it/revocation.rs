@@ -90,16 +90,50 @@ fn a_revocation_outlives_the_process_and_is_shown() {
     assert!(String::from_utf8_lossy(&broken.stderr).contains("not authentic"), "{broken:?}");
 }
 
-/// What an operator does is in force within two seconds, and what was taken back that way comes back with it.
+/// Enabled again, a client begins anew: what it got before is taken back for good.
 #[test]
-fn a_disabled_client_s_tokens_are_inactive_until_it_is_enabled_again() {
+fn a_disabled_client_s_tokens_stay_taken_back_when_it_is_enabled_again() {
     let dev = Dev::start();
     let token = new_token(&dev);
     let client = entra(&dev, "client_id").to_owned();
     let id = introspect(&dev, &token)["jti"].as_str().unwrap().to_owned();
+    let enabled = dev.cli(&["client", "enable", &client]);
+    assert!(enabled.status.success(), "{enabled:?}");
+    assert_eq!(shown(&dev, &[&id])["standing"], "live", "it was enabled all the time");
     assert!(dev.cli(&["client", "disable", &client]).status.success());
     assert_eq!(shown(&dev, &[&id])["why"], "its client is disabled or gone");
     assert_eq!(shown(&dev, &[&id, "--token", &token])["standing"], "fallen");
     assert!(dev.cli(&["client", "enable", &client]).status.success());
-    assert_eq!(shown(&dev, &[&id])["standing"], "live");
+    assert_eq!(
+        shown(&dev, &[&id])["why"],
+        format!("it was taken back by a cut-off of client {client}"),
+        "for good"
+    );
+    begins_anew(&dev, &token);
+}
+
+#[test]
+fn a_disabled_key_s_tokens_stay_taken_back_when_it_is_enabled_again() {
+    let dev = Dev::start();
+    let token = new_token(&dev);
+    let client = entra(&dev, "client_id").to_owned();
+    let list = dev.cli(&["client", "show", &client, "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let key = list["keys"][0]["id"].as_str().unwrap_or_else(|| panic!("{list}")).to_owned();
+    for verb in ["disable", "enable"] {
+        let output = dev.cli(&["client", verb, &client, "--key", &key]);
+        assert!(output.status.success(), "{output:?}");
+    }
+    begins_anew(&dev, &token);
+    let id = introspect(&dev, &new_token(&dev))["jti"].as_str().unwrap().to_owned();
+    assert!(dev.cli(&["client", "retire", &client, &key, "--force"]).status.success());
+    assert!(dev.cli(&["client", "enable", &client, "--key", &key]).status.success());
+    assert_eq!(shown(&dev, &[&id])["why"], format!("it was taken back by a cut-off of key {key}"));
+}
+
+/// A token of before is inactive, and one that is asked for a second later is not.
+fn begins_anew(dev: &Dev, before: &str) {
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(introspect(dev, before), json!({"active": false}));
+    assert_eq!(introspect(dev, &new_token(dev))["active"], true);
 }

@@ -143,6 +143,7 @@ fn a_cut_off_of_any_of_its_scopes_takes_it_back() {
     let subject =
         |number: u128| Scope::Subject { tenant: "acme".into(), subject: Uuid::from_u128(number).to_string() };
     let mut every = vec![
+        Scope::All,
         Scope::Tenant("acme".into()),
         Scope::Key(key()),
         role("devcenter"),

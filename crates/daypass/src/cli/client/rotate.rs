@@ -8,6 +8,7 @@ use crate::cli::output::{Failure, Output};
 use crate::cli::place::Place;
 use daypass_core::client::Key;
 use daypass_core::clock::rfc3339;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::store::Change;
 use serde_json::json;
 
@@ -78,7 +79,8 @@ pub(super) async fn retire(
     }
     let key = Key { enabled: false, ..key };
     let record = app::change(Some(&client.tenant), "key.retire", &format!("{} {id}", client.name));
-    place.opened.store.change(vec![Change::PutKey(key.clone())], record).await?;
+    let ended = Change::Cut(Cutoff { scope: Scope::Key(key.id.clone()), before: now });
+    place.opened.store.change(vec![Change::PutKey(key.clone()), ended], record).await?;
     let last = used.map_or("never used".to_owned(), |last| format!("last used at {}", rfc3339(last)));
     output.show(format!("the key {id} of {} is retired; it was {last}", client.name), || key_document(&key));
     Ok(())

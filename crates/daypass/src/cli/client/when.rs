@@ -23,7 +23,7 @@ impl When {
 }
 
 /// `180d`, `12h`, `2027-01-31` (when it begins, UTC) or `2027-01-31T12:00:00Z`.
-pub(super) fn parse_when(text: &str) -> Result<When, String> {
+pub(in crate::cli) fn parse_when(text: &str) -> Result<When, String> {
     let units = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
     for (unit, seconds) in units {
         if let Some(number) = text.strip_suffix(unit)
