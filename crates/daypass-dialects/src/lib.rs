@@ -9,6 +9,7 @@ pub mod alibaba;
 mod answer;
 mod authorization;
 mod basic;
+pub mod condition;
 pub mod entra;
 pub mod tencent;
 mod text;

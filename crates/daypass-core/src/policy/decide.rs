@@ -23,25 +23,83 @@ pub enum Decision {
     NoMatch,
 }
 
-/// Decides one request: denied by default, and a deny that matches wins over whatever allows. `holds` answers
-/// whether a condition is true for the request; for a key that it does not know the safe answer depends on the
-/// statement, so a dialect must refuse unknown operators and keys before it comes here.
+/// What is known of a condition.
 ///
-/// Where a wildcard may be read in two ways (whether it runs over colons), what allows is read the narrow way and
-/// what denies the wide one. The first statement of the document that matches is the one that is named.
-pub fn decide(policy: &Policy, access: Access<'_>, holds: &dyn Fn(&Condition) -> bool) -> Decision {
+/// Attack: a request whose facts cannot be read (an address that is none, an operator that a newer version wrote)
+/// must neither open an allow nor get past a deny. With two values one of them would be guessed; the third lets the
+/// statement decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds, in every reading that the language's documents leave open.
+    True,
+    /// It does not hold, in any reading.
+    False,
+    /// It cannot be told: an allow does not match, and a deny does.
+    Unknown,
+}
+
+impl Truth {
+    /// Whether both hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::False, _) | (_, Self::False) => Self::False,
+            (Self::True, Self::True) => Self::True,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// Whether either holds.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        self.not().and(other.not()).not()
+    }
+
+    /// Whether it does not hold.
+    #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "`!` would read as two-valued")]
+    pub fn not(self) -> Self {
+        match self {
+            Self::True => Self::False,
+            Self::False => Self::True,
+            Self::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(known: bool) -> Self {
+        if known { Self::True } else { Self::False }
+    }
+}
+
+/// Decides one request: denied by default, and a deny that matches wins over whatever allows. `holds` answers
+/// whether a condition is true for the request, as its language defines it.
+///
+/// Where something may be read in two ways (whether a wildcard runs over colons, what a condition makes of a fact
+/// that nobody can read), what allows is read the narrow way and what denies the wide one. The first statement of
+/// the document that matches is the one that is named.
+pub fn decide(policy: &Policy, access: Access<'_>, holds: &dyn Fn(&Condition) -> Truth) -> Decision {
     let resource = Shape::resource(policy.language);
     let first = |effect: Effect| {
         policy.statements.iter().position(|statement| {
             statement.effect == effect
                 && applies(statement, access, resource)
-                && statement.conditions.iter().all(holds)
+                && meets(effect, statement.conditions.iter().map(holds))
         })
     };
     match (first(Effect::Deny), first(Effect::Allow)) {
         (Some(deny), _) => Decision::Denied(deny),
         (None, Some(allow)) => Decision::Allowed(allow),
         (None, None) => Decision::NoMatch,
+    }
+}
+
+/// Whether a statement of this effect applies as far as its conditions go: all of them hold.
+fn meets(effect: Effect, mut conditions: impl Iterator<Item = Truth>) -> bool {
+    match effect {
+        Effect::Allow => conditions.all(|truth| truth == Truth::True),
+        Effect::Deny => conditions.all(|truth| truth != Truth::False),
     }
 }
 
@@ -75,7 +133,11 @@ mod tests {
     }
 
     fn ask(policy: &Policy, action: &str, resource: &str) -> Decision {
-        decide(policy, Access { action, resource }, &|condition| condition.key == "true")
+        decide(policy, Access { action, resource }, &|condition| match condition.key.as_str() {
+            "true" => Truth::True,
+            "false" => Truth::False,
+            _ => Truth::Unknown,
+        })
     }
 
     #[test]
@@ -111,6 +173,44 @@ mod tests {
         deny.conditions = vec![condition("false")];
         let both = policy(vec![deny, statement(Effect::Allow, "*", "*")]);
         assert_eq!(ask(&both, "a", "b"), Decision::Allowed(1));
+    }
+
+    #[test]
+    fn what_cannot_be_told_keeps_an_allow_from_matching_and_not_a_deny() {
+        let condition =
+            |key: &str| Condition { operator: "Bool".into(), key: key.into(), values: vec!["true".into()] };
+        let on = |effect, keys: &[&str]| {
+            let conditions = keys.iter().map(|key| condition(key)).collect();
+            Statement { conditions, ..statement(effect, "*", "*") }
+        };
+        let all = || statement(Effect::Allow, "*", "*");
+        for (statements, expected) in [
+            (vec![on(Effect::Allow, &["unknown"])], Decision::NoMatch),
+            (vec![on(Effect::Allow, &["true", "unknown"])], Decision::NoMatch),
+            (vec![on(Effect::Allow, &["unknown"]), all()], Decision::Allowed(1)),
+            (vec![all(), on(Effect::Deny, &["unknown"])], Decision::Denied(1)),
+            (vec![all(), on(Effect::Deny, &["unknown", "true"])], Decision::Denied(1)),
+            (vec![all(), on(Effect::Deny, &["unknown", "false"])], Decision::Allowed(0)),
+        ] {
+            assert_eq!(ask(&policy(statements), "a", "b"), expected);
+        }
+    }
+
+    #[test]
+    fn three_values_are_those_of_kleene() {
+        use Truth::{False, True, Unknown};
+        for (a, b, and, or) in [
+            (True, True, True, True),
+            (True, False, False, True),
+            (True, Unknown, Unknown, True),
+            (False, False, False, False),
+            (False, Unknown, False, Unknown),
+            (Unknown, Unknown, Unknown, Unknown),
+        ] {
+            assert_eq!((a.and(b), b.and(a)), (and, and));
+            assert_eq!((a.or(b), b.or(a)), (or, or));
+        }
+        assert_eq!([True, False, Unknown].map(Truth::not), [False, True, Unknown]);
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod properties;
 pub use authorize::{Authorized, EXCHANGES, authorize, authorize_exchange, claims};
 pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
-pub use decide::{Access, Decision, decide};
+pub use decide::{Access, Decision, Truth, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};
 pub use pattern::{LiteralStar, Pattern, Piece};

@@ -1,7 +1,8 @@
 //! What must hold for any documents whatever, compared with an evaluator that was written apart.
 
 use super::{
-    Access, Condition, Decision, Effect, Language, Pattern, Policy, Statement, brute, covers, decide, narrow,
+    Access, Condition, Decision, Effect, Language, Pattern, Policy, Statement, Truth, brute, covers, decide,
+    narrow,
 };
 use crate::dialect::{Form, Issue, RoleChoice};
 use crate::policy::{Template, authorize};
@@ -16,7 +17,17 @@ use std::sync::{Arc, LazyLock};
 /// What conditions may ask about: the value of the key `k`, and of the key `n`.
 type Facts = (Option<&'static str>, Option<&'static str>);
 
-const FACTS: [Facts; 4] = [(None, None), (Some("a"), None), (Some("b"), Some("a")), (Some("ab"), Some("b"))];
+/// A value that nobody can read.
+const UNREADABLE: &str = "?";
+
+const FACTS: [Facts; 6] = [
+    (None, None),
+    (Some("a"), None),
+    (Some("b"), Some("a")),
+    (Some("ab"), Some("b")),
+    (Some(UNREADABLE), Some("a")),
+    (Some("a"), Some(UNREADABLE)),
+];
 
 const ACTIONS: [&str; 8] = ["s:a", "s:b", "s:ab", "s:ba", "t:a", "t:ab", "a", "s:a:b"];
 
@@ -40,13 +51,21 @@ fn requests() -> impl Iterator<Item = (&'static str, &'static str, Facts)> {
     ACTIONS.into_iter().flat_map(move |a| RESOURCES.iter().flat_map(move |r| with_facts(a, r)))
 }
 
-fn holds(condition: &Condition, (k, n): Facts) -> bool {
+fn holds(condition: &Condition, (k, n): Facts) -> Truth {
     let value = if condition.key == "k" { k } else { n };
-    let like = condition.operator == "StringLike";
-    let matches = |wanted: &String| {
-        value.is_some_and(|value| if like { brute::glob(wanted, value) } else { wanted == value })
+    let matches = |value: &str| {
+        condition.values.iter().any(|wanted| match condition.operator.as_str() {
+            "StringLike" => brute::glob(wanted, value),
+            _ => wanted == value,
+        })
     };
-    condition.values.iter().any(matches)
+    match (value, condition.operator.as_str()) {
+        (Some(UNREADABLE), _) => Truth::Unknown,
+        (None, "StringNotEquals" | "IfExists") => Truth::True,
+        (None, _) => Truth::False,
+        (Some(value), "StringNotEquals") => Truth::from(!matches(value)),
+        (Some(value), _) => Truth::from(matches(value)),
+    }
 }
 
 /// For each request whether the document allows it, as its definition says and by no faster way.
@@ -78,8 +97,16 @@ fn table(language: Language, statement: &Statement) -> (Effect, Vec<bool>, Vec<b
         statement.effect,
         ACTIONS.iter().map(|action| any(&statement.actions, action, 2)).collect(),
         RESOURCES.iter().map(|resource| any(&statement.resources, resource, segments)).collect(),
-        FACTS.iter().map(|facts| statement.conditions.iter().all(|c| holds(c, *facts))).collect(),
+        FACTS.iter().map(|facts| applies(statement, *facts)).collect(),
     )
+}
+
+/// Whether the conditions let a statement apply: an allow needs to know it, a deny only not to know the contrary.
+fn applies(statement: &Statement, facts: Facts) -> bool {
+    statement.conditions.iter().all(|condition| match statement.effect {
+        Effect::Allow => holds(condition, facts) == Truth::True,
+        Effect::Deny => holds(condition, facts) != Truth::False,
+    })
 }
 
 /// The first request that one allows and the other does not, by what [`allowed`] says of each.
@@ -111,8 +138,13 @@ fn resources() -> impl Strategy<Value = String> {
 }
 
 fn conditions() -> impl Strategy<Value = Vec<Condition>> {
-    let operator = prop_oneof![3 => Just("StringEquals"), 1 => Just("StringLike")];
-    let value = prop_oneof![Just("a"), Just("b"), Just("ab")];
+    let operator = prop_oneof![
+        4 => Just("StringEquals"),
+        1 => Just("StringLike"),
+        1 => Just("StringNotEquals"),
+        1 => Just("IfExists"),
+    ];
+    let value = prop_oneof![Just("a"), Just("b"), Just("ab"), Just("a*")];
     let one = (operator, prop_oneof![Just("k"), Just("n")], vec(value, 1..3)).prop_map(
         |(operator, key, values)| {
             let mut values: Vec<String> = values.into_iter().map(str::to_owned).collect();

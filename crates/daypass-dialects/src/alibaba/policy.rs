@@ -3,47 +3,21 @@
 //! Source: Alibaba Cloud, "Policy structure and syntax" (RAM). What the model of the core cannot hold, or what we
 //! could understand differently from the cloud, is refused and never dropped.
 
+mod evaluate;
 mod top;
 
+pub use evaluate::allows;
 pub use top::parse_top;
 pub(super) use top::top_shape;
 
 use super::json::quote;
+use crate::condition::{Compare, Rule, is_number, network};
 use daypass_core::json::{self, JsonFault};
 use daypass_core::limits;
 use daypass_core::policy::{Condition, Effect, Language, Pattern, Policy, Statement};
 use daypass_core::refusal::{Reason, Refusal};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-/// The operators of conditions, by what their values are.
-const STRING: [&str; 6] = [
-    "StringEquals",
-    "StringNotEquals",
-    "StringEqualsIgnoreCase",
-    "StringNotEqualsIgnoreCase",
-    "StringLike",
-    "StringNotLike",
-];
-const NUMERIC: [&str; 6] = [
-    "NumericEquals",
-    "NumericNotEquals",
-    "NumericLessThan",
-    "NumericLessThanEquals",
-    "NumericGreaterThan",
-    "NumericGreaterThanEquals",
-];
-const DATE: [&str; 6] = [
-    "DateEquals",
-    "DateNotEquals",
-    "DateLessThan",
-    "DateLessThanEquals",
-    "DateGreaterThan",
-    "DateGreaterThanEquals",
-];
-const BOOL: [&str; 1] = ["Bool"];
-const ADDRESS: [&str; 2] = ["IpAddress", "NotIpAddress"];
 
 /// Reads a RAM document. `{name}` in a resource or a condition's value is text here; a role's template gives it a
 /// meaning later.
@@ -197,20 +171,23 @@ enum Kind {
 
 impl Kind {
     fn of(operator: &str) -> Option<Self> {
-        let kinds: [(&[&str], Self); 5] = [
-            (&STRING, Self::Text),
-            (&NUMERIC, Self::Number),
-            (&DATE, Self::Date),
-            (&BOOL, Self::Bool),
-            (&ADDRESS, Self::Address),
-        ];
-        kinds.into_iter().find_map(|(names, kind)| names.contains(&operator).then_some(kind))
+        match evaluate::rule_of(operator)? {
+            Rule::Compare { compare, .. } => Some(match compare {
+                Compare::Text | Compare::IgnoreCase | Compare::Like(_) => Self::Text,
+                Compare::Number(_) => Self::Number,
+                Compare::Date(_) => Self::Date,
+                Compare::Bool => Self::Bool,
+                Compare::Address => Self::Address,
+                Compare::Binary => return None,
+            }),
+            Rule::Absent | Rule::Undocumented => None,
+        }
     }
 
     fn expected(self) -> &'static str {
         match self {
             Self::Text => "a text",
-            Self::Number => "a number",
+            Self::Number => "a number: a whole one, or a decimal number as text",
             Self::Date => "a date such as 2026-01-31T00:00:00Z",
             Self::Bool => "true or false",
             Self::Address => "an address or a network such as 10.0.0.0/8",
@@ -227,7 +204,11 @@ impl Kind {
             .iter()
             .map(|value| match (self, value) {
                 (Self::Bool, Value::Bool(value)) => Some(value.to_string()),
-                (Self::Number, Value::Number(number)) => Some(number.to_string()),
+                // Of numbers only whole ones are taken as they are: the parser keeps others as floating point, where
+                // a limit of many digits would come out as another limit.
+                (Self::Number, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                    Some(number.to_string())
+                }
                 (_, Value::String(text)) if self.admits(text) => Some(text.clone()),
                 _ => None,
             })
@@ -244,22 +225,12 @@ impl Kind {
         }
         match self {
             Self::Text => is_line(text),
-            Self::Number => text.parse::<f64>().is_ok_and(f64::is_finite),
+            Self::Number => is_number(text),
             Self::Date => text.parse::<daypass_core::clock::Timestamp>().is_ok(),
             Self::Bool => matches!(text, "true" | "false"),
-            Self::Address => is_network(text),
+            Self::Address => network(text).is_some(),
         }
     }
-}
-
-fn is_network(text: &str) -> bool {
-    let (address, bits) = text.split_once('/').unwrap_or((text, "0"));
-    let most = match address.parse::<IpAddr>() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    bits.parse::<u8>().is_ok_and(|n| n <= most)
 }
 
 fn is_line(text: &str) -> bool {

@@ -95,6 +95,13 @@ fn what_the_model_cannot_hold_is_refused_with_a_reason() {
         (condition(r#"{"StringLike":{"oss:Prefix":[1]}}"#), Reason::PolicyInvalid, "not a text"),
         (condition(r#"{"Bool":{"acs:SecureTransport":"yes"}}"#), Reason::PolicyInvalid, "not true or false"),
         (condition(r#"{"NumericEquals":{"oss:Size":"big"}}"#), Reason::PolicyInvalid, "not a number"),
+        (condition(r#"{"NumericEquals":{"oss:Size":"1e3"}}"#), Reason::PolicyInvalid, "not a number"),
+        (condition(r#"{"NumericEquals":{"oss:Size":1.5}}"#), Reason::PolicyInvalid, "not a number"),
+        (
+            condition(r#"{"IpAddress":{"acs:SourceIp":"10.0.0.0/+8"}}"#),
+            Reason::PolicyInvalid,
+            "not an address",
+        ),
         (condition(r#"{"DateEquals":{"acs:CurrentTime":"2026"}}"#), Reason::PolicyInvalid, "not a date"),
         (
             condition(r#"{"IpAddress":{"acs:SourceIp":"10.0.0.0/33"}}"#),

@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::tencent::policy::tests::{one, refused};
     use crate::tencent::policy::{parse, render};
-    use daypass_core::policy::{Access, Decision, Template, VariableType, covers, decide};
+    use daypass_core::policy::{Access, Decision, Template, Truth, VariableType, covers, decide};
     use std::collections::BTreeMap;
 
     const UIN: &str = "100000000001";
@@ -151,7 +151,7 @@ mod tests {
         for account in ["uin/100000000001", "uid/1250000000", ""] {
             let resource = format!("qcs::cos:gz:{account}:pics-1250000000/a");
             let access = Access { action: "cos:GetObject", resource: &resource };
-            assert_eq!(decide(&policy, access, &|_| true), Decision::Denied(1), "{account}");
+            assert_eq!(decide(&policy, access, &|_| Truth::True), Decision::Denied(1), "{account}");
         }
     }
 

@@ -2,14 +2,14 @@
 //!
 //! Any of the values may match; several keys, and several operators, must all hold.
 
-use super::{Author, BadPolicy};
+use super::{Author, BadPolicy, evaluate};
+use crate::condition::{Compare, Rule, is_number, network};
 use crate::tencent::wire::shown;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use daypass_core::clock::Timestamp;
 use daypass_core::policy::Condition;
 use serde_json::{Map, Value};
-use std::net::IpAddr;
 
 /// What the values of an operator must look like.
 ///
@@ -25,33 +25,19 @@ enum Values {
     Network,
 }
 
-/// The comparisons that numbers and dates have.
-const COMPARISONS: [&str; 6] =
-    ["equal", "not_equal", "less_than", "less_than_equal", "greater_than", "greater_than_equal"];
-
-/// The operator's values, without its prefix and suffix; nothing where there is no such operator.
+/// The operator's values; nothing where there is no such operator.
 fn values_of(operator: &str) -> Option<Values> {
-    let operator = operator
-        .strip_prefix("for_any_value:")
-        .or_else(|| operator.strip_prefix("for_all_value:"))
-        .unwrap_or(operator);
-    let operator = operator.strip_suffix("_if_exist").unwrap_or(operator);
-    match operator {
-        "string_equal"
-        | "string_not_equal"
-        | "string_equal_ignore_case"
-        | "string_not_equal_ignore_case"
-        | "string_like"
-        | "string_not_like" => Some(Values::Text),
-        "binary_equal" => Some(Values::Binary),
-        "bool_equal" | "null_equal" => Some(Values::Bool),
-        "ip_equal" | "ip_not_equal" => Some(Values::Network),
-        _ => match operator.split_once('_')? {
-            ("numeric", comparison) if COMPARISONS.contains(&comparison) => Some(Values::Number),
-            ("date", comparison) if COMPARISONS.contains(&comparison) => Some(Values::Date),
-            _ => None,
+    Some(match evaluate::rule_of(operator)? {
+        Rule::Absent | Rule::Undocumented => Values::Bool,
+        Rule::Compare { compare, .. } => match compare {
+            Compare::Text | Compare::IgnoreCase | Compare::Like(_) => Values::Text,
+            Compare::Number(_) => Values::Number,
+            Compare::Date(_) => Values::Date,
+            Compare::Bool => Values::Bool,
+            Compare::Binary => Values::Binary,
+            Compare::Address => Values::Network,
         },
-    }
+    })
 }
 
 impl Values {
@@ -64,7 +50,7 @@ impl Values {
             Self::Date => text.ends_with('Z') && text.contains('T') && text.parse::<Timestamp>().is_ok(),
             Self::Bool => matches!(text, "true" | "false"),
             Self::Binary => STANDARD.decode(text).is_ok(),
-            Self::Network => is_network(text),
+            Self::Network => network(text).is_some(),
         }
     }
 
@@ -91,27 +77,6 @@ impl Values {
             _ => None,
         }
     }
-}
-
-/// Digits, perhaps with a sign before and a fraction behind. No exponent: that a verifier elsewhere reads it is
-/// not certain.
-fn is_number(text: &str) -> bool {
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
-    let text = text.strip_prefix('-').unwrap_or(text);
-    match text.split_once('.') {
-        Some((whole, fraction)) => digits(whole) && digits(fraction),
-        None => digits(text),
-    }
-}
-
-/// An address, perhaps with a prefix length. Host bits may be set: the vendor's own samples do.
-fn is_network(text: &str) -> bool {
-    let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-    let Ok(address) = address.parse::<IpAddr>() else { return false };
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    prefix.is_none_or(|prefix| {
-        prefix.bytes().all(|c| c.is_ascii_digit()) && prefix.parse::<u8>().is_ok_and(|n| n <= longest)
-    })
 }
 
 /// Reads the `condition` of a statement. All of what it gives must hold.
@@ -346,6 +311,7 @@ mod tests {
             (r#"{"string_equal":{"k":"1","k ":"2"}}"#, "has the key `k` twice"),
             (r#"{"ip_equal":{"qcs:ip":"10.0.0.0/+8"}}"#, "10.217.182.0/24; one is `10.0.0.0/+8`"),
             (r#"{"ip_equal":{"qcs:ip":" 10.0.0.1"}}"#, "one is ` 10.0.0.1`"),
+            (r#"{"ip_equal":{"qcs:ip":"::ffff:10.0.0.0/104"}}"#, "one is `::ffff:10.0.0.0/104`"),
         ] {
             refused(condition_of(text), Reason::PolicyInvalid, detail);
         }

@@ -22,10 +22,12 @@
 
 mod account;
 mod condition;
+mod evaluate;
 mod render;
 mod resource;
 
 pub use account::{asked, refuse_foreign, with_account};
+pub use evaluate::allows;
 pub use render::{Unwritable, render};
 
 use super::wire::{form_decode, shown};

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
     use crate::tencent::policy::tests::{one, refused};
     use crate::tencent::policy::{parse, parse_sent, render};
-    use daypass_core::policy::{Access, Decision, Policy, covers, decide, narrow};
+    use daypass_core::policy::{Access, Decision, Policy, Truth, covers, decide, narrow};
 
     fn normal(text: &str) -> String {
         read(text, Author::Caller).unwrap_or_else(|bad| panic!("{text}: {bad}")).to_string()
@@ -233,7 +233,7 @@ mod tests {
                 {"effect":"deny","action":"*","resource":"qcs::cos::uid/1:b-1/secret/*"}]}"#,
         );
         let ask = Access { action: "cos:GetObject", resource: "qcs::cos:ap-guangzhou:uid/1:b-1/secret/a" };
-        assert_eq!(decide(&deny.unwrap(), ask, &|_| true), Decision::Denied(1));
+        assert_eq!(decide(&deny.unwrap(), ask, &|_| Truth::True), Decision::Denied(1));
     }
 
     #[test]
@@ -294,7 +294,7 @@ mod tests {
         let policy = on("qcs::cos:gz:uid/1:prefix//1/a*/x");
         let resource = "qcs::cos:gz:uid/1:a-1/y-1/x";
         let ask = Access { action: "cos:GetObject", resource };
-        assert_eq!(decide(&policy, ask, &|_| true), Decision::NoMatch);
+        assert_eq!(decide(&policy, ask, &|_| Truth::True), Decision::NoMatch);
         let sent = render(&policy).unwrap();
         assert_eq!(parse_sent(&sent), Ok(policy));
     }

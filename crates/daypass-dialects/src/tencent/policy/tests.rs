@@ -1,7 +1,7 @@
 //! Documents as the vendor's samples and helpers write them, and what is not taken.
 
 use super::*;
-use daypass_core::policy::{Access, Condition, Decision, covers, decide, narrow};
+use daypass_core::policy::{Access, Condition, Decision, Truth, covers, decide, narrow};
 
 const SOE: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
 
@@ -221,7 +221,7 @@ fn a_deny_wins_over_an_allow_and_nothing_is_allowed_by_default() {
     .unwrap();
     let ask = |action: &str, name: &str| {
         let resource = format!("qcs::cos:ap-guangzhou:uid/1250000000:pics-1250000000/{name}");
-        decide(&policy, Access { action, resource: &resource }, &|_| true)
+        decide(&policy, Access { action, resource: &resource }, &|_| Truth::True)
     };
     assert_eq!(ask("cos:DeleteObject", "a"), Decision::Allowed(0));
     assert_eq!(ask("cos:DeleteObject", "keep/a"), Decision::Denied(1));
