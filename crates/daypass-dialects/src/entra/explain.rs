@@ -75,10 +75,16 @@ fn advice(reason: Reason, parameter: Option<&str>) -> Option<&'static str> {
             "send client_secret or client_assertion in the body, use HTTP Basic, or show a certificate where it is asked for"
         }
         (Reason::SeveralProofs, _) => "use one of HTTP Basic, client_secret and client_assertion",
-        (Reason::MalformedProof, Some("client_id")) => "client_id and the assertion must name the same client",
-        (Reason::MalformedProof, Some(_)) => "the assertion must be a JWT with the members that the text names",
+        (Reason::MalformedProof, Some("client_id")) => {
+            "client_id and the assertion must name the same client"
+        }
+        (Reason::MalformedProof, Some(_)) => {
+            "the assertion must be a JWT with the members that the text names"
+        }
         (Reason::MalformedProof, None) => "HTTP Basic is base64 of client_id, a colon and client_secret",
-        (Reason::UnknownClient, _) => "check client_id, the tenant in the URL, and that this is the right server",
+        (Reason::UnknownClient, _) => {
+            "check client_id, the tenant in the URL, and that this is the right server"
+        }
         (Reason::WrongSecret, _) => "send the secret itself, not its id; it may have been retired",
         (Reason::ExpiredSecret, _) => "the operator makes a new one: daypass client rotate",
         (Reason::ClientDisabled, _) => "the operator enables it: daypass client enable",
@@ -94,18 +100,34 @@ fn advice(reason: Reason, parameter: Option<&str>) -> Option<&'static str> {
         (Reason::IdentityInvalid, Some("iss")) => {
             "iss must be that of a provider which the client trusts, letter by letter"
         }
-        (Reason::IdentityInvalid, Some("aud")) => "ask the outside provider for a token with the audience of the text",
-        (Reason::IdentityInvalid, Some("sub")) => "trust the subject of the text: daypass client rotate --subject",
+        (Reason::IdentityInvalid, Some("aud")) => {
+            "ask the outside provider for a token with the audience of the text"
+        }
+        (Reason::IdentityInvalid, Some("sub")) => {
+            "trust the subject of the text: daypass client rotate --subject"
+        }
         (Reason::IdentityInvalid, _) => "get a new token from the outside provider",
-        (Reason::DpopInvalid, _) => "make a new proof, for this method and URL; the text says what was expected",
-        (Reason::SubjectTokenInvalid, _) => "exchange a token that is live and was made for this client, or by it",
-        (Reason::InvalidTarget, _) => "ask for less: what all clients of the token may have, for no longer than it lives",
+        (Reason::DpopInvalid, _) => {
+            "make a new proof, for this method and URL; the text says what was expected"
+        }
+        (Reason::SubjectTokenInvalid, _) => {
+            "exchange a token that is live and was made for this client, or by it"
+        }
+        (Reason::InvalidTarget, _) => {
+            "ask for less: what all clients of the token may have, for no longer than it lives"
+        }
         (Reason::NotYours, _) => "only the client that has asked for a token takes it back",
-        (Reason::InvalidScope, _) => "ask for {resource}/.default; the text has the scope that would have worked",
+        (Reason::InvalidScope, _) => {
+            "ask for {resource}/.default; the text has the scope that would have worked"
+        }
         (Reason::UnknownResource, _) => "the operator grants a role of the resource: daypass client grant",
-        (Reason::CredentialTooLarge, _) => "the operator shortens the claims or splits the roles of the resource",
+        (Reason::CredentialTooLarge, _) => {
+            "the operator shortens the claims or splits the roles of the resource"
+        }
         (Reason::RateLimited, _) => "wait for Retry-After seconds; the right proof is always served",
-        (Reason::Unavailable | Reason::IdentityUnavailable, _) => "ask again after Retry-After; nothing was issued",
+        (Reason::Unavailable | Reason::IdentityUnavailable, _) => {
+            "ask again after Retry-After; nothing was issued"
+        }
         (Reason::Internal, _) => "it is our mistake; give the operator the trace id",
         _ => return None,
     })
