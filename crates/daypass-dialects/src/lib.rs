@@ -11,6 +11,8 @@ mod authorization;
 mod basic;
 pub mod condition;
 pub mod entra;
+#[cfg(any(test, feature = "testing"))]
+pub mod proof;
 pub mod tencent;
 mod text;
 pub mod visit;
