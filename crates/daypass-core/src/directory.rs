@@ -173,6 +173,11 @@ impl Directory {
         self.client(tenant, *self.objects.get(&object)?)
     }
 
+    /// Every client, in no order.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.clients.values().map(|client| &**client)
+    }
+
     /// Every key whose client is known, with that client, in no order.
     pub fn clients_keys(&self) -> impl Iterator<Item = (&Client, &Key)> {
         self.keys.values().filter_map(|key| Some((&**self.clients.get(&key.client)?, &**key)))

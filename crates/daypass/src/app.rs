@@ -1,5 +1,6 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
+mod idle;
 mod prune;
 
 use crate::identity::Outbound;
@@ -182,6 +183,7 @@ impl App {
         let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), issuers, identity);
         let plan = Arc::new(plan);
         let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
+        idle::point_out(&directory);
         Ok(Arc::new(Self {
             pipeline,
             directory: ArcSwap::from_pointee(directory),

@@ -4,6 +4,7 @@ mod app;
 mod cli;
 mod config;
 mod identity;
+mod mend;
 mod metrics;
 mod rotation;
 mod server;

@@ -4,6 +4,7 @@ mod beyond;
 mod choose;
 pub mod claims;
 mod exchange;
+mod idle;
 #[cfg(test)]
 mod tests;
 mod variables;
@@ -30,6 +31,7 @@ use variables::{check_variables, of_subject, variables};
 
 pub use exchange::{EXCHANGES, authorize_exchange};
 pub(crate) use exchange::{actors, unacceptable};
+pub use idle::{Idle, Why, idle};
 
 /// What was authorized. Only [`authorize`] makes one, and an issuer makes a credential of nothing else.
 ///

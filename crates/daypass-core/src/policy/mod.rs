@@ -22,7 +22,7 @@ mod brute;
 #[cfg(test)]
 mod properties;
 
-pub use authorize::{Authorized, EXCHANGES, authorize, authorize_exchange, claims};
+pub use authorize::{Authorized, EXCHANGES, Idle, Why, authorize, authorize_exchange, claims, idle};
 pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, Truth, decide};

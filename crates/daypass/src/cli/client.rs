@@ -3,10 +3,13 @@
 mod add;
 mod document;
 mod given;
+mod grant;
 mod read;
 mod refuse;
 mod rotate;
 mod show;
+mod ungrant;
+mod wanted;
 mod when;
 
 pub(super) use add::create;
@@ -16,13 +19,16 @@ use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use add::Add;
-use daypass_core::client::{Client, Key};
+use daypass_core::client::{Client, Key, Tenant};
 use daypass_core::cutoff::{Cutoff, Scope};
+use daypass_core::directory::Plan;
 use daypass_core::store::Change;
 use document::{client_document, key_document, state};
 use given::{Given, Kind, refuse_more};
+use grant::Grant;
 use refuse::Proofs;
 use serde_json::json;
+use ungrant::Ungrant;
 use uuid::Uuid;
 
 /// Clients and their keys.
@@ -30,7 +36,8 @@ use uuid::Uuid;
 pub(super) enum Verb {
     /// Add a client with a key; the secret is shown once.
     Add(Box<Add>),
-    /// List clients.
+    /// List clients. IDLE are the roles that one is refused whatever it asks, because the configuration has changed since
+    /// it was granted them; `client show` says why.
     List {
         #[command(flatten)]
         place: PlaceArgs,
@@ -38,13 +45,18 @@ pub(super) enum Verb {
         #[arg(long)]
         tenant: Option<String>,
     },
-    /// Show a client with its keys; never a secret.
+    /// Show a client with its keys; never a secret. How a key was shown (PROOF) is looked for in the newest 1000 records of
+    /// the tenant, and is blank where they say nothing of it.
     Show {
         #[command(flatten)]
         place: PlaceArgs,
         #[command(flatten)]
         which: Which,
     },
+    /// Let a client ask for more, or for something else: a role, or to be the API of a resource.
+    Grant(Box<Grant>),
+    /// Take a role from a client, or a resource that it is the API of.
+    Ungrant(Ungrant),
     /// Add a second key beside the first.
     Rotate {
         #[command(flatten)]
@@ -120,6 +132,8 @@ impl Which {
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
     let place = match &verb {
         Verb::Add(args) => args.place.open().await?,
+        Verb::Grant(args) => args.place.open().await?,
+        Verb::Ungrant(args) => args.place.open().await?,
         Verb::List { place, .. }
         | Verb::Show { place, .. }
         | Verb::Rotate { place, .. }
@@ -135,6 +149,8 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Add(args) => add::add(&place, *args, output).await,
         Verb::List { tenant, .. } => show::list(&place, tenant.as_deref(), output).await,
         Verb::Show { which, .. } => show::show(&place, &which, output).await,
+        Verb::Grant(args) => grant::grant(&place, &args, output).await,
+        Verb::Ungrant(args) => ungrant::ungrant(&place, &args, output).await,
         Verb::Rotate { which, kind, given, .. } => rotate::rotate(&place, &which, kind, &given, output).await,
         Verb::Retire { which, key, force, .. } => rotate::retire(&place, &which, &key, force, output).await,
         Verb::Refuse { which, proofs, .. } => refuse::refuse(&place, &which, &proofs, output).await,
@@ -218,6 +234,21 @@ pub(super) async fn find(place: &Place, which: &Which) -> Result<Client, Failure
             which.client
         ))),
     }
+}
+
+/// Writes what a client has become, with the record of it.
+async fn put(place: &Place, client: &Client, action: &str, object: &str) -> Result<(), Failure> {
+    let record = app::change(Some(&client.tenant), action, object);
+    Ok(place.opened.store.change(vec![Change::PutClient(client.clone())], record).await?)
+}
+
+/// The tenant of a client, which the configuration must have.
+fn tenant_of<'p>(plan: &'p Plan, client: &Client) -> Result<&'p Tenant, Failure> {
+    let found = plan.tenants.iter().find(|tenant| tenant.name == client.tenant);
+    found.map(|tenant| &**tenant).ok_or_else(|| {
+        let Client { tenant, name, .. } = client;
+        Failure::Refused(format!("the tenant `{tenant}` of {name} is not in the configuration any more"))
+    })
 }
 
 async fn key_of(place: &Place, client: &Client, id: &str) -> Result<Key, Failure> {

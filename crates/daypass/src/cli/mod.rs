@@ -48,7 +48,7 @@ enum Command {
     Check(check::Args),
     /// Run the service.
     Serve(serve::Args),
-    /// Add, list, show, rotate, retire and disable clients, and say what they may not use.
+    /// Add, list, show, rotate, retire and disable clients, and say what they may ask for and what they may not use.
     #[command(subcommand)]
     Client(client::Verb),
     /// Daypass's own keys.

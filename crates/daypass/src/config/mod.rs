@@ -47,6 +47,7 @@ pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
 pub(crate) use duration::seconds_of;
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
+pub(crate) use section::closest;
 pub(crate) use template::template;
 pub(crate) use tls::{Files, TlsSource};
 

@@ -287,7 +287,7 @@ pub(super) fn refuse_twice<'t>(
 }
 
 /// The word that was probably meant.
-pub(super) fn closest<'w>(word: &str, among: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+pub(crate) fn closest<'w>(word: &str, among: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let plain = |word: &str| word.to_ascii_lowercase().replace('-', "_");
     let word = plain(word);
     let near = (word.chars().count() / 3).clamp(1, 3);

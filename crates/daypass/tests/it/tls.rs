@@ -141,17 +141,25 @@ impl Drop for Served {
 
 /// Starts, and reads the log up to where the server is ready: that line, and the rest of the log.
 pub(crate) fn start(folder: &Path) -> (Served, serde_json::Value, BufReader<std::process::ChildStderr>) {
+    let (child, mut lines, log) = start_and_listen(folder);
+    (child, lines.pop().unwrap(), log)
+}
+
+/// Starts, and reads the log up to where the server is ready: each line so far, and the rest of the log.
+pub(crate) fn start_and_listen(
+    folder: &Path,
+) -> (Served, Vec<serde_json::Value>, BufReader<std::process::ChildStderr>) {
     let mut child = Served(serve(folder, "serve").stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(child.0.stderr.take().unwrap());
-    let mut said = String::new();
+    let (mut said, mut lines) = (String::new(), Vec::new());
     loop {
         let mut line = String::new();
         assert!(log.read_line(&mut line).unwrap() > 0, "it did not start: {said}");
-        let value: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        if value["message"] == "ready" {
-            return (child, value, log);
-        }
         said.push_str(&line);
+        lines.push(serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default());
+        if lines.last().unwrap()["message"] == "ready" {
+            return (child, lines, log);
+        }
     }
 }
 

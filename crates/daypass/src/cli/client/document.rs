@@ -1,7 +1,7 @@
 //! Clients and keys as they are printed.
 
 use super::given::Made;
-use daypass_core::client::{CertificateRule, Client, Key, KeyKind, Material, Refuses};
+use daypass_core::client::{CertificateRule, Client, Grant, Key, KeyKind, Material, Refuses};
 use daypass_core::clock::rfc3339;
 use serde_json::{Value, json};
 
@@ -107,6 +107,14 @@ pub(super) fn key_document(key: &Key) -> Value {
         document.extend(names.map(|(name, value)| (name.to_owned(), value.into())));
     }
     document
+}
+
+/// What a grant allows, as people read it.
+pub(super) fn terms(grant: &Grant) -> String {
+    let mut words = vec![grant.role.clone()];
+    words.extend(grant.bind.iter().map(|(name, values)| format!("{name}={}", values.join(","))));
+    words.extend(grant.lifetime.map(|seconds| format!("for {seconds} seconds at most")));
+    words.join(" ")
 }
 
 /// A switch as people read it.

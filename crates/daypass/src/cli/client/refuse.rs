@@ -1,12 +1,10 @@
 //! `daypass client refuse`.
 
 use super::document::{client_document, refused};
-use super::{Which, find};
-use crate::app;
+use super::{Which, find, put};
 use crate::cli::output::{Failure, Output};
 use crate::cli::place::Place;
 use daypass_core::client::{Client, Refuses};
-use daypass_core::store::Change;
 use serde_json::json;
 
 /// A weak but documented proof.
@@ -66,8 +64,7 @@ pub(super) async fn refuse(
         names if names.is_empty() => "nothing".to_owned(),
         names => names.join(","),
     };
-    let record = app::change(Some(&client.tenant), "client.refuse", &format!("{} {names}", client.name));
-    place.opened.store.change(vec![Change::PutClient(client.clone())], record).await?;
+    put(place, &client, "client.refuse", &format!("{} {names}", client.name)).await?;
     output.show(format!("{} refuses {names}", client.name), || json!({ "client": client_document(&client) }));
     Ok(())
 }

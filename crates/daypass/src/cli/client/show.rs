@@ -1,14 +1,17 @@
 //! `daypass client list` and `show`.
 
-use super::document::{client_document, key_document, refused, state};
+use super::document::{client_document, key_document, refused, state, terms};
 use super::{Which, find, keys_of};
 use crate::app;
 use crate::cli::output::{Failure, Output, table};
 use crate::cli::place::Place;
+use crate::mend;
 use daypass_core::caller::How;
-use daypass_core::client::{CertificateRule, Client, Grant, Key, Material};
+use daypass_core::client::{CertificateRule, Client, Key, Material};
 use daypass_core::clock::{Timestamp, rfc3339};
+use daypass_core::directory::Plan;
 use daypass_core::expiry;
+use daypass_core::policy::{Idle, idle};
 use daypass_core::store::RecordQuery;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -18,6 +21,9 @@ const SOON: u32 = expiry::AHEAD[0];
 
 /// How many of the newest records of a tenant are looked through for how a key was used.
 const RECORDS: usize = 1000;
+
+/// The columns of the list. Idle are the roles that a client is refused whatever it asks: `client show` says why.
+const LIST: [&str; 7] = ["TENANT", "NAME", "ID", "STATE", "ROLES", "IDLE", "KEY ENDS"];
 
 /// What is known of how keys are used, by id.
 struct Uses {
@@ -64,12 +70,13 @@ pub(super) async fn list(place: &Place, tenant: Option<&str>, output: &Output) -
     clients.retain(|client| tenant.is_none_or(|tenant| client.tenant == tenant));
     clients.sort_by(|a, b| (&a.tenant, &a.name).cmp(&(&b.tenant, &b.name)));
     let (keys, now) = (place.opened.store.keys().await?, app::now());
+    let plan = place.config.plan("");
     let ends = |client: &Client| {
         let keys = keys.iter().filter(|key| key.client == client.guid);
         let soon = keys.filter(|key| expiry::ends_within(client, key, SOON, now));
         soon.filter_map(|key| key.expires).min().map(rfc3339)
     };
-    let mut rows = vec![["TENANT", "NAME", "ID", "STATE", "ROLES", "KEY ENDS"].map(str::to_owned).to_vec()];
+    let mut rows = vec![LIST.map(str::to_owned).to_vec()];
     rows.extend(clients.iter().map(|client| {
         let roles: Vec<_> = client.grants.iter().map(|grant| grant.role.as_str()).collect();
         vec![
@@ -78,18 +85,29 @@ pub(super) async fn list(place: &Place, tenant: Option<&str>, output: &Output) -
             client.guid.to_string(),
             state(client.enabled).to_owned(),
             roles.join(","),
+            idle(&plan, client).iter().map(|idle| idle.role).collect::<Vec<_>>().join(","),
             ends(client).unwrap_or_default(),
         ]
     }));
     let document = |client: &Client| {
         let mut document = client_document(client);
         if let Some(document) = document.as_object_mut() {
+            document.insert("idle".to_owned(), idle_document(&plan, client));
             document.insert("key_ends".to_owned(), json!(ends(client)));
         }
         document
     };
     output.show(table(&rows), || Value::Array(clients.iter().map(document).collect()));
     Ok(())
+}
+
+/// The roles that a client gets nothing for, and what would change that.
+fn idle_document(plan: &Plan, client: &Client) -> Value {
+    let one = |idle: &Idle<'_>| {
+        let why = idle.why.to_string();
+        json!({ "role": idle.role, "why": why, "mend": mend::command(plan, client, idle) })
+    };
+    Value::Array(idle(plan, client).iter().map(one).collect())
 }
 
 pub(super) async fn show(place: &Place, which: &Which, output: &Output) -> Result<(), Failure> {
@@ -100,29 +118,31 @@ pub(super) async fn show(place: &Place, which: &Which, output: &Output) -> Resul
     let titles = ["KEY", "KIND", "STATE", "CREATED", "STARTS", "EXPIRES", "LAST USED", "PROOF", "ENDS IN"];
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     rows.extend(keys.iter().map(|key| row(key, &uses, now)));
-    let text = head(&client).into_iter().chain([table(&rows)]).collect::<Vec<_>>().join("\n");
+    let plan = place.config.plan("");
+    let text = head(&plan, &client).into_iter().chain([table(&rows)]).collect::<Vec<_>>().join("\n");
     output.show(text, || {
         let keys: Vec<_> = keys.iter().map(|key| shown_document(key, &uses, now)).collect();
-        json!({ "client": client_document(&client), "keys": keys })
+        json!({ "client": client_document(&client), "idle": idle_document(&plan, &client), "keys": keys })
     });
     Ok(())
 }
 
-fn head(client: &Client) -> Vec<String> {
+fn head(plan: &Plan, client: &Client) -> Vec<String> {
     let mut lines =
         vec![format!("{} {} ({}), {}", client.tenant, client.name, client.guid, state(client.enabled))];
-    lines.extend(client.grants.iter().map(granted));
+    lines.extend(client.grants.iter().map(|grant| format!("may ask for {}", terms(grant))));
+    lines.extend(idle(plan, client).iter().map(|idle| {
+        format!(
+            "gets nothing in {}: {}; to mend it: {}",
+            idle.role,
+            idle.why,
+            mend::command(plan, client, idle)
+        )
+    }));
     lines.extend(client.audiences.iter().map(|audience| format!("is the API of {audience}")));
     let refused = refused(client.refuses);
     lines.extend((!refused.is_empty()).then(|| format!("refuses {}", refused.join(", "))));
     lines
-}
-
-fn granted(grant: &Grant) -> String {
-    let mut words = vec![format!("may ask for {}", grant.role)];
-    words.extend(grant.bind.iter().map(|(name, values)| format!("{name}={}", values.join(","))));
-    words.extend(grant.lifetime.map(|seconds| format!("for {seconds} seconds at most")));
-    words.join(" ")
 }
 
 fn row(key: &Key, uses: &Uses, now: Timestamp) -> Vec<String> {
