@@ -7,6 +7,7 @@ use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
+use crate::freeze::{Freeze, Freezes};
 use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
@@ -77,6 +78,7 @@ pub struct Directory {
     /// Clients by their object ids.
     objects: HashMap<Uuid, Uuid>,
     cutoffs: Cutoffs,
+    freezes: Freezes,
     stand_in: Secret,
 }
 
@@ -126,11 +128,23 @@ impl Directory {
             clients: clients.into_iter().map(|client| (client.guid, Arc::new(client))).collect(),
             keys,
             cutoffs: Cutoffs::new(cutoffs),
+            freezes: Freezes::default(),
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
             rules: Rules::of(&plan),
             plan,
             ring,
         })
+    }
+
+    /// With the places where nothing is issued.
+    #[must_use]
+    pub fn frozen(self, freezes: Vec<Freeze>) -> Self {
+        Self { freezes: Freezes::new(freezes), ..self }
+    }
+
+    /// Where nothing is issued.
+    pub fn freezes(&self) -> &Freezes {
+        &self.freezes
     }
 
     /// What the configuration says.

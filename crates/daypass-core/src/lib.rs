@@ -17,6 +17,7 @@ pub mod dialect;
 pub mod directory;
 pub mod endpoint;
 pub mod expiry;
+pub mod freeze;
 pub mod guesses;
 pub mod id;
 pub mod identity;

@@ -18,6 +18,7 @@ use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
 use crate::directory::Directory;
 use crate::endpoint::DialectName;
+use crate::freeze;
 use crate::guesses::Guesses;
 use crate::id::{Draw, Entropy, uuid_v7};
 use crate::identity::Identity;
@@ -260,7 +261,12 @@ impl Pipeline {
         sight: Option<Sighted>,
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
-        match dialect.ask(context, &verified)? {
+        let ask = dialect.ask(context, &verified)?;
+        if matches!(ask, Ask::Issue(_) | Ask::Ticket(_) | Ask::Exchange(_)) {
+            let tenant = verified.caller.tenant();
+            freeze::check(context.directory, tenant, dialect.name(), &trail.head.path)?;
+        }
+        match ask {
             Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
             Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
             Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,

@@ -154,6 +154,8 @@ reasons! {
     CredentialTooLarge Caller "credential_too_large",
     /// A ration or quota is used up.
     RateLimited Policy "rate_limited",
+    /// An operator has stopped that anything is issued here, for now.
+    Frozen Policy "frozen",
     /// Whoever knows the caller does not answer: the application, or an outside provider.
     IdentityUnavailable Us "identity_unavailable",
     /// The store cannot take a record now, so nothing may be handed out.

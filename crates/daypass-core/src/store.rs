@@ -3,6 +3,7 @@
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::cutoff::Cutoff;
+use crate::freeze::{Freeze, Place};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
 use crate::replay::Mark;
 use crate::ring::RingRow;
@@ -80,6 +81,10 @@ pub enum Change {
     /// millisecond: of two nodes that clear up at once, the second finds nothing to do, and a scope that was cut off
     /// again meanwhile stays so.
     Uncut(Vec<Cutoff>),
+    /// Stops issuing at a place; one that is frozen already stays so from when it was.
+    Freeze(Freeze),
+    /// Goes on issuing at a place. A conflict where it is not frozen.
+    Thaw(Place),
 }
 
 /// Which records to read, newest last.
@@ -118,6 +123,8 @@ pub trait Store: Send + Sync {
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError>;
     /// Every cut-off.
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
+    /// Every place where nothing is issued.
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
     /// A number that differs after every change by any process, and does not after an append. Cheap to ask ten
     /// times a second.
     async fn version(&self) -> Result<u64, StoreError>;

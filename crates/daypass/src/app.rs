@@ -213,10 +213,12 @@ impl App {
     pub(crate) fn concerns(&self) -> Vec<String> {
         let ours = self.key_ages().iter().filter(|age| age.overdue).count();
         let theirs = self.ending.load(Ordering::Relaxed);
+        let frozen = self.directory.load().freezes().len();
         let days = expiry::URGENT;
         let all = [
             (ours, "keys of Daypass's own that have worked for too long".to_owned()),
             (theirs, format!("keys of clients that end within {days} days")),
+            (frozen, "places where an operator has stopped that anything is issued".to_owned()),
         ];
         all.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what}: {n}")).collect()
     }
@@ -423,7 +425,7 @@ impl App {
 
 async fn read_directory(store: &dyn Store, ring: Arc<Ring>, plan: Arc<Plan>) -> anyhow::Result<Directory> {
     let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
-    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?)
+    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?.frozen(store.freezes().await?))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::credential::Granted;
 use crate::dialect::{Context, Evidence, Outcome, TicketAsk, Visit, WebIdentity};
 use crate::directory::Directory;
 use crate::endpoint::{CallerRule, Endpoint, Whence};
+use crate::freeze;
 use crate::identity::Subject;
 use crate::jose;
 use crate::policy::{Authorized, authorize_ticket};
@@ -41,6 +42,8 @@ impl Pipeline {
             .directory
             .tenant(&endpoint.tenant)
             .ok_or_else(|| Refusal::internal(format!("no tenant `{}`", endpoint.tenant)))?;
+        // Nobody is asked, no ticket is spent and no ration used where nothing can come of it.
+        freeze::check(context.directory, tenant, trail.dialect, &endpoint.path)?;
         if visit.evidence.is_none() {
             admit(endpoint, visit.origin, &trail.head, &context.directory.plan().public_url)?;
         }

@@ -4,6 +4,7 @@ use super::ring;
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::cutoff::Cutoff;
+use crate::freeze::Freeze;
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
 use crate::replay::Mark;
 use crate::ring::RingRow;
@@ -30,6 +31,7 @@ struct Inner {
     keys: Vec<Key>,
     ring: Vec<RingRow>,
     cutoffs: Vec<Cutoff>,
+    freezes: Vec<Freeze>,
     records: Vec<(Record, Link)>,
     spent: HashSet<Mark>,
     uses: BTreeMap<String, Timestamp>,
@@ -98,6 +100,9 @@ impl Store for MemoryStore {
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         Ok(self.inner.lock().cutoffs.clone())
     }
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        Ok(self.inner.lock().freezes.clone())
+    }
     async fn version(&self) -> Result<u64, StoreError> {
         if self.deaf.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("a test made it deaf".into()));
@@ -141,6 +146,18 @@ impl Store for MemoryStore {
                     inner.cutoffs.retain(|old| old.scope != cutoff.scope || old.before > cutoff.before);
                     if inner.cutoffs.iter().all(|old| old.scope != cutoff.scope) {
                         inner.cutoffs.push(cutoff);
+                    }
+                }
+                Change::Freeze(freeze) => {
+                    if inner.freezes.iter().all(|old| old.place != freeze.place) {
+                        inner.freezes.push(freeze);
+                    }
+                }
+                Change::Thaw(place) => {
+                    let before = inner.freezes.len();
+                    inner.freezes.retain(|freeze| freeze.place != place);
+                    if inner.freezes.len() == before {
+                        return Err(StoreError::Conflict(format!("{place} is not frozen")));
                     }
                 }
                 Change::Uncut(gone) => {

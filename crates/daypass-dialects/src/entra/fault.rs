@@ -113,7 +113,7 @@ impl Fault {
             Reason::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012),
             Reason::UnknownResource => (StatusCode::BAD_REQUEST, "invalid_resource", 500_011),
             Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055),
-            Reason::Unavailable | Reason::IdentityUnavailable => {
+            Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", 90_033)
             }
             Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", 50_000),
@@ -210,6 +210,7 @@ mod tests {
         policy_too_wide 400 invalid_request 90100
         credential_too_large 400 invalid_request 90100
         rate_limited 429 temporarily_unavailable 90055
+        frozen 503 temporarily_unavailable 90033
         identity_unavailable 503 temporarily_unavailable 90033
         unavailable 503 temporarily_unavailable 90033
         internal 500 server_error 50000
@@ -241,7 +242,9 @@ mod tests {
     fn our_own_failures_are_5xx_and_nobody_elses_are() {
         for reason in Reason::ALL {
             let status = Fault::of(&Refusal::new(*reason, "x")).status;
-            assert_eq!(reason.kind() == Kind::Us, status.is_server_error(), "{reason:?}");
+            // What an operator has stopped for now must not be taken for final.
+            let ours = reason.kind() == Kind::Us || *reason == Reason::Frozen;
+            assert_eq!(ours, status.is_server_error(), "{reason:?}");
         }
     }
 

@@ -104,7 +104,7 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
             _ => policy_error(action, "InvalidParameter.ExtendStrategyOverSize"),
         },
         Reason::RateLimited => "RequestLimitExceeded",
-        Reason::Unavailable => "ServiceUnavailable",
+        Reason::Frozen | Reason::Unavailable => "ServiceUnavailable",
         // The vendor's words for the code are: an error of the system, such as one of the network.
         Reason::IdentityUnavailable | Reason::Internal => match action {
             None | Some(GetCallerIdentity) => "InternalError",
@@ -196,7 +196,7 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "UnauthorizedOperation"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "RequestLimitExceeded"),
-        Reason::IdentityUnavailable | Reason::Unavailable => {
+        Reason::Frozen | Reason::IdentityUnavailable | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
@@ -286,6 +286,7 @@ mod tests {
         policy_too_wide        403 UnauthorizedOperation
         credential_too_large   400 InvalidParameter
         rate_limited           429 RequestLimitExceeded
+        frozen                 503 ServiceUnavailable
         identity_unavailable   503 ServiceUnavailable
         unavailable            503 ServiceUnavailable
         internal               500 InternalError

@@ -48,6 +48,7 @@ cases!(
     a_ring_key_is_swapped_as_it_was_seen,
     of_two_cut_offs_the_later_counts,
     a_cut_off_is_removed_as_it_was_seen,
+    a_place_is_frozen_until_it_is_thawed,
     a_second_client_of_a_name_is_refused,
     a_key_stays_with_its_client,
     a_change_is_all_or_nothing,

@@ -4,6 +4,7 @@ use super::{Open, at, chain, client, entry, everything, put, read, verify, write
 use daypass_core::client::{Client, Key, KeyKind};
 use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::{Cutoff, Scope};
+use daypass_core::freeze::{Freeze, Place};
 use daypass_core::ring::{RingRow, RingState};
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError};
 use daypass_core::testing::{START, World, ring_rows, secret_key, signing_key};
@@ -181,6 +182,39 @@ pub async fn a_cut_off_is_removed_as_it_was_seen(open: &Open) {
     put(&store, 5, vec![Change::Cut(first.clone())]).await.unwrap();
     assert_eq!(contents(&open()).await.3, [first, second], "a scope can be cut off again");
     assert_eq!(verify(&store).await, 3);
+}
+
+/// Freezing twice changes nothing, and thawing what is not frozen is a conflict that leaves everything as it was.
+pub async fn a_place_is_frozen_until_it_is_thawed(open: &Open) {
+    let store = writer(open, 1).await;
+    let places = [Place::All, Place::Tenant("acme".into()), Place::Endpoint("/router/rest".into())];
+    let freeze = |place: &Place, millis| Freeze { place: place.clone(), since: at(millis) };
+    let frozen = async |store: &Arc<dyn Store>| {
+        let mut all = store.freezes().await.unwrap();
+        all.sort_by_key(|freeze| freeze.since);
+        all
+    };
+    let all = [freeze(&places[0], 1), freeze(&places[1], 2), freeze(&places[2], 3)];
+    put(&store, 1, all.clone().map(Change::Freeze).into()).await.unwrap();
+    put(&store, 2, vec![Change::Freeze(freeze(&places[1], 9))]).await.unwrap();
+    assert_eq!(frozen(&store).await, all);
+    assert_eq!(frozen(&open()).await, all);
+
+    put(&store, 3, vec![Change::Thaw(places[1].clone())]).await.unwrap();
+    let left = [all[0].clone(), all[2].clone()];
+    assert_eq!(frozen(&open()).await, left);
+    let version = store.version().await.unwrap();
+    for place in [&places[1], &Place::Tenant("router".into()), &Place::Endpoint("acme".into())] {
+        let refused =
+            put(&store, 4, vec![Change::Thaw(places[0].clone()), Change::Thaw(place.clone())]).await;
+        assert!(matches!(refused, Err(StoreError::Conflict(_))), "{place}: {refused:?}");
+    }
+    assert_eq!(frozen(&store).await, left);
+    assert_eq!(store.version().await.unwrap(), version, "nothing was changed");
+    put(&store, 5, vec![Change::Freeze(all[1].clone())]).await.unwrap();
+    store.close().await.unwrap();
+    assert_eq!(frozen(&open()).await, all, "after a restart too");
+    assert_eq!(verify(&open()).await, 4);
 }
 
 /// A name is unique in its tenant, and may be used again in another one or once it is free.
@@ -376,6 +410,7 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("keys", &store.keys().await);
     refused("ring", &store.ring().await);
     refused("cutoffs", &store.cutoffs().await);
+    refused("freezes", &store.freezes().await);
     refused("version", &store.version().await);
     refused("change", &put(&store, 2, vec![]).await);
     refused("append", &store.append(entry(2)).await);

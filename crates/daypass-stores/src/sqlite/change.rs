@@ -4,6 +4,7 @@ use super::fault::{Fault, damaged};
 use super::sums::{Digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::cutoff::Cutoff;
+use daypass_core::freeze::{Freeze, Place};
 use daypass_core::ring::RingRow;
 use daypass_core::store::{Change, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -30,6 +31,8 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
             Change::Uncut(gone) => {
                 gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta.cutoffs, cutoff))?;
             }
+            Change::Freeze(new) => freeze(connection, &mut meta.freezes, new)?,
+            Change::Thaw(place) => thaw(connection, &mut meta.freezes, place)?,
         }
     }
     meta.save(connection)
@@ -42,25 +45,38 @@ struct Meta {
     keys: Digest,
     ring: Digest,
     cutoffs: Digest,
+    freezes: Digest,
 }
 
 impl Meta {
     fn load(connection: &Connection) -> Result<Self, Fault> {
-        Ok(connection.query_row("SELECT changes, clients, keys, ring, cutoffs FROM meta", [], |row| {
-            Ok(Self {
-                changes: row.get(0)?,
-                clients: row.get(1)?,
-                keys: row.get(2)?,
-                ring: row.get(3)?,
-                cutoffs: row.get(4)?,
-            })
-        })?)
+        Ok(connection.query_row(
+            "SELECT changes, clients, keys, ring, cutoffs, freezes FROM meta",
+            [],
+            |row| {
+                Ok(Self {
+                    changes: row.get(0)?,
+                    clients: row.get(1)?,
+                    keys: row.get(2)?,
+                    ring: row.get(3)?,
+                    cutoffs: row.get(4)?,
+                    freezes: row.get(5)?,
+                })
+            },
+        )?)
     }
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
         connection.execute(
-            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?",
-            params![self.changes.wrapping_add(1), self.clients, self.keys, self.ring, self.cutoffs],
+            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?",
+            params![
+                self.changes.wrapping_add(1),
+                self.clients,
+                self.keys,
+                self.ring,
+                self.cutoffs,
+                self.freezes
+            ],
         )?;
         Ok(())
     }
@@ -250,6 +266,32 @@ fn uncut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result
         return Err(conflict(format!("the cut-off of {} has changed meanwhile; look again", cutoff.scope)));
     }
     toggle(total, &cutoff_digest(&scope, before));
+    Ok(())
+}
+
+/// The digest of a frozen place's row.
+pub(super) fn freeze_digest(place: &str, since: i64) -> Digest {
+    digest(&[place.as_bytes(), &since.to_be_bytes()])
+}
+
+fn freeze(connection: &Connection, total: &mut Digest, freeze: &Freeze) -> Result<(), Fault> {
+    let place = serde_json::to_string(&freeze.place).map_err(damaged)?;
+    let since = freeze.since.as_millisecond();
+    let new = connection
+        .execute("INSERT OR IGNORE INTO freezes (place, since) VALUES (?, ?)", params![place, since])?;
+    if new == 1 {
+        toggle(total, &freeze_digest(&place, since));
+    }
+    Ok(())
+}
+
+fn thaw(connection: &Connection, total: &mut Digest, place: &Place) -> Result<(), Fault> {
+    let key = serde_json::to_string(place).map_err(damaged)?;
+    let since: Option<i64> = connection
+        .query_row("DELETE FROM freezes WHERE place = ? RETURNING since", [&key], |row| row.get(0))
+        .optional()?;
+    let since = since.ok_or_else(|| conflict(format!("{place} is not frozen")))?;
+    toggle(total, &freeze_digest(&key, since));
     Ok(())
 }
 

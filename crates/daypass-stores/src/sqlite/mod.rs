@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::Cutoff;
+use daypass_core::freeze::Freeze;
 use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
 use daypass_core::replay::Mark;
 use daypass_core::ring::RingRow;
@@ -114,6 +115,10 @@ impl Store for SqliteStore {
 
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         self.pool.read(read::cutoffs).await
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
+        self.pool.read(read::freezes).await
     }
 
     async fn version(&self) -> Result<u64, StoreError> {

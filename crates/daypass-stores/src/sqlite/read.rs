@@ -1,10 +1,11 @@
 //! Queries. Everything read is checked against its sum before it is given away.
 
-use super::change::{RingColumns, cutoff_digest};
+use super::change::{RingColumns, cutoff_digest, freeze_digest};
 use super::fault::{Fault, damaged};
 use super::sums::{Digest, digest, short, toggle};
 use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::Cutoff;
+use daypass_core::freeze::Freeze;
 use daypass_core::record::{ChainHead, Link, Record};
 use daypass_core::ring::{Purpose, RingRow};
 use daypass_core::store::{RecordQuery, Stored};
@@ -53,6 +54,16 @@ pub(super) fn cutoffs(connection: &mut Connection) -> Result<Vec<Cutoff>, Fault>
         let digest = cutoff_digest(&scope, before);
         let scope = serde_json::from_str(&scope).map_err(damaged)?;
         Ok((Cutoff { scope, before: Timestamp::from_millisecond(before).map_err(damaged)? }, digest))
+    })
+}
+
+/// Every place where nothing is issued.
+pub(super) fn freezes(connection: &mut Connection) -> Result<Vec<Freeze>, Fault> {
+    whole_table(connection, "freezes", "SELECT place, since FROM freezes", |row| {
+        let (place, since): (String, i64) = (row.get(0)?, row.get(1)?);
+        let digest = freeze_digest(&place, since);
+        let place = serde_json::from_str(&place).map_err(damaged)?;
+        Ok((Freeze { place, since: Timestamp::from_millisecond(since).map_err(damaged)? }, digest))
     })
 }
 

@@ -9,6 +9,7 @@ mod demo;
 mod dev;
 mod exchange;
 mod files;
+mod freeze;
 mod init;
 mod output;
 mod place;
@@ -62,6 +63,10 @@ enum Command {
     Credential(credential::Verb),
     /// Take back what was handed out: all of a client, a key, a subject, a role, a tenant, or one credential.
     Revoke(Box<revoke::Args>),
+    /// Stop issuing at a place, for now. What was issued before stays good; see `revoke`.
+    Freeze(freeze::Args),
+    /// Go on issuing at a place.
+    Thaw(freeze::Args),
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
@@ -97,6 +102,8 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Audit(verb) => audit::run(verb, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
         Command::Revoke(args) => revoke::run(*args, output).await,
+        Command::Freeze(args) => freeze::freeze(args, output).await,
+        Command::Thaw(args) => freeze::thaw(args, output).await,
         Command::Token(verb) => token::run(verb, output).await,
         Command::Trust(args) => trust::run(&args, output),
         Command::Ticket(args) => ticket::run(&args, output),

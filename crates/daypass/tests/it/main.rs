@@ -16,6 +16,7 @@ mod clients;
 mod credential;
 mod docs;
 mod exchange;
+mod freeze;
 mod grants;
 mod hostile;
 mod invariants;

@@ -66,7 +66,7 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "NoPermission"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Throttling"),
-        Reason::IdentityUnavailable | Reason::Unavailable => {
+        Reason::Frozen | Reason::IdentityUnavailable | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
         Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),

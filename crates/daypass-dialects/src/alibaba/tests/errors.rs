@@ -229,6 +229,7 @@ fn every_reason_has_its_answer() {
     policy_too_wide | 50 Remote service error | isv.invalid-parameter | 403 NoPermission
     credential_too_large | 50 Remote service error | isv.invalid-parameter | 400 InvalidParameter.PolicySize
     rate_limited | 7 App Call Limited | accesscontrol.limited-by-app-api-access-count | 429 Throttling.User
+    frozen | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     identity_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     internal | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError

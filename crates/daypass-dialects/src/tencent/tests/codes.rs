@@ -139,6 +139,7 @@ fn every_reason_has_its_codes() {
     policy_too_wide        InvalidParameter (caller -), InvalidParameter.GrantOtherResource (federation assume saml), InvalidParameter.ParamError (web session keys)
     credential_too_large   InternalError.GetRoleError (web), InvalidParameter (caller -), InvalidParameter.ExtendStrategyOverSize (federation assume saml), InvalidParameter.ParamError (session keys)
     rate_limited           RequestLimitExceeded
+    frozen                 ServiceUnavailable
     identity_unavailable   InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
     unavailable            ServiceUnavailable
     internal               InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
