@@ -61,7 +61,8 @@ impl Call {
             manner.exchange = Some(parameters.wanted);
         }
         let peer = head.peer.clone();
-        let proof = proof::credentials(&head.headers, &mut form, peer.as_deref())?;
+        let proof = proof::credentials(&head.headers, &mut form, peer.as_deref())
+            .map_err(|refusal| unauthenticated(place, refusal))?;
         let plan = directory.plan();
         Ok(Self {
             dpop: if matches!(place, Place::Token(_)) { dpop::read(plan, tenant, head)? } else { None },
@@ -153,6 +154,19 @@ fn what(place: Place<'_>, form: &mut Form) -> Result<What, Refusal> {
         Some(_) => Err(unsupported_grant("the grant types here are client_credentials and token-exchange")),
         None => Err(missing("grant_type")),
     }
+}
+
+/// Who does not even say which client it is has not authenticated, which is 401 where RFC 7662 (2.1) and RFC 7009 (2.1)
+/// speak. At the token endpoint the parameter is missing first, as at Entra's.
+fn unauthenticated(place: Place<'_>, refusal: Refusal) -> Refusal {
+    let nameless =
+        refusal.reason == Reason::MissingParameter && refusal.parameter.as_deref() == Some("client_id");
+    if !nameless || matches!(place, Place::Token(_)) {
+        return refusal;
+    }
+    let detail = "the request does not authenticate a client; send client_id with client_secret or client_assertion in the \
+                  body, or use HTTP Basic";
+    Refusal::new(Reason::MissingProof, detail).parameter("client_id")
 }
 
 /// What an assertion may call us: the token endpoint, the endpoint that it is sent to, or either issuer. MSAL takes the

@@ -431,3 +431,19 @@ fn whoever_asks_must_be_known() {
     assert_eq!(get.gist(), (400, "invalid_request", 900_561));
     assert!(!get.text.contains(&token));
 }
+
+#[test]
+fn who_does_not_authenticate_is_told_so() {
+    let bench = Bench::new();
+    let token = token(&bench);
+    for path in ["introspect", "revoke"] {
+        let url = format!("/{ACME}/oauth2/v2.0/{path}");
+        for fields in [vec![("token", &*token)], vec![("token", &token), ("client_id", CLIENT)]] {
+            let reply = bench.send(token_request(&url, &form(&fields), &[]));
+            assert_eq!(reply.gist(), (401, "invalid_client", 7_000_216), "{path} {fields:?}");
+        }
+    }
+    let fields = [("grant_type", "client_credentials")];
+    let reply = bench.send(token_request(&format!("/{ACME}/oauth2/v2.0/token"), &form(&fields), &[]));
+    assert_eq!(reply.gist(), (400, "invalid_request", 900_144), "as Entra has it");
+}
