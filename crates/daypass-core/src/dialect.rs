@@ -20,6 +20,7 @@ use crate::request::{Head, Request, Response};
 use crate::secret::{Secret, SigningKey, Witness, same};
 use crate::ticket::IssuedTicket;
 use crate::triple::{SessionKind, TripleKind};
+use crate::verification::{Question, Verdict};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -201,6 +202,8 @@ pub enum Weak {
     LegacyHmacSha1,
     /// The same with HMAC-SHA256: what it signs is as ambiguous.
     LegacyHmacSha256,
+    /// The signature in the address of a speech-evaluation web socket, with HMAC-SHA1 over a text like the legacy one.
+    SoeHmacSha1,
 }
 
 impl Weak {
@@ -212,6 +215,7 @@ impl Weak {
             Self::HmacMd5 => "hmac-md5",
             Self::LegacyHmacSha1 => "v1-hmacsha1",
             Self::LegacyHmacSha256 => "v1-hmacsha256",
+            Self::SoeHmacSha1 => "soe-hmacsha1",
         }
     }
 }
@@ -243,6 +247,8 @@ pub enum Ask {
     Revoke(Shown),
     /// A credential in exchange for an access token.
     Exchange(Box<Exchange>),
+    /// Who sent this request to me, and may they?
+    Verify(Box<Question>),
 }
 
 /// A token that a verified call shows, and of which nothing is believed yet.
@@ -400,6 +406,8 @@ pub enum Outcome {
     Inspected(Option<Box<Inspection>>),
     /// An access token counts no more, and that is recorded; or there was none to take back.
     Revoked,
+    /// Who sent a request to an API, or why that cannot be said.
+    Verified(Verdict),
     /// No.
     Refused(Refusal),
 }

@@ -239,6 +239,16 @@ impl Directory {
         self.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
     }
 
+    /// When a key of this id runs out, if it does.
+    pub fn key_end(&self, id: &str) -> Option<Timestamp> {
+        self.keys.get(id)?.expires
+    }
+
+    /// The tenant of the client with this guid.
+    pub fn tenant_of(&self, client: Uuid) -> Option<&Arc<Tenant>> {
+        self.tenant(&self.clients.get(&client)?.tenant)
+    }
+
     /// The key of a client that an access token was asked for with, by its [`key_print`].
     pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<&Arc<Key>> {
         self.prints.get(print).filter(|key| key.client == client)

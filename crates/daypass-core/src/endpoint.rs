@@ -19,6 +19,8 @@ pub enum DialectName {
     AlibabaCredentials,
     /// OAuth 2.0 in the shape of Microsoft Entra.
     Entra,
+    /// Questions of APIs about the requests that they get: `/v1/verify`.
+    Verify,
 }
 
 impl DialectName {
@@ -31,6 +33,7 @@ impl DialectName {
             Self::AlibabaSts => "alibaba.sts",
             Self::AlibabaCredentials => "alibaba.credentials",
             Self::Entra => "entra",
+            Self::Verify => "verify",
         }
     }
 
@@ -38,7 +41,7 @@ impl DialectName {
     pub fn knows_visitors(self) -> bool {
         match self {
             Self::TencentGetAuthorization | Self::AlibabaCredentials => true,
-            Self::TencentSts | Self::AlibabaTop | Self::AlibabaSts | Self::Entra => false,
+            Self::TencentSts | Self::AlibabaTop | Self::AlibabaSts | Self::Entra | Self::Verify => false,
         }
     }
 }

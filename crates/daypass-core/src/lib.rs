@@ -48,6 +48,7 @@ pub mod strangers;
 pub mod ticket;
 pub mod triple;
 pub mod uses;
+pub mod verification;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -10,6 +10,7 @@ mod nearby;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod verify;
 mod visit;
 
 use crate::caller::{Caller, How};
@@ -271,6 +272,7 @@ impl Pipeline {
             Ask::Issue(issue) => self.grant(context.directory, &verified, &issue, sight, trail).await,
             Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,
             Ask::Inspect(shown) => Ok(self.inspect(dialect, context, &verified, &shown)),
+            Ask::Verify(question) => self.verify(dialect, context, &verified, &question),
             // Boxed, so that the common asks do not carry the space that these need.
             Ask::Revoke(shown) => Box::pin(self.revoke(dialect, context, &verified, &shown, trail)).await,
             Ask::Exchange(ask) => Box::pin(self.exchange(dialect, context, &verified, &ask, trail)).await,

@@ -173,8 +173,7 @@ pub fn make(ring: &Ring, kind: TripleKind, claims: &Claims, draw: &Draw) -> Resu
 
 /// Opens a presented id and token. Everything about them that is not authentic gets the same refusal.
 pub fn open(ring: &Ring, id: &str, token: &str) -> Result<Opened, Refusal> {
-    let invalid =
-        || Refusal::new(Reason::TokenInvalid, "the token is not authentic, or not the one of this id");
+    let invalid = not_authentic;
     if token.len() > limits::TOKEN {
         return Err(invalid());
     }
@@ -185,6 +184,11 @@ pub fn open(ring: &Ring, id: &str, token: &str) -> Result<Opened, Refusal> {
     let secret = derive(ring, id, token).ok_or_else(invalid)?;
     let claims = unpack(&plain).map_err(|fault| invalid().because(fault))?;
     Ok(Opened { claims, secret })
+}
+
+/// What is said of a token that is none of ours.
+pub(crate) fn not_authentic() -> Refusal {
+    Refusal::new(Reason::TokenInvalid, "the token is not authentic, or not the one of this id")
 }
 
 /// Of which kind this is the id, if it looks like one of a triple.

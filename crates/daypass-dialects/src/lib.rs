@@ -3,7 +3,7 @@
 //! Every vendor's folder has the same files: `wire` (names and shapes on the wire), `sign` (signatures, for the
 //! server and for a client), `fault` (what each refusal becomes), `policy` (the vendor's policy language). There
 //! is no I/O, no storage and no policy decision here. What holds for the visitors of any vendor's endpoint, who carry
-//! no signature, is [`visit`].
+//! no signature, is [`visit`]; what holds for a request of any vendor that was sent to somebody else is [`verify`].
 
 pub mod alibaba;
 mod answer;
@@ -15,4 +15,5 @@ pub mod entra;
 pub mod proof;
 pub mod tencent;
 mod text;
+pub mod verify;
 pub mod visit;

@@ -6,7 +6,7 @@ mod guess;
 
 use super::{Pipeline, Trail};
 use crate::caller::{Caller, How, Proof};
-use crate::client::{Client, Material};
+use crate::client::{Client, Material, Tenant};
 use crate::clock::rfc3339;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
 use crate::directory::{Directory, hash_secret};
@@ -40,8 +40,8 @@ impl Pipeline {
         let claim = call.claim();
         let proved = match &claim {
             Claim::Signed(signed) => match signed.token {
-                Some(token) if is_temporary(signed) => temporary(context, call, signed, token),
-                _ => permanent(context, call, signed),
+                Some(token) if is_temporary(signed) => temporary(context, call, signed, token, None),
+                _ => permanent(context, call, signed, None),
             },
             Claim::Secret(presented) => Self::shown_secret(context, presented),
             Claim::Certificate(certified) => certificate::certified(context, certified),
@@ -79,6 +79,22 @@ impl Pipeline {
     }
 }
 
+/// Who signed a request that was sent to somebody else of this tenant. A key of another tenant is one that does not
+/// exist, down to the work that its look-up costs.
+pub(super) fn shown_to_another(
+    context: Context<'_>,
+    call: &dyn Call,
+    tenant: &Tenant,
+) -> Result<Proved, Refusal> {
+    match call.claim() {
+        Claim::Signed(signed) => match signed.token {
+            Some(token) if is_temporary(&signed) => temporary(context, call, &signed, token, Some(tenant)),
+            _ => permanent(context, call, &signed, Some(tenant)),
+        },
+        _ => Err(Refusal::internal("a request without a signature was shown as one with it")),
+    }
+}
+
 /// Whether the id is one of a temporary credential for this protocol.
 fn is_temporary(signed: &Signed<'_>) -> bool {
     triple::kind_of(signed.key_id).is_some_and(|kind| kind.signs_as() == signed.kind)
@@ -86,9 +102,15 @@ fn is_temporary(signed: &Signed<'_>) -> bool {
 
 /// A request signed with a client's own key. An unknown id costs the same work as a wrong signature: a stand-in
 /// is opened and the signature is computed with it.
-fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Result<Proved, Refusal> {
+fn permanent(
+    context: Context<'_>,
+    call: &(impl Call + ?Sized),
+    signed: &Signed<'_>,
+    within: Option<&Tenant>,
+) -> Result<Proved, Refusal> {
     let directory = context.directory;
     let found = directory.key(signed.key_id, signed.kind, context.now);
+    let found = found.filter(|found| within.is_none_or(|tenant| tenant.name == found.tenant.name));
     let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
     let witness = call.verify(&SigningKey::new(&secret));
     let Some(found) = found else {
@@ -126,12 +148,17 @@ fn permanent(context: Context<'_>, call: &impl Call, signed: &Signed<'_>) -> Res
 /// be made with the secret that both prove, and whatever it was issued from must still stand.
 fn temporary(
     context: Context<'_>,
-    call: &impl Call,
+    call: &(impl Call + ?Sized),
     signed: &Signed<'_>,
     token: &str,
+    within: Option<&Tenant>,
 ) -> Result<Proved, Refusal> {
     let directory = context.directory;
-    let opened = match triple::open(directory.ring(), signed.key_id, token) {
+    let opened = triple::open(directory.ring(), signed.key_id, token).and_then(|opened| {
+        let ours = within.is_none_or(|tenant| tenant.name == opened.claims.tenant);
+        if ours { Ok(opened) } else { Err(triple::not_authentic()) }
+    });
+    let opened = match opened {
         Ok(opened) => opened,
         Err(refusal) => {
             // The same work as for an authentic one, so that the answer's time does not say how far it came.
@@ -209,7 +236,7 @@ fn refuse_weak(directory: &Directory, client: &Client, weak: Option<Weak>) -> Re
     let refused = match weak {
         Some(Weak::UnsignedPayload) => refuses.unsigned_payload,
         Some(Weak::Md5 | Weak::HmacMd5) => refuses.md5,
-        Some(Weak::LegacyHmacSha1 | Weak::LegacyHmacSha256) => refuses.v1,
+        Some(Weak::LegacyHmacSha1 | Weak::LegacyHmacSha256 | Weak::SoeHmacSha1) => refuses.v1,
         None => false,
     };
     match weak.filter(|_| refused) {

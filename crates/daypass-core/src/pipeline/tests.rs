@@ -149,6 +149,7 @@ impl Dialect for Toy {
             Outcome::Facts(facts) => format!("{:?} {:?}", facts.role, facts.session),
             Outcome::Inspected(found) => format!("inspected {}", found.is_some()),
             Outcome::Revoked => "revoked".to_owned(),
+            Outcome::Verified(verdict) => format!("{verdict:?}"),
             Outcome::Refused(refusal) => format!("refused {}", refusal.reason.label()),
         };
         Response::new(Bytes::from(text))

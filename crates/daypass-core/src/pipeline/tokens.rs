@@ -30,7 +30,7 @@ impl Pipeline {
     }
 
     /// A token that we have made for this tenant and whose time it is, whatever became of what it was made on.
-    fn authentic<D: Dialect>(
+    pub(super) fn authentic<D: Dialect>(
         &self,
         dialect: &D,
         context: Context<'_>,

@@ -22,7 +22,9 @@ pub mod wire;
 mod xml;
 
 pub use credentials::Credentials;
+pub(crate) use sts::foreign;
 pub use sts::{Sts, StsCall, StsManner, is_sts, is_sts_form};
+pub(crate) use top::is_top;
 pub use top::{Top, TopCall, TopManner};
 
 #[cfg(test)]

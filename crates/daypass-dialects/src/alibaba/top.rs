@@ -16,11 +16,12 @@ use super::answer::Success;
 use super::document::{Style, write};
 use super::fault::{TopError, top};
 use super::param::Param;
-use super::parameters::{Names, Parameters, format_of, format_of_query};
+use super::parameters::{BodyKind, Names, Parameters, format_of, format_of_query};
 use super::sign::{self, SignMethod};
 use super::time;
 use super::wire::{Format, METHOD, Name, POI_ID, TENANT_CODE, VERSION, request_id, response};
 use daypass_core::client::KeyKind;
+use daypass_core::clock::Timestamp;
 use daypass_core::credential::Credential;
 use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Form, Issue, Outcome, RoleChoice, Signed};
 use daypass_core::endpoint::DialectName;
@@ -117,9 +118,11 @@ impl Dialect for Top {
                 }
                 Credential::Bearer(_) => &Refusal::internal("the gateway does not hand out access tokens"),
             },
-            Outcome::Facts(_) | Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
-                &Refusal::internal("the gateway hands out nothing but credentials")
-            }
+            Outcome::Facts(_)
+            | Outcome::Ticket(_)
+            | Outcome::Inspected(_)
+            | Outcome::Revoked
+            | Outcome::Verified(_) => &Refusal::internal("the gateway hands out nothing but credentials"),
             Outcome::Refused(refusal) => refusal,
         };
         let fault = top(refusal, manner.signed, manner.sign_method);
@@ -150,6 +153,22 @@ impl Call for TopCall {
 }
 
 impl TopCall {
+    /// Reads a call that was made to another gateway, of whatever method.
+    ///
+    /// Attack: the signed text is names and values with nothing between them, so that only where all names are known is
+    /// there one way to take it apart: here too a call has the common parameters and `param`. Files in a multipart body
+    /// are not signed at all.
+    pub(crate) fn foreign(request: Request, now: Timestamp) -> Result<Self, Refusal> {
+        if !request.body.is_empty() && !matches!(BodyKind::of(&request.head)?, BodyKind::Form) {
+            let detail = "the body must be application/x-www-form-urlencoded, which is signed whole";
+            return Err(Refusal::new(Reason::UnsupportedMediaType, detail));
+        }
+        let parameters = Parameters::read(&request)?;
+        required(&parameters, Name::Method)?;
+        let sign_method = check_form(now, &parameters)?;
+        Ok(Self { head: request.head, parameters, sign_method })
+    }
+
     fn presented(&self) -> &str {
         self.parameters.get(Name::Sign).unwrap_or_default()
     }
@@ -160,15 +179,25 @@ impl TopCall {
     }
 }
 
+/// Whether these parameters hold what tells a TOP call.
+pub(crate) fn is_top(names: &[&str]) -> bool {
+    names.contains(&Name::AppKey.text())
+}
+
 /// The gateway's checks of presence and form, in its order as far as that is known: method, format, app key,
 /// timestamp, version, signature, and then what else came. Which key it is and what it signed follows.
 fn check(context: Context<'_>, path: &str, parameters: &Parameters) -> Result<SignMethod, Refusal> {
     check_method(context, path, required(parameters, Name::Method)?)?;
+    check_form(context.now, parameters)
+}
+
+/// The same checks but for which method it is.
+fn check_form(now: Timestamp, parameters: &Parameters) -> Result<SignMethod, Refusal> {
     if parameters.get(Name::Format).is_some_and(|format| Format::named(format).is_none()) {
         return Err(Refusal::new(Reason::UnknownFormat, "format is xml or json").parameter("format"));
     }
     check_app_key(required(parameters, Name::AppKey)?)?;
-    time::check(required(parameters, Name::Timestamp)?, context.now)?;
+    time::check(required(parameters, Name::Timestamp)?, now)?;
     check_version(required(parameters, Name::V)?)?;
     let sign_method = check_sign(parameters)?;
     if !matches!(parameters.get(Name::Simplify), None | Some("true" | "false")) {

@@ -7,8 +7,7 @@ use super::wire::{issuer, token_path};
 use super::{Manner, dpop, exchange, is_form, missing, scope, unsupported_grant};
 use daypass_core::client::Tenant;
 use daypass_core::dialect::{
-    self, Ask, Asserted, Certified, Claim, Dpop, Exchange, Form as CredentialForm, Issue, Presented,
-    RoleChoice, Shown,
+    self, Ask, Claim, Dpop, Exchange, Form as CredentialForm, Issue, RoleChoice, Shown,
 };
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::peer::Peer;
@@ -100,24 +99,7 @@ impl Call {
 
 impl dialect::Call for Call {
     fn claim(&self) -> Claim<'_> {
-        let tenant = &self.tenant;
-        match (&self.proof, self.peer.as_deref()) {
-            (Proof::Secret { client, secrets, how }, _) => {
-                Claim::Secret(Presented { tenant, client, secrets, how: *how })
-            }
-            (Proof::Assertion { client, token }, _) => {
-                let (client, audiences) = (client.as_deref(), &self.names);
-                Claim::Assertion(Asserted { tenant, client, token, audiences })
-            }
-            (Proof::Certificate { client }, Some(peer)) => {
-                Claim::Certificate(Certified { tenant, client, peer })
-            }
-            // Never read so: without a certificate there is nothing to show.
-            (Proof::Certificate { client }, None) => {
-                let how = daypass_core::caller::How::ClientSecretPost;
-                Claim::Secret(Presented { tenant, client, secrets: &[], how })
-            }
-        }
+        self.proof.claim(&self.tenant, self.peer.as_deref(), &self.names)
     }
 
     fn dpop(&self) -> Option<Dpop<'_>> {
@@ -171,7 +153,7 @@ fn unauthenticated(place: Place<'_>, refusal: Refusal) -> Refusal {
 
 /// What an assertion may call us: the token endpoint, the endpoint that it is sent to, or either issuer. MSAL takes the
 /// token endpoint, openid-client the issuer, and who shows a certificate as well may call us by the address for that.
-fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
+pub(super) fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
     let base = &plan.public_url;
     let mut names = vec![format!("{base}{}", token_path(tenant.guid))];
     let called = format!("{base}{}", head.path);

@@ -10,6 +10,7 @@
 
 mod call;
 mod dpop;
+pub(crate) mod elsewhere;
 mod exchange;
 mod explain;
 mod fault;
@@ -147,7 +148,7 @@ impl Dialect for Entra {
             Outcome::Refused(refusal) => render::refused(manner, &refusal),
             Outcome::Inspected(found) => render::inspected(manner, found.as_deref()),
             Outcome::Revoked => render::revoked(manner),
-            Outcome::Facts(_) | Outcome::Ticket(_) => {
+            Outcome::Facts(_) | Outcome::Ticket(_) | Outcome::Verified(_) => {
                 render::refused(manner, &Refusal::internal("facts were found and nobody asked for any"))
             }
         }

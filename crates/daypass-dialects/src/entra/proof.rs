@@ -4,10 +4,13 @@
 use super::form::Form;
 use crate::basic::{self, Credentials, values};
 use daypass_core::caller::How;
+use daypass_core::client::Tenant;
+use daypass_core::dialect::{Asserted, Certified, Claim, Presented};
 use daypass_core::peer::Peer;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::secret::Secret;
 use http::HeaderMap;
+use std::sync::Arc;
 
 /// The parameters that must never stand in a URL (RFC 6749 §2.3.1): URLs end up in the logs of proxies, in
 /// browsers' histories and in error reports.
@@ -39,6 +42,40 @@ pub(super) enum Shown {
         /// The client id.
         client: String,
     },
+}
+
+impl Shown {
+    /// What it says of its sender, to an endpoint that may be called any of these names.
+    pub(super) fn claim<'a>(
+        &'a self,
+        tenant: &'a Arc<Tenant>,
+        peer: Option<&'a Peer>,
+        audiences: &'a [String],
+    ) -> Claim<'a> {
+        match (self, peer) {
+            (Self::Secret { client, secrets, how }, _) => {
+                Claim::Secret(Presented { tenant, client, secrets, how: *how })
+            }
+            (Self::Assertion { client, token }, _) => {
+                Claim::Assertion(Asserted { tenant, client: client.as_deref(), token, audiences })
+            }
+            (Self::Certificate { client }, Some(peer)) => {
+                Claim::Certificate(Certified { tenant, client, peer })
+            }
+            // Never read so: without a certificate there is nothing to show.
+            (Self::Certificate { client }, None) => {
+                Claim::Secret(Presented { tenant, client, secrets: &[], how: How::ClientSecretPost })
+            }
+        }
+    }
+
+    /// The client id, where it is sent beside the proof.
+    pub(super) fn client(&self) -> Option<&str> {
+        match self {
+            Self::Secret { client, .. } | Self::Certificate { client } => Some(client),
+            Self::Assertion { client, .. } => client.as_deref(),
+        }
+    }
 }
 
 /// Refuses a URL that carries a credential, before anything else is looked at.

@@ -13,8 +13,9 @@ use super::sign::{hash, hex};
 use super::wire::{FORM, essence, header, parameter, shown};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use daypass_core::client::KeyKind;
 use daypass_core::clock::Timestamp;
-use daypass_core::dialect::Weak;
+use daypass_core::dialect::{Call, Claim, Signed, Weak};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
 use daypass_core::secret::{SigningKey, Witness};
@@ -99,11 +100,31 @@ pub(super) struct Legacy {
     token: Option<String>,
     algorithm: Algorithm,
     signature: Vec<u8>,
+    to: Receiver,
+}
+
+/// Whose request it is. It decides which parameters there are to be told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiver {
+    /// This API, whose parameters are known.
+    Sts,
+    /// Another one, whose parameters are not.
+    Other,
 }
 
 impl Legacy {
     /// Reads and checks the form.
     pub(super) fn read(head: Arc<Head>, form: Form, now: Timestamp) -> Result<Self, Refusal> {
+        Self::read_for(head, form, now, Receiver::Sts)
+    }
+
+    /// Reads and checks the form of a request to one API or another.
+    pub(super) fn read_for(
+        head: Arc<Head>,
+        form: Form,
+        now: Timestamp,
+        to: Receiver,
+    ) -> Result<Self, Refusal> {
         near(required(&form, parameter::TIMESTAMP)?, now)?;
         check_nonce(required(&form, parameter::NONCE)?)?;
         let key_id = form.get(parameter::SECRET_ID).unwrap_or_default().to_owned();
@@ -118,28 +139,13 @@ impl Legacy {
                 "the token of a temporary key stands in the parameters here, and in no header beside them";
             return Err(Refusal::new(Reason::SeveralProofs, detail));
         }
-        unambiguous(&form, host(&head))?;
+        unambiguous(&form, host(&head), to)?;
         let token = form.get(parameter::TOKEN).filter(|token| !token.is_empty()).map(str::to_owned);
-        Ok(Self { head, form, key_id, token, algorithm, signature })
-    }
-
-    /// `SecretId`.
-    pub(super) fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
-    /// `Token`, where one was sent.
-    pub(super) fn token(&self) -> Option<&str> {
-        self.token.as_deref()
-    }
-
-    /// The signature, decoded: one signature has one spelling, also for the replay rule.
-    pub(super) fn signature(&self) -> &[u8] {
-        &self.signature
+        Ok(Self { head, form, key_id, token, algorithm, signature, to })
     }
 
     /// How it is marked in records. Even with SHA-256 it signs a text that could have been put together otherwise.
-    pub(super) fn weak(&self) -> Weak {
+    fn weak(&self) -> Weak {
         match self.algorithm {
             Algorithm::HmacSha1 => Weak::LegacyHmacSha1,
             Algorithm::HmacSha256 => Weak::LegacyHmacSha256,
@@ -150,22 +156,6 @@ impl Legacy {
     pub(super) fn parameters(&self) -> Parameters {
         let own = self.form.iter().filter(|(name, _)| !parameter::ALL.contains(name));
         Parameters::of_form(own.map(|(name, value)| (name.to_owned(), value.to_owned())))
-    }
-
-    /// Checks the signature, in every reading of host and names that a client of the vendor may have signed.
-    pub(super) fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
-        let (as_sent, dotted) = self.signed();
-        let hosts = self.hosts();
-        key.matches(&self.signature, |secret, right| {
-            for parameters in [Some(&as_sent), dotted.as_ref()].into_iter().flatten() {
-                for host in &hosts {
-                    let text = StringToSign { method: self.head.method.as_str(), host, parameters };
-                    if right(&text.sign(self.algorithm, secret)) {
-                        return;
-                    }
-                }
-            }
-        })
     }
 
     /// What its sender can compare with its own steps where the signature is wrong: a hash of what arrived. The text
@@ -189,6 +179,9 @@ impl Legacy {
         let sent = host(&self.head);
         let bare = without_port(sent.as_bytes()).and_then(|bare| std::str::from_utf8(bare).ok());
         let mut hosts: Vec<_> = [Some(sent), bare].into_iter().flatten().map(Cow::Borrowed).collect();
+        if self.to == Receiver::Other {
+            return hosts;
+        }
         hosts.extend(VENDOR_HOSTS.map(Cow::Borrowed));
         // The vendor has one host for each region as well.
         let region = self.form.get(parameter::REGION).filter(|region| is_region(region));
@@ -198,11 +191,12 @@ impl Legacy {
 
     /// What is signed: the names as they came and, where that is another text, as the Python SDK signs them, with dots
     /// for underscores.
-    fn signed(&self) -> (Vec<Signed<'_>>, Option<Vec<Signed<'_>>>) {
+    fn signed(&self) -> (Vec<Pair<'_>>, Option<Vec<Pair<'_>>>) {
         let all = || self.form.iter().filter(|(name, _)| *name != parameter::SIGNATURE);
         let as_sent = all().map(|(name, value)| (Cow::Borrowed(name), value)).collect();
-        let dotted = all().any(|(name, _)| name.contains('_')).then(|| {
-            let mut pairs: Vec<Signed<'_>> =
+        let sts = self.to == Receiver::Sts;
+        let dotted = (sts && all().any(|(name, _)| name.contains('_'))).then(|| {
+            let mut pairs: Vec<Pair<'_>> =
                 all().map(|(name, value)| (Cow::Owned(name.replace('_', ".")), value)).collect();
             pairs.sort_unstable();
             pairs
@@ -211,8 +205,38 @@ impl Legacy {
     }
 }
 
+impl Call for Legacy {
+    fn claim(&self) -> Claim<'_> {
+        Claim::Signed(Signed {
+            key_id: &self.key_id,
+            kind: KeyKind::Tencent,
+            token: self.token.as_deref(),
+            // Decoded: one signature has one spelling, also for the replay rule.
+            signature: &self.signature,
+            once: None,
+            weak: Some(self.weak()),
+        })
+    }
+
+    /// Checks the signature, in every reading of host and names that a client of the vendor may have signed.
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        let (as_sent, dotted) = self.signed();
+        let hosts = self.hosts();
+        key.matches(&self.signature, |secret, right| {
+            for parameters in [Some(&as_sent), dotted.as_ref()].into_iter().flatten() {
+                for host in &hosts {
+                    let text = StringToSign { method: self.head.method.as_str(), host, parameters };
+                    if right(&text.sign(self.algorithm, secret)) {
+                        return;
+                    }
+                }
+            }
+        })
+    }
+}
+
 /// A name as it is signed, and its value.
-type Signed<'a> = (Cow<'a, str>, &'a str);
+type Pair<'a> = (Cow<'a, str>, &'a str);
 
 fn host(head: &Head) -> &str {
     head.header(header::HOST).unwrap_or_default()
@@ -267,13 +291,21 @@ fn signature(text: &str, algorithm: Algorithm) -> Result<Vec<u8>, Refusal> {
 /// value may hold `&` and then a name of this API with its `=`; then each of these in the text begins a parameter,
 /// and since other names are refused, nothing else does. Two names that the Python SDK would sign alike are refused
 /// too, and so is a host that could hold the text's first parameters.
-fn unambiguous(form: &Form, host: &str) -> Result<(), Refusal> {
+///
+/// Of another API no names are known, so that there no value may hold `&` and then any text with a `=`, and no name
+/// either of the two.
+fn unambiguous(form: &Form, host: &str, to: Receiver) -> Result<(), Refusal> {
     if host.is_empty() || host.contains('?') {
         let detail = "the Host header must be there exactly once, without a question mark in it";
         return Err(Refusal::new(Reason::MalformedProof, detail));
     }
+    let begins = match to {
+        Receiver::Sts => begins_parameter,
+        Receiver::Other => |text: &str| text.contains('='),
+    };
     for (name, value) in form.iter() {
-        if value.split('&').skip(1).any(begins_parameter) {
+        let joins = to == Receiver::Other && name.contains(['=', '&']);
+        if joins || value.split('&').skip(1).any(begins) {
             let detail = format!(
                 "the value of {} has another parameter of this API in it, and a signature in the parameters cannot tell the two apart; sign with TC3-HMAC-SHA256",
                 shown(name)

@@ -9,6 +9,7 @@
 //! | `proof` | what an `Authorization` header must look like before it is verified |
 //! | `legacy` | the same for a signature among the parameters |
 //! | `parameters`, `form` | the parameters of an action, from a JSON body, a query or a form |
+//! | `foreign` | requests that were sent to another API, and signed in one of these ways or as an SOE web socket |
 //! | `arn` | how a role is named |
 //! | `identity` | who the caller is, in the vendor's words |
 //! | [`policy`] | CAM 2.0, to and from the core's policy |
@@ -16,6 +17,7 @@
 
 mod arn;
 pub mod fault;
+pub(crate) mod foreign;
 mod form;
 pub mod get_authorization;
 mod identity;

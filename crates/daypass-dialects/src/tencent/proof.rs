@@ -9,7 +9,9 @@ use super::sign::{
 };
 use super::wire::{header, shown};
 use crate::authorization::{Parts, malformed, parts};
+use daypass_core::client::KeyKind;
 use daypass_core::clock::{Timestamp, rfc3339};
+use daypass_core::dialect::{Signed, Weak};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::replay;
 use daypass_core::request::{Head, Request};
@@ -40,6 +42,7 @@ pub(super) struct Proof {
     pub(super) token: Option<String>,
     /// The payload is not signed.
     pub(super) unsigned_payload: bool,
+    path: String,
     timestamp: String,
     date: String,
     service: String,
@@ -47,14 +50,24 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Reads and checks the form.
+    /// Reads and checks the form of a request to this API.
     pub(super) fn read(head: &Head, now: Timestamp) -> Result<Self, Refusal> {
+        Self::read_for(head, "/", now, &[SERVICE])
+    }
+
+    /// Reads and checks the form of a request to an API of these services, which signs this path.
+    pub(super) fn read_for(
+        head: &Head,
+        path: &str,
+        now: Timestamp,
+        services: &[&str],
+    ) -> Result<Self, Refusal> {
         let timestamp = required(head, header::TIMESTAMP, "Timestamp")?;
         let date = sign::date(near(timestamp, now)?);
         let authorization = one(head, header::AUTHORIZATION)?
             .ok_or_else(|| Refusal::new(Reason::MissingProof, "there is no Authorization header"))?;
         let fields = Fields::parse(authorization)?;
-        check_scope(&fields, &date, head)?;
+        check_scope(&fields, &date, head, services)?;
         check_signed_headers(fields.signed_headers, head)?;
         Ok(Self {
             key_id: fields.key_id.to_owned(),
@@ -62,6 +75,7 @@ impl Proof {
             token: one(head, header::TOKEN)?.filter(|token| !token.is_empty()).map(str::to_owned),
             // Some clients send the real hash here; it says nothing that the signature does not.
             unsigned_payload: one(head, header::CONTENT_SHA256)? == Some(sign::UNSIGNED_PAYLOAD),
+            path: path.to_owned(),
             timestamp: timestamp.to_owned(),
             date,
             service: fields.service.to_owned(),
@@ -72,8 +86,11 @@ impl Proof {
     /// Checks the signature. The Node SDK signs the host without the port that it sends, and the vendor's text
     /// prescribes lower-case values that no SDK produces, so up to four readings of the same bytes may be right.
     pub(super) fn verify(&self, request: &Request, key: &SigningKey<'_>) -> Option<Witness> {
-        let head = &request.head;
-        let payload = self.payload(request);
+        self.verify_over(&request.head, self.payload(request), key)
+    }
+
+    /// Checks the signature over a head and what [`Proof::hashed`] gives for its body.
+    pub(super) fn verify_over(&self, head: &Head, payload: Digest, key: &SigningKey<'_>) -> Option<Witness> {
         let scope = Scope { date: &self.date, service: &self.service };
         key.matches(&self.signature, |secret, right| {
             let key = sign::derive(secret, scope);
@@ -104,11 +121,28 @@ impl Proof {
     }
 
     fn payload(&self, request: &Request) -> Digest {
-        sign::hash(match (self.unsigned_payload, request.head.method == Method::GET) {
-            (true, _) => sign::UNSIGNED_PAYLOAD.as_bytes(),
-            (false, true) => b"",
-            (false, false) => &request.body,
-        })
+        self.hashed(&request.head, || sign::hash(&request.body))
+    }
+
+    /// What is signed of the body, whose own hash is asked for where it counts.
+    pub(super) fn hashed(&self, head: &Head, body: impl FnOnce() -> Digest) -> Digest {
+        match (self.unsigned_payload, head.method == Method::GET) {
+            (true, _) => sign::hash(sign::UNSIGNED_PAYLOAD.as_bytes()),
+            (false, true) => sign::hash(b""),
+            (false, false) => body(),
+        }
+    }
+
+    /// What it says of its sender.
+    pub(super) fn claim(&self) -> Signed<'_> {
+        Signed {
+            key_id: &self.key_id,
+            kind: KeyKind::Tencent,
+            token: self.token.as_deref(),
+            signature: &self.signature,
+            once: None,
+            weak: self.unsigned_payload.then_some(Weak::UnsignedPayload),
+        }
     }
 
     fn canonical<'a>(
@@ -119,7 +153,7 @@ impl Proof {
     ) -> CanonicalRequest<'a> {
         CanonicalRequest {
             method: head.method.as_str(),
-            uri: "/",
+            uri: &self.path,
             query: if head.method == Method::GET { &head.query } else { "" },
             headers,
             signed_headers: &self.signed_headers,
@@ -274,8 +308,8 @@ fn scope(credential: &str) -> Option<[&str; 3]> {
 }
 
 /// The date must be the UTC date of the request's own time (not of ours: the two differ around midnight), and
-/// the service `sts` or what the Node, Java and PHP SDKs make of an endpoint: the first dot-label of the host.
-fn check_scope(fields: &Fields<'_>, date: &str, head: &Head) -> Result<(), Refusal> {
+/// the service one of the API's or what the Node, Java and PHP SDKs make of an endpoint: the first dot-label of the host.
+fn check_scope(fields: &Fields<'_>, date: &str, head: &Head, services: &[&str]) -> Result<(), Refusal> {
     if fields.date != date {
         return Err(Refusal::new(
             Reason::WrongSignature,
@@ -286,12 +320,13 @@ fn check_scope(fields: &Fields<'_>, date: &str, head: &Head) -> Result<(), Refus
         ));
     }
     let label = head.header(header::HOST).and_then(|host| host.split('.').next());
-    if fields.service != SERVICE && Some(fields.service) != label {
+    if !services.contains(&fields.service) && Some(fields.service) != label {
         return Err(Refusal::new(
             Reason::WrongSignature,
             format!(
-                "the scope's service is {}, and must be {SERVICE} or the first part of the host name",
-                shown(fields.service)
+                "the scope's service is {}, and must be {} or the first part of the host name",
+                shown(fields.service),
+                services.join(" or ")
             ),
         ));
     }

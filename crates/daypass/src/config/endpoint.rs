@@ -106,6 +106,7 @@ fn dialect(name: &str) -> Result<DialectName, Fault> {
         "alibaba.credentials" => Ok(DialectName::AlibabaCredentials),
         "tencent.sts" | "alibaba.sts" => Err(always("`/`")),
         "entra" => Err(always("`/{tenant}/oauth2/v2.0/token`")),
+        "verify" => Err(always("`/v1/verify`")),
         _ => Err(no_such("dialect with endpoints", name, CONFIGURED)),
     }
 }

@@ -11,6 +11,7 @@ use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
 use daypass_core::net::IpNet;
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
+use daypass_dialects::verify::wire::PATH as VERIFY;
 
 /// What a dialect can say, and of whose credentials.
 struct Speech {
@@ -94,6 +95,7 @@ fn path(path: &str) -> Result<String, Fault> {
     if RESERVED_FIRST.contains(&first.as_str())
         || RESERVED_SECOND.contains(&second.as_str())
         || guid(&first).is_ok()
+        || path.eq_ignore_ascii_case(VERIFY)
     {
         return Err(Fault::new(format!("`{path}` belongs to another part of the service")));
     }

@@ -6,13 +6,14 @@ use daypass_core::refusal::Reason;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The dialects, in the order of [`row`].
-const DIALECTS: [DialectName; 6] = [
+const DIALECTS: [DialectName; 7] = [
     DialectName::TencentGetAuthorization,
     DialectName::TencentSts,
     DialectName::AlibabaTop,
     DialectName::AlibabaSts,
     DialectName::AlibabaCredentials,
     DialectName::Entra,
+    DialectName::Verify,
 ];
 
 /// The good ends, in the order of [`column`]. Refusals come behind them, by the label of their reason.
@@ -26,6 +27,7 @@ fn row(dialect: DialectName) -> usize {
         DialectName::AlibabaSts => 3,
         DialectName::AlibabaCredentials => 4,
         DialectName::Entra => 5,
+        DialectName::Verify => 6,
     }
 }
 

@@ -11,7 +11,7 @@ use daypass_core::limits;
 use daypass_core::pipeline::{Answer, Success};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
-use daypass_dialects::{alibaba, entra, tencent};
+use daypass_dialects::{alibaba, entra, tencent, verify};
 use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -119,6 +119,7 @@ impl Server {
             Route::Top => self.answer(&alibaba::Top, directory, request).await,
             Route::AlibabaSts => self.answer(&alibaba::Sts, directory, request).await,
             Route::Entra => self.answer(&entra::Entra, directory, request).await,
+            Route::Verify => self.answer(&verify::Verify, directory, request).await,
             Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
         };
         (response, true)
@@ -167,6 +168,7 @@ impl Server {
             Route::Top => pipeline.refuse(&alibaba::Top, head, refusal),
             Route::AlibabaSts => pipeline.refuse(&alibaba::Sts, head, refusal),
             Route::Entra => pipeline.refuse(&entra::Entra, head, refusal),
+            Route::Verify => pipeline.refuse(&verify::Verify, head, refusal),
             Route::Live | Route::Ready | Route::Nothing => return not_found(head),
         };
         self.app.counts.count(&answer.summary);

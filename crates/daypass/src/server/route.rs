@@ -3,8 +3,8 @@
 use daypass_core::directory::Directory;
 use daypass_core::endpoint::{DialectName, Endpoint};
 use daypass_core::request::{Head, Request};
-use daypass_dialects::alibaba;
 use daypass_dialects::visit::DESK;
+use daypass_dialects::{alibaba, verify};
 use std::sync::Arc;
 
 /// What answers a request.
@@ -25,6 +25,8 @@ pub(super) enum Route {
     AlibabaSts,
     /// OAuth in Entra's shape.
     Entra,
+    /// Questions of APIs.
+    Verify,
     /// Nothing here.
     Nothing,
 }
@@ -36,6 +38,7 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
         "/livez" => return Route::Live,
         "/readyz" => return Route::Ready,
         "/error" => return Route::Entra,
+        verify::wire::PATH => return Route::Verify,
         "/" if alibaba::is_sts(head) => return Route::AlibabaSts,
         "/" => return Route::TencentSts,
         _ => {}
@@ -65,9 +68,11 @@ fn visited(endpoint: Arc<Endpoint>) -> Route {
     match endpoint.dialect {
         DialectName::TencentGetAuthorization => Route::GetAuthorization(endpoint),
         DialectName::AlibabaCredentials => Route::Credentials(endpoint),
-        DialectName::TencentSts | DialectName::AlibabaTop | DialectName::AlibabaSts | DialectName::Entra => {
-            Route::Nothing
-        }
+        DialectName::TencentSts
+        | DialectName::AlibabaTop
+        | DialectName::AlibabaSts
+        | DialectName::Entra
+        | DialectName::Verify => Route::Nothing,
     }
 }
 
@@ -101,6 +106,7 @@ mod tests {
             Route::Top => "top",
             Route::AlibabaSts => "alibaba.sts",
             Route::Entra => "entra",
+            Route::Verify => "verify",
             Route::Nothing => "nothing",
         }
     }
@@ -128,6 +134,9 @@ mod tests {
             ("/.well-known/openid-configuration/x/v2.0", &[], b"", "entra"),
             ("/.well-known/security.txt", &[], b"", "nothing"),
             ("/error?code=7000215", &[], b"", "entra"),
+            ("/v1/verify", &[], b"", "verify"),
+            ("/v1/verify/", &[], b"", "nothing"),
+            ("/v1/Verify", &[], b"", "nothing"),
             ("/livez", &[], b"", "live"),
             ("/readyz", &[], b"", "ready"),
             ("/admin", &[], b"", "nothing"),

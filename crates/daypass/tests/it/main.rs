@@ -30,4 +30,5 @@ mod revoke;
 mod ring;
 mod tls;
 mod verify;
+mod verify_api;
 mod visitors;

@@ -8,7 +8,8 @@ use super::parameters::Parameters;
 use super::{check_nonce, check_token, shown, time};
 use crate::alibaba::sign::acs3::{self, ALGORITHM, CanonicalRequest, Digest};
 use crate::authorization::{Parts, malformed, parts};
-use daypass_core::dialect::Context;
+use daypass_core::client::KeyKind;
+use daypass_core::dialect::{Call, Claim, Context, Signed};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
 use daypass_core::secret::{SigningKey, Witness};
@@ -63,7 +64,18 @@ impl Acs3 {
         request: &Request,
         parameters: Parameters,
     ) -> Result<Self, Refusal> {
-        let head = &request.head;
+        let hash = acs3::hash(&request.body);
+        Self::read_over(context, &request.head, parameters, &hash, Some(request.body.len()))
+    }
+
+    /// The same where only the hash of the body is known, or its size as well.
+    pub(super) fn read_over(
+        context: Context<'_>,
+        head: &Arc<Head>,
+        parameters: Parameters,
+        body: &Digest,
+        size: Option<usize>,
+    ) -> Result<Self, Refusal> {
         let authorization = one(head, header::AUTHORIZATION)?.unwrap_or_default();
         let Fields { key_id, signed_headers, signature } = Fields::parse(authorization)?;
         let token = one(head, header::TOKEN)?.filter(|token| !token.is_empty());
@@ -74,7 +86,7 @@ impl Acs3 {
         let content_sha256 = one(head, header::CONTENT_SHA256)?.ok_or_else(|| {
             malformed("there is no x-acs-content-sha256 beside it, which a proxy may have removed")
         })?;
-        check_body(content_sha256, &request.body)?;
+        check_body(content_sha256, body, size)?;
         check_signed_headers(signed_headers, head)?;
         let host = head.header(header::HOST).unwrap_or_default().trim();
         Ok(Self {
@@ -93,41 +105,6 @@ impl Acs3 {
     /// The parameters.
     pub(super) fn parameters(&self) -> &Parameters {
         &self.parameters
-    }
-
-    /// The key's id.
-    pub(super) fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
-    /// The token of a temporary key.
-    pub(super) fn token(&self) -> Option<&str> {
-        self.token.as_deref()
-    }
-
-    /// The signature.
-    pub(super) fn signature(&self) -> &[u8] {
-        &self.signature
-    }
-
-    /// The nonce.
-    pub(super) fn nonce(&self) -> &str {
-        &self.nonce
-    }
-
-    /// Checks the signature. The host is signed with its port; behind a proxy that adds or takes it away, the
-    /// [`other_host`] may be right.
-    pub(super) fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
-        key.matches(&self.signature, |secret, right| {
-            let other = self.other_host.as_deref().map(Some);
-            for host in [None].into_iter().chain(other) {
-                let Some(text) = self.canonical(host) else { continue };
-                let text = format!("{ALGORITHM}\n{}", acs3::hex(&acs3::hash(text.as_bytes())));
-                if right(&acs3::sign(secret, &text)) {
-                    return;
-                }
-            }
-        })
     }
 
     /// What its sender can compare with its own steps where the signature is wrong: hashes of what arrived. The text
@@ -160,6 +137,34 @@ impl Acs3 {
             content_sha256: &self.content_sha256,
         };
         Some(request.text())
+    }
+}
+
+impl Call for Acs3 {
+    fn claim(&self) -> Claim<'_> {
+        Claim::Signed(Signed {
+            key_id: &self.key_id,
+            kind: KeyKind::AccessKey,
+            token: self.token.as_deref(),
+            signature: &self.signature,
+            once: Some(self.nonce.as_bytes()),
+            weak: None,
+        })
+    }
+
+    /// Checks the signature. The host is signed with its port; behind a proxy that adds or takes it away, the
+    /// [`other_host`] may be right.
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        key.matches(&self.signature, |secret, right| {
+            let other = self.other_host.as_deref().map(Some);
+            for host in [None].into_iter().chain(other) {
+                let Some(text) = self.canonical(host) else { continue };
+                let text = format!("{ALGORITHM}\n{}", acs3::hex(&acs3::hash(text.as_bytes())));
+                if right(&acs3::sign(secret, &text)) {
+                    return;
+                }
+            }
+        })
     }
 }
 
@@ -227,15 +232,14 @@ impl<'a> Fields<'a> {
 }
 
 /// Attack: the signature covers the hash alone. Were it not compared with the body, any body would go with it.
-fn check_body(content_sha256: &str, body: &[u8]) -> Result<(), Refusal> {
-    let hash = acs3::hex(&acs3::hash(body));
+fn check_body(content_sha256: &str, body: &Digest, size: Option<usize>) -> Result<(), Refusal> {
+    let hash = acs3::hex(body);
     if content_sha256 == hash {
         return Ok(());
     }
-    let detail = format!(
-        "x-acs-content-sha256 is not the lower-case SHA-256 of the body, which has {} bytes here and {hash}",
-        body.len()
-    );
+    let size = size.map(|size| format!("{size} bytes here and ")).unwrap_or_default();
+    let detail =
+        format!("x-acs-content-sha256 is not the lower-case SHA-256 of the body, which has {size}{hash}");
     Err(Refusal::new(Reason::WrongSignature, detail))
 }
 

@@ -18,6 +18,7 @@ mod answer;
 mod arn;
 mod assume;
 mod fault;
+pub(crate) mod foreign;
 mod identity;
 mod oidc;
 mod parameters;
@@ -30,9 +31,8 @@ use super::wire::Format;
 use acs3::{Acs3, header, one};
 use answer::{Assumed, AssumedWithOidc, Error};
 use bytes::Bytes;
-use daypass_core::client::KeyKind;
 use daypass_core::credential::{Credential, Granted};
-use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Outcome, Signed};
+use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Outcome};
 use daypass_core::endpoint::DialectName;
 use daypass_core::pipeline::Verified;
 use daypass_core::refusal::{Reason, Refusal};
@@ -136,13 +136,11 @@ fn has_version(form: &[u8]) -> bool {
 
 impl Call for StsCall {
     fn claim(&self) -> Claim<'_> {
-        let (key_id, token, signature, nonce) = match &*self.way {
-            Way::Acs3(proof) => (proof.key_id(), proof.token(), proof.signature(), proof.nonce()),
-            Way::Rpc(proof) => (proof.key_id(), proof.token(), proof.signature(), proof.nonce()),
-            Way::Oidc(call) => return Claim::WebIdentity(call.claim()),
-        };
-        let once = Some(nonce.as_bytes());
-        Claim::Signed(Signed { key_id, kind: KeyKind::AccessKey, token, signature, once, weak: None })
+        match &*self.way {
+            Way::Acs3(proof) => proof.claim(),
+            Way::Rpc(proof) => proof.claim(),
+            Way::Oidc(call) => Claim::WebIdentity(call.claim()),
+        }
     }
 
     fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
@@ -219,7 +217,7 @@ impl Dialect for Sts {
         match outcome {
             Outcome::Granted(delivery) => granted(manner, delivery.get()),
             Outcome::Facts(facts) => respond(manner, StatusCode::OK, &Identity { facts: &facts, request_id }),
-            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
+            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked | Outcome::Verified(_) => {
                 refused(manner, &Refusal::internal("nothing here asks for that"))
             }
             Outcome::Refused(refusal) => refused(manner, &refusal),

@@ -86,6 +86,11 @@ impl Parameters {
         Ok(Self { query, body })
     }
 
+    /// Reads the query alone, for a request whose body is another API's.
+    pub(super) fn of_query(query: &str) -> Result<Self, Refusal> {
+        Ok(Self { query: form(query.as_bytes())?, body: BTreeMap::new() })
+    }
+
     /// The value of a parameter; an empty one is as good as absent.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let value = self.query.get(name).or_else(|| self.body.get(name));

@@ -8,7 +8,9 @@ use super::{check_nonce, check_token, time};
 use crate::alibaba::sign::{acs3, rpc};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use daypass_core::client::KeyKind;
 use daypass_core::clock::Timestamp;
+use daypass_core::dialect::{Call, Claim, Signed};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Head;
 use daypass_core::secret::{SigningKey, Witness};
@@ -47,31 +49,6 @@ impl Rpc {
         &self.parameters
     }
 
-    /// The key's id.
-    pub(super) fn key_id(&self) -> &str {
-        self.parameters.get(name::ACCESS_KEY_ID).unwrap_or_default()
-    }
-
-    /// The token of a temporary key.
-    pub(super) fn token(&self) -> Option<&str> {
-        self.parameters.get(name::SECURITY_TOKEN)
-    }
-
-    /// The signature.
-    pub(super) fn signature(&self) -> &[u8] {
-        &self.signature
-    }
-
-    /// The nonce.
-    pub(super) fn nonce(&self) -> &str {
-        self.parameters.get(name::SIGNATURE_NONCE).unwrap_or_default()
-    }
-
-    /// Checks the signature.
-    pub(super) fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
-        key.matches(&self.signature, |secret, right| _ = right(&rpc::digest(secret, &self.string_to_sign())))
-    }
-
     /// What its sender can compare with its own steps where the signature is wrong.
     ///
     /// The vendor's older Python, Java and .NET SDKs look for the text to sign behind `server string to sign is:`, to
@@ -93,6 +70,24 @@ impl Rpc {
     fn string_to_sign(&self) -> String {
         let query = rpc::canonical_query(self.parameters.all());
         rpc::string_to_sign(self.head.method.as_str(), &query)
+    }
+}
+
+impl Call for Rpc {
+    fn claim(&self) -> Claim<'_> {
+        Claim::Signed(Signed {
+            key_id: self.parameters.get(name::ACCESS_KEY_ID).unwrap_or_default(),
+            kind: KeyKind::AccessKey,
+            token: self.parameters.get(name::SECURITY_TOKEN),
+            signature: &self.signature,
+            once: Some(self.parameters.get(name::SIGNATURE_NONCE).unwrap_or_default().as_bytes()),
+            weak: None,
+        })
+    }
+
+    /// Checks the signature.
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        key.matches(&self.signature, |secret, right| _ = right(&rpc::digest(secret, &self.string_to_sign())))
     }
 }
 

@@ -21,8 +21,7 @@ use super::parameters::Parameters;
 use super::proof::{Proof, one, required};
 use super::wire::{self, Action, Enveloped, Failed, Fault, Issued, VERSION, header, parameter, shown};
 use super::{fault, identity};
-use daypass_core::client::KeyKind;
-use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Facts, Outcome, Signed, Weak};
+use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Facts, Outcome};
 use daypass_core::endpoint::DialectName;
 use daypass_core::pipeline::Verified;
 use daypass_core::refusal::{Reason, Refusal};
@@ -76,22 +75,8 @@ impl Way {
 impl Call for StsCall {
     fn claim(&self) -> Claim<'_> {
         match &*self.way {
-            Way::Tc3 { proof, .. } => Claim::Signed(Signed {
-                key_id: &proof.key_id,
-                kind: KeyKind::Tencent,
-                token: proof.token.as_deref(),
-                signature: &proof.signature,
-                once: None,
-                weak: proof.unsigned_payload.then_some(Weak::UnsignedPayload),
-            }),
-            Way::Legacy(legacy) => Claim::Signed(Signed {
-                key_id: legacy.key_id(),
-                kind: KeyKind::Tencent,
-                token: legacy.token(),
-                signature: legacy.signature(),
-                once: None,
-                weak: Some(legacy.weak()),
-            }),
+            Way::Tc3 { proof, .. } => Claim::Signed(proof.claim()),
+            Way::Legacy(legacy) => legacy.claim(),
             Way::WebIdentity(call) => Claim::WebIdentity(call.claim()),
         }
     }
@@ -171,7 +156,7 @@ impl Dialect for Sts {
                 None => refused(manner, &Refusal::internal("an access token was issued for a triple")),
             },
             Outcome::Facts(facts) => known(&facts, id),
-            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked => {
+            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked | Outcome::Verified(_) => {
                 refused(manner, &Refusal::internal("nothing here asks for that"))
             }
             Outcome::Refused(refusal) => refused(manner, &refusal),

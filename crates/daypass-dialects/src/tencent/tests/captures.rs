@@ -6,6 +6,7 @@ use super::super::proof::Proof;
 use super::super::sign::{self, CanonicalRequest, Scope, StringToSign};
 use super::{Service, code, load, open_world, recorded};
 use daypass_core::clock::Timestamp;
+use daypass_core::dialect::Call;
 use daypass_core::request::Request;
 use daypass_core::secret::{Secret, SigningKey};
 use serde_json::Value;

@@ -6,6 +6,7 @@ use daypass_core::client::{Grant, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::policy::claims;
 use daypass_core::role::Role;
+use daypass_core::verification::service_of;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The value of a grant that stands for every value of the variable's type.
@@ -18,8 +19,9 @@ pub(in crate::cli) struct Wanted {
     /// name one; with `client grant`, only if --default says so.
     #[arg(long, required_unless_present = "audience")]
     pub(super) role: Vec<String>,
-    /// An OAuth resource that it is the API of: it may ask about tokens for it (RFC 7662) and exchange those that it
-    /// was shown; may be given several times.
+    /// What it is the API of; may be given several times. An OAuth resource: it may ask about tokens for it (RFC 7662)
+    /// and exchange those that it was shown. Or a service in the words of a policy, `cam:soe` or `ram:oss`: it may ask at
+    /// /v1/verify who signed a request that it got, and whether an action of that service is allowed.
     #[arg(long, value_name = "RESOURCE")]
     audience: Vec<String>,
     /// The longest that what it gets lives, `10m`, or of one role, `ROLE=10m`; may be given several times.
@@ -119,6 +121,9 @@ fn refuse_untold(plan: &Plan, tenant: &Tenant, roles: &[&Role], grants: &[Grant]
 /// The resource as the configuration writes it, by any of its names. Without a role that has it there are no tokens to
 /// ask about.
 fn audience(plan: &Plan, tenant: &Tenant, name: &str) -> Result<String, Failure> {
+    if service_of(name).is_some() {
+        return Ok(name.to_owned());
+    }
     resource(plan, tenant, name).ok_or_else(|| {
         let roles = plan.roles.iter().filter(|role| role.tenant == tenant.name);
         let known: BTreeSet<_> = roles.filter_map(|role| role.audience.as_deref()).collect();

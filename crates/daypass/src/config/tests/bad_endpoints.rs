@@ -161,6 +161,8 @@ fn paths_that_belong_to_others() {
         "/acme/Discovery",
         "/.well-known/x",
         "/LIVEZ",
+        "/v1/verify",
+        "/V1/Verify",
     ] {
         let errors = browser("path", &format!("path = \"{path}\""));
         assert!(errors.contains(&format!("`{path}` belongs to another part of the service")), "{errors}");

@@ -1,0 +1,166 @@
+//! A request that was sent to somebody else's API, judged for it.
+
+use super::authenticate::{Proved, shown_to_another};
+use super::tokens::is_audience;
+use super::{Pipeline, Success};
+use crate::caller::Proof;
+use crate::client::{Client, Tenant};
+use crate::dialect::{Claim, Context, Dialect, Outcome, Shown};
+use crate::inspect::{Inspection, NotLive};
+use crate::pipeline::Verified;
+use crate::policy::Language;
+use crate::refusal::{Reason, Refusal};
+use crate::standing::{Fallen, standing_of_token};
+use crate::verification::{
+    Foreign, ForeignCall, Judgement, Kind, Question, Recognized, Verdict, Wanted, language_of, service_of,
+};
+
+impl Pipeline {
+    /// Answers an API. It is refused what is none of its business; whatever is wrong with the request that it shows is an
+    /// answer.
+    pub(super) fn verify<D: Dialect>(
+        &self,
+        dialect: &D,
+        context: Context<'_>,
+        verified: &Verified<D::Call>,
+        question: &Question,
+    ) -> Result<(Success, Outcome), Refusal> {
+        let caller = verified.caller();
+        let api =
+            caller.client().ok_or_else(|| Refusal::internal("only a client asks about others' requests"))?;
+        let asking = Asking { context, api, tenant: caller.tenant(), access: question.access.as_ref() };
+        let verdict = match &question.shown {
+            Err(refusal) => Err(refusal.clone()),
+            Ok(Foreign::Signed(call)) => self.signed(&asking, call)?,
+            Ok(Foreign::Token(token)) => self.bearer(dialect, &asking, token),
+        };
+        Ok((Success::Facts, Outcome::Verified(verdict)))
+    }
+
+    fn signed(&self, asking: &Asking<'_>, call: &ForeignCall) -> Result<Verdict, Refusal> {
+        let Claim::Signed(signed) = call.call().claim() else {
+            return Err(Refusal::internal("a request without a signature was shown as one with it"));
+        };
+        let (language, prefix) =
+            language_of(signed.kind).ok_or_else(|| Refusal::internal("a key that signs no request"))?;
+        asking.of_own_service(language, prefix)?;
+        Ok(self.signer(asking, call))
+    }
+
+    fn signer(&self, asking: &Asking<'_>, call: &ForeignCall) -> Verdict {
+        let Asking { context, tenant, access, .. } = *asking;
+        let Proved { caller, objection } = shown_to_another(context, call.call(), tenant)?;
+        if let Some(refusal) = objection {
+            return Err(refusal);
+        }
+        self.uses.note(&caller, context.now);
+        let found = match caller.proof() {
+            Proof::Temporary { claims, id, client, .. } => {
+                let of_client = client.as_ref().and_then(|client| client.boundary.as_ref());
+                let boundaries = || [of_client, tenant.boundary.as_ref()].into_iter().flatten();
+                Recognized {
+                    decision: access.map(|wanted| Judgement::of_policy(&claims.policy, boundaries(), wanted)),
+                    ..Recognized::temporary(tenant, claims, id)
+                }
+            }
+            Proof::Key { client, key, .. } => {
+                let expires = context.directory.key_end(key);
+                Recognized {
+                    decision: access.map(|_| Judgement::of_permanent_key()),
+                    ..Recognized::permanent(tenant, client.guid, key, expires)
+                }
+            }
+            Proof::Visitor(_) | Proof::Outside(_) => return Err(Refusal::internal("nobody signs so")),
+        };
+        Ok(Box::new(Recognized { weak: caller.weak(), ..found }))
+    }
+
+    fn bearer<D: Dialect>(&self, dialect: &D, asking: &Asking<'_>, shown: &Shown) -> Verdict {
+        let Asking { context, api, tenant, access } = *asking;
+        let invalid = |detail: &'static str| Refusal::new(Reason::TokenInvalid, detail);
+        let found = self.authentic(dialect, context, tenant, shown).map_err(|not_live| match not_live {
+            NotLive::NotOurs(expected) => {
+                invalid("this is no access token of this tenant").because(format!("expected was {expected}"))
+            }
+            NotLive::NotYet => invalid("the time of this access token has not begun"),
+            NotLive::Fallen(_) => Refusal::new(Reason::TokenExpired, "this access token has run out"),
+        })?;
+        let Inspection { token, .. } = found;
+        // Before its standing: whether a token of another API still counts is not this one's business.
+        if !is_audience(context.directory, api, &token) {
+            return Err(Refusal::new(Reason::WrongAudience, "this access token was made for another API"));
+        }
+        standing_of_token(context.directory, &token, context.now).map_err(|fallen| match fallen {
+            Fallen::Expired => Refusal::new(Reason::TokenExpired, "this access token has run out"),
+            fallen => Refusal::new(
+                Reason::TokenRevoked,
+                "this access token, or what it was issued from, was taken back",
+            )
+            .because(fallen),
+        })?;
+        if token.confirmation.is_some() {
+            // Attack: a token that was stolen from the holder of the key is shown without the key.
+            return Err(invalid(
+                "this access token is bound to a key or certificate, whose proof cannot be shown here; introspect it, \
+                 or verify it where the connection ends",
+            ));
+        }
+        Ok(Box::new(Recognized {
+            tenant: tenant.name.clone(),
+            account: tenant.account.clone(),
+            client: Some(token.client),
+            key: token.id.to_string(),
+            role: None,
+            session: None,
+            subject: token.subject.map(|subject| subject.to_string()),
+            kind: Kind::AccessToken,
+            expires: Some(token.expires),
+            decision: access.map(|wanted| Judgement::of_app_roles(&token.app_roles, wanted)),
+            app_roles: token.app_roles,
+            weak: None,
+        }))
+    }
+}
+
+/// Who asks, and what for.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    context: Context<'a>,
+    api: &'a Client,
+    tenant: &'a Tenant,
+    access: Option<&'a Wanted>,
+}
+
+impl Asking<'_> {
+    /// An API asks about its own services alone. Attack: with the right to ask about everything, any one API could try
+    /// out what the keys that it is shown open elsewhere.
+    fn of_own_service(&self, language: Language, prefix: &str) -> Result<(), Refusal> {
+        let own: Vec<_> = self
+            .api
+            .audiences
+            .iter()
+            .filter_map(|audience| service_of(audience))
+            .filter(|(of, _)| *of == language)
+            .map(|(_, service)| service)
+            .collect();
+        let not_yours = |detail: String| Err(Refusal::new(Reason::NotYours, detail));
+        if own.is_empty() {
+            return not_yours(format!(
+                "this client is the API of no service whose requests are signed so; its operator gives it an audience \
+                 of the form {prefix}service"
+            ));
+        }
+        let Some(wanted) = self.access else { return Ok(()) };
+        match wanted.service() {
+            None => {
+                let detail = "an action is service:Name, without wildcards";
+                Err(Refusal::new(Reason::InvalidParameter, detail).parameter("action"))
+            }
+            Some(service) if own.contains(&service) => Ok(()),
+            Some(_) => not_yours(format!(
+                "the action is one of another service; this client is the API of {prefix}{}",
+                own.join(&format!(", {prefix}"))
+            )),
+        }
+    }
+}
