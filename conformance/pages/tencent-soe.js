@@ -3,6 +3,9 @@
 // calls is GetCallerIdentity at the page's own server, which passes the request on to Daypass as it is: an answer shows
 // that the four values belong together and are worth something.
 
+// What it calls; a case that has an API of its own puts that here.
+const CALL = { service: 'sts', action: 'GetCallerIdentity', version: '2018-08-13' };
+
 class TencentSOE {
   constructor(options) {
     this.options = options;
@@ -25,13 +28,13 @@ class TencentSOE {
 async function callIdentity({ TmpSecretId, TmpSecretKey, Token }) {
   const timestamp = Math.floor(Date.now() / 1000);
   const date = new Date(timestamp * 1000).toISOString().slice(0, 10);
-  const scope = `${date}/sts/tc3_request`;
+  const scope = `${date}/${CALL.service}/tc3_request`;
   const body = '{}';
   const signed = `content-type:application/json\nhost:${location.host}\n`;
   const request = `POST\n/\n\n${signed}\ncontent-type;host\n${await sha256(body)}`;
   const toSign = `TC3-HMAC-SHA256\n${timestamp}\n${scope}\n${await sha256(request)}`;
   let key = new TextEncoder().encode('TC3' + TmpSecretKey);
-  for (const part of [date, 'sts', 'tc3_request']) key = await hmac(key, part);
+  for (const part of [date, CALL.service, 'tc3_request']) key = await hmac(key, part);
   const signature = hex(await hmac(key, toSign));
   const credential = `${TmpSecretId}/${scope}`;
   const answer = await fetch('/', {
@@ -39,8 +42,8 @@ async function callIdentity({ TmpSecretId, TmpSecretKey, Token }) {
     body,
     headers: {
       'Content-Type': 'application/json',
-      'X-TC-Action': 'GetCallerIdentity',
-      'X-TC-Version': '2018-08-13',
+      'X-TC-Action': CALL.action,
+      'X-TC-Version': CALL.version,
       'X-TC-Timestamp': String(timestamp),
       'X-TC-Token': Token,
       Authorization: `TC3-HMAC-SHA256 Credential=${credential}, SignedHeaders=content-type;host, Signature=${signature}`,
