@@ -79,7 +79,8 @@ pub struct Refuses {
     pub unsigned_payload: bool,
     /// TOP's `md5` and `hmac` (HMAC-MD5).
     pub md5: bool,
-    /// Tencent's legacy signature in the parameters (`HmacSHA1`, `HmacSHA256`), whose text to sign is ambiguous.
+    /// Tencent's legacy signature in the parameters (`HmacSHA1`, `HmacSHA256`), whose text to sign is ambiguous, and the
+    /// one like it in the address of a web socket.
     pub v1: bool,
 }
 
