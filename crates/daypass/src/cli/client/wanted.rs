@@ -121,9 +121,6 @@ fn refuse_untold(plan: &Plan, tenant: &Tenant, roles: &[&Role], grants: &[Grant]
 /// The resource as the configuration writes it, by any of its names. Without a role that has it there are no tokens to
 /// ask about.
 fn audience(plan: &Plan, tenant: &Tenant, name: &str) -> Result<String, Failure> {
-    if service_of(name).is_some() {
-        return Ok(name.to_owned());
-    }
     resource(plan, tenant, name).ok_or_else(|| {
         let roles = plan.roles.iter().filter(|role| role.tenant == tenant.name);
         let known: BTreeSet<_> = roles.filter_map(|role| role.audience.as_deref()).collect();
@@ -136,8 +133,11 @@ fn audience(plan: &Plan, tenant: &Tenant, name: &str) -> Result<String, Failure>
     })
 }
 
-/// The audience of the tenant's resource of this name.
+/// The audience of the tenant's resource of this name, or the service as it is written: that exists in policies alone.
 pub(super) fn resource(plan: &Plan, tenant: &Tenant, name: &str) -> Option<String> {
+    if service_of(name).is_some() {
+        return Some(name.to_owned());
+    }
     let mut roles = plan.roles.iter().filter(|role| role.tenant == tenant.name);
     roles.find(|role| role.called(name).is_some())?.audience.clone()
 }
