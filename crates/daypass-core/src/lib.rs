@@ -8,6 +8,7 @@
 //!
 //! Nothing here depends on another crate of the workspace, on tokio, or on the ambient clock and randomness.
 
+pub mod asked;
 pub mod caller;
 pub mod client;
 pub mod clock;

@@ -13,6 +13,7 @@ mod tokens;
 mod verify;
 mod visit;
 
+use crate::asked::Asked;
 use crate::caller::{Caller, How};
 use crate::clock::{Clock, Timestamp, after};
 use crate::credential::{Exchanged, Granted};
@@ -136,9 +137,19 @@ struct Trail {
     caller: Option<Caller>,
     role: Option<String>,
     session: Option<String>,
+    /// What was asked for, once it was refused for that.
+    asked: Option<Box<Asked>>,
     first_sight: Option<Mark>,
     /// What was taken from rations and is given back if nothing is made.
     taken: Vec<Share>,
+}
+
+impl Trail {
+    /// Keeps what was asked for, so that the record of the refusal says it.
+    fn note_ask(&mut self, caller: &Caller, issue: &Issue, exchange: bool) {
+        let asked = Asked::of_refusal(caller, issue, &self.head.path);
+        self.asked = Some(Box::new(Asked { exchange, ..asked }));
+    }
 }
 
 impl Pipeline {
@@ -186,6 +197,7 @@ impl Pipeline {
             caller: None,
             role: None,
             session: None,
+            asked: None,
             first_sight: None,
             taken: Vec::new(),
         };
@@ -288,7 +300,8 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<(Success, Outcome), Refusal> {
         trail.session.clone_from(&issue.session);
-        let authorized = authorize(directory, &verified.caller, &trail.head.path, issue)?;
+        let authorized = authorize(directory, &verified.caller, &trail.head.path, issue)
+            .inspect_err(|_| trail.note_ask(&verified.caller, issue, false))?;
         trail.role = Some(authorized.role().to_owned());
         let refresh = self.refresh(directory, &verified.caller, trail.now)?;
         if let Some(kept) = self.kept(directory, &authorized, trail)? {
@@ -300,7 +313,8 @@ impl Pipeline {
             let granted = self.issue(directory, &authorized, &draw).await?;
             let repeat = sight.is_some_and(|s| s.repeat);
             let mark = sight.filter(|s| !s.settled).map(|s| s.mark);
-            let entry = Entry { record: self.grant_record(trail, &authorized, &granted, repeat), mark };
+            let entry =
+                Entry { record: self.grant_record(trail, issue, &authorized, &granted, repeat), mark };
             match (record::commit(&*self.store, entry, granted).await?, sight) {
                 (record::Outcome::Recorded(recorded), _) => {
                     if let Some(unsettled) = sight.filter(|s| !s.settled) {
@@ -446,7 +460,12 @@ impl Pipeline {
         let (reason, detail) = (refusal.reason.label().to_owned(), refusal.detail.to_string());
         let event = match refusal.reason {
             Reason::TicketSpent => Event::Alarm { reason, detail },
-            _ => Event::Refusal { reason, detail },
+            _ => Event::Refusal {
+                reason,
+                detail,
+                parameter: refusal.parameter.as_ref().map(ToString::to_string),
+                asked: trail.asked.clone(),
+            },
         };
         let entry = Entry { record: self.record(trail, event), mark: None };
         match record::commit(&*self.store, entry, ()).await {
@@ -458,6 +477,7 @@ impl Pipeline {
     fn grant_record(
         &self,
         trail: &Trail,
+        issue: &Issue,
         authorized: &Authorized,
         granted: &Granted,
         repeat: bool,
@@ -475,6 +495,7 @@ impl Pipeline {
             variables: granted.variables.clone(),
             tags: authorized.tags().clone(),
             source_identity: authorized.source_identity().map(str::to_owned),
+            asked: Some(Box::new(Asked::of_grant(issue, authorized))),
             repeat,
         };
         self.record(trail, event)

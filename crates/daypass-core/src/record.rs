@@ -4,6 +4,7 @@
 //! form a chain: each carries a MAC over the one before, so that a changed, removed or reordered one shows. The
 //! head of each chain is stored beside it, sealed by the same key, so that a truncated one shows too.
 
+use crate::asked::Asked;
 use crate::clock::Timestamp;
 use crate::policy::Policy;
 use crate::refusal::{Reason, Refusal};
@@ -113,6 +114,9 @@ pub enum Event {
         /// Who stands behind the session, as the client said.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source_identity: Option<String>,
+        /// What was asked for; none in records of older versions.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Box<Asked>>,
         /// It is the identical credential again, for a client's retry.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         repeat: bool,
@@ -139,6 +143,12 @@ pub enum Event {
         reason: String,
         /// What the caller was told.
         detail: String,
+        /// The parameter it is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parameter: Option<String>,
+        /// What was asked for, where that is what was refused.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asked: Option<Box<Asked>>,
     },
     /// Something will need an operator soon.
     Warning {

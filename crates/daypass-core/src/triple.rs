@@ -196,6 +196,11 @@ pub fn kind_of(id: &str) -> Option<TripleKind> {
     id_parts(id).map(|(kind, _)| kind)
 }
 
+/// The version of the ring's keys that a triple of this id was made with.
+pub fn ring_version(id: &str) -> Option<u32> {
+    id_parts(id).map(|(_, version)| version)
+}
+
 fn make_id(kind: TripleKind, version: u32, draw: &Draw) -> String {
     let mut bytes = vec![ID_FORMAT];
     bytes.extend_from_slice(&version.to_be_bytes());

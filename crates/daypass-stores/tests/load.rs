@@ -31,6 +31,7 @@ fn entry(n: u64) -> Entry {
         variables: [("tenant_code", "hema"), ("poi_id", "8005")].map(|(k, v)| (k.into(), v.into())).into(),
         tags: BTreeMap::new(),
         source_identity: None,
+        asked: None,
         repeat: false,
     };
     let record = Record {

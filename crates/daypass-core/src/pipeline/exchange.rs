@@ -27,13 +27,14 @@ impl Pipeline {
         let Inspection { token, .. } = shown.map_err(unacceptable)?;
         check_shown(directory, caller, &token)?;
         let authorized =
-            authorize_exchange(directory, caller, &trail.head.path, &exchange.issue, &token, trail.now)?;
+            authorize_exchange(directory, caller, &trail.head.path, &exchange.issue, &token, trail.now)
+                .inspect_err(|_| trail.note_ask(caller, &exchange.issue, true))?;
         trail.role = Some(authorized.role().to_owned());
         let draw = Draw::fresh(&*self.entropy, trail.now);
         let granted = self.issue(directory, &authorized, &draw).await?;
         let record = Record {
             subject: authorized.subject().map(str::to_owned),
-            ..self.grant_record(trail, &authorized, &granted, false)
+            ..self.grant_record(trail, &exchange.issue, &authorized, &granted, false)
         };
         match record::commit(&*self.store, Entry { record, mark: None }, granted).await? {
             record::Outcome::Recorded(recorded) => {

@@ -395,9 +395,10 @@ async fn who_is_near_needs_no_page() {
 async fn a_refusal_of_a_known_caller_is_recorded_with_who_and_why() {
     let bench = Bench::new();
     assert_eq!(bench.get(&format!("{GOOD}&life=9999999")).await, "refused lifetime_too_long");
-    let [Event::Refusal { reason, detail }] = &bench.events()[..] else { panic!() };
+    let [Event::Refusal { reason, detail, asked, .. }] = &bench.events()[..] else { panic!() };
     assert_eq!(reason, "lifetime_too_long");
     assert!(detail.contains("7200"), "{detail}");
+    assert_eq!(asked.as_ref().and_then(|asked| asked.lifetime), Some(9_999_999), "and what it asked for");
     assert_eq!(bench.store.all()[0].client, Some(bench.world.client.guid));
 }
 

@@ -3,6 +3,7 @@
 mod beyond;
 mod choose;
 pub mod claims;
+mod cut;
 mod exchange;
 mod idle;
 #[cfg(test)]
@@ -27,8 +28,10 @@ use uuid::Uuid;
 use beyond::narrow_to_ask;
 use choose::{Chosen, capped, choose, granted, not_granted};
 use claims::Values;
+use cut::note;
 use variables::{check_variables, of_subject, variables};
 
+pub use cut::Cut;
 pub use exchange::{EXCHANGES, authorize_exchange};
 pub(crate) use exchange::{actors, unacceptable};
 pub use idle::{Idle, Why, idle};
@@ -52,6 +55,7 @@ pub struct Authorized {
     app_roles: Vec<String>,
     form: Form,
     policy: Option<Arc<Policy>>,
+    cut: Vec<Cut>,
     lifetime: u32,
     variables: BTreeMap<String, String>,
     kind: SessionKind,
@@ -140,6 +144,10 @@ impl Authorized {
     pub fn shared_policy(&self) -> Option<Arc<Policy>> {
         self.policy.clone()
     }
+    /// Who cut something off what the role gives.
+    pub fn cut(&self) -> &[Cut] {
+        &self.cut
+    }
     /// Seconds of life, within the role's bounds.
     pub fn lifetime(&self) -> u32 {
         self.lifetime
@@ -222,8 +230,10 @@ pub fn authorize(
         let cap = check_variables(caller, &role, &variables)?;
         (variables, capped(bounds, cap))
     };
+    let (policy, cut) = effective_policy(caller, &role, issue, &variables)?.unzip();
     Ok(Authorized {
-        policy: effective_policy(caller, &role, issue, &variables)?.map(Arc::new),
+        policy: policy.map(Arc::new),
+        cut: cut.unwrap_or_default(),
         lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
         client: caller.shared_client(),
@@ -285,9 +295,9 @@ fn effective_policy(
     role: &Role,
     issue: &Issue,
     variables: &BTreeMap<String, String>,
-) -> Result<Option<Policy>, Refusal> {
+) -> Result<Option<(Policy, Vec<Cut>)>, Refusal> {
     let Some(template) = &role.policy else {
-        return without_policy(issue);
+        return without_policy(issue).map(|()| None);
     };
     let mut policy = template.bind(variables).map_err(|bad| {
         Refusal::new(Reason::VariableRefused, format!("{} must be {}", bad.name, bad.expected))
@@ -301,13 +311,19 @@ fn effective_policy(
             "the policy of this role is in another vendor's language; ask for it in the protocol of that vendor",
         ));
     }
-    let boundaries =
-        [caller.client().and_then(|client| client.boundary.as_ref()), caller.tenant().boundary.as_ref()];
-    for boundary in boundaries.into_iter().flatten() {
+    let boundaries = [
+        (Cut::Client, caller.client().and_then(|client| client.boundary.as_ref())),
+        (Cut::Tenant, caller.tenant().boundary.as_ref()),
+    ];
+    let mut cut = Vec::new();
+    for (whose, boundary) in boundaries {
+        let Some(boundary) = boundary else { continue };
         // Both sides are the operator's; the caller can do nothing about it and need not see them.
-        policy = narrow(&policy, boundary).map_err(|fault| {
+        let narrowed = narrow(&policy, boundary).map_err(|fault| {
             Refusal::internal(format!("a boundary cannot be put on the role `{}`: {fault}", role.name))
         })?;
+        note(&mut cut, whose, &policy, &narrowed);
+        policy = narrowed;
     }
     if policy.allows_nothing() {
         return Err(Refusal::new(
@@ -316,13 +332,17 @@ fn effective_policy(
         ));
     }
     match &issue.policy {
-        None => Ok(Some(policy)),
-        Some(asked) => narrow_to_ask(&policy, asked, issue.excess, &role.name).map(Some),
+        None => Ok(Some((policy, cut))),
+        Some(asked) => {
+            let narrowed = narrow_to_ask(&policy, asked, issue.excess, &role.name)?;
+            note(&mut cut, Cut::Ask, &policy, &narrowed);
+            Ok(Some((narrowed, cut)))
+        }
     }
 }
 
 /// A role without a policy gives access tokens. A signing credential without a policy would be one without bounds.
-fn without_policy(issue: &Issue) -> Result<Option<Policy>, Refusal> {
+fn without_policy(issue: &Issue) -> Result<(), Refusal> {
     if matches!(issue.form, Form::Triple(_)) {
         return Err(Refusal::new(
             Reason::RoleNotGranted,
@@ -330,7 +350,7 @@ fn without_policy(issue: &Issue) -> Result<Option<Policy>, Refusal> {
         ));
     }
     match issue.policy {
-        None => Ok(None),
+        None => Ok(()),
         Some(_) => Err(Refusal::new(Reason::PolicyInvalid, "credentials of this role carry no policy")
             .parameter("Policy")),
     }

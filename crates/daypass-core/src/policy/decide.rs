@@ -103,7 +103,7 @@ fn meets(effect: Effect, mut conditions: impl Iterator<Item = Truth>) -> bool {
     }
 }
 
-fn applies(statement: &Statement, access: Access<'_>, resource: Shape) -> bool {
+pub(super) fn applies(statement: &Statement, access: Access<'_>, resource: Shape) -> bool {
     let Statement { actions, resources, .. } = statement;
     match statement.effect {
         Effect::Allow => {

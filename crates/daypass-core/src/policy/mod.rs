@@ -13,21 +13,25 @@ mod intersect;
 mod model;
 mod narrow;
 mod pattern;
+mod rehearse;
 mod segments;
 mod template;
 mod variable;
+mod verdict;
 
 #[cfg(test)]
 mod brute;
 #[cfg(test)]
 mod properties;
 
-pub use authorize::{Authorized, EXCHANGES, Idle, Why, authorize, authorize_exchange, claims, idle};
+pub use authorize::{Authorized, Cut, EXCHANGES, Idle, Why, authorize, authorize_exchange, claims, idle};
 pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
 pub use decide::{Access, Decision, Truth, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};
 pub use pattern::{LiteralStar, Pattern, Piece};
+pub use rehearse::{Part, Rehearsal, rehearse};
 pub use template::{BadTemplate, BadVariable, Template};
 pub use variable::VariableType;
+pub use verdict::{Verdict, verdict};

@@ -1,10 +1,12 @@
 //! Records and their chains.
 
 use super::{Open, at, client, entry, everything, put, read, record, verify, writer};
-use daypass_core::policy::Language;
+use daypass_core::asked::{Asked, AskedPolicy, AskedRole};
+use daypass_core::policy::{Cut, Language};
 use daypass_core::record::{Entry, Event, Record};
 use daypass_core::store::{Appended, Change, RecordQuery, Store};
 use daypass_core::testing::{START, allow};
+use daypass_core::triple::TripleKind;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,9 +39,26 @@ pub async fn records_read_back_in_order(open: &Open) {
             variables: [("poi_id".to_owned(), "8005".to_owned())].into(),
             tags: [("team".to_owned(), "\u{8056}".to_owned())].into(),
             source_identity: Some("alice@example.com".into()),
+            asked: Some(Box::new(Asked {
+                role: AskedRole::Named("uploads".into()),
+                form: Some(TripleKind::Alibaba),
+                lifetime: Some(60),
+                variables: [("poi_id".to_owned(), "8005".to_owned())].into(),
+                policy: AskedPolicy::Document(allow(Language::Ram, "oss:*", "*")),
+                cut_off: true,
+                app_roles: Some(vec!["orders.read".into()]),
+                exchange: true,
+                cut: vec![Cut::Ask, Cut::Client, Cut::Tenant, Cut::Exchange],
+                shortened: true,
+            })),
             repeat: true,
         },
-        Event::Refusal { reason: "bad-signature".into(), detail: "the \"signature\" is wrong\n\u{0}".into() },
+        Event::Refusal {
+            reason: "bad-signature".into(),
+            detail: "the \"signature\" is wrong\n\u{0}".into(),
+            parameter: Some("Signature".into()),
+            asked: None,
+        },
         Event::Ticket { ticket: "t1".into(), origin: "https://a.example".into(), expires: at(120_000) },
         Event::Alarm { reason: "ticket_spent".into(), detail: "used before".into() },
         Event::Strangers { reason: "other".into(), network: None, count: u64::MAX },

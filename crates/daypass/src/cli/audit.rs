@@ -92,7 +92,7 @@ fn line(record: &Record) -> String {
             format!("made ticket {ticket} for {} until {}", origin.escape_debug(), rfc3339(*expires))
         }
         Event::Alarm { reason, detail } => format!("ALARM {reason}: {detail}"),
-        Event::Refusal { reason, detail } => format!("refused {reason}: {detail}"),
+        Event::Refusal { reason, detail, .. } => format!("refused {reason}: {detail}"),
         Event::Strangers { reason, network, count } => {
             format!("refused {count} strangers {reason} {}", network.as_deref().unwrap_or("elsewhere"))
         }

@@ -4,7 +4,8 @@
 //! It is authorized like any other ask, by a copy of the client whose grants are cut down to what all of them have. What
 //! an exchange can give is thus bounded by the rules that bound everything else, whatever is added to those.
 
-use super::{Authorized, authorize};
+use super::cut::note;
+use super::{Authorized, Cut, authorize};
 use crate::caller::{Caller, Proof};
 use crate::client::{Client, Grant};
 use crate::clock::Timestamp;
@@ -120,10 +121,12 @@ impl Parties {
         let Some(shared) = authorized.policy.take() else { return Ok(()) };
         let mut policy = shared;
         for boundary in self.others.iter().filter_map(|other| other.boundary.as_ref()) {
-            policy = narrow(&policy, boundary).map(Arc::new).map_err(|fault| {
+            let narrowed = narrow(&policy, boundary).map(Arc::new).map_err(|fault| {
                 let role = &authorized.role.name;
                 Refusal::internal(format!("a boundary cannot be put on the role `{role}`: {fault}"))
             })?;
+            note(&mut authorized.cut, Cut::Exchange, &policy, &narrowed);
+            policy = narrowed;
         }
         if policy.allows_nothing() {
             return Err(target("the boundaries of the two clients leave nothing of the role"));
