@@ -234,6 +234,18 @@ fn judged(directory: &Directory, known: &Known<'_>) -> (&'static str, Option<Str
     }
 }
 
+/// Whether what a record gave still counts, and why not; none where it gave nothing.
+pub(super) async fn standing_of(
+    store: &dyn Store,
+    directory: &Directory,
+    record: &Record,
+) -> Result<Option<(&'static str, Option<String>)>, Failure> {
+    let Event::Grant { credential, .. } = &record.event else { return Ok(None) };
+    let chain = chain(store, record).await?;
+    let token = access_token::of_record(directory, credential, record, &chain);
+    Ok(of_record(credential, record, &chain, token.as_ref()).map(|known| judged(directory, &known)))
+}
+
 /// The policy as its vendor writes it.
 fn document(policy: &Policy) -> Result<String, Failure> {
     match policy.language {
@@ -305,7 +317,7 @@ fn exchanged_for<'a>(known: &Known<'a>) -> Vec<&'a Uuid> {
 }
 
 /// A value as one line, whatever a caller wrote into it.
-fn cell(value: &Value) -> String {
+pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.escape_debug().to_string(),

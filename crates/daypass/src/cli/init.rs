@@ -8,7 +8,7 @@ use crate::system::KeyEntropy;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Write a commented configuration file and a seal key.
+/// Write a commented configuration file, a seal key and cases to test the configuration with.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The folder for `daypass.toml`, `seal.key` and the data.
@@ -19,7 +19,7 @@ pub(super) struct Args {
     demo: bool,
 }
 
-/// Writes both files, or neither if one of them exists.
+/// Writes all files, or none if one of them exists.
 pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     if args.demo {
         output.show(config::DEMO.trim_end(), || json!({ "config": config::DEMO }));
@@ -29,7 +29,8 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     // Absolute, so that the service may be started from anywhere.
     let directory = std::path::absolute(&args.directory).map_err(anyhow::Error::from)?;
     let (file, key, data) = (directory.join(CONFIG), directory.join("seal.key"), directory.join("data"));
-    for path in [&file, &key] {
+    let cases = directory.join("cases.toml");
+    for path in [&file, &key, &cases] {
         if path.exists() {
             return Err(Failure::Usage(format!("`{}` exists; nothing was written", path.display())));
         }
@@ -37,13 +38,15 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     create_directory(&data)?;
     create_private(&key, config::generate_seal_key(&KeyEntropy).expose())?;
     create_private(&file, template(&key, &data).as_bytes())?;
+    create_private(&cases, config::CASES.as_bytes())?;
     let text = format!(
-        "wrote {}\nwrote {} (mode 0600; without it the data cannot be read: keep a copy in a safe place)\n\n\
-         next: edit the first, then\n  daypass check --config {0}\n  daypass serve --config {0}",
+        "wrote {}\nwrote {} (mode 0600; without it the data cannot be read: keep a copy in a safe place)\nwrote {} (cases for `daypass test`)\n\n\
+         next: edit the first, then\n  daypass check --config {0}\n  daypass test --config {0} {2}\n  daypass serve --config {0}",
         file.display(),
         key.display(),
+        cases.display(),
     );
-    output.show(text, || json!({ "config": file, "seal_key": key, "data": data }));
+    output.show(text, || json!({ "config": file, "seal_key": key, "data": data, "cases": cases }));
     Ok(())
 }
 

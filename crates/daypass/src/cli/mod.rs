@@ -8,13 +8,16 @@ mod credential;
 mod demo;
 mod dev;
 mod exchange;
+mod explain;
 mod files;
 mod freeze;
 mod init;
 mod output;
 mod place;
+mod policy_test;
 mod revoke;
 mod ring;
+mod role;
 mod serve;
 mod ticket;
 mod token;
@@ -58,6 +61,13 @@ enum Command {
     /// The records of what was handed out, refused and changed.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Say why something was given or refused, or what would be.
+    Explain(Box<explain::Args>),
+    /// The roles of the configuration, and what somebody would get of them.
+    #[command(subcommand)]
+    Role(role::Verb),
+    /// Run allow and deny cases against the configuration.
+    Test(policy_test::Args),
     /// Credentials that were handed out.
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -100,6 +110,9 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Client(verb) => client::run(verb, output).await,
         Command::Ring(verb) => ring::run(verb, output).await,
         Command::Audit(verb) => audit::run(verb, output).await,
+        Command::Explain(args) => explain::run(*args, output).await,
+        Command::Role(verb) => role::run(verb, output).await,
+        Command::Test(args) => policy_test::run(args, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
         Command::Revoke(args) => revoke::run(*args, output).await,
         Command::Freeze(args) => freeze::freeze(args, output).await,

@@ -70,6 +70,9 @@ use std::sync::Arc;
 /// The configuration that `daypass dev` runs.
 pub(crate) const DEMO: &str = include_str!("demo.toml");
 
+/// The cases that `daypass init` writes.
+pub(crate) const CASES: &str = include_str!("cases.toml");
+
 /// The sections of the file.
 const KEYS: &[&str] = &["server", "store", "seal", "ring", "issuer", "tenant", "endpoint"];
 

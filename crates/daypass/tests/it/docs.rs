@@ -267,9 +267,22 @@ fn the_commands_of_the_readme_run() {
 #[test]
 fn the_verbs_of_the_readme_exist() {
     let page = read("README.md");
-    for verb in
-        ["dev", "init", "check", "serve", "client", "credential", "ring", "audit", "token", "ticket", "trust"]
-    {
+    for verb in [
+        "dev",
+        "init",
+        "check",
+        "serve",
+        "client",
+        "credential",
+        "ring",
+        "audit",
+        "token",
+        "ticket",
+        "trust",
+        "explain",
+        "role",
+        "test",
+    ] {
         assert!(page.contains(&format!("`{verb}")), "{verb} is in the table");
         let help = daypass().args([verb, "--help"]).output().unwrap();
         assert!(help.status.success(), "{verb}");

@@ -16,6 +16,7 @@ mod clients;
 mod credential;
 mod docs;
 mod exchange;
+mod explain;
 mod freeze;
 mod grants;
 mod hostile;
