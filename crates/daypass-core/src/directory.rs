@@ -10,12 +10,14 @@ use crate::endpoint::{DialectName, Endpoint};
 use crate::freeze::{Freeze, Freezes};
 use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
+use crate::refusal::Refusal;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
 use crate::role::Role;
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
 use crate::standing::key_print;
 use aws_lc_rs::hmac;
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -79,7 +81,17 @@ pub struct Directory {
     objects: HashMap<Uuid, Uuid>,
     cutoffs: Cutoffs,
     freezes: Freezes,
+    published: Mutex<HashMap<Uuid, (i64, Arc<Published>)>>,
     stand_in: Secret,
+}
+
+/// A signed document that is made once for many who ask.
+#[derive(Debug)]
+pub struct Published {
+    /// As it is sent.
+    pub body: String,
+    /// What tells it from others: a value of `ETag`.
+    pub tag: String,
 }
 
 /// A key with whom it belongs to.
@@ -129,6 +141,7 @@ impl Directory {
             keys,
             cutoffs: Cutoffs::new(cutoffs),
             freezes: Freezes::default(),
+            published: Mutex::default(),
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
             rules: Rules::of(&plan),
             plan,
@@ -165,6 +178,24 @@ impl Directory {
     /// What has been taken back.
     pub fn cutoffs(&self) -> &Cutoffs {
         &self.cutoffs
+    }
+
+    /// The document of a tenant for this turn; made now if this snapshot has none for it. Who comes meanwhile waits.
+    pub fn published(
+        &self,
+        tenant: Uuid,
+        turn: i64,
+        make: impl FnOnce() -> Result<Published, Refusal>,
+    ) -> Result<Arc<Published>, Refusal> {
+        let mut all = self.published.lock();
+        if let Some((made, document)) = all.get(&tenant)
+            && *made == turn
+        {
+            return Ok(document.clone());
+        }
+        let document = Arc::new(make()?);
+        all.insert(tenant, (turn, document.clone()));
+        Ok(document)
     }
 
     /// A tenant by its name.
@@ -232,6 +263,12 @@ impl Directory {
         let client = self.clients.get(&key.client)?;
         let tenant = self.tenant(&client.tenant)?;
         Some(Found { key, client, tenant })
+    }
+
+    /// Whether a key of this id is one of a tenant's clients' for OAuth, live or not.
+    pub fn is_key_of(&self, id: &str, tenant: &Tenant) -> bool {
+        let key = self.keys.get(id).filter(|key| key.kind.is_oauth());
+        key.is_some_and(|key| self.client(tenant, key.client).is_some())
     }
 
     /// Whether a key of this id, of any kind, is live and belongs to this client.

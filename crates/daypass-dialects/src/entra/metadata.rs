@@ -2,6 +2,7 @@
 
 use super::exchange;
 use super::place::{self, Place};
+use super::revocations;
 use super::wire;
 use daypass_core::caller::How;
 use daypass_core::client::Tenant;
@@ -19,6 +20,8 @@ pub(super) struct Document {
     pub(super) body: Vec<u8>,
     /// For how many seconds it may be kept.
     pub(super) max_age: u32,
+    /// What tells it from the one before, where it is asked for often.
+    pub(super) tag: Option<String>,
 }
 
 /// The document that a request asks for. HEAD is answered like GET.
@@ -37,6 +40,11 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
             }
             Ok(Document { max_age: keys_max_age(directory, head), ..json(&keys(directory))? })
         }
+        Place::Revocations(tenant) => {
+            let feed = revocations::feed(directory, tenant, head.received)?;
+            let (body, tag) = (feed.body.clone().into_bytes(), Some(feed.tag.clone()));
+            Ok(Document { body, max_age: revocations::MAX_AGE, tag })
+        }
         Place::Instance => json(&instance(directory, base, &head.query)?),
         Place::Token(_)
         | Place::Introspect(_)
@@ -49,7 +57,7 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
 
 fn json(document: &impl Serialize) -> Result<Document, Refusal> {
     let body = serde_json::to_vec(document).map_err(Refusal::internal)?;
-    Ok(Document { body, max_age: wire::DOCUMENT_MAX_AGE })
+    Ok(Document { body, max_age: wire::DOCUMENT_MAX_AGE, tag: None })
 }
 
 /// For how long the keys may be kept: never past the moment at which they change, and not equally long for all.

@@ -21,6 +21,7 @@ mod own;
 mod place;
 mod proof;
 mod render;
+mod revocations;
 mod scope;
 pub mod sign;
 pub mod wire;
@@ -114,7 +115,7 @@ impl Dialect for Entra {
         }
         let found =
             place.is_document().then(|| metadata::document(context.directory, place, head).ok()).flatten();
-        found.map(render::document)
+        found.map(|document| render::document(document, head))
     }
 
     fn read(&self, context: Context<'_>, request: Request, manner: &mut Manner) -> Result<Call, Refusal> {
@@ -126,7 +127,7 @@ impl Dialect for Entra {
                 Call::read(directory, place, tenant, &request, manner)
             }
             Place::Authorize(tenant) => Err(no_sign_in(directory, tenant)),
-            Place::Metadata(..) | Place::Keys(_) | Place::Instance => {
+            Place::Metadata(..) | Place::Keys(_) | Place::Instance | Place::Revocations(_) => {
                 let refused = metadata::document(directory, place, &request.head).err();
                 Err(refused.unwrap_or_else(|| Refusal::internal("a document was read as a token request")))
             }

@@ -22,6 +22,8 @@ pub(super) enum Place<'a> {
     Metadata(&'a str, TokenVersion),
     /// The public keys: of a tenant, or the same ones under `common`.
     Keys(Option<&'a str>),
+    /// What has been taken back, for verifiers that do not ask.
+    Revocations(&'a str),
     /// Where MSAL asks whether it knows this host.
     Instance,
     /// Where `error_uri` leads.
@@ -44,6 +46,7 @@ impl<'a> Place<'a> {
             ["common", "discovery", "keys"] | ["common", "discovery", "v2.0", "keys"] => Self::Keys(None),
             [tenant, "discovery", "keys"] | [tenant, "discovery", "v2.0", "keys"] => Self::Keys(Some(tenant)),
             [tenant, "oauth2", "v2.0", "token"] => Self::Token(tenant),
+            [tenant, "v2.0", "revocations"] => Self::Revocations(tenant),
             [tenant, "oauth2", "v2.0", "introspect"] => Self::Introspect(tenant),
             [tenant, "oauth2", "v2.0", "revoke"] => Self::Revoke(tenant),
             [tenant, "oauth2", "v2.0", "authorize"] => Self::Authorize(tenant),
@@ -66,7 +69,7 @@ impl<'a> Place<'a> {
 
     /// Whether this is a public document, which is read with GET and whose errors have names of their own.
     pub(super) fn is_document(self) -> bool {
-        matches!(self, Self::Metadata(..) | Self::Keys(_) | Self::Instance)
+        matches!(self, Self::Metadata(..) | Self::Keys(_) | Self::Instance | Self::Revocations(_))
     }
 }
 
@@ -132,6 +135,9 @@ mod tests {
             ("/t/discovery/v2.0/keys", Place::Keys(Some("t"))),
             ("/t/discovery/keys", Place::Keys(Some("t"))),
             ("/common/discovery/v2.0/keys", Place::Keys(None)),
+            ("/t/v2.0/revocations", Place::Revocations("t")),
+            ("/t/v2.0/revocations/", Place::Nowhere),
+            ("/t/revocations", Place::Nowhere),
             ("/common/discovery/instance", Place::Instance),
             ("/common/oauth2/v2.0/token", Place::Token("common")),
             ("/t/oauth2/token", Place::Nowhere),

@@ -11,10 +11,10 @@ use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
 use daypass_core::inspect::Inspection;
 use daypass_core::refusal::Refusal;
-use daypass_core::request::Response;
+use daypass_core::request::{Head, Response};
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, PRAGMA, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH, PRAGMA, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
@@ -93,14 +93,31 @@ pub(super) fn refused(manner: &Manner, refusal: &Refusal) -> Response {
 }
 
 /// A public document, which may be kept for as long as it says.
-pub(super) fn document(document: Document) -> Response {
+pub(super) fn document(document: Document, head: &Head) -> Response {
     let mut response = Response::new(Bytes::from(document.body));
+    if let Some(tag) = &document.tag {
+        if is_known(head, tag) {
+            *response.body_mut() = Bytes::new();
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        insert(response.headers_mut(), ETAG, tag);
+    }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(CONTENT_TYPE, if document.tag.is_some() { FEED } else { JSON });
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     insert(headers, CACHE_CONTROL, &format!("public, max-age={}", document.max_age));
     response
 }
+
+/// Whether the asker has this version of a document (RFC 9110, section 13.1.2, by the weak comparison).
+fn is_known(head: &Head, tag: &str) -> bool {
+    let bare = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let mut known = head.header(IF_NONE_MATCH.as_str()).unwrap_or_default().split(',');
+    known.any(|known| known.trim() == "*" || bare(known) == bare(tag))
+}
+
+/// The media type of the revocation feed.
+const FEED: HeaderValue = HeaderValue::from_static("application/daypass-revocations+jwt");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 

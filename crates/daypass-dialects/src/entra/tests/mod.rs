@@ -5,6 +5,7 @@ mod clients;
 mod documents;
 mod dpop;
 mod exchange;
+mod feed;
 mod introspection;
 mod refusals;
 mod revocation;
