@@ -6,9 +6,10 @@ use crate::dpop;
 use crate::fetch::Fetch;
 use crate::keys::{Algorithm, KeySet};
 use crate::proofs::Proofs;
+use crate::revoked::Feed;
 use crate::rules::Rules;
 use crate::source::{Place, PlainHttp, Source};
-use crate::verifier::{Inner, Keys, Verifier};
+use crate::verifier::{Inner, Keys, StaleFeed, Verifier};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,6 +17,10 @@ use std::time::Duration;
 
 /// The most that clocks may be apart. Attack: a leeway is so much more life for every token that was stolen.
 const LEEWAY_MOST: Duration = Duration::from_mins(5);
+
+/// The longest that a revocation feed is believed. Attack: an old one hides what was taken back since, so the issuer
+/// itself gives it a life of five minutes.
+const FEED_BELIEVED_MOST: Duration = Duration::from_mins(4);
 
 /// A setting that makes no verifier.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,7 +40,18 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     times: Times,
     proofs: usize,
+    revocations: Option<Revocations>,
 }
+
+/// How the feed is followed.
+#[derive(Clone, Copy)]
+struct Revocations {
+    believed: Duration,
+    stale: StaleFeed,
+}
+
+/// How old the feed is before it is fetched again.
+const FEED_FRESH: Duration = Duration::from_secs(5);
 
 /// Where the keys are to come from.
 enum From {
@@ -57,6 +73,7 @@ impl Builder {
             scopes: Vec::new(),
         };
         let times = Times {
+            fresh_least: Duration::from_secs(30),
             fresh_most: Duration::from_hours(1),
             believed: Duration::from_hours(4),
             unknown: Duration::from_secs(10),
@@ -72,6 +89,7 @@ impl Builder {
             clock: Arc::new(SystemClock),
             times,
             proofs: 200_000,
+            revocations: None,
         }
     }
 
@@ -206,6 +224,24 @@ impl Builder {
         self
     }
 
+    /// Follows the issuer's revocation feed, which Daypass has at `{issuer}/revocations` for its version 2.0 issuer: it is
+    /// fetched when it is five seconds old and a token comes. A token that it lists is [`Rejected::Revoked`](crate::Rejected::Revoked).
+    ///
+    /// Where it cannot be fetched, the last one is believed for `believed` after it came, at most for four minutes; after
+    /// that every token is [`Rejected::Unavailable`](crate::Rejected::Unavailable). Attack: whoever keeps the feed from
+    /// this API keeps a stolen token alive.
+    pub fn revocations(mut self, believed: Duration) -> Self {
+        self.revocations = Some(Revocations { believed, stale: StaleFeed::Refused });
+        self
+    }
+
+    /// The same, but where the feed cannot be had for so long, tokens are taken as if nothing had been revoked: for an API
+    /// whose absence is worse than a revoked token that lives on until it ends.
+    pub fn revocations_if_known(mut self, believed: Duration) -> Self {
+        self.revocations = Some(Revocations { believed, stale: StaleFeed::Accepted });
+        self
+    }
+
     /// The verifier. Nothing is fetched yet: see [`Verifier::prepare`].
     ///
     /// # Errors
@@ -214,6 +250,9 @@ impl Builder {
     /// set cannot be used, or nothing can fetch.
     pub fn build(self) -> Result<Verifier, BuildError> {
         self.check()?;
+        let fetch = self.fetch.clone().or_else(|| USUAL.map(|usual| usual()));
+        let no_fetch =
+            || BuildError("without the feature `http` a `Fetch` or the keys must be given".to_owned());
         let keys = match self.place {
             From::Document(document) => Keys::Fixed(Arc::new(KeySet::parse(&document).map_err(BuildError)?)),
             place => {
@@ -221,17 +260,33 @@ impl Builder {
                     From::Url(url) => Place::Keys(url),
                     _ => Place::Issuer(self.rules.issuers.first().cloned().unwrap_or_default()),
                 };
-                let fetch = self.fetch.or_else(|| USUAL.map(|usual| usual())).ok_or_else(|| {
-                    BuildError("without the feature `http` a `Fetch` or the keys must be given".to_owned())
-                })?;
+                let fetch = fetch.clone().ok_or_else(no_fetch)?;
                 let source = Source::new(place, fetch, self.plain_http).map_err(BuildError)?;
                 Keys::Cached(Cache::new(source, self.clock.clone(), self.times))
             }
         };
+        let revoked = match self.revocations {
+            None => None,
+            Some(Revocations { believed, .. }) => {
+                let issuer = self.rules.issuers.first().cloned().unwrap_or_default();
+                let fetch = fetch.ok_or_else(no_fetch)?;
+                let feed = Feed::new(&issuer, fetch, self.plain_http, keys.clone()).map_err(BuildError)?;
+                let times = Times {
+                    fresh_least: FEED_FRESH,
+                    fresh_most: FEED_FRESH,
+                    believed,
+                    unknown: FEED_FRESH,
+                    ahead: false,
+                };
+                Some(Cache::new(feed, self.clock.clone(), times))
+            }
+        };
+        let stale_feed = self.revocations.map_or(StaleFeed::Refused, |revocations| revocations.stale);
         // Shown at one end of the window, a proof can be shown again until the other.
         let proofs = Mutex::new(Proofs::new(self.proofs, dpop::AROUND * 2));
         let Self { rules, algorithms, untyped, clock, .. } = self;
-        Ok(Verifier(Arc::new(Inner { rules, algorithms, untyped, keys, clock, proofs })))
+        let inner = Inner { rules, algorithms, untyped, keys, revoked, stale_feed, clock, proofs };
+        Ok(Verifier(Arc::new(inner)))
     }
 
     fn check(&self) -> Result<(), BuildError> {
@@ -245,6 +300,12 @@ impl Builder {
         }
         if self.rules.leeway > LEEWAY_MOST {
             return refused("the leeway is more than 5 minutes");
+        }
+        let believed = self.revocations.map_or(FEED_FRESH, |revocations| revocations.believed);
+        if !(FEED_FRESH..=FEED_BELIEVED_MOST).contains(&believed) {
+            return refused(
+                "the revocation feed is to be believed for less than 5 seconds or more than 4 minutes",
+            );
         }
         if self.algorithms.is_empty() {
             return refused("no algorithm is allowed");

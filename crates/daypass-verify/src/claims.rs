@@ -272,6 +272,7 @@ mod tests {
             assert_eq!(bound(cnf.clone()), other, "{cnf}");
         }
         assert_eq!(bound(json!({"jkt": "a", "x5t#S256": "b"})), other);
+        assert_eq!(bound(json!({"jkt": "a", "jwk": {}})), other, "and nothing is passed over");
         assert_eq!(good(&json!({})).bound_to(), None);
     }
 

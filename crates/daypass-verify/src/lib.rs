@@ -14,6 +14,7 @@ mod json;
 mod keys;
 mod proofs;
 mod rejected;
+mod revoked;
 mod rules;
 mod source;
 #[cfg(test)]

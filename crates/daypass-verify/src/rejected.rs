@@ -39,6 +39,9 @@ pub enum Rejected {
     /// It has expired.
     #[error("the token has expired")]
     Expired,
+    /// The issuer has taken it back since it was made.
+    #[error("the token has been taken back")]
+    Revoked,
     /// It is not valid yet: is the clock right?
     #[error("the token is not valid yet")]
     NotYet,
@@ -131,6 +134,14 @@ impl Rejected {
         Some(format!("{scheme}error=\"{code}\", error_description=\"{self}\"{scope}"))
     }
 
+    /// The reason for a log: what went wrong with us, or else what the caller is told.
+    pub(crate) fn log(&self) -> String {
+        match self {
+            Self::Unavailable(why) => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// A name for counters; it has no values in it.
     pub fn label(&self) -> &'static str {
         match self {
@@ -145,6 +156,7 @@ impl Rejected {
             Self::Audience => "audience",
             Self::Tenant => "tenant",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
             Self::NotYet => "not_yet",
             Self::NotAnApplication => "not_an_application",
             Self::Bound(_) => "bound",
@@ -182,6 +194,7 @@ mod tests {
             (R::Audience, 401, "Bearer error=\"invalid_token\""),
             (R::Tenant, 401, "Bearer error=\"invalid_token\""),
             (R::Expired, 401, "Bearer error=\"invalid_token\""),
+            (R::Revoked, 401, "Bearer error=\"invalid_token\""),
             (R::NotYet, 401, "Bearer error=\"invalid_token\""),
             (R::NotAnApplication, 401, "Bearer error=\"invalid_token\""),
             (R::Bound(BoundTo::Certificate), 401, "Bearer error=\"invalid_token\""),

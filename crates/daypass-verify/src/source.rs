@@ -1,5 +1,6 @@
 //! Where an issuer's keys come from.
 
+use crate::cache::{Origin, Told};
 use crate::fetch::Fetch;
 use crate::json;
 use crate::keys::{self, KeySet};
@@ -40,6 +41,15 @@ pub(crate) struct Source {
     plain_http: PlainHttp,
     /// What the issuer said last of where its keys are, and when that was.
     address: Mutex<Option<(String, Duration)>>,
+}
+
+impl Origin for Source {
+    type Item = KeySet;
+    const WHAT: &'static str = "keys";
+
+    async fn get(&self, now: Duration) -> Result<Told<KeySet>, String> {
+        self.keys(now).await
+    }
 }
 
 impl Source {
@@ -110,15 +120,20 @@ impl Source {
 
     /// Whether a document may be fetched from this address.
     fn check(&self, url: &str) -> Result<(), String> {
-        let url = Url::parse(url).map_err(|fault| format!("{url:?} is no URL ({fault})"))?;
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URL with a user name in it".to_owned());
-        }
-        match url.scheme() {
-            "https" => Ok(()),
-            "http" if self.plain_http == PlainHttp::Allowed || is_this_machine(&url) => Ok(()),
-            _ => Err(format!("{url} is neither https nor plain http on this machine")),
-        }
+        checked(url, self.plain_http)
+    }
+}
+
+/// Refuses an address that a document must not be fetched from.
+pub(crate) fn checked(url: &str, plain_http: PlainHttp) -> Result<(), String> {
+    let url = Url::parse(url).map_err(|fault| format!("{url:?} is no URL ({fault})"))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL with a user name in it".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if plain_http == PlainHttp::Allowed || is_this_machine(&url) => Ok(()),
+        _ => Err(format!("{url} is neither https nor plain http on this machine")),
     }
 }
 

@@ -9,7 +9,9 @@ use crate::dpop;
 use crate::keys::{Algorithm, KeySet, NoKey, sha256};
 use crate::proofs::Proofs;
 use crate::rejected::{BoundTo, Rejected};
+use crate::revoked::Feed;
 use crate::rules::Rules;
+use crate::source::Source;
 use parking_lot::Mutex;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -22,8 +24,9 @@ const TYPES: [&str; 2] = ["jwt", "at+jwt"];
 
 /// Verifies access tokens for one API. Cheap to clone: all clones share one set of keys.
 ///
-/// The issuer is asked for its keys now and then, and never about a token. So what it has revoked since it made the
-/// token is not seen here: let tokens be short-lived, or ask its introspection endpoint where that is not enough.
+/// The issuer is asked for its keys now and then, and never about a token. What it has revoked since it made the token is
+/// seen here where its feed is followed ([`Builder::revocations`]); without that, let tokens be short-lived, or ask its
+/// introspection endpoint.
 #[derive(Clone)]
 pub struct Verifier(pub(crate) Arc<Inner>);
 
@@ -32,16 +35,28 @@ pub(crate) struct Inner {
     pub(crate) algorithms: HashSet<Algorithm>,
     pub(crate) untyped: bool,
     pub(crate) keys: Keys,
+    pub(crate) revoked: Option<Cache<Feed>>,
+    pub(crate) stale_feed: StaleFeed,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) proofs: Mutex<Proofs>,
 }
 
+/// What to do where it cannot be known what has been taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StaleFeed {
+    /// Attack: whoever keeps the feed from us keeps a stolen token alive.
+    Refused,
+    /// The operator has said that serving matters more.
+    Accepted,
+}
+
 /// The issuer's keys.
+#[derive(Clone)]
 pub(crate) enum Keys {
     /// These, for ever.
     Fixed(Arc<KeySet>),
     /// Those that it publishes.
-    Cached(Cache),
+    Cached(Cache<Source>),
 }
 
 /// What a request shows beside a token that is bound to its sender.
@@ -83,7 +98,11 @@ impl Verifier {
     ///
     /// [`Rejected::Unavailable`], with the reason.
     pub async fn prepare(&self) -> Result<(), Rejected> {
-        self.keys(None).await.map(|_| ())
+        self.0.keys.of(None).await?;
+        match &self.0.revoked {
+            Some(feed) if self.0.stale_feed == StaleFeed::Refused => feed.keys(|_| true).await.map(|_| ()),
+            _ => Ok(()),
+        }
     }
 
     /// Verifies a token that was sent as it is, under the scheme `Bearer`.
@@ -143,7 +162,7 @@ impl Verifier {
             _ => return Err(Rejected::Type),
         }
         let kid = compact.kid()?;
-        let keys = self.keys(kid).await?;
+        let keys = self.0.keys.of(kid).await?;
         let key = keys.choose(kid, algorithm).map_err(|fault| match fault {
             NoKey::Unknown => Rejected::UnknownKey,
             NoKey::OtherAlgorithm => Rejected::Algorithm,
@@ -151,18 +170,32 @@ impl Verifier {
         if !key.verifies(algorithm, compact.signed, &compact.signature) {
             return Err(Rejected::Signature);
         }
-        self.0.rules.authenticate(compact.claims()?, since_epoch(self.0.clock.now()))
+        let claims = self.0.rules.authenticate(compact.claims()?, since_epoch(self.0.clock.now()))?;
+        self.refuse_revoked(&claims).await?;
+        Ok(claims)
+    }
+
+    async fn refuse_revoked(&self, claims: &Claims) -> Result<(), Rejected> {
+        let Some(feed) = &self.0.revoked else { return Ok(()) };
+        match feed.keys(|_| true).await {
+            Ok(revoked) if revoked.holds(claims) => Err(Rejected::Revoked),
+            Err(unavailable) if self.0.stale_feed == StaleFeed::Refused => Err(unavailable),
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     fn algorithm(&self, token: &Compact<'_>) -> Result<Algorithm, Rejected> {
         let named = token.header.get("alg").and_then(Value::as_str).and_then(Algorithm::named);
         named.filter(|algorithm| self.0.algorithms.contains(algorithm)).ok_or(Rejected::Algorithm)
     }
+}
 
-    async fn keys(&self, kid: Option<&str>) -> Result<Arc<KeySet>, Rejected> {
-        match &self.0.keys {
-            Keys::Fixed(keys) => Ok(keys.clone()),
-            Keys::Cached(cache) => cache.keys(|keys| kid.is_none_or(|kid| keys.has(kid))).await,
+impl Keys {
+    /// The keys, with the one of this id if they can be had.
+    pub(crate) async fn of(&self, kid: Option<&str>) -> Result<Arc<KeySet>, Rejected> {
+        match self {
+            Self::Fixed(keys) => Ok(keys.clone()),
+            Self::Cached(cache) => cache.keys(|keys| kid.is_none_or(|kid| keys.has(kid))).await,
         }
     }
 }

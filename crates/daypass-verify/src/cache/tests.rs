@@ -1,9 +1,10 @@
 use super::*;
-use crate::source::{Place, PlainHttp};
+use crate::source::{Place, PlainHttp, Source};
 use crate::testing::{Hand, Script, key_set};
 
 const KEYS: &str = "https://keys.example.com/k";
 const TIMES: Times = Times {
+    fresh_least: Duration::from_secs(30),
     fresh_most: Duration::from_hours(1),
     believed: Duration::from_hours(2),
     unknown: Duration::from_secs(10),
@@ -13,7 +14,7 @@ const TIMES: Times = Times {
 struct Fixture {
     script: Script,
     clock: Hand,
-    cache: Cache,
+    cache: Cache<Source>,
 }
 
 impl Fixture {

@@ -13,3 +13,4 @@ mod hostile;
 #[cfg(feature = "http")]
 mod issuer;
 mod maker;
+mod revoked;

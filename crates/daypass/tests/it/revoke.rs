@@ -3,6 +3,7 @@
 use crate::process::{Answer, Dev, Node, json_of, token};
 use daypass_core::clock::Timestamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use daypass_verify::{Rejected, Verifier};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -150,6 +151,8 @@ fn what_is_taken_back_falls_at_every_node_of_one_store() {
         json!({"event": "change", "action": "revoke", "object": format!("key {secret_id}")})
     );
     assert_eq!((&record["why"], &record["tenant"]), (&json!("laptop stolen"), &json!("demo")), "{record}");
+    // Whatever is issued in the second of a cut-off counts as issued before it.
+    std::thread::sleep(Duration::from_millis(1100));
     assert!(whoami(&hosts[0], &site.federated()).is_ok(), "the key itself works on");
 
     // By client: an access token, and what it was exchanged for.
@@ -249,4 +252,59 @@ fn an_earlier_instant_changes_nothing_and_a_wrong_name_is_refused() {
         text.contains("within two seconds") && text.contains("without asking, may take one until "),
         "{text}"
     );
+}
+
+/// An API that verifies by itself, and follows the feed, refuses what was taken back without asking about any token.
+#[test]
+fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
+    let dev = Dev::start();
+    let entra = |name: &str| text(&dev.credentials, &format!("/entra/{name}")).to_owned();
+    let issuer = format!("{}/{}/v2.0", text(&dev.credentials, "/url"), entra("tenant"));
+    let new_token = || {
+        let (id, secret, scope) = (entra("client_id"), entra("client_secret"), entra("scope"));
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", id.as_str()),
+            ("client_secret", secret.as_str()),
+            ("scope", scope.as_str()),
+        ];
+        let answer = dev.post_form(&format!("/{}/oauth2/v2.0/token", entra("tenant")), &form);
+        text(&answer.json(), "/access_token").to_owned()
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let scope = entra("scope");
+    let build = || Verifier::builder(&issuer).audience(scope.trim_end_matches("/.default"));
+    let follows = build().revocations(Duration::from_secs(30)).build().unwrap();
+    let alone = build().build().unwrap();
+    let (gone, stays) = (new_token(), new_token());
+    let verify = |verifier: &Verifier, token: &str| runtime.block_on(verifier.verify(token)).map(|_| ());
+    runtime.block_on(follows.prepare()).unwrap();
+    for token in [&gone, &stays] {
+        assert_eq!((verify(&follows, token), verify(&alone, token)), (Ok(()), Ok(())));
+    }
+    let id = runtime.block_on(alone.verify(&gone)).unwrap().id().unwrap().to_owned();
+    json_of(&dev.cli(&["revoke", "--credential", &id, "--json"]));
+
+    // The feed is fetched when it is five seconds old; the change is in it after two at most.
+    let begun = Instant::now();
+    while verify(&follows, &gone) == Ok(()) {
+        assert!(begun.elapsed() < Duration::from_secs(12), "it is never refused");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(verify(&follows, &gone), Err(Rejected::Revoked));
+    assert_eq!(verify(&follows, &stays), Ok(()));
+    assert_eq!(verify(&alone, &gone), Ok(()), "who does not follow it cannot know");
+
+    let path = format!("/{}/v2.0/revocations", entra("tenant"));
+    let feed = dev.send("GET", &path, &[], b"");
+    let tag = feed.head.lines().find_map(|line| line.strip_prefix("etag: w/")).unwrap();
+    let again = dev.send("GET", &path, &[("if-none-match", tag)], b"");
+    assert!(again.status == 304 || again.body != feed.body, "not sent again within its minute: {again:?}");
+    // One that says that the client is disabled takes back all of it, for good.
+    assert!(dev.cli(&["client", "disable", &entra("client_id")]).status.success());
+    let begun = Instant::now();
+    while verify(&follows, &stays) != Err(Rejected::Revoked) {
+        assert!(begun.elapsed() < Duration::from_secs(12), "it is never refused");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

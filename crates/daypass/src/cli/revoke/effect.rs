@@ -79,7 +79,8 @@ impl Effect {
         }
         lines.push(match self.offline_until {
             Some(until) => format!(
-                "an API that verifies access tokens by itself, without asking, may take one until {}",
+                "an API that verifies access tokens by itself, without asking, may take one until {}; one that follows the \
+                 revocation feed knows within seconds",
                 rfc3339(until)
             ),
             None => "no access token is concerned that is still alive".to_owned(),
