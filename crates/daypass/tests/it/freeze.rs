@@ -57,7 +57,10 @@ fn nothing_is_issued_until_it_is_thawed_and_what_was_issued_goes_on() {
     let active = |dev: &Dev| oauth(dev, "introspect", &[("token", &jwt)]).json()["active"].clone();
     soon(&dev, ISSUED);
     let said = set(&dev, &["freeze", "--all", "--reason", "incident 4711"]);
-    assert_eq!((&said["place"], &said["changed"], &said["frozen"]), (&json!("all"), &json!(true), &json!(true)));
+    assert_eq!(
+        (&said["place"], &said["changed"], &said["frozen"]),
+        (&json!("all"), &json!(true), &json!(true))
+    );
     soon(&dev, FROZEN);
     assert_eq!(set(&dev, &["freeze", "--all"])["changed"], false);
 
