@@ -53,7 +53,11 @@ pub fn authorize_exchange(
     let asker = Parties::asker(caller, narrowed, issue.form)?;
     let mut authorized = authorize(directory, &asker, path, &issue).map_err(as_target)?;
     parties.put_boundaries(&mut authorized)?;
-    keep_to_token(&mut authorized, token, issue.app_roles.as_deref())?;
+    if is_for(&authorized, &token.audience) {
+        keep_to_token(&mut authorized, token, issue.app_roles.as_deref())?;
+    } else {
+        parties.refuse_narrowed(directory, token)?;
+    }
     authorized.lifetime = authorized.lifetime.min(rest);
     authorized.client = Some(parties.actor.clone());
     authorized.subject = Some(parties.subject.guid.to_string());
@@ -75,6 +79,8 @@ struct Parties {
     subject: Arc<Client>,
     /// All but the one that asks: the subject, and whoever the token has passed through.
     others: Vec<Arc<Client>>,
+    /// Those whose rights bound the token that is shown: the others, and the one that asks where it is among them.
+    before: Vec<Arc<Client>>,
 }
 
 impl Parties {
@@ -93,9 +99,30 @@ impl Parties {
         guids.extend([subject.guid, token.client]);
         guids.sort_unstable();
         guids.dedup();
-        guids.retain(|guid| *guid != actor.guid);
-        let others = guids.into_iter().map(find).collect::<Result<_, _>>()?;
-        Ok(Self { actor, subject, others })
+        let before = guids.into_iter().map(find).collect::<Result<Vec<_>, _>>()?;
+        let others = before.iter().filter(|client| client.guid != actor.guid).cloned().collect();
+        Ok(Self { actor, subject, others, before })
+    }
+
+    /// A token that carries less of its resource than its clients have there is not exchanged for anything else.
+    ///
+    /// Attack: whoever was handed a token that was narrowed exchanges it for one of another resource, and that one back:
+    /// what was taken from the first would be there again, because no token remembers what those before it lacked.
+    fn refuse_narrowed(&self, directory: &Directory, token: &OwnToken) -> Result<(), Refusal> {
+        let Some((first, rest)) = self.before.split_first() else { return Ok(()) };
+        let together = rest.iter().fold(Client::clone(first), |narrowed, other| Client {
+            grants: common(directory, &narrowed, other),
+            ..narrowed
+        });
+        let has = |role: &&Arc<Role>| together.grants.iter().any(|grant| grant.role == role.name);
+        let mut whole = directory.roles_of(&together.tenant, &token.audience).filter(has);
+        if whole.all(|role| role.app_roles.iter().all(|role| token.app_roles.contains(role))) {
+            return Ok(());
+        }
+        Err(target(
+            "the subject_token carries fewer roles than its clients have on its resource, and such a token can only be \
+             exchanged for that resource; show the one that it was made of",
+        ))
     }
 
     /// The client that asks, with no more than the grants that all have.
@@ -221,17 +248,18 @@ fn filled(directory: &Directory, narrowed: &Client, issue: &Issue) -> BTreeMap<S
     variables
 }
 
+/// Whether it is an access token for this resource.
+fn is_for(authorized: &Authorized, audience: &str) -> bool {
+    authorized.form == Form::Bearer
+        && authorized.audience().is_some_and(|its| its.eq_ignore_ascii_case(audience))
+}
+
 /// A token for the resource of the one that was shown carries none of its roles that this one does not.
 fn keep_to_token(
     authorized: &mut Authorized,
     token: &OwnToken,
     wanted: Option<&[String]>,
 ) -> Result<(), Refusal> {
-    let same = authorized.form == Form::Bearer
-        && authorized.audience().is_some_and(|audience| audience.eq_ignore_ascii_case(&token.audience));
-    if !same {
-        return Ok(());
-    }
     let before = authorized.app_roles.len();
     authorized.app_roles.retain(|role| token.app_roles.contains(role));
     let lost = authorized.app_roles.len() < before;

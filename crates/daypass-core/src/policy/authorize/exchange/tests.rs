@@ -233,6 +233,55 @@ fn a_token_for_its_own_resource_only_loses_roles() {
 }
 
 #[test]
+fn a_narrowed_token_stays_with_its_resource() {
+    let mut world = world();
+    change_role(&mut world, "devcenter", |role| {
+        role.app_roles = vec!["orders.read".into(), "orders.write".into()];
+    });
+    let stock = Role {
+        name: "stock".into(),
+        audience: Some("api://stock".into()),
+        app_roles: vec!["stock.read".into()],
+        ..(**world.plan.roles.iter().find(|role| role.name == "devcenter").unwrap()).clone()
+    };
+    world.plan.roles.push(Arc::new(stock));
+    world.client.grants.push(Grant::of("stock"));
+    world.others[0].grants.push(Grant::of("stock"));
+    let to_stock = Issue::new(RoleChoice::Resource("api://stock".into()), Form::Bearer);
+    let narrowed = token(&world);
+    let whole = OwnToken { app_roles: vec!["orders.write".into(), "orders.read".into()], ..narrowed.clone() };
+    for issue in [&to_stock, &key("soe")] {
+        assert!(ask(&world, issue, &whole).is_ok());
+        let (reason, detail) = refused(&world, issue, &narrowed);
+        assert_eq!(reason, Reason::InvalidTarget);
+        assert!(detail.contains("fewer roles"), "{detail}");
+    }
+    assert_eq!(
+        ask(&world, &bearer(), &narrowed).map(|a| a.app_roles().to_vec()).ok(),
+        Some(narrowed.app_roles.clone())
+    );
+
+    // What its clients do not have together, it does not lack.
+    let between = OwnToken {
+        subject: Some(world.client.guid),
+        client: ACTOR,
+        actor: Some(json!({"sub": world.others[0].object, "client_id": ACTOR})),
+        ..narrowed
+    };
+    assert!(ask(&world, &to_stock, &between).is_err());
+    let reader = Role {
+        name: "reader".into(),
+        app_roles: vec!["orders.read".into()],
+        ..(**world.plan.roles.iter().find(|role| role.name == "devcenter").unwrap()).clone()
+    };
+    world.plan.roles.push(Arc::new(reader));
+    world.client.grants.push(Grant::of("reader"));
+    world.others[0].grants.retain(|grant| grant.role != "devcenter");
+    world.others[0].grants.push(Grant::of("reader"));
+    assert!(ask(&world, &to_stock, &between).is_ok(), "all that both have is to read");
+}
+
+#[test]
 fn a_token_is_bound_as_the_client_that_asks_has_shown_and_a_temporary_key_is_not() {
     let world = world();
     let bound = actor(&world).bound(Some(Confirmation::Key("jkt".into())));
