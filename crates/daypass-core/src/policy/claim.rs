@@ -6,6 +6,7 @@
 
 use super::{BadTemplate, VariableType};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// The most bytes that the values of one token's variables take as JSON, all together. It keeps the longest token of a
@@ -67,7 +68,7 @@ impl ClaimTemplate {
                 "the variable `{name}` is not declared; declare it with its type, such as {name} = \"slug\""
             ));
         };
-        let filling = Filling { name: name.to_owned(), kind: *kind, after: after.to_owned() };
+        let filling = Filling { name: name.to_owned(), kind: kind.clone(), after: after.to_owned() };
         Ok(Self { before: before.to_owned(), filling: Some(filling) })
     }
 
@@ -94,8 +95,8 @@ impl ClaimTemplate {
 
     /// What it says at its longest, where its variable has one value; for a fixed text, that text.
     pub fn longest(&self) -> ClaimValue {
-        let kind = self.filling.as_ref().map(|filling| filling.kind);
-        self.fill(&[kind.map_or_else(String::new, VariableType::longest)])
+        let kind = self.filling.as_ref().map(|filling| &filling.kind);
+        self.fill(&[kind.map_or_else(String::new, VariableType::longest_in_claim)])
     }
 }
 
@@ -111,26 +112,25 @@ impl ClaimValue {
 
 impl VariableType {
     /// Whether this value may stand in a claim: it is of the type, and as a number one that everyone reads alike.
-    pub(crate) fn fits_claim(self, value: &str) -> bool {
+    pub(crate) fn fits_claim(&self, value: &str) -> bool {
         let safe = || value.parse::<u64>().is_ok_and(|number| number <= SAFE_NUMBER);
-        self.admits(value) && (self != Self::Int || safe())
+        self.admits(value) && (*self != Self::Int || safe())
     }
 
     /// What such a value looks like, for an error message.
-    pub(crate) fn expected_in_claim(self) -> &'static str {
+    pub(crate) fn expected_in_claim(&self) -> Cow<'static, str> {
         match self {
-            Self::Int => "a decimal number without leading zeros, up to 9007199254740991",
+            Self::Int => "a decimal number without leading zeros, up to 9007199254740991".into(),
             other => other.expected(),
         }
     }
 
-    /// One of the longest values that may stand in a claim.
-    fn longest(self) -> String {
+    /// A text as long as the longest of the values that may stand in a claim. None of them has a character that JSON
+    /// writes longer.
+    fn longest_in_claim(&self) -> String {
         match self {
-            Self::Slug => "x".repeat(64),
-            Self::Path => ["x"; 128].join("/") + "x",
-            Self::Uuid => "00000000-0000-0000-0000-000000000000".to_owned(),
             Self::Int => SAFE_NUMBER.to_string(),
+            other => "0".repeat(other.longest()),
         }
     }
 }
@@ -280,9 +280,18 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_value_is_a_value_and_no_longer_one_is() {
-        for kind in VariableType::ALL {
-            let longest = kind.longest();
+    fn some_value_is_as_long_as_the_longest_and_no_longer_one_is() {
+        let stage = VariableType::one_of(vec!["test".into(), "v1.2.3".into()]).unwrap();
+        let own = VariableType::pattern("[a-z]{2}-[0-9]{4}").unwrap();
+        for (kind, longest) in [
+            (VariableType::Slug, "x".repeat(64)),
+            (VariableType::Path, ["x"; 128].join("/") + "x"),
+            (VariableType::Uuid, "00000000-0000-0000-0000-000000000000".to_owned()),
+            (VariableType::Int, SAFE_NUMBER.to_string()),
+            (stage, "v1.2.3".to_owned()),
+            (own, "cn-0001".to_owned()),
+        ] {
+            assert_eq!(kind.longest_in_claim().len(), longest.len(), "{kind:?}");
             assert!(kind.fits_claim(&longest), "{kind:?}");
             assert!(!kind.fits_claim(&(longest.clone() + "0")), "{kind:?}");
         }
@@ -299,7 +308,7 @@ mod tests {
             value in "[a-z0-9/._-]{0,80}",
         ) {
             let template = parse(template);
-            let kind = template.filling.as_ref().unwrap().kind;
+            let kind = &template.filling.as_ref().unwrap().kind;
             if kind.fits_claim(&value) {
                 prop_assert!(template.fill(&[value]).bytes() <= template.longest().bytes());
             }

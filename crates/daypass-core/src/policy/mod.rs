@@ -16,6 +16,7 @@ mod pattern;
 mod rehearse;
 mod segments;
 mod template;
+mod value_pattern;
 mod variable;
 mod verdict;
 
@@ -33,5 +34,6 @@ pub use narrow::{Uncovered, Undecided, covers, narrow};
 pub use pattern::{LiteralStar, Pattern, Piece};
 pub use rehearse::{Part, Rehearsal, rehearse};
 pub use template::{BadTemplate, BadVariable, Template};
-pub use variable::VariableType;
+pub use value_pattern::ValuePattern;
+pub use variable::{BadType, Values, VariableType};
 pub use verdict::{Verdict, verdict};

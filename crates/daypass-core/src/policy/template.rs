@@ -14,7 +14,7 @@ pub struct BadVariable {
     /// The variable's name.
     pub name: String,
     /// What its values must look like.
-    pub expected: &'static str,
+    pub expected: std::borrow::Cow<'static, str>,
 }
 
 /// A policy whose texts hold variables, written `{name}`.
@@ -104,7 +104,7 @@ impl Frame {
 /// what stands here ends up in a vendor's document, where a `*` or `?` is a wildcard whatever we meant by it.
 fn value<'a>(
     name: &str,
-    kind: VariableType,
+    kind: &VariableType,
     values: &'a BTreeMap<String, String>,
 ) -> Result<&'a str, BadVariable> {
     let value = values.get(name).filter(|value| kind.admits(value));
@@ -117,7 +117,7 @@ fn bind_pattern(slots: &[Slot], values: &BTreeMap<String, String>) -> Result<Pat
         pieces.push(match slot {
             Slot::Text(text) => Piece::Text(text.clone()),
             Slot::Any => Piece::Any,
-            Slot::Variable(name, kind) => Piece::Text(value(name, *kind, values)?.to_owned()),
+            Slot::Variable(name, kind) => Piece::Text(value(name, kind, values)?.to_owned()),
         });
     }
     Pattern::from_pieces(pieces).map_err(|_| {
@@ -125,7 +125,7 @@ fn bind_pattern(slots: &[Slot], values: &BTreeMap<String, String>) -> Result<Pat
             Slot::Variable(name, _) => Some(name.clone()),
             _ => None,
         });
-        BadVariable { name: name.unwrap_or_default(), expected: "free of wildcards" }
+        BadVariable { name: name.unwrap_or_default(), expected: "free of wildcards".into() }
     })
 }
 
@@ -135,7 +135,7 @@ fn bind_text(slots: &[Slot], values: &BTreeMap<String, String>) -> Result<String
         text.push_str(match slot {
             Slot::Text(text) => text,
             Slot::Any => "*",
-            Slot::Variable(name, kind) => value(name, *kind, values)?,
+            Slot::Variable(name, kind) => value(name, kind, values)?,
         });
     }
     Ok(text)
@@ -184,7 +184,7 @@ impl Scan<'_> {
             };
             let left = text.strip_suffix(from).unwrap_or_default();
             let kind = self.kind(name, left).map_err(bad)?;
-            neighbours.push((name, kind, left, after));
+            neighbours.push((name, kind.clone(), left, after));
             slots.push(Slot::Variable(name.to_owned(), kind));
             rest = after;
         }
@@ -192,7 +192,7 @@ impl Scan<'_> {
             slots.push(Slot::Text(rest.to_owned()));
         }
         for (name, kind, left, right) in &neighbours {
-            if !(ends(*kind, right.chars(), Side::Right) && ends(*kind, left.chars().rev(), Side::Left)) {
+            if !(ends(kind, right.chars(), Side::Right) && ends(kind, left.chars().rev(), Side::Left)) {
                 return Err(bad(format!(
                     "nothing keeps {{{name}}} apart from the wildcard or variable next to it, so that the value `1` could reach what belongs to `10`; put a `/` between them"
                 )));
@@ -217,13 +217,13 @@ impl Scan<'_> {
                 "write {{{name}}} without the `$`; policy variables of a vendor are not supported"
             ));
         }
-        let kind = *self.declared.get(name).ok_or_else(|| {
+        let kind = self.declared.get(name).ok_or_else(|| {
             format!(
                 "the variable `{name}` is not declared; declare it with its type, such as {name} = \"slug\""
             )
         })?;
         self.used.insert(name.to_owned());
-        Ok(kind)
+        Ok(kind.clone())
     }
 }
 
@@ -235,15 +235,15 @@ enum Side {
 
 /// Whether a value ends for certain before the next wildcard or variable, going outward from it. `?` counts as a
 /// wildcard, since it is one in some vendors' condition operators.
-fn ends(kind: VariableType, outward: impl Iterator<Item = char>, side: Side) -> bool {
+fn ends(kind: &VariableType, outward: impl Iterator<Item = char>, side: Side) -> bool {
     let mut slash = false;
     for c in outward {
         match c {
             '*' | '?' => return false,
             // Another variable, which is no path, so that it ends at the slash.
             '{' | '}' => return slash,
-            '/' if kind == VariableType::Path && side == Side::Right => return true,
-            '/' if kind == VariableType::Path => slash = true,
+            '/' if *kind == VariableType::Path && side == Side::Right => return true,
+            '/' if *kind == VariableType::Path => slash = true,
             c if !kind.uses(c) => return true,
             _ => {}
         }

@@ -36,6 +36,7 @@ mod token;
 mod tree;
 mod trust;
 mod url;
+mod variable;
 mod visited;
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use super::diagnostic::Fault;
 use super::notes::{Given, Notes};
-use super::role::{name_in_arn, variable_name};
+use super::role::name_in_arn;
 use super::secret::{NOT_PRIVATE, read_file};
 use super::section::{Section, refuse_twice, text};
 use super::tenant::TenantEntry;
 use super::tree::{Node, Value};
 use super::url;
+use super::variable::variable_name;
 use daypass_core::endpoint::Endpoint;
 use daypass_core::identity::SUBJECT;
 use daypass_core::jose::KeySet;

@@ -6,10 +6,11 @@ use super::lifetime;
 use super::notes::{Given, Place};
 use super::policy;
 use super::provider::ProviderEntry;
-use super::section::{Section, no_such, refuse_twice, text};
+use super::section::{Section, refuse_twice};
 use super::token;
 use super::trust;
-use daypass_core::policy::{Language, Policy, Template, VariableType};
+use super::variable::variables;
+use daypass_core::policy::{Language, Policy, Template};
 use daypass_core::role::{Algorithm, Profile, Role, TokenVersion};
 use std::collections::BTreeMap;
 
@@ -38,8 +39,6 @@ const OF_POLICY: &[&str] = &["wildcard_reason", "answer", "external_id", "trust"
 const OF_AUDIENCE: &[&str] = &["roles", "algorithm", "version", "profile", "identifiers", "claims"];
 /// Fixed fields of the answer, in the words of TOP's `SecurityTokenCredential`.
 pub(super) const ANSWER: &[&str] = &["end_point_public", "end_point_internal"];
-/// The types of variables.
-const TYPES: &[&str] = &["slug", "path", "uuid", "int"];
 
 /// A declared role. It keeps its name even where something else in it is wrong.
 pub(super) struct RoleEntry<'a> {
@@ -226,34 +225,6 @@ fn wildcard(section: Section<'_>, policy: &Given<Policy>) {
         }
         (_, None) => {}
     }
-}
-
-pub(super) fn variables(section: Section<'_>) -> Option<BTreeMap<String, VariableType>> {
-    let Some(node) = section.node("variables") else { return Some(BTreeMap::new()) };
-    let notes = section.notes();
-    let table = Section::free(notes, node, "variables")?;
-    let mut variables = BTreeMap::new();
-    let mut whole = true;
-    for (name, node) in table.entries() {
-        whole &= section.parsed(name, variable_name).is_some();
-        let kind = text(notes, name.value, node).and_then(|given| section.parsed(given, variable_type));
-        whole &= kind.is_some();
-        variables.extend(kind.map(|kind| (name.value.to_owned(), kind.value)));
-    }
-    whole.then_some(variables)
-}
-
-/// What stands between braces in a policy or a claim.
-pub(super) fn variable_name(text: &str) -> Result<(), Fault> {
-    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-    if !text.is_empty() && text.bytes().all(plain) {
-        return Ok(());
-    }
-    Err(Fault::new(format!("`{text}` is not lower-case letters, digits and underscores")))
-}
-
-fn variable_type(name: &str) -> Result<VariableType, Fault> {
-    VariableType::named(name).ok_or_else(|| no_such("type of variables", name, TYPES))
 }
 
 fn answer(section: Section<'_>) -> Option<BTreeMap<String, String>> {

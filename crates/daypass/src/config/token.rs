@@ -3,9 +3,10 @@
 use super::diagnostic::Fault;
 use super::lifetime;
 use super::notes::{Given, Notes};
-use super::role::{self, RoleEntry};
+use super::role::RoleEntry;
 use super::section::{Section, no_such, refuse_twice, text};
 use super::tenant::{TenantEntry, guid};
+use super::variable;
 use daypass_core::policy::{ClaimTemplate, VALUES_BYTES, VariableType, check_name};
 use daypass_core::role::{Algorithm, Profile, Role, TOKEN_BYTES, TokenVersion};
 use daypass_dialects::entra::wire;
@@ -28,7 +29,7 @@ pub(super) fn read(section: Section<'_>, base: Role) -> Option<Role> {
     }
     let identifiers = identifiers(section);
     let app_roles = app_roles(section);
-    let variables = role::variables(section);
+    let variables = variable::variables(section);
     let claims = variables.as_ref().and_then(|variables| claims(section, variables));
     Some(Role {
         lifetime: lifetime?,

@@ -29,7 +29,7 @@ pub enum BadBind {
         /// The variable.
         name: String,
         /// What its values look like.
-        expected: &'static str,
+        expected: std::borrow::Cow<'static, str>,
     },
     /// There are too many, or they are too long.
     #[error(

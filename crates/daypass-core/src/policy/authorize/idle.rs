@@ -85,30 +85,30 @@ fn of_resource<'a>(plan: &Plan, client: &'a Client, role: &Role) -> Vec<&'a Gran
 fn unbound(role: &Role, grants: &[&Grant]) -> Option<String> {
     let lacking = |grant: &&Grant| {
         let mut variables = role.variables.iter();
-        variables.find(|(name, kind)| !fills(grant, name, **kind)).map(|(name, _)| name.clone())
+        variables.find(|(name, kind)| !fills(grant, name, kind)).map(|(name, _)| name.clone())
     };
     // One grant that lacks nothing is enough.
     grants.iter().map(lacking).collect::<Option<Vec<_>>>()?.into_iter().next()
 }
 
-fn fills(grant: &Grant, name: &str, kind: VariableType) -> bool {
+fn fills(grant: &Grant, name: &str, kind: &VariableType) -> bool {
     grant.bind.get(name).is_some_and(|values| values.iter().any(|value| value == "*" || kind.admits(value)))
 }
 
 /// The variables whose values are missing or wrong; where that is no single one's fault, all of them.
 fn to_bind<'a>(role: &'a Role, grants: &[&Grant], why: &Why) -> Vec<&'a str> {
-    let told = |grant: &Grant, name: &str, kind: VariableType| {
+    let told = |grant: &Grant, name: &str, kind: &VariableType| {
         let values = grant.bind.get(name).map(Vec::as_slice).unwrap_or_default();
         !values.is_empty() && values.iter().all(|value| value != "*" && kind.fits_claim(value))
     };
-    let good = |name: &str, kind: VariableType| match why {
+    let good = |name: &str, kind: &VariableType| match why {
         Why::Untold(BadBind::Differ(differs)) => name != differs,
         Why::Untold(_) => grants.iter().all(|grant| told(grant, name, kind)),
         Why::Gone | Why::Unbound(_) => grants.iter().any(|grant| fills(grant, name, kind)),
     };
     let all = || role.variables.iter();
     let wrong: Vec<_> =
-        all().filter(|(name, kind)| !good(name, **kind)).map(|(name, _)| name.as_str()).collect();
+        all().filter(|(name, kind)| !good(name, kind)).map(|(name, _)| name.as_str()).collect();
     if wrong.is_empty() { all().map(|(name, _)| name.as_str()).collect() } else { wrong }
 }
 

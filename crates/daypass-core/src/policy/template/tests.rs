@@ -4,7 +4,7 @@ use VariableType::{Int, Path, Slug, Uuid};
 use proptest::prelude::*;
 
 fn declared(variables: &[(&str, VariableType)]) -> BTreeMap<String, VariableType> {
-    variables.iter().map(|(name, kind)| ((*name).to_owned(), *kind)).collect()
+    variables.iter().map(|(name, kind)| ((*name).to_owned(), kind.clone())).collect()
 }
 
 fn values(values: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -139,6 +139,31 @@ fn a_value_ends_where_the_operator_meant_it_to() {
         assert_eq!(made.is_ok(), fine, "{resource}: {made:?}");
         let condition = Template::new(with_value(resource), &declared(&variables));
         assert_eq!(condition.is_ok(), fine, "{resource} in a condition");
+    }
+}
+
+#[test]
+fn a_type_of_ones_own_ends_where_its_letters_do() {
+    let stage = || VariableType::one_of(vec!["test".into(), "prod".into()]).unwrap();
+    let store = || VariableType::pattern("[a-z]{2}-[0-9]{4}").unwrap();
+    for (resource, kind, fine) in [
+        ("b/{x}/*", stage(), true),
+        ("b/{x}-*", stage(), true),
+        ("b/{x}s*", stage(), false),
+        ("b/{x}*", stage(), false),
+        ("b/{x}/*", store(), true),
+        ("b/{x}_*", store(), true),
+        ("b/{x}-*", store(), false),
+        ("b/{x}0*", store(), false),
+    ] {
+        let made = template(resource, &[("x", kind)]);
+        assert_eq!(made.is_ok(), fine, "{resource}: {made:?}");
+    }
+    let made = template("b/{x}/*", &[("x", store())]).unwrap();
+    assert_eq!(made.bind(&values(&[("x", "cn-0001")])).unwrap(), on("b/cn-0001/*"));
+    for value in ["cn-00010", "cn-000", "*", "cn-*", "cn-0001/x", "cn-000\u{ff11}"] {
+        let bad = made.bind(&values(&[("x", value)])).unwrap_err();
+        assert_eq!(bad.expected, "of the form [a-z]{2}-[0-9]{4}", "{value}");
     }
 }
 

@@ -1,21 +1,23 @@
 //! From the bytes of a request to the bytes of an answer.
 
 use super::super::Top;
+use super::super::policy::allows;
 use super::super::sign::SignMethod;
 use super::super::wire::PATH;
 use super::{Draft, json_leaves, xml_leaves};
 use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
-use daypass_core::record::Event;
+use daypass_core::policy::{Decision, Language, Template, VariableType};
+use daypass_core::record::{Event, Record};
 use daypass_core::refusal::Refusal;
 use daypass_core::request::Request;
 use daypass_core::testing::NoIdentity;
 use daypass_core::testing::{
-    FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, request, ring,
+    FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, allow, request, ring,
 };
 use daypass_core::triple;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A running gateway without a socket.
@@ -315,4 +317,58 @@ async fn what_never_became_a_request_is_refused_in_the_same_envelope() {
     assert_eq!(response.status(), 200);
     let body = String::from_utf8(response.body().to_vec()).unwrap();
     insta::assert_snapshot!(body, @r#"{"error_response":{"code":3,"msg":"Upload fail","sub_msg":"the body did not arrive in time","request_id":"2jzpw4cc55se5"}}"#);
+}
+
+#[tokio::test]
+async fn store_1_is_never_store_10_whatever_the_type() {
+    let overlong = "1".repeat(300);
+    for kind in [
+        VariableType::Slug,
+        VariableType::Int,
+        VariableType::Path,
+        VariableType::one_of(vec!["1".into(), "10".into()]).unwrap(),
+        VariableType::pattern("[0-9]{1,2}").unwrap(),
+    ] {
+        let mut gateway = Gateway::new();
+        let uploads =
+            gateway.world.plan.roles.iter_mut().find(|role| role.variables.contains_key("poi_id")).unwrap();
+        let role = Arc::make_mut(uploads);
+        role.variables.insert("poi_id".into(), kind.clone());
+        let policy = allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/{tenant_code}/{poi_id}/*");
+        role.policy = Some(Template::new(policy, &role.variables).unwrap());
+        // Any value: what is left to refuse one is its type.
+        for grant in &mut gateway.world.client.grants {
+            for values in grant.bind.values_mut() {
+                *values = vec!["*".to_owned()];
+            }
+        }
+        let draft = Draft::new(SignMethod::HmacSha256);
+        let hostile = [
+            "*", "1*", "?", "1?", "1/*", "../1", "1/../10", "/1", "1/", "1:2", "1\"", "1'", "{1}", "${1}",
+            "1\u{0}", "1\n", "%31", "1%2F", "\u{661}", "\u{ff11}", "\u{2217}", &overlong,
+        ];
+        for value in hostile {
+            gateway.refusal(&draft.clone().asks("op_poi_id", value)).await;
+        }
+        let granted = |record: &Record| match &record.event {
+            Event::Grant { policy, .. } => policy.clone(),
+            _ => None,
+        };
+        assert!(gateway.store.all().iter().all(|record| granted(record).is_none()), "{kind:?}");
+        let body = gateway.send(draft.asks("op_poi_id", "1").post()).await;
+        assert_eq!(result(&body)["resp_code"], 200, "{kind:?}: {body}");
+        let policy = gateway.store.all().iter().find_map(granted).unwrap();
+        for (object, expected) in [
+            ("1/a", true),
+            ("1/10/a", true),
+            ("10/a", false),
+            ("1", false),
+            ("11/1/a", false),
+            ("1*/a", false),
+        ] {
+            let resource = format!("acs:oss:cn-hangzhou:1:bucket/hema/{object}");
+            let decision = allows(&policy, "oss:PutObject", &resource, &BTreeMap::new());
+            assert_eq!(matches!(decision, Decision::Allowed(_)), expected, "{kind:?} {object}");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 use super::super::arn::role_id;
 use super::legacy::Older;
 use super::{Asking, POLICY, Service, Triple, code};
+use crate::tencent::policy::allows;
 use daypass_core::client::Grant;
-use daypass_core::policy::{Language, Template, VariableType};
+use daypass_core::policy::{Decision, Language, Template, VariableType};
 use daypass_core::record::Event;
 use daypass_core::role::{Lifetime, Role};
 use daypass_core::testing::{ACME, START, World, allow, later};
@@ -362,4 +363,59 @@ async fn asks_over_an_unsigned_body_share_no_key() {
     assert_ne!(ids[0], ids[1]);
     let late = service.sts(Asking::new("AssumeRole", &ann).unsigned().at(later(1)).sent()).await;
     assert_ne!(Triple::of(&late).id, ids[0]);
+}
+
+/// What could make a value reach more than it names, in any type: wildcards, separators, quotes, control characters,
+/// escapes, look-alikes and overlong texts.
+const HOSTILE: [&str; 22] = [
+    "", "*", "1*", "?", "1?", "1/*", "../1", "1/../10", "/1", "1/", "1:2", "1\"", "1'", "{1}", "${1}",
+    "1\u{0}", "1\n", "%31", "1%2F", "\u{661}", "\u{ff11}", "\u{2217}",
+];
+
+#[tokio::test]
+async fn user_1_is_never_user_10_whatever_the_type() {
+    let overlong = "1".repeat(300);
+    let bucket = "qcs::cos::uid/1250000000:pics-1250000000/users";
+    for kind in [
+        VariableType::Slug,
+        VariableType::Int,
+        VariableType::Path,
+        VariableType::one_of(vec!["1".into(), "10".into()]).unwrap(),
+        VariableType::pattern("[0-9]{1,2}").unwrap(),
+    ] {
+        let mut world = world();
+        let uploads = Arc::make_mut(world.plan.roles.last_mut().unwrap());
+        uploads.variables = [("user".to_owned(), kind.clone())].into();
+        let policy = allow(Language::Cam, "cos:PutObject", &format!("{bucket}/{{user}}/*"));
+        uploads.policy = Some(Template::new(policy, &uploads.variables).unwrap());
+        // Any value: what is left to refuse one is its type.
+        world.client.grants.last_mut().unwrap().bind = [("user".to_owned(), vec!["*".to_owned()])].into();
+        let service = Service::of(world);
+        for value in HOSTILE.into_iter().chain([overlong.as_str()]) {
+            let answer = assume(&service, UPLOADS, &for_user(value)).await;
+            assert!(answer["Error"]["Code"].is_string(), "{kind:?} {value:?}: {answer}");
+        }
+        assert!(
+            service.store.all().iter().all(|record| !matches!(record.event, Event::Grant { .. })),
+            "{kind:?}"
+        );
+        let answer = assume(&service, UPLOADS, &for_user("1")).await;
+        assert!(answer["Credentials"].is_object(), "{kind:?}: {answer}");
+        let records = service.store.all();
+        let Some(Event::Grant { policy: Some(policy), .. }) = records.last().map(|record| &record.event)
+        else {
+            panic!("{records:?}")
+        };
+        for (object, expected) in [
+            ("1/a", true),
+            ("1/10/a", true),
+            ("10/a", false),
+            ("1", false),
+            ("11/1/a", false),
+            ("1*/a", false),
+        ] {
+            let decision = allows(policy, "cos:PutObject", &format!("{bucket}/{object}"), &BTreeMap::new());
+            assert_eq!(matches!(decision, Decision::Allowed(_)), expected, "{kind:?} {object}");
+        }
+    }
 }

@@ -194,10 +194,23 @@ fn variables() {
     14 | variables = { dir = "slog", "a b" = "slug", n = 1 }
        |                             ^^^^^
 
-    daypass.toml:14:49: `n` must be a string, and is an integer
+    daypass.toml:14:49: `n` must be the name of a type, a list of values, or { pattern = "…" }, and is an integer
     14 | variables = { dir = "slog", "a b" = "slug", n = 1 }
        |                                                 ^
     "#);
+    let typed = |kind: &str| {
+        let refused =
+            role(&format!("name = \"a\"\npolicy = {{ cam = '{ONE}' }}\nvariables = {{ dir = {kind} }}"));
+        refused.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_snapshot!(typed("[]"), @"daypass.toml:14:21: `dir`: the list of values is empty");
+    assert_snapshot!(typed(r#"["test", 1]"#), @"daypass.toml:14:30: `dir` must be a string, and is an integer");
+    assert_snapshot!(typed(r#"["test", "prod", "test"]"#), @"daypass.toml:14:21: `dir`: the value `test` is there twice");
+    assert_snapshot!(typed(r#"["test", "*"]"#), @"daypass.toml:14:21: `dir`: `*` cannot be a value; a value is letters, digits, `_`, `-` and single dots, beginning with a letter or digit");
+    assert_snapshot!(typed("{ patern = 'a' }"), @"daypass.toml:14:21: `dir` needs the key `pattern`");
+    assert_snapshot!(typed("{ pattern = '[a-z]+' }"), @"daypass.toml:14:33: the pattern `[a-z]+` has no bound, or one beyond 256 characters; write how many, as in `[a-z]{1,64}`");
+    assert_snapshot!(typed("{ pattern = '[a-z*]{1,9}' }"), @"daypass.toml:14:33: the pattern `[a-z*]{1,9}` could admit `*`; values have letters, digits, `_`, `-` and `.` (written `\\.`) alone");
+    assert_snapshot!(typed("{ pattern = 'a/b' }"), @"daypass.toml:14:33: the pattern `a/b` could admit `/`; values have letters, digits, `_`, `-` and `.` (written `\\.`) alone");
     assert_snapshot!(role(&format!("name = \"a\"\npolicy = {{ cam = '{ONE}' }}")), @r#"
     daypass.toml:13:18: in `qcs::cos:*:uin/100000000001:b/{dir}/*`: the variable `dir` is not declared; declare it with its type, such as dir = "slug"
     13 | policy = { cam = '{"version":"2.0","statement":{"effect":"allow","action":["cos:PutObject"],"resourc…
