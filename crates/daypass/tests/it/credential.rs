@@ -152,7 +152,9 @@ fn one_that_does_not_count_any_more_says_why() {
         assert!(known["policy"].is_object(), "what it was good for is still shown: {known}");
     }
     assert!(dev.cli(&["client", "enable", &client]).status.success());
-    assert_eq!(document(&dev, &[&id])["standing"], "live");
+    let known = document(&dev, &[&id]);
+    assert_eq!(known["standing"], "fallen", "{known}");
+    assert_eq!(known["why"], format!("it was taken back by a cut-off of client {client}"));
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(document(&dev, &[&short])["standing"], "expired");
     assert!(text_of(&shown(&dev, &[&short])).contains("it has run out"));
