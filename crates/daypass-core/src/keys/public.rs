@@ -125,6 +125,7 @@ mod tests {
             (json!({}), BadPublicKey::NotOne),
             (with(ec.clone(), "crv", "P-521".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "use", "enc".into()), BadPublicKey::Unusable),
+            (with(ec.clone(), "use", "another".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "alg", "HS256".into()), BadPublicKey::Unusable),
             (with(ec.clone(), "x", "AA".into()), BadPublicKey::Unusable),
             (weak, BadPublicKey::Unusable),

@@ -102,6 +102,7 @@ fn a_key_is_found_by_every_name_that_clients_have_for_it() {
         json!({"kid": "-I5uXgtTmFv1o25iwSwISq2gblY"}),
         json!({"kid": "F88E6E5E0B53985BF5A36E62C12C084AADA06E56", "x5t": "-I5uXgtTmFv1o25iwSwISq2gblY"}),
         json!({"kid": "f88e6e5e0b53985bf5a36e62c12c084aada06e56"}),
+        json!({"kid": "F88E6E5E0B53985BF5A36E62C12C084AADA06E56"}),
         json!({"x5t": "-I5uXgtTmFv1o25iwSwISq2gblY"}),
         json!({"x5t": "-I5uXgtTmFv1o25iwSwISq2gblY="}),
         json!({"x5t": "+I5uXgtTmFv1o25iwSwISq2gblY="}),

@@ -116,6 +116,13 @@ fn it_speaks_for_a_client_that_could_have_had_it() {
     world.others[0].grants = world.client.grants.clone();
     world.others[0].enabled = false;
     assert_eq!(check(&world, &exchanged), Err(Fallen::Client));
+    world.others[0].enabled = true;
+    world.client.grants.clear();
+    assert_eq!(
+        check(&world, &exchanged),
+        Err(Fallen::Grant),
+        "nor does the one that asked have it by another"
+    );
 }
 
 #[test]

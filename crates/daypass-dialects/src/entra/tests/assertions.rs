@@ -4,6 +4,7 @@ use super::refusals::assert_well_formed;
 use super::{Bench, CLIENT, Reply, SECRET, form, token_request};
 use daypass_core::client::{CertificateRule, KeyKind, Material};
 use daypass_core::clock::Timestamp;
+use daypass_core::guesses::OF_CLIENT;
 use daypass_core::peer::Peer;
 use daypass_core::pipeline::Success;
 use daypass_core::provider::{KeySource, Provider};
@@ -184,7 +185,10 @@ fn state_decides_what_a_right_assertion_gets() {
     bench.world.keys.last_mut().unwrap().enabled = false;
     assert_eq!(show(&bench, &signed(&claims("a")), None).gist(), (401, "invalid_client", 700_027));
     let key = bench.world.keys.last_mut().unwrap();
-    (key.enabled, key.expires) = (true, None);
+    (key.enabled, key.expires, key.starts) = (true, None, Some(later(1)));
+    let early = show(&bench, &signed(&claims("a")), None);
+    assert_eq!(early.gist(), (401, "invalid_client", 7_000_222));
+    bench.world.keys.last_mut().unwrap().starts = Some(START);
     bench.world.client.enabled = false;
     let disabled = show(&bench, &signed(&claims("a")), None);
     assert_eq!(disabled.gist(), (400, "unauthorized_client", 7_000_112));
@@ -306,6 +310,32 @@ fn a_federated_key_counts_while_it_is_live_and_its_provider_is_trusted() {
         700_213,
         "without a star the whole subject counts"
     );
+}
+
+/// Two providers may have one issuer and differ in what else they ask for.
+#[test]
+fn a_subject_is_trusted_at_the_provider_of_its_key_alone() {
+    let mut bench = federated("repo:acme/other");
+    let ci = bench.world.plan.providers.last().unwrap().clone();
+    let strict =
+        Provider { name: "strict".into(), audiences: vec!["api://strict".into()], ..Provider::clone(&ci) };
+    bench.world.plan.providers.push(Arc::new(strict));
+    let material = Material::Federated { provider: "strict".into(), subject: "repo:acme/app:*".into() };
+    let client = bench.world.client.guid;
+    bench.world.keys.push(testing::oauth_key(Uuid::from_u128(2), KeyKind::Federated, client, material));
+    assert_eq!(show(&bench, &outside("jti", json!("x")), Some(CLIENT)).gist().2, 700_213);
+    let reply = show(&bench, &outside("aud", json!("api://strict")), Some(CLIENT));
+    assert_eq!(reply.result, Ok(Success::Granted), "{}", reply.text);
+}
+
+#[test]
+fn wrong_outside_tokens_are_counted_for_the_client_that_they_are_shown_for() {
+    let bench = federated("repo:acme/app");
+    let wrong = outside("sub", json!("repo:other/app"));
+    let status = |client| show(&bench, &wrong, Some(client)).parts.status.as_u16();
+    let counted: Vec<_> = (0..=OF_CLIENT).map(|_| status(CLIENT)).collect();
+    assert_eq!(counted.iter().filter(|status| **status == 429).count(), 1, "{counted:?}");
+    assert_eq!(status(NOBODY), 400, "another client has a count of its own");
 }
 
 #[test]

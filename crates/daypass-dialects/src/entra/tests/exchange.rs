@@ -273,6 +273,18 @@ fn mistakes(first: &str) -> Vec<(&'static str, String)> {
         ("a key for no role", exchange(API, first, &[("requested_token_type", TENCENT)])),
         ("a key for a resource", exchange(API, first, &key(RESOURCE))),
         ("a key for a scope", exchange(API, first, &[("requested_token_type", TENCENT), ("scope", &scope)])),
+        (
+            "a key for a role and a resource",
+            exchange(
+                API,
+                first,
+                &[
+                    ("requested_token_type", ALIBABA),
+                    ("audience", "role:store-upload"),
+                    ("resource", RESOURCE),
+                ],
+            ),
+        ),
         ("a key for no role of ours", exchange(API, first, &key("role:nothing"))),
         ("a key of the wrong vendor", exchange(API, first, &key("role:store-upload?poi_id=8005"))),
         (
@@ -328,6 +340,8 @@ fn what_is_asked_for_wrongly_is_refused_with_what_would_have_been_right() {
     a key for a resource: 400 invalid_target 500011
       AADSTS500011: A temporary key is given for a role; name that and nothing else, as audience=role:{name} or, with variables, audience=role:{name}?{variable}={value}.
     a key for a scope: 400 invalid_target 500011
+      AADSTS500011: A temporary key is given for a role; name that and nothing else, as audience=role:{name} or, with variables, audience=role:{name}?{variable}={value}.
+    a key for a role and a resource: 400 invalid_target 500011
       AADSTS500011: A temporary key is given for a role; name that and nothing else, as audience=role:{name} or, with variables, audience=role:{name}?{variable}={value}.
     a key for no role of ours: 400 invalid_target 500011
       AADSTS500011: There is no such role, or the client that asks and the one that the token speaks for do not both have a grant on it.

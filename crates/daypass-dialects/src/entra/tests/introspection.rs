@@ -443,6 +443,9 @@ fn who_does_not_authenticate_is_told_so() {
             assert_eq!(reply.gist(), (401, "invalid_client", 7_000_216), "{path} {fields:?}");
         }
     }
+    let mut put = token_request(&format!("/{ACME}/oauth2/v2.0/introspect"), &form(&[("token", &token)]), &[]);
+    put.head_mut().method = http::Method::PUT;
+    assert_eq!(bench.send(put).gist(), (400, "invalid_request", 900_561), "POST and nothing like it");
     let fields = [("grant_type", "client_credentials")];
     let reply = bench.send(token_request(&format!("/{ACME}/oauth2/v2.0/token"), &form(&fields), &[]));
     assert_eq!(reply.gist(), (400, "invalid_request", 900_144), "as Entra has it");

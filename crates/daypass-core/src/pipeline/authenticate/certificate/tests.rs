@@ -143,6 +143,16 @@ fn a_key_counts_while_it_is_live() {
 }
 
 #[test]
+fn of_two_keys_for_one_certificate_the_live_one_counts() {
+    let mut world = world(pinned());
+    let old = world.keys.last().unwrap().clone();
+    world.keys.last_mut().unwrap().expires = Some(START);
+    world.keys.push(Key { id: Uuid::from_u128(0xcf).to_string(), ..old });
+    let proved = show(&world, &peer(false)).unwrap_or_else(|refusal| panic!("{refusal}"));
+    assert_eq!(proved.caller.key(), Some(Uuid::from_u128(0xcf).to_string().as_str()));
+}
+
+#[test]
 fn it_is_one_clients_certificate_and_of_no_other() {
     let mut world = world(pinned());
     world.keys.last_mut().unwrap().client = Uuid::from_u128(7);
