@@ -147,6 +147,7 @@ mod tests {
         assert_eq!(answered(&guesses, elsewhere, "192.0.2.1", 30, START), OF_CLIENT, "of another tenant");
         assert_eq!(guesses.count(of(1), from("192.0.2.1"), later(39)), Err(1));
         assert_eq!(answered(&guesses, of(1), "192.0.2.1", 30, later(40)), OF_CLIENT, "the next minute");
+        assert_eq!(answered(&guesses, of(1), "192.0.2.1", 30, START), OF_CLIENT, "a clock that was set back");
     }
 
     #[test]

@@ -115,6 +115,8 @@ fn documents_that_cannot_be_believed_are_refused_whole() {
     }
     assert!(parse(&json!([ec_key(), with(ed_key(), "kid", json!("e"))])).unwrap_err().contains("same `kid`"));
     assert!(parse(&Value::Array(vec![ec_key(); MOST + 1])).unwrap_err().contains("more than 100"));
+    let named = |n: usize| with(ec_key(), "kid", json!(n.to_string()));
+    assert!(parse(&Value::Array((0..MOST).map(named).collect())).is_ok(), "and not one sooner");
     for keys in [json!([]), json!([1]), json!({}), json!(null)] {
         assert!(parse(&keys).is_err(), "{keys}");
     }

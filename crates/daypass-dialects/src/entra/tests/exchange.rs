@@ -275,15 +275,7 @@ fn mistakes(first: &str) -> Vec<(&'static str, String)> {
         ("a key for a scope", exchange(API, first, &[("requested_token_type", TENCENT), ("scope", &scope)])),
         (
             "a key for a role and a resource",
-            exchange(
-                API,
-                first,
-                &[
-                    ("requested_token_type", ALIBABA),
-                    ("audience", "role:store-upload"),
-                    ("resource", RESOURCE),
-                ],
-            ),
+            exchange(API, first, &[key("role:store-upload"), vec![("resource", RESOURCE)]].concat()),
         ),
         ("a key for no role of ours", exchange(API, first, &key("role:nothing"))),
         ("a key of the wrong vendor", exchange(API, first, &key("role:store-upload?poi_id=8005"))),
