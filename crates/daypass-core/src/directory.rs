@@ -286,6 +286,11 @@ impl Directory {
         self.tenant(&self.clients.get(&client)?.tenant)
     }
 
+    /// The key of any client that is recognised by this print: [`key_print`].
+    pub fn key_with_print(&self, print: &str) -> Option<&Arc<Key>> {
+        self.prints.get(print)
+    }
+
     /// The key of a client that an access token was asked for with, by its [`key_print`].
     pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<&Arc<Key>> {
         self.prints.get(print).filter(|key| key.client == client)

@@ -24,6 +24,8 @@ pub struct OwnToken {
     pub origin: Option<Uuid>,
     /// The tokens that that one had come from by earlier exchanges, the latest first.
     pub earlier: Vec<Uuid>,
+    /// What the keys are recognised by that all of those were asked for with: it falls with them as well.
+    pub origin_keys: Vec<String>,
     /// The OAuth resource, by the name that its roles have for it.
     pub audience: String,
     /// Its app roles.
@@ -72,6 +74,8 @@ pub struct Behalf {
     pub origin: Uuid,
     /// The tokens that that one had come from by earlier exchanges, the latest first: it falls with those as well.
     pub earlier: Vec<Uuid>,
+    /// What the keys are recognised by that all of those were asked for with: it falls with them as well.
+    pub origin_keys: Vec<String>,
     /// The claim `act` of what is made; none where the client asks for itself.
     pub actor: Option<Value>,
 }

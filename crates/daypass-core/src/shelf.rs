@@ -221,6 +221,7 @@ fn grounds<'a>(authorized: &'a Authorized, granted: &Granted, id: &'a str) -> Gr
         behalf: None,
         actors: &[],
         origins: &[],
+        origin_keys: &[],
         issued: granted.issued,
         expires: granted.expires,
     }

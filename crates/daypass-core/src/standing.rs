@@ -47,6 +47,8 @@ pub struct Grounds<'a> {
     pub actors: &'a [Uuid],
     /// The access tokens that it came from by exchanges: it falls with each of them.
     pub origins: &'a [Uuid],
+    /// What the keys are recognised by that those were asked for with ([`key_print`]): it falls with each of them too.
+    pub origin_keys: &'a [String],
     /// When it was made.
     pub issued: Timestamp,
     /// When it runs out.
@@ -109,6 +111,7 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
     for guid in grounds.behalf.iter().chain(grounds.actors) {
         has_grant(enabled(directory, tenant, *guid)?, grounds.role)?;
     }
+    of_origin_keys(directory, grounds.origin_keys, grounds.issued, now)?;
     // A ticket's has both: the client that made it, and the endpoint that took it.
     if grounds.client.is_none() || grounds.via.is_some() {
         of_subject(directory, grounds)?;
@@ -140,6 +143,26 @@ fn of_client(
         return Err(Fallen::Key);
     }
     has_grant(client, grounds.role)
+}
+
+/// The keys that the tokens before it were asked for with.
+///
+/// Attack: whoever has a client's secret for a moment exchanges a token. When the secret is taken back, the token falls, and
+/// what it was exchanged for, on another client's key, must not live on.
+fn of_origin_keys(
+    directory: &Directory,
+    prints: &[String],
+    issued: Timestamp,
+    now: Timestamp,
+) -> Result<(), Fallen> {
+    for print in prints {
+        let key = directory.key_with_print(print).filter(|key| key.live(now)).ok_or(Fallen::Key)?;
+        let scope = Scope::Key(key.id.clone());
+        if directory.cutoffs().cut(issued, &scope) {
+            return Err(Fallen::Cut(scope));
+        }
+    }
+    Ok(())
 }
 
 fn enabled<'a>(directory: &'a Directory, tenant: &Tenant, guid: Uuid) -> Result<&'a Client, Fallen> {
@@ -217,6 +240,7 @@ impl Claims {
             behalf: self.behalf,
             actors: &self.actors,
             origins: &self.origins,
+            origin_keys: &self.origin_keys,
             issued: self.issued(),
             expires: self.expires(),
         }
@@ -226,12 +250,13 @@ impl Claims {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::Key;
     use crate::cutoff::Cutoff;
     use crate::endpoint::{CallerRule, DialectName, TicketRule, Whence};
     use crate::policy::Pattern;
     use crate::provider::{KeySource, Provider};
     use crate::role::Trust;
-    use crate::testing::{START, World, before, later};
+    use crate::testing::{START, World, before, later, secret_key};
 
     const ID: &str = "AKIDcredential";
 
@@ -250,6 +275,7 @@ mod tests {
             behalf: None,
             actors: &[],
             origins: &[],
+            origin_keys: &[],
             issued: before(START, 60),
             expires: later(60),
         }
@@ -396,6 +422,31 @@ mod tests {
         let between = Uuid::from_u128(0xb2);
         world.others.push(Client { guid: between, name: "between".into(), ..world.client.clone() });
         (world, subject)
+    }
+
+    #[test]
+    fn an_exchanged_one_falls_with_each_key_that_a_token_before_it_was_asked_for_with() {
+        let (mut world, subject) = exchanged();
+        let secret = Uuid::from_u128(0x5ec2);
+        world.keys.push(secret_key(secret, subject));
+        let prints = [Uuid::from_u128(0x5ec), secret].map(|key| key_print(&key.to_string()));
+        let grounds = Grounds { behalf: Some(subject), origin_keys: &prints, ..of_key(&world) };
+        assert_eq!(check(&world, &grounds), Ok(()));
+        let last = world.keys.len() - 1;
+        for undo in [|key: &mut Key| key.enabled = false, |key: &mut Key| key.expires = Some(START)] {
+            let key = world.keys[last].clone();
+            undo(&mut world.keys[last]);
+            assert_eq!(check(&world, &grounds), Err(Fallen::Key));
+            world.keys[last] = key;
+        }
+        let scope = Scope::Key(secret.to_string());
+        world.cutoffs = vec![Cutoff { scope: scope.clone(), before: before(grounds.issued, 1) }];
+        assert_eq!(check(&world, &grounds), Ok(()));
+        world.cutoffs = vec![Cutoff { scope: scope.clone(), before: grounds.issued }];
+        assert_eq!(check(&world, &grounds), Err(Fallen::Cut(scope)));
+        world.cutoffs.clear();
+        world.keys.pop();
+        assert_eq!(check(&world, &grounds), Err(Fallen::Key), "it is gone");
     }
 
     #[test]

@@ -136,6 +136,7 @@ fn is_taken_back(directory: &Directory, endpoint: &Endpoint, pass: &Pass, made: 
         behalf: None,
         actors: &[],
         origins: &[],
+        origin_keys: &[],
         issued: made,
         expires: pass.expires,
     };

@@ -107,6 +107,8 @@ pub struct Claims {
     pub actors: Vec<Uuid>,
     /// The access tokens that it came from by exchanges, the latest first: it falls with each of them.
     pub origins: Vec<Uuid>,
+    /// What the keys are recognised by that those were asked for with: it falls with each of them too.
+    pub origin_keys: Vec<String>,
     /// What it may be used for.
     pub policy: Arc<Policy>,
     /// Milliseconds since the Unix epoch.
@@ -138,7 +140,7 @@ pub struct Opened {
 /// Format of the id.
 const ID_FORMAT: u8 = 1;
 /// Format of the claims inside the token. Those of another one do not open: their holder asks again.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 /// Claims longer than this are deflated. Setting up the compressor costs more than a short policy's whole issue,
 /// and only long ones are near the vendor's limit.
 const DEFLATE_ABOVE: usize = 1024;
@@ -299,6 +301,7 @@ impl Claims {
                 .filter(|of| Some(*of) != authorized.client()),
             actors: authorized.behalf().map(|behalf| others(authorized, behalf)).unwrap_or_default(),
             origins: authorized.behalf().map(origins).unwrap_or_default(),
+            origin_keys: authorized.behalf().map(|behalf| behalf.origin_keys.clone()).unwrap_or_default(),
             policy,
             issued: draw.at().as_millisecond(),
             expires: after(draw.at(), authorized.lifetime()).as_millisecond(),
@@ -345,6 +348,7 @@ mod tests {
             behalf: None,
             actors: vec![],
             origins: vec![],
+            origin_keys: vec![],
             policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),
             expires: START.as_millisecond() + 1000,

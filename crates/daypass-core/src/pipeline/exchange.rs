@@ -105,6 +105,7 @@ mod tests {
             key: None,
             origin: None,
             earlier: vec![],
+            origin_keys: vec![],
             audience: RESOURCE.into(),
             app_roles: vec![],
             issued: START,

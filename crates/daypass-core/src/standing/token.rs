@@ -4,7 +4,7 @@
 //! roles. So the roles that it was made in are those of the resource that give one of its app roles, all of them: a
 //! token that two roles could have given falls when either is cut off, and never counts because of the other.
 
-use super::{Fallen, enabled};
+use super::{Fallen, enabled, of_origin_keys};
 use crate::client::Client;
 use crate::clock::Timestamp;
 use crate::cutoff::Scope;
@@ -39,6 +39,7 @@ pub fn standing_of_token(directory: &Directory, token: &OwnToken, now: Timestamp
     for actor in &actors {
         enabled(directory, tenant, *actor)?;
     }
+    of_origin_keys(directory, &token.origin_keys, token.issued, now)?;
     if directory.cutoffs().is_empty() {
         return Ok(());
     }

@@ -52,7 +52,7 @@ pub(super) fn token(context: Context<'_>, claims: &Map<String, Value>) -> Option
     let tenant = tenant(directory, &shape, claims)?;
     let client = id(claims, shape.client)?;
     let audience = text(claims, "aud")?;
-    let Traces { key, origins } = Traces::read(claims)?;
+    let Traces { key, origins, origin_keys } = Traces::read(claims)?;
     let subject = if origins.is_empty() { client } else { subject(directory, &shape, tenant, claims)? };
     Some(OwnToken {
         id: id(claims, shape.id)?,
@@ -62,6 +62,7 @@ pub(super) fn token(context: Context<'_>, claims: &Map<String, Value>) -> Option
         key,
         origin: origins.first().copied(),
         earlier: origins.get(1..).unwrap_or_default().to_vec(),
+        origin_keys,
         // Version 1.0 writes the name that was asked for; the roles know the resource by one name.
         audience: directory
             .roles_of(&tenant.name, audience)
@@ -121,22 +122,27 @@ fn roles(claims: &Map<String, Value>) -> Option<Vec<String>> {
     roles.as_array()?.iter().map(|role| role.as_str().map(str::to_owned)).collect()
 }
 
-/// What `rh` tells: the key, and the tokens that this one was exchanged for.
+/// What `rh` tells: the key, the tokens that this one was exchanged for, and the keys of those.
 struct Traces {
     key: Option<String>,
     origins: Vec<Uuid>,
+    origin_keys: Vec<String>,
 }
 
 impl Traces {
     fn read(claims: &Map<String, Value>) -> Option<Self> {
-        let Some(rh) = claims.get("rh") else { return Some(Self { key: None, origins: Vec::new() }) };
+        let Some(rh) = claims.get("rh") else {
+            return Some(Self { key: None, origins: Vec::new(), origin_keys: Vec::new() });
+        };
         let mut parts = rh.as_str()?.split('.');
         if parts.next() != Some(RH) {
             return None;
         }
         let key = parts.next()?.to_owned();
-        let origins = parts.map(|id| Uuid::try_parse(id).ok()).collect::<Option<_>>()?;
-        Some(Self { key: Some(key), origins })
+        // A token is named by a guid, which no print is as long as.
+        let (origins, prints): (Vec<_>, Vec<_>) = parts.partition(|part| part.len() == GUID);
+        let origins = origins.into_iter().map(|id| Uuid::try_parse(id).ok()).collect::<Option<_>>()?;
+        Some(Self { key: Some(key), origins, origin_keys: prints.into_iter().map(str::to_owned).collect() })
     }
 }
 

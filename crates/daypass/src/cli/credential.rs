@@ -11,7 +11,7 @@ use daypass_core::directory::Directory;
 use daypass_core::inspect::OwnToken;
 use daypass_core::policy::{Language, Policy};
 use daypass_core::record::{Event, Record};
-use daypass_core::standing::{Fallen, Grounds, standing, standing_of_token};
+use daypass_core::standing::{Fallen, Grounds, key_print, standing, standing_of_token};
 use daypass_core::store::{RecordQuery, Store};
 use daypass_core::triple::{self, Claims, SessionKind};
 use daypass_dialects::{alibaba, tencent};
@@ -69,6 +69,8 @@ struct Chain {
     origins: Vec<Uuid>,
     /// The clients that those had been issued to.
     clients: Vec<Uuid>,
+    /// The prints of the keys that those had been asked for with.
+    keys: Vec<String>,
 }
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
@@ -120,6 +122,7 @@ async fn chain(store: &dyn Store, record: &Record) -> Result<Chain, Failure> {
         chain.origins.push(id);
         let shown = find(store, &id.to_string()).await?;
         chain.clients.extend(shown.as_ref().and_then(|record| record.client));
+        chain.keys.extend(shown.as_ref().and_then(|record| record.key.as_deref()).map(key_print));
         next = shown.as_ref().and_then(origin);
     }
     Ok(chain)
@@ -203,6 +206,7 @@ fn of_record<'a>(
         // Whom it speaks for is among them, and is looked at twice.
         actors: &chain.clients,
         origins: &chain.origins,
+        origin_keys: &chain.keys,
         issued: record.at,
         expires: *expires,
     };
@@ -354,6 +358,7 @@ mod tests {
             behalf: None,
             actors: &[],
             origins: &[],
+            origin_keys: &[],
             issued,
             expires: after(issued, 3600),
         };

@@ -66,9 +66,19 @@ pub fn authorize_exchange(
         object: parties.subject.object,
         origin: token.id,
         earlier: origins,
+        origin_keys: origin_keys(token),
         actor: act(&parties.actor, &parties.subject, token.actor.as_ref()),
     });
     Ok(authorized)
+}
+
+/// What the keys are recognised by that the token and those before it were asked for with.
+fn origin_keys(token: &OwnToken) -> Vec<String> {
+    let mut prints = token.origin_keys.clone();
+    if let Some(print) = token.key.as_ref().filter(|print| !prints.contains(print)) {
+        prints.insert(0, print.clone());
+    }
+    prints
 }
 
 /// Everyone whose rights bound the exchange.

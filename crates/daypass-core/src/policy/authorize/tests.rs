@@ -316,6 +316,7 @@ fn a_temporary_credential_gets_no_other_one() {
         behalf: None,
         actors: vec![],
         origins: vec![],
+        origin_keys: vec![],
         policy: Arc::new(allow(Language::Cam, "*", "*")),
         issued: START.as_millisecond(),
         expires: i64::MAX,

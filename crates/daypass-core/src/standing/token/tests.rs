@@ -20,6 +20,7 @@ fn token(world: &World) -> OwnToken {
         key: Some(key_print(&key())),
         origin: None,
         earlier: vec![],
+        origin_keys: vec![],
         audience: RESOURCE.into(),
         app_roles: vec!["orders.read".into()],
         issued: before(START, 60),
@@ -204,4 +205,26 @@ fn a_client_that_it_went_through_is_enabled() {
     assert_eq!(check(&world, &exchanged), Ok(()));
     world.others[0].enabled = false;
     assert_eq!(check(&world, &exchanged), Err(Fallen::Client));
+}
+
+#[test]
+fn it_falls_with_each_key_that_a_token_before_it_was_asked_for_with() {
+    let mut world = World::new();
+    let subject = Client { guid: Uuid::from_u128(0xb1), name: "subject".into(), ..world.client.clone() };
+    let secret = Uuid::from_u128(0x5ec2);
+    world.keys.push(secret_key(secret, subject.guid));
+    let exchanged = OwnToken {
+        subject: Some(subject.guid),
+        origin: Some(Uuid::from_u128(0xf1)),
+        origin_keys: vec![key_print(&secret.to_string())],
+        ..token(&world)
+    };
+    world.others.push(subject);
+    assert_eq!(check(&world, &exchanged), Ok(()));
+    let scope = Scope::Key(secret.to_string());
+    world.cutoffs = vec![Cutoff { scope: scope.clone(), before: exchanged.issued }];
+    assert_eq!(check(&world, &exchanged), Err(Fallen::Cut(scope)));
+    world.cutoffs.clear();
+    world.keys.last_mut().unwrap().enabled = false;
+    assert_eq!(check(&world, &exchanged), Err(Fallen::Key));
 }

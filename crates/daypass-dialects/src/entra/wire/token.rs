@@ -140,13 +140,22 @@ pub(crate) fn names(version: TokenVersion) -> &'static [&'static str] {
 }
 
 /// What `rh` says, which only we read (as Entra's is for Entra alone): `1.`, the print of the key that a token was asked
-/// for with, and the tokens that it descends from, the nearest first. It is how a token falls with any of them.
-fn rh(print: &str, ancestors: impl Iterator<Item = Uuid>) -> String {
+/// for with, the tokens that it descends from, the nearest first, and the prints of the keys that those were asked for
+/// with. It is how a token falls with any of them.
+fn rh<'a>(
+    print: &str,
+    ancestors: impl Iterator<Item = Uuid>,
+    prints: impl Iterator<Item = &'a String>,
+) -> String {
     use std::fmt::Write as _;
     let mut text = format!("1.{print}");
     for ancestor in ancestors {
         // Writing to a string cannot fail.
         let _ = write!(text, ".{ancestor}");
+    }
+    for print in prints {
+        text.push('.');
+        text.push_str(print);
     }
     text
 }
@@ -217,6 +226,7 @@ impl AccessToken {
             rh: rh(
                 &key_print(authorized.key().ok_or_else(lacks("a key"))?),
                 authorized.behalf().into_iter().flat_map(ancestors),
+                authorized.behalf().into_iter().flat_map(|behalf| &behalf.origin_keys),
             ),
             cnf: authorized.confirmation().cloned(),
             act: authorized.behalf().and_then(|behalf| behalf.actor.clone()),
@@ -325,7 +335,11 @@ pub fn longest(public_url: &str, roles: &[&Role]) -> usize {
         sub: Uuid::nil(),
         id: Uuid::nil(),
         roles: app_roles.into_iter().cloned().collect(),
-        rh: rh(&key_print(""), std::iter::repeat_n(Uuid::nil(), EXCHANGES)),
+        rh: rh(
+            &key_print(""),
+            std::iter::repeat_n(Uuid::nil(), EXCHANGES),
+            std::iter::repeat_n(&key_print(""), EXCHANGES),
+        ),
         cnf: Some(Confirmation::Certificate("x".repeat(43))),
         act: Some(Value::String("x".repeat(ACT_BYTES))),
         own: first

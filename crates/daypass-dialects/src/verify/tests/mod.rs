@@ -168,6 +168,7 @@ fn claims(world: &World, kind: TripleKind, policy: Policy) -> Claims {
         behalf: None,
         actors: vec![],
         origins: vec![],
+        origin_keys: vec![],
         policy: Arc::new(policy),
         issued: START.as_millisecond(),
         expires: after(START, 1800).as_millisecond(),

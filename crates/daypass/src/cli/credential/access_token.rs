@@ -67,6 +67,7 @@ pub(super) fn known<'a>(directory: &'a Directory, id: &'a str, token: &'a OwnTok
         behalf: token.subject,
         actors: &[],
         origins: &[],
+        origin_keys: &[],
         issued: token.issued,
         expires: token.expires,
     };
@@ -99,6 +100,7 @@ pub(super) fn of_record(directory: &Directory, id: &str, record: &Record, chain:
         key: record.key.as_deref().map(key_print),
         origin: chain.origins.first().copied(),
         earlier: chain.origins.get(1..).unwrap_or_default().to_vec(),
+        origin_keys: chain.keys.clone(),
         audience: audience.clone().or_else(of_role)?,
         app_roles: app_roles.clone(),
         // As the token has it, so that it is judged as the token would be.

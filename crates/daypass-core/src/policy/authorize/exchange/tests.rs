@@ -43,6 +43,7 @@ fn token(world: &World) -> OwnToken {
         key: None,
         origin: None,
         earlier: vec![],
+        origin_keys: vec![],
         audience: RESOURCE.into(),
         app_roles: vec!["orders.read".into()],
         issued: START,
@@ -101,6 +102,7 @@ fn it_is_made_for_the_subject_by_the_client_that_asks() {
         object: world.client.object,
         origin: FIRST,
         earlier: vec![],
+        origin_keys: vec![],
         actor: Some(act),
     };
     assert_eq!(authorized.behalf(), Some(&behalf));
@@ -362,4 +364,18 @@ fn a_role_of_another_form_or_with_an_external_id_is_not_given() {
 
 fn upload_as(kind: TripleKind) -> Issue {
     Issue { form: Form::Triple(kind), ..upload(&[("poi_id", "8005")]) }
+}
+
+#[test]
+fn it_remembers_the_keys_that_the_tokens_before_it_were_asked_for_with() {
+    let world = world();
+    let keys = |key: Option<&str>, earlier: &[&str]| {
+        let origin_keys = earlier.iter().map(|key| (*key).to_owned()).collect();
+        let shown = OwnToken { key: key.map(str::to_owned), origin_keys, ..token(&world) };
+        let authorized = ask(&world, &bearer(), &shown).unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        authorized.behalf().unwrap().origin_keys.clone()
+    };
+    assert_eq!(keys(Some("a"), &[]), ["a"]);
+    assert_eq!(keys(Some("a"), &["b", "c"]), ["a", "b", "c"]);
+    assert_eq!(keys(Some("b"), &["b"]), ["b"], "each once");
 }

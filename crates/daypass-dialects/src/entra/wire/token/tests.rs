@@ -71,7 +71,8 @@ const OTHER_OBJECT: Uuid = Uuid::from_u128(0x0d0d);
 /// The same token as an exchange through two clients would make it.
 fn exchanged(mut token: AccessToken) -> AccessToken {
     token.sub = if token.shape.sub_is_client() { OTHER } else { OTHER_OBJECT };
-    token.rh = rh(&key_print("key"), [1, 2].map(Uuid::from_u128).into_iter());
+    let keys = [key_print("one"), key_print("two")];
+    token.rh = rh(&key_print("key"), [1, 2].map(Uuid::from_u128).into_iter(), keys.iter());
     token.act = Some(json!({"sub": token.client, "act": {"sub": OTHER}}));
     token
 }
@@ -178,7 +179,7 @@ fn an_exchanged_and_bound_token_says_for_whom_by_whom_and_whose() {
       "azpacr": "1",
       "idtyp": "app",
       "oid": "00000000-0000-0000-0000-000000000d0d",
-      "rh": "1.8sbrLQnzhYGD83lPyw4KMg.00000000-0000-0000-0000-000000000001.00000000-0000-0000-0000-000000000002",
+      "rh": "1.8sbrLQnzhYGD83lPyw4KMg.00000000-0000-0000-0000-000000000001.00000000-0000-0000-0000-000000000002.JuQXm7iKB3bbeiUoscfRAw.KVD9V8SGGajd2ZUZ6I-uDg",
       "roles": [
         "orders.read"
       ],
@@ -296,6 +297,7 @@ fn every_shape_is_read_back() {
             key: Some(key_print("00000000-0000-0000-0000-0000000005ec")),
             origin: None,
             earlier: vec![],
+            origin_keys: vec![],
             audience: RESOURCE.into(),
             app_roles: vec!["orders.read".into()],
             issued: START,
@@ -327,6 +329,7 @@ fn an_exchanged_token_is_read_back() {
         assert_eq!((read.client, read.subject), (World::new().client.guid, Some(OTHER)), "{shape:?}");
         assert_eq!((read.origin, read.earlier), (Some(Uuid::from_u128(1)), vec![Uuid::from_u128(2)]));
         assert_eq!((read.key, read.actor), (Some(key_print("key")), token.act));
+        assert_eq!(read.origin_keys, [key_print("one"), key_print("two")]);
     }
 }
 
@@ -360,7 +363,8 @@ fn the_longest_chain_was_foreseen() {
     }
     let act = serde_json::to_vec(&token.act).unwrap().len();
     assert!(act > ACT_BYTES / 2 && act <= ACT_BYTES, "{act}");
-    assert_eq!(token.rh.split('.').count(), 2 + EXCHANGES);
+    // Its own key, the tokens before it, and the two keys of all those.
+    assert_eq!(token.rh.split('.').count(), 2 + EXCHANGES + 2);
     assert_eq!(map(&token)["sub"], world.client.object.to_string(), "it still speaks for the first");
     let roles: Vec<&Role> = world.plan.roles[2..].iter().map(|role| &**role).collect();
     assert!(base64(serde_json::to_vec(&token).unwrap().len()) + HEADER_BYTES + 344 <= longest(BASE, &roles));
