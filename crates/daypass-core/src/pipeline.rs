@@ -7,6 +7,7 @@ mod authenticate;
 mod dpop;
 mod exchange;
 mod nearby;
+mod recording;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -14,7 +15,7 @@ mod verify;
 mod visit;
 
 use crate::asked::Asked;
-use crate::caller::{Caller, How};
+use crate::caller::Caller;
 use crate::clock::{Clock, Timestamp, after};
 use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
@@ -22,14 +23,14 @@ use crate::directory::Directory;
 use crate::endpoint::DialectName;
 use crate::freeze;
 use crate::guesses::Guesses;
-use crate::id::{Draw, Entropy, uuid_v7};
+use crate::id::{Draw, Entropy};
 use crate::identity::Identity;
 use crate::issuer::Issuer;
 use crate::jose::Signatures;
 use crate::jose::own::OwnSignatures;
 use crate::policy::{Authorized, authorize};
 use crate::ration::{Rations, Share};
-use crate::record::{self, Entry, Event, Record};
+use crate::record::{self, Entry};
 use crate::refusal::{Kind, Reason, Refusal};
 use crate::replay::{self, Mark, Sight, Window};
 use crate::request::{Head, Request, Response};
@@ -445,83 +446,6 @@ impl Pipeline {
         Answer {
             response: dialect.render(manner, outcome),
             summary: Summary { dialect: dialect.name(), result, client },
-        }
-    }
-
-    /// A refusal of a known caller is recorded before it is told; a stranger's is counted.
-    async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
-        if refusal.reason == Reason::Unavailable {
-            return refusal;
-        }
-        if !trail.caller.as_ref().is_some_and(Caller::is_known) {
-            self.strangers.count(refusal.reason, trail.head.source);
-            return refusal;
-        }
-        let (reason, detail) = (refusal.reason.label().to_owned(), refusal.detail.to_string());
-        let event = match refusal.reason {
-            Reason::TicketSpent => Event::Alarm { reason, detail },
-            _ => Event::Refusal {
-                reason,
-                detail,
-                parameter: refusal.parameter.as_ref().map(ToString::to_string),
-                asked: trail.asked.clone(),
-            },
-        };
-        let entry = Entry { record: self.record(trail, event), mark: None };
-        match record::commit(&*self.store, entry, ()).await {
-            Ok(_) => refusal,
-            Err(unavailable) => unavailable,
-        }
-    }
-
-    fn grant_record(
-        &self,
-        trail: &Trail,
-        issue: &Issue,
-        authorized: &Authorized,
-        granted: &Granted,
-        repeat: bool,
-    ) -> Record {
-        let event = Event::Grant {
-            credential: granted.credential.id(),
-            expires: granted.expires,
-            policy: granted.policy.clone(),
-            app_roles: authorized.app_roles().to_vec(),
-            audience: authorized.audience().map(str::to_owned),
-            kid: granted.credential.kid().map(str::to_owned),
-            bound: authorized.confirmation().map(|bound| format!("{} {}", bound.member(), bound.value())),
-            origin: authorized.behalf().map(|behalf| behalf.origin),
-            correlation: authorized.correlation().map(str::to_owned),
-            variables: granted.variables.clone(),
-            tags: authorized.tags().clone(),
-            source_identity: authorized.source_identity().map(str::to_owned),
-            asked: Some(Box::new(Asked::of_grant(issue, authorized))),
-            repeat,
-        };
-        self.record(trail, event)
-    }
-
-    fn record(&self, trail: &Trail, event: Event) -> Record {
-        let mut random = [0; 10];
-        self.entropy.fill(&mut random);
-        let caller = trail.caller.as_ref();
-        Record {
-            tenant: caller.map(|caller| caller.tenant().name.clone()),
-            dialect: Some(trail.dialect.name().to_owned()),
-            request: Some(trail.head.request_id),
-            client: caller.and_then(Caller::client).map(|client| client.guid),
-            key: caller.and_then(Caller::key).map(str::to_owned),
-            role: trail.role.clone(),
-            session: trail.session.clone(),
-            subject: caller.and_then(Caller::subject).map(|subject| subject.name.clone()),
-            via: caller.and_then(Caller::via),
-            source: Some(trail.head.source),
-            weak: caller.and_then(Caller::weak).map(str::to_owned),
-            proof: caller
-                .and_then(Caller::how)
-                .filter(|how| *how != How::Signature)
-                .map(|how| how.name().to_owned()),
-            ..Record::bare(uuid_v7(trail.now, random), trail.now, event)
         }
     }
 }
