@@ -12,6 +12,8 @@ const FORMAT: u8 = 1;
 /// Format, key version, nonce.
 const HEADER: usize = 1 + 4 + 12;
 const TAG: usize = 16;
+/// Bytes by which a sealed text is longer than the plain one.
+pub(crate) const OVERHEAD: usize = HEADER + TAG;
 
 /// A key that seals, with the version that is written beside what it sealed.
 pub struct SealKey {

@@ -137,6 +137,8 @@ pub struct Opened {
     pub secret: Secret,
 }
 
+/// How long the id of a client's key usually is, in bytes.
+const ID_BYTES: usize = 36;
 /// Format of the id.
 const ID_FORMAT: u8 = 1;
 /// Format of the claims inside the token. Those of another one do not open: their holder asks again.
@@ -191,6 +193,33 @@ pub fn open(ring: &Ring, id: &str, token: &str) -> Result<Opened, Refusal> {
 /// What is said of a token that is none of ours.
 pub(crate) fn not_authentic() -> Refusal {
     Refusal::new(Reason::TokenInvalid, "the token is not authentic, or not the one of this id")
+}
+
+/// How long the token of a credential with this policy is, in bytes, where a client asked for it with a key of its own and
+/// said nothing further. Session names and tags come on top. More than [`limits::TOKEN`] is refused when it is asked for.
+pub fn token_bytes(tenant: &str, role: &str, policy: &Policy) -> usize {
+    let claims = Claims {
+        tenant: tenant.to_owned(),
+        client: Some(Uuid::nil()),
+        key: Some("k".repeat(ID_BYTES)),
+        endpoint: "/".to_owned(),
+        role: role.to_owned(),
+        kind: SessionKind::default(),
+        via: None,
+        subject: None,
+        session: None,
+        tags: BTreeMap::new(),
+        source_identity: None,
+        behalf: None,
+        actors: Vec::new(),
+        origins: Vec::new(),
+        origin_keys: Vec::new(),
+        policy: Arc::new(policy.clone()),
+        issued: i64::MAX,
+        expires: i64::MAX,
+    };
+    let plain = pack(&claims).map_or(0, |plain| plain.len());
+    (plain + seal::OVERHEAD).saturating_mul(4).div_ceil(3)
 }
 
 /// Of which kind this is the id, if it looks like one of a triple.
@@ -352,6 +381,23 @@ mod tests {
             policy: Arc::new(Policy { language: Language::Cam, statements: vec![statement; statements] }),
             issued: START.as_millisecond(),
             expires: START.as_millisecond() + 1000,
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_token_is_told_beforehand() {
+        for statements in [1, 5, 40] {
+            let policy = claims(statements).policy;
+            let claims = Claims {
+                client: Some(Uuid::nil()),
+                key: Some("k".repeat(ID_BYTES)),
+                endpoint: "/".into(),
+                issued: i64::MAX,
+                expires: i64::MAX,
+                ..claims(statements)
+            };
+            let made = triple(TripleKind::Tencent, &claims, 1).token.len();
+            assert_eq!(token_bytes("demo", "soe", &policy), made, "{statements} statements");
         }
     }
 

@@ -8,6 +8,7 @@
 mod authorize;
 mod claim;
 mod conditions;
+mod dead;
 mod decide;
 mod intersect;
 mod model;
@@ -28,6 +29,7 @@ mod properties;
 pub use authorize::{Authorized, Cut, EXCHANGES, Idle, Why, authorize, authorize_exchange, claims, idle};
 pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
+pub use dead::{Dead, beyond, dead};
 pub use decide::{Access, Decision, Truth, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};

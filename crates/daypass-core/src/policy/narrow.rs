@@ -100,7 +100,12 @@ pub fn covers(outer: &Policy, inner: &Policy) -> Result<(), Uncovered> {
 }
 
 /// Whether a statement applies to all that an allowing pair of patterns matches. A deny is read the wide way.
-fn covers_pair(language: Language, statement: &Statement, action: &Pattern, resource: &Pattern) -> bool {
+pub(super) fn covers_pair(
+    language: Language,
+    statement: &Statement,
+    action: &Pattern,
+    resource: &Pattern,
+) -> bool {
     let Statement { actions, resources, .. } = statement;
     match statement.effect {
         Effect::Allow => {

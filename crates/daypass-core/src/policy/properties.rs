@@ -1,8 +1,8 @@
 //! What must hold for any documents whatever, compared with an evaluator that was written apart.
 
 use super::{
-    Access, Condition, Decision, Effect, Language, Pattern, Policy, Statement, Truth, brute, covers, decide,
-    narrow,
+    Access, Change, Condition, Decision, Effect, Language, Pattern, Policy, Statement, Truth, brute, compare,
+    covers, decide, narrow, within,
 };
 use crate::dialect::{Form, Issue, RoleChoice};
 use crate::policy::{Template, authorize};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 /// What conditions may ask about: the value of the key `k`, and of the key `n`.
-type Facts = (Option<&'static str>, Option<&'static str>);
+pub(super) type Facts = (Option<&'static str>, Option<&'static str>);
 
 /// A value that nobody can read.
 const UNREADABLE: &str = "?";
@@ -45,7 +45,7 @@ static RESOURCES: LazyLock<Vec<String>> = LazyLock::new(|| {
 });
 
 /// Every request, in the order in which [`allowed`] answers them.
-fn requests() -> impl Iterator<Item = (&'static str, &'static str, Facts)> {
+pub(super) fn requests() -> impl Iterator<Item = (&'static str, &'static str, Facts)> {
     let with_facts =
         |action, resource: &'static String| FACTS.map(|facts| (action, resource.as_str(), facts));
     ACTIONS.into_iter().flat_map(move |a| RESOURCES.iter().flat_map(move |r| with_facts(a, r)))
@@ -69,7 +69,7 @@ fn holds(condition: &Condition, (k, n): Facts) -> Truth {
 }
 
 /// For each request whether the document allows it, as its definition says and by no faster way.
-fn allowed(policy: &Policy) -> Vec<bool> {
+pub(super) fn allowed(policy: &Policy) -> Vec<bool> {
     let tables: Vec<_> =
         policy.statements.iter().map(|statement| table(policy.language, statement)).collect();
     (0..ACTIONS.len() * RESOURCES.len() * FACTS.len())
@@ -174,7 +174,7 @@ fn statements() -> impl Strategy<Value = Statement> {
     )
 }
 
-fn policies() -> impl Strategy<Value = Policy> {
+pub(super) fn policies() -> impl Strategy<Value = Policy> {
     vec(statements(), 1..4).prop_map(|statements| Policy { language: Language::Ram, statements })
 }
 
@@ -232,6 +232,19 @@ proptest! {
         };
         if covers(&outer, &inner).is_ok() {
             prop_assert_eq!(beyond(&allowed(&only_allows(&inner)), &allowed(&only_allows(&outer))), None);
+        }
+    }
+
+    // The converse is not stated: what cannot be told is taken for a change.
+    #[test]
+    fn what_lies_within_is_allowed(outer in policies(), inner in policies(), take in any::<bool>()) {
+        // Random documents seldom lie within each other; what both have in common does.
+        let inner = if take { narrow(&outer, &inner).unwrap_or(inner) } else { inner };
+        if within(&inner, &outer) {
+            prop_assert_eq!(beyond(&allowed(&inner), &allowed(&outer)), None);
+        }
+        if compare(&inner, &outer) == Change::Same {
+            prop_assert_eq!(allowed(&inner), allowed(&outer));
         }
     }
 

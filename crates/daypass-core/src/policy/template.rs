@@ -1,6 +1,9 @@
 //! A role's policy with its typed variables.
 
 use super::{Condition, Effect, Language, Pattern, Piece, Policy, Statement, VariableType};
+use aws_lc_rs::digest::{Context, SHA256};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A template that does not hold together: an unknown variable, or a brace that closes nothing.
@@ -73,6 +76,41 @@ impl Template {
         self.language
     }
 
+    /// The policy as it is written, with `{name}` where a variable stands.
+    pub fn written(&self) -> Policy {
+        self.spelled(&|name, _| format!("{{{name}}}"))
+    }
+
+    /// The policy with a value for each variable that is as long as one can be, and that compresses as badly as one of
+    /// such letters can.
+    ///
+    /// To judge sizes by, and for nothing else: the values are of the longest length, and need not be of the type.
+    pub fn longest(&self) -> Policy {
+        self.spelled(&|name, kind| filler(name, kind.longest()))
+    }
+
+    fn spelled(&self, variable: &dyn Fn(&str, &VariableType) -> String) -> Policy {
+        let text = |slots: &Vec<Slot>| -> String {
+            let spell = |slot: &Slot| match slot {
+                Slot::Text(own) => own.clone(),
+                Slot::Any => "*".to_owned(),
+                Slot::Variable(name, kind) => variable(name, kind),
+            };
+            slots.iter().map(spell).collect()
+        };
+        let condition = |(condition, texts): &(Condition, Vec<Vec<Slot>>)| Condition {
+            values: texts.iter().map(text).collect(),
+            ..condition.clone()
+        };
+        let statement = |frame: &Frame| Statement {
+            effect: frame.effect,
+            actions: frame.actions.clone(),
+            resources: frame.resources.iter().map(|slots| Pattern::parse(&text(slots))).collect(),
+            conditions: frame.conditions.iter().map(condition).collect(),
+        };
+        Policy { language: self.language, statements: self.statements.iter().map(statement).collect() }
+    }
+
     /// The policy for these values. Each must be of its variable's type; further values are not looked at.
     pub fn bind(&self, values: &BTreeMap<String, String>) -> Result<Policy, BadVariable> {
         let statements = self.statements.iter().map(|frame| frame.bind(values)).collect::<Result<_, _>>()?;
@@ -139,6 +177,23 @@ fn bind_text(slots: &[Slot], values: &BTreeMap<String, String>) -> Result<String
         });
     }
     Ok(text)
+}
+
+/// So many letters that have no order in them: a token is compressed, and a row of zeros would vanish in it. The same
+/// for the same name, as a variable has one value wherever it stands.
+fn filler(name: &str, length: usize) -> String {
+    let mut text = String::new();
+    for block in 0_u64.. {
+        if text.len() >= length {
+            break;
+        }
+        let mut context = Context::new(&SHA256);
+        context.update(&block.to_be_bytes());
+        context.update(name.as_bytes());
+        URL_SAFE_NO_PAD.encode_string(context.finish(), &mut text);
+    }
+    text.truncate(length);
+    text
 }
 
 /// The search for variables, with what it has seen so far.

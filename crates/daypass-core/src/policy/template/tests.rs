@@ -214,3 +214,20 @@ proptest! {
 fn resource_stars(resource: &str) -> usize {
     Pattern::parse(resource).pieces().iter().filter(|piece| **piece == Piece::Any).count()
 }
+
+#[test]
+fn the_longest_policy_is_as_long_as_any_that_is_bound() {
+    let long = |length: usize| "x".repeat(length);
+    let (slug, path) = (long(64), [long(63), long(64), long(63), long(63)].join("/"));
+    assert_eq!(path.len(), 256);
+    let template = template("acs:oss:*:*:b/{dir}/{file}/{dir}", &[("dir", Slug), ("file", Path)]).unwrap();
+    let [longest, bound] =
+        [template.longest(), template.bind(&values(&[("dir", &slug), ("file", &path)])).unwrap()];
+    let resource = |policy: &Policy| policy.statements[0].resources[0].as_str().to_owned();
+    assert_eq!(resource(&longest).len(), resource(&bound).len());
+    let text = resource(&longest);
+    let parts: Vec<_> = text.strip_prefix("acs:oss:*:*:b/").unwrap().split('/').collect();
+    assert_eq!((parts.len(), parts[0]), (3, parts[2]), "one value for each variable: {text}");
+    assert!(text.chars().all(|c| c.is_ascii_alphanumeric() || ":*/_-".contains(c)), "{text}");
+    assert_eq!(template.written(), on("acs:oss:*:*:b/{dir}/{file}/{dir}"));
+}
