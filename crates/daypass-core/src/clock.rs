@@ -25,6 +25,11 @@ pub fn after(at: Timestamp, seconds: u32) -> Timestamp {
     at.checked_add(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MAX)
 }
 
+/// So many seconds earlier, or the beginning of time.
+pub fn before(at: Timestamp, seconds: u32) -> Timestamp {
+    at.checked_sub(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use crate::endpoint::Product;
 use crate::policy::Policy;
 use crate::secret::Secret;
 use crate::triple::Triple;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -20,12 +21,32 @@ pub enum Credential {
 
 /// An access token with what its record needs.
 pub struct Bearer {
-    /// The compact JWS.
+    /// As it is shown: a compact JWS, or whatever a cloud gave.
     pub token: Secret,
     /// Its unique id: `uti` in Entra's shape.
     pub id: Uuid,
-    /// The key that signed it.
-    pub kid: String,
+    /// The key of ours that signed it; none for another's.
+    pub kid: Option<String>,
+}
+
+/// Where a credential comes from that Daypass did not make itself. It is part of the record of its grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brokered {
+    /// The issuer, by name.
+    pub issuer: String,
+    /// The root key that it was asked for with, by the cloud's id of it.
+    pub key: String,
+    /// When it came.
+    pub obtained: Timestamp,
+    /// The cloud's own id of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
+    /// It was not asked for on behalf of this request: it was kept from an earlier one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub kept: bool,
+    /// Other subjects of the role have the same one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared: bool,
 }
 
 impl Credential {
@@ -41,7 +62,7 @@ impl Credential {
     pub fn kid(&self) -> Option<&str> {
         match self {
             Self::Triple(_) => None,
-            Self::Bearer(bearer) => Some(&bearer.kid),
+            Self::Bearer(bearer) => bearer.kid.as_deref(),
         }
     }
 }
@@ -52,6 +73,8 @@ pub struct Granted {
     pub credential: Credential,
     /// When it was issued.
     pub issued: Timestamp,
+    /// When it is handed out: later than it was issued, where a cloud made it for an earlier request.
+    pub handed_out: Timestamp,
     /// When it runs out, to the second.
     pub expires: Timestamp,
     /// The account of the tenant: twelve digits.
@@ -80,6 +103,8 @@ pub struct Granted {
     pub confirmation: Option<Confirmation>,
     /// What it gives, where it was made in exchange for an access token: an answer to that must say so.
     pub exchanged: Option<Exchanged>,
+    /// Where it comes from; none for what Daypass made itself.
+    pub brokered: Option<Brokered>,
 }
 
 /// What an exchange has given.

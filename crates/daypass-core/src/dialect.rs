@@ -330,6 +330,9 @@ pub struct Issue {
     pub external_id: Option<String>,
     /// The only app roles that are wanted of an OAuth resource; none for all that there are to have.
     pub app_roles: Option<Vec<String>>,
+    /// The token that the caller had and that was refused, by the base64url SHA-256 of it: not that one again, where the
+    /// cloud behind the role has one for everyone.
+    pub refused: Option<String>,
 }
 
 impl Issue {
@@ -350,6 +353,7 @@ impl Issue {
             source_identity: None,
             external_id: None,
             app_roles: None,
+            refused: None,
         }
     }
 }

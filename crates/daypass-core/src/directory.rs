@@ -13,9 +13,11 @@ use crate::provider::Provider;
 use crate::refusal::Refusal;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
 use crate::role::Role;
+use crate::root::{RootRow, RootState};
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
 use crate::standing::key_print;
+use crate::upstream::{RootKey, RootSource, Upstream};
 use aws_lc_rs::hmac;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -41,6 +43,8 @@ pub struct Plan {
     pub endpoints: Vec<Arc<Endpoint>>,
     /// The outside providers that tenants trust.
     pub providers: Vec<Arc<Provider>>,
+    /// The clouds behind Daypass.
+    pub upstreams: Vec<Arc<Upstream>>,
     /// Legacy proofs that no client may use.
     pub refuses: Refuses,
     /// How Daypass's own keys take turns.
@@ -81,6 +85,7 @@ pub struct Directory {
     objects: HashMap<Uuid, Uuid>,
     cutoffs: Cutoffs,
     freezes: Freezes,
+    roots: Vec<RootRow>,
     published: Mutex<HashMap<Uuid, (i64, Arc<Published>)>>,
     stand_in: Secret,
 }
@@ -141,6 +146,7 @@ impl Directory {
             keys,
             cutoffs: Cutoffs::new(cutoffs),
             freezes: Freezes::default(),
+            roots: Vec::new(),
             published: Mutex::default(),
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
             rules: Rules::of(&plan),
@@ -153,6 +159,33 @@ impl Directory {
     #[must_use]
     pub fn frozen(self, freezes: Vec<Freeze>) -> Self {
         Self { freezes: Freezes::new(freezes), ..self }
+    }
+
+    /// With the root keys that the store keeps.
+    #[must_use]
+    pub fn rooted(self, roots: Vec<RootRow>) -> Self {
+        Self { roots, ..self }
+    }
+
+    /// The root keys that the store keeps, of all issuers.
+    pub fn roots(&self) -> &[RootRow] {
+        &self.roots
+    }
+
+    /// A cloud behind Daypass, by its name.
+    pub fn upstream(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.plan.upstreams.iter().find(|upstream| upstream.name == name)
+    }
+
+    /// The key that an issuer's calls are made with, opened; none where the store has no active one.
+    pub fn root_key(&self, upstream: &Upstream) -> Result<Option<Arc<RootKey>>, SealFault> {
+        match &upstream.root {
+            RootSource::Configured(key) => Ok(Some(key.clone())),
+            RootSource::Stored => {
+                let active = |row: &&RootRow| row.issuer == upstream.name && row.state == RootState::Active;
+                self.roots.iter().find(active).map(|row| row.open(&self.ring).map(Arc::new)).transpose()
+            }
+        }
     }
 
     /// Where nothing is issued.

@@ -16,7 +16,7 @@ mod visit;
 
 use crate::asked::Asked;
 use crate::caller::Caller;
-use crate::clock::{Clock, Timestamp, after};
+use crate::clock::{Clock, Timestamp};
 use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Claim, Context, Delivery, Dialect, Facts, Issue, Outcome, Signed};
 use crate::directory::Directory;
@@ -25,7 +25,7 @@ use crate::freeze;
 use crate::guesses::Guesses;
 use crate::id::{Draw, Entropy};
 use crate::identity::Identity;
-use crate::issuer::Issuer;
+use crate::issuer::{Issued, Issuer};
 use crate::jose::Signatures;
 use crate::jose::own::OwnSignatures;
 use crate::policy::{Authorized, authorize};
@@ -375,15 +375,20 @@ impl Pipeline {
             .issuers
             .get(authorized.issuer())
             .ok_or_else(|| Refusal::internal(format!("no issuer `{}`", authorized.issuer())))?;
-        let credential = issuer.issue(directory, authorized, draw).await?;
+        let Issued { credential, issued, expires, brokered, policy, answer } =
+            issuer.issue(directory, authorized, draw).await?;
+        let mut fields = authorized.answer().clone();
+        fields.extend(answer);
         Ok(Granted {
             credential,
-            issued: draw.at(),
-            expires: after(draw.at(), authorized.lifetime()),
+            issued,
+            handed_out: draw.at(),
+            expires,
+            brokered,
             account: authorized.tenant().account.clone(),
             role: authorized.role().to_owned(),
-            policy: authorized.shared_policy(),
-            answer: authorized.answer().clone(),
+            policy: policy.or_else(|| authorized.shared_policy()),
+            answer: fields,
             variables: authorized.variables().clone(),
             product: authorized.product().cloned(),
             correlation: authorized.correlation().map(str::to_owned),

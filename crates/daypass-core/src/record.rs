@@ -10,6 +10,7 @@ pub use chain::{Chain, ChainFault, ChainHead, Checker, Link, Mac};
 
 use crate::asked::Asked;
 use crate::clock::Timestamp;
+use crate::credential::Brokered;
 use crate::policy::Policy;
 use crate::refusal::{Reason, Refusal};
 use crate::replay::Mark;
@@ -94,6 +95,9 @@ pub enum Event {
         /// The OAuth resource that an access token is for.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         audience: Option<String>,
+        /// Where it comes from, where a cloud made it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upstream: Option<Box<Brokered>>,
         /// The key of ours that signed it, by its `kid`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kid: Option<String>,

@@ -158,6 +158,10 @@ reasons! {
     Frozen Policy "frozen",
     /// Whoever knows the caller does not answer: the application, or an outside provider.
     IdentityUnavailable Us "identity_unavailable",
+    /// The cloud that makes the credential does not answer, not in time, or not in a way that can be believed.
+    UpstreamUnavailable Us "upstream_unavailable",
+    /// The cloud that makes the credential refuses our root key, or what we ask it for. An operator must look at it.
+    UpstreamRefused Us "upstream_refused",
     /// The store cannot take a record now, so nothing may be handed out.
     Unavailable Us "unavailable",
     /// A bug or a broken configuration; details are in the log under the request id.

@@ -1,6 +1,7 @@
 //! What may be handed out.
 
 use crate::policy::{ClaimTemplate, Pattern, Template, VariableType};
+use crate::upstream::Brokering;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,6 +43,8 @@ pub struct Role {
     pub external_id: Option<String>,
     /// Whose JWTs may assume the role in place of a client's key.
     pub trusts: Vec<Trust>,
+    /// What its upstream issuer needs to know; nothing for `local`.
+    pub brokering: Brokering,
 }
 
 impl Role {

@@ -4,7 +4,7 @@
 //! costs no record and no ration, and gives nothing that was not given before.
 
 use crate::caller::WEB_IDENTITY;
-use crate::clock::{Timestamp, after};
+use crate::clock::{Timestamp, after, before};
 use crate::credential::Granted;
 use crate::cutoff::Cutoffs;
 use crate::dialect::Form;
@@ -110,7 +110,7 @@ impl Shelf {
     pub fn keep(&self, authorized: &Authorized, granted: &Arc<Recorded<Granted>>, now: Timestamp) {
         let Some(whose) = Whose::of(authorized) else { return };
         let spare = (authorized.lifetime() / PART).max(LEFT);
-        let until = after(granted.get().issued, authorized.lifetime().saturating_sub(spare));
+        let until = before(granted.get().expires, spare);
         self.0.lock().put(Arc::new(whose), What::of(authorized), granted.clone(), until, now);
     }
 }

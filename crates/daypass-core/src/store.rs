@@ -4,9 +4,11 @@ use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::cutoff::Cutoff;
 use crate::freeze::{Freeze, Place};
+use crate::held::{Held, Turn, TurnEnd, Wish};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
 use crate::replay::Mark;
 use crate::ring::RingRow;
+use crate::root::RootRow;
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -85,6 +87,15 @@ pub enum Change {
     Freeze(Freeze),
     /// Goes on issuing at a place. A conflict where it is not frozen.
     Thaw(Place),
+    /// Replaces the root keys of issuers by others, each in its slot. A conflict where one of the old ones is not there
+    /// exactly as it is given, or one of the new ones would take a slot that is not given up: of two operators who rotate
+    /// at once, the second did not decide on what is there now.
+    SwapRoots {
+        /// What was decided on.
+        old: Vec<RootRow>,
+        /// What is there from now on.
+        new: Vec<RootRow>,
+    },
 }
 
 /// Which records to read, newest last.
@@ -125,6 +136,8 @@ pub trait Store: Send + Sync {
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
     /// Every place where nothing is issued.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
+    /// Every root key of every issuer.
+    async fn roots(&self) -> Result<Vec<RootRow>, StoreError>;
     /// A number that differs after every change by any process, and does not after an append. Cheap to ask ten
     /// times a second.
     async fn version(&self) -> Result<u64, StoreError>;
@@ -146,6 +159,15 @@ pub trait Store: Send + Sync {
 
     /// Uses a single-use mark (the `jti` of an assertion, a ticket) that means nothing any more after `until`.
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError>;
+
+    /// What nodes hold at this place, if they hold anything.
+    async fn held(&self, place: Mark) -> Result<Option<Held>, StoreError>;
+    /// Takes the next turn at a place, unless another node has it or had one that the asker does not know of. Like
+    /// [`Store::spend`] and [`Store::end_turn`] it leaves [`Store::version`] as it is: no other decision depends on it.
+    async fn take_turn(&self, wish: Wish) -> Result<Turn, StoreError>;
+    /// Ends a turn with what came of it. Says false, and changes nothing, where another has begun since: what came is too
+    /// late.
+    async fn end_turn(&self, end: TurnEnd) -> Result<bool, StoreError>;
 
     /// Reads records.
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError>;

@@ -17,20 +17,21 @@ pub use store::MemoryStore;
 
 use crate::caller::{Caller, How, Proof};
 use crate::client::{Client, Grant, Key, KeyKind, Material, Refuses, Tenant};
-use crate::clock::{Clock, SignedDuration, Timestamp, after};
+use crate::clock::{Clock, Timestamp, after};
 use crate::credential::Credential;
 use crate::cutoff::Cutoff;
 use crate::dialect::Form;
 use crate::directory::{Certificates, Directory, Plan, hash_secret, seal_material};
 use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, Shape, Whence};
 use crate::id::{Draw, Entropy};
-use crate::issuer::Issuer;
+use crate::issuer::{Issued, Issuer};
 use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
 use crate::refusal::Refusal;
 use crate::request::{Head, Request};
 use crate::ring::{Kek, Purpose, Ring, RingRow, Rotation};
 use crate::role::{Algorithm, Lifetime, Profile, Role, TokenVersion};
 use crate::triple::{self, Claims};
+use crate::upstream::Brokering;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -39,6 +40,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
+
+pub use crate::clock::before;
 
 /// 2023-11-14T22:13:20Z, the instant of the signature vectors.
 pub const START: Timestamp = Timestamp::constant(1_700_000_000, 0);
@@ -221,6 +224,7 @@ impl World {
                 roles: roles(),
                 endpoints: endpoints(),
                 providers: vec![],
+                upstreams: vec![],
                 refuses: Refuses::default(),
                 rotation: Rotation::default(),
                 guesses_unbounded: false,
@@ -301,6 +305,7 @@ fn roles() -> Vec<Arc<Role>> {
         algorithm: Algorithm::Rs256,
         external_id: None,
         trusts: vec![],
+        brokering: Brokering::default(),
     };
     let template = |policy, variables: &BTreeMap<String, VariableType>| {
         Some(Template::new(policy, variables).expect("a template"))
@@ -387,18 +392,14 @@ impl Issuer for TripleIssuer {
         directory: &Directory,
         authorized: &Authorized,
         draw: &Draw,
-    ) -> Result<Credential, Refusal> {
+    ) -> Result<Issued, Refusal> {
         let Form::Triple(kind) = authorized.form() else {
             return Err(Refusal::internal("this test issuer makes triples only"));
         };
         self.0.fetch_add(1, Ordering::SeqCst);
-        triple::make(directory.ring(), kind, &Claims::of(authorized, draw)?, draw).map(Credential::Triple)
+        let triple = triple::make(directory.ring(), kind, &Claims::of(authorized, draw)?, draw)?;
+        Ok(Issued::ours(Credential::Triple(triple), authorized, draw))
     }
-}
-
-/// The instant `seconds` earlier, saturating at the beginning of time.
-pub fn before(at: Timestamp, seconds: u32) -> Timestamp {
-    at.checked_sub(SignedDuration::from_secs(i64::from(seconds))).unwrap_or(Timestamp::MIN)
 }
 
 /// A lifetime later, for tests that wait for an expiry.

@@ -16,7 +16,7 @@ use daypass_core::credential::{Bearer, Credential};
 use daypass_core::dialect::Form;
 use daypass_core::directory::Directory;
 use daypass_core::id::Draw;
-use daypass_core::issuer::Issuer;
+use daypass_core::issuer::{Issued, Issuer};
 use daypass_core::policy::Authorized;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::ring::Ring;
@@ -70,7 +70,7 @@ impl Local {
             }
         };
         let kid = directory.ring().signer(authorized.algorithm()).map(|signer| signer.kid().to_owned());
-        Ok(Bearer { token, id, kid: kid.unwrap_or_default() })
+        Ok(Bearer { token, id, kid })
     }
 }
 
@@ -87,11 +87,12 @@ impl Issuer for Local {
         directory: &Directory,
         authorized: &Authorized,
         draw: &Draw,
-    ) -> Result<Credential, Refusal> {
-        match authorized.form() {
-            Form::Triple(kind) => make_triple(directory, authorized, draw, kind).map(Credential::Triple),
-            Form::Bearer => self.bearer(directory, authorized, draw).await.map(Credential::Bearer),
-        }
+    ) -> Result<Issued, Refusal> {
+        let credential = match authorized.form() {
+            Form::Triple(kind) => Credential::Triple(make_triple(directory, authorized, draw, kind)?),
+            Form::Bearer => Credential::Bearer(self.bearer(directory, authorized, draw).await?),
+        };
+        Ok(Issued::ours(credential, authorized, draw))
     }
 }
 

@@ -24,6 +24,7 @@ fn entry(n: u64) -> Entry {
         ))),
         audience: None,
         kid: None,
+        upstream: None,
         bound: None,
         origin: None,
         correlation: None,

@@ -425,7 +425,9 @@ impl App {
 
 async fn read_directory(store: &dyn Store, ring: Arc<Ring>, plan: Arc<Plan>) -> anyhow::Result<Directory> {
     let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
-    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?.frozen(store.freezes().await?))
+    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?
+        .frozen(store.freezes().await?)
+        .rooted(store.roots().await?))
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ impl Pipeline {
             policy: granted.policy.clone(),
             app_roles: authorized.app_roles().to_vec(),
             audience: authorized.audience().map(str::to_owned),
+            upstream: granted.brokered.clone().map(Box::new),
             kid: granted.credential.kid().map(str::to_owned),
             bound: authorized.confirmation().map(|bound| format!("{} {}", bound.member(), bound.value())),
             origin: authorized.behalf().map(|behalf| behalf.origin),

@@ -21,6 +21,7 @@ use crate::refusal::{Reason, Refusal};
 use crate::role::{Algorithm, Lifetime, Profile, Role, TokenVersion};
 use crate::secret::same;
 use crate::triple::SessionKind;
+use crate::upstream::Brokering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -69,6 +70,7 @@ pub struct Authorized {
     how: Option<How>,
     confirmation: Option<Confirmation>,
     behalf: Option<Behalf>,
+    refused: Option<String>,
 }
 
 impl Authorized {
@@ -200,6 +202,14 @@ impl Authorized {
     pub fn behalf(&self) -> Option<&Behalf> {
         self.behalf.as_ref()
     }
+    /// What its upstream issuer needs to know.
+    pub fn brokering(&self) -> &Brokering {
+        &self.role.brokering
+    }
+    /// The token that the caller had and that was refused, by the base64url SHA-256 of it.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
+    }
     /// The caller's own id of the request.
     pub fn correlation(&self) -> Option<&str> {
         self.correlation.as_deref()
@@ -255,6 +265,7 @@ pub fn authorize(
         how: caller.how(),
         confirmation: caller.confirmation().cloned(),
         behalf: None,
+        refused: issue.refused.clone(),
         role,
     })
 }

@@ -86,6 +86,7 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
     Arc::new(Recorded::for_test(Granted {
         credential: Credential::Triple(made.unwrap_or_else(|refusal| panic!("{refusal:?}"))),
         issued: at,
+        handed_out: START,
         expires: after(at, authorized.lifetime()),
         account: authorized.tenant().account.clone(),
         role: authorized.role().to_owned(),
@@ -100,6 +101,7 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
         source_identity: None,
         confirmation: None,
         exchanged: None,
+        brokered: None,
     }))
 }
 

@@ -5,9 +5,11 @@ use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::cutoff::Cutoff;
 use crate::freeze::Freeze;
+use crate::held::{Held, Turn, TurnEnd, Wish};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
 use crate::replay::Mark;
 use crate::ring::RingRow;
+use crate::root::RootRow;
 use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -32,6 +34,8 @@ struct Inner {
     ring: Vec<RingRow>,
     cutoffs: Vec<Cutoff>,
     freezes: Vec<Freeze>,
+    roots: Vec<RootRow>,
+    held: BTreeMap<Mark, Held>,
     records: Vec<(Record, Link)>,
     spent: HashSet<Mark>,
     uses: BTreeMap<String, Timestamp>,
@@ -103,6 +107,9 @@ impl Store for MemoryStore {
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         Ok(self.inner.lock().freezes.clone())
     }
+    async fn roots(&self) -> Result<Vec<RootRow>, StoreError> {
+        Ok(self.inner.lock().roots.clone())
+    }
     async fn version(&self) -> Result<u64, StoreError> {
         if self.deaf.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("a test made it deaf".into()));
@@ -160,6 +167,17 @@ impl Store for MemoryStore {
                         return Err(StoreError::Conflict(format!("{place} is not frozen")));
                     }
                 }
+                Change::SwapRoots { old, new } => {
+                    if !old.iter().all(|row| inner.roots.contains(row)) {
+                        return Err(StoreError::Conflict("the root keys have changed meanwhile".into()));
+                    }
+                    inner.roots.retain(|row| !old.contains(row));
+                    let place = |row: &RootRow| (row.issuer.clone(), row.slot);
+                    if new.iter().any(|new| inner.roots.iter().any(|row| place(row) == place(new))) {
+                        return Err(StoreError::Conflict("the slot is taken".into()));
+                    }
+                    inner.roots.extend(new);
+                }
                 Change::Uncut(gone) => {
                     let millis = |cutoff: &Cutoff| (cutoff.scope.clone(), cutoff.before.as_millisecond());
                     let there: HashSet<_> = inner.cutoffs.iter().map(millis).collect();
@@ -197,6 +215,42 @@ impl Store for MemoryStore {
     async fn spend(&self, mark: Mark, _until: Timestamp) -> Result<Spent, StoreError> {
         self.up()?;
         Ok(if self.inner.lock().spent.insert(mark) { Spent::Now } else { Spent::Before })
+    }
+    async fn held(&self, place: Mark) -> Result<Option<Held>, StoreError> {
+        self.up()?;
+        Ok(self.inner.lock().held.get(&place).cloned())
+    }
+    async fn take_turn(&self, wish: Wish) -> Result<Turn, StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        let Wish { place, seen, holder, now, until } = wish;
+        let there = inner.held.get(&place).cloned();
+        let turn = there.as_ref().map_or(0, |held| held.turn);
+        match there {
+            Some(held) if held.until > now && held.holder != Some(holder) => return Ok(Turn::Busy(held)),
+            Some(held) if held.turn != seen => return Ok(Turn::Moved(held)),
+            _ => (),
+        }
+        let sealed = there.as_ref().and_then(|held| held.sealed.clone());
+        let keep = there.map_or(until, |held| held.keep.max(until));
+        inner.held.insert(place, Held { turn: turn + 1, holder: Some(holder), until, sealed, keep });
+        Ok(Turn::Mine(turn + 1))
+    }
+    async fn end_turn(&self, end: TurnEnd) -> Result<bool, StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        match inner.held.get_mut(&end.place) {
+            Some(held) if held.turn == end.turn && held.holder == Some(end.holder) => {
+                held.holder = None;
+                held.until = end.until;
+                held.keep = end.keep;
+                if let Some(sealed) = end.sealed {
+                    held.sealed = Some(sealed);
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
         let inner = self.inner.lock();

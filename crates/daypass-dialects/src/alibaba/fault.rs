@@ -34,7 +34,12 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
             .sub_code("accesscontrol.limited-by-app-api-access-count")
             .sub_msg(format!("This ban will last for {} more seconds", refusal.retry_after.unwrap_or(1))),
         Reason::MethodNotAllowed => fault(9, "Http action not allowed"),
-        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable | Reason::Internal => {
+        Reason::Frozen
+        | Reason::Unavailable
+        | Reason::IdentityUnavailable
+        | Reason::UpstreamUnavailable
+        | Reason::UpstreamRefused
+        | Reason::Internal => {
             fault(10, "Service currently unavailable").sub_code("isp.service-unavailable")
         }
         // One text for a product that nobody gets and for one that others get.

@@ -125,8 +125,11 @@ fn advice(reason: Reason, parameter: Option<&str>) -> Option<&'static str> {
             "the operator shortens the claims or splits the roles of the resource"
         }
         (Reason::RateLimited, _) => "wait for Retry-After seconds; the right proof is always served",
-        (Reason::Unavailable | Reason::IdentityUnavailable, _) => {
+        (Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable, _) => {
             "ask again after Retry-After; nothing was issued"
+        }
+        (Reason::UpstreamRefused, _) => {
+            "the cloud behind this role refused it; give the operator the trace id"
         }
         (Reason::Internal, _) => "it is our mistake; give the operator the trace id",
         _ => return None,

@@ -113,10 +113,15 @@ impl Fault {
             Reason::InvalidScope => (StatusCode::BAD_REQUEST, "invalid_scope", 1_002_012),
             Reason::UnknownResource => (StatusCode::BAD_REQUEST, "invalid_resource", 500_011),
             Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055),
-            Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable => {
+            Reason::Frozen
+            | Reason::Unavailable
+            | Reason::IdentityUnavailable
+            | Reason::UpstreamUnavailable => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", 90_033)
             }
-            Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", 50_000),
+            Reason::UpstreamRefused | Reason::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "server_error", 50_000)
+            }
         };
         Self { status, error, code }
     }
@@ -152,7 +157,7 @@ mod tests {
             writeln!(table, "{} {} {error} {code}", reason.label(), status.as_u16()).unwrap();
             table
         });
-        insta::assert_snapshot!(table, @r#"
+        insta::assert_snapshot!(table, @r"
         malformed 400 invalid_request 9002313
         too_large 413 invalid_request 9002313
         too_slow 408 invalid_request 9002313
@@ -212,9 +217,11 @@ mod tests {
         rate_limited 429 temporarily_unavailable 90055
         frozen 503 temporarily_unavailable 90033
         identity_unavailable 503 temporarily_unavailable 90033
+        upstream_unavailable 503 temporarily_unavailable 90033
+        upstream_refused 500 server_error 50000
         unavailable 503 temporarily_unavailable 90033
         internal 500 server_error 50000
-        "#);
+        ");
     }
 
     #[test]

@@ -25,7 +25,7 @@ const RETRY_AFTER_DEFAULT: u32 = 1;
 /// The answer with a credential.
 pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
     // Entra answers 3599 for an hour: the token may be used for less than its lifetime by the time it is read.
-    let expires_in = unix(granted.expires).saturating_sub(unix(granted.issued)).saturating_sub(1).max(0);
+    let expires_in = unix(granted.expires).saturating_sub(unix(granted.handed_out)).saturating_sub(1).max(0);
     let token_type = match granted.confirmation {
         // A token that is bound to a certificate is sent as before (RFC 8705 §3).
         None | Some(Confirmation::Certificate(_)) => "Bearer",

@@ -104,9 +104,9 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
             _ => policy_error(action, "InvalidParameter.ExtendStrategyOverSize"),
         },
         Reason::RateLimited => "RequestLimitExceeded",
-        Reason::Frozen | Reason::Unavailable => "ServiceUnavailable",
+        Reason::Frozen | Reason::UpstreamUnavailable | Reason::Unavailable => "ServiceUnavailable",
         // The vendor's words for the code are: an error of the system, such as one of the network.
-        Reason::IdentityUnavailable | Reason::Internal => match action {
+        Reason::IdentityUnavailable | Reason::UpstreamRefused | Reason::Internal => match action {
             None | Some(GetCallerIdentity) => "InternalError",
             Some(
                 GetFederationToken
@@ -196,10 +196,10 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "UnauthorizedOperation"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "RequestLimitExceeded"),
-        Reason::Frozen | Reason::IdentityUnavailable | Reason::Unavailable => {
+        Reason::Frozen | Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
-        Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }
 
@@ -288,6 +288,8 @@ mod tests {
         rate_limited           429 RequestLimitExceeded
         frozen                 503 ServiceUnavailable
         identity_unavailable   503 ServiceUnavailable
+        upstream_unavailable   503 ServiceUnavailable
+        upstream_refused       500 InternalError
         unavailable            503 ServiceUnavailable
         internal               500 InternalError
         ");

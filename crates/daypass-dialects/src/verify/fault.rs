@@ -63,10 +63,10 @@ pub(super) fn of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::RoleNotGranted
         | Reason::NoRole => (StatusCode::FORBIDDEN, "access_denied"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-        Reason::IdentityUnavailable | Reason::Unavailable | Reason::Frozen => {
+        Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable | Reason::Frozen => {
             (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
         }
-        Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }
 

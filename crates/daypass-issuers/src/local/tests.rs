@@ -33,7 +33,7 @@ fn draw(seed: u64) -> Draw {
 
 async fn bearer(local: &Local, world: &World, seed: u64) -> Result<Bearer, Refusal> {
     let ask = authorized(world, Form::Bearer, RoleChoice::Resource(RESOURCE.into()), None);
-    match local.issue(&world.directory(), &ask, &draw(seed)).await? {
+    match local.issue(&world.directory(), &ask, &draw(seed)).await?.credential {
         Credential::Bearer(bearer) => Ok(bearer),
         Credential::Triple(_) => panic!("a triple"),
     }
@@ -55,7 +55,7 @@ fn speaking(kind: TripleKind) -> World {
 async fn a_triple(kind: TripleKind, seed: u64, lifetime: Option<u32>) -> Triple {
     let world = speaking(kind);
     let ask = authorized(&world, Form::Triple(kind), RoleChoice::Default, lifetime);
-    match Local::new().issue(&world.directory(), &ask, &draw(seed)).await {
+    match Local::new().issue(&world.directory(), &ask, &draw(seed)).await.map(|issued| issued.credential) {
         Ok(Credential::Triple(triple)) => triple,
         _ => panic!("no triple"),
     }
@@ -118,9 +118,8 @@ async fn a_triple_expires_to_the_millisecond() {
     let ask = authorized(&world, Form::Triple(TripleKind::Tencent), RoleChoice::Default, Some(2));
     let at = START + daypass_core::clock::SignedDuration::from_millis(789);
     let draw = Draw::fresh(&SeededEntropy::new(1), at);
-    let Ok(Credential::Triple(made)) = Local::new().issue(&world.directory(), &ask, &draw).await else {
-        panic!("no triple")
-    };
+    let issued = Local::new().issue(&world.directory(), &ask, &draw).await;
+    let Ok(Issued { credential: Credential::Triple(made), .. }) = issued else { panic!("no triple") };
     let opened = triple::open(world.directory().ring(), &made.id, &made.token);
     let claims = opened.unwrap_or_else(|refusal| panic!("{refusal:?}")).claims;
     assert_eq!(claims.expires - claims.issued, 2_000);

@@ -2,6 +2,7 @@
 
 use super::{Open, at, client, entry, everything, put, read, record, verify, writer};
 use daypass_core::asked::{Asked, AskedPolicy, AskedRole};
+use daypass_core::credential::Brokered;
 use daypass_core::policy::{Cut, Language};
 use daypass_core::record::{Entry, Event, Record};
 use daypass_core::store::{Appended, Change, RecordQuery, Store};
@@ -33,6 +34,14 @@ pub async fn records_read_back_in_order(open: &Open) {
             app_roles: vec!["orders.read".into()],
             audience: Some("api://orders".into()),
             kid: Some("kid".into()),
+            upstream: Some(Box::new(Brokered {
+                issuer: "cloud".into(),
+                key: "AKIDroot".into(),
+                obtained: at(1_000),
+                request: Some("req".into()),
+                kept: true,
+                shared: true,
+            })),
             bound: Some("jkt thumbprint".into()),
             origin: Some(Uuid::from_u128(9)),
             correlation: Some("c".into()),

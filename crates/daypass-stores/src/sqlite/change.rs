@@ -6,6 +6,7 @@ use daypass_core::client::{Client, Key};
 use daypass_core::cutoff::Cutoff;
 use daypass_core::freeze::{Freeze, Place};
 use daypass_core::ring::RingRow;
+use daypass_core::root::RootRow;
 use daypass_core::store::{Change, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
@@ -33,6 +34,10 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
             }
             Change::Freeze(new) => freeze(connection, &mut meta.freezes, new)?,
             Change::Thaw(place) => thaw(connection, &mut meta.freezes, place)?,
+            Change::SwapRoots { old, new } => {
+                old.iter().try_for_each(|row| take_root(connection, &mut meta.roots, row))?;
+                new.iter().try_for_each(|row| put_root(connection, &mut meta.roots, row))?;
+            }
         }
     }
     meta.save(connection)
@@ -46,12 +51,13 @@ struct Meta {
     ring: Digest,
     cutoffs: Digest,
     freezes: Digest,
+    roots: Digest,
 }
 
 impl Meta {
     fn load(connection: &Connection) -> Result<Self, Fault> {
         Ok(connection.query_row(
-            "SELECT changes, clients, keys, ring, cutoffs, freezes FROM meta",
+            "SELECT changes, clients, keys, ring, cutoffs, freezes, roots FROM meta",
             [],
             |row| {
                 Ok(Self {
@@ -61,6 +67,7 @@ impl Meta {
                     ring: row.get(3)?,
                     cutoffs: row.get(4)?,
                     freezes: row.get(5)?,
+                    roots: row.get(6)?,
                 })
             },
         )?)
@@ -68,14 +75,15 @@ impl Meta {
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
         connection.execute(
-            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?",
+            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?",
             params![
                 self.changes.wrapping_add(1),
                 self.clients,
                 self.keys,
                 self.ring,
                 self.cutoffs,
-                self.freezes
+                self.freezes,
+                self.roots
             ],
         )?;
         Ok(())
@@ -292,6 +300,38 @@ fn thaw(connection: &Connection, total: &mut Digest, place: &Place) -> Result<()
         .optional()?;
     let since = since.ok_or_else(|| conflict(format!("{place} is not frozen")))?;
     toggle(total, &freeze_digest(&key, since));
+    Ok(())
+}
+
+/// Empties a slot that must hold what is given.
+fn take_root(connection: &Connection, total: &mut Digest, row: &RootRow) -> Result<(), Fault> {
+    let slot = [row.issuer.as_str(), row.slot.name()];
+    let there: Option<Vec<u8>> = connection
+        .query_row("DELETE FROM roots WHERE issuer = ? AND slot = ? RETURNING document", slot, |row| {
+            row.get(0)
+        })
+        .optional()?;
+    let read = |document: &Vec<u8>| serde_json::from_slice::<RootRow>(document).map_err(damaged);
+    match there {
+        Some(document) if read(&document)? == *row => {
+            toggle(total, &digest(&[&document]));
+            Ok(())
+        }
+        _ => Err(conflict(format!("the root keys of `{}` have changed meanwhile; look again", row.issuer))),
+    }
+}
+
+/// Fills an empty slot.
+fn put_root(connection: &Connection, total: &mut Digest, row: &RootRow) -> Result<(), Fault> {
+    let document = document(row)?;
+    let new = connection.execute(
+        "INSERT OR IGNORE INTO roots (issuer, slot, document) VALUES (?, ?, ?)",
+        params![row.issuer, row.slot.name(), document],
+    )?;
+    if new != 1 {
+        return Err(conflict(format!("slot {} of `{}` holds another root key", row.slot.name(), row.issuer)));
+    }
+    toggle(total, &digest(&[&document]));
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod answers;
 mod change;
 mod checkpoint;
 mod fault;
+mod held;
 mod others;
 mod pool;
 mod read;
@@ -20,9 +21,11 @@ use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
 use daypass_core::cutoff::Cutoff;
 use daypass_core::freeze::Freeze;
+use daypass_core::held::{Held, Turn, TurnEnd, Wish};
 use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
 use daypass_core::replay::Mark;
 use daypass_core::ring::RingRow;
+use daypass_core::root::RootRow;
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
 use pool::{Pool, Watch, closed, late};
 use std::pin::Pin;
@@ -121,6 +124,10 @@ impl Store for SqliteStore {
         self.pool.read(read::freezes).await
     }
 
+    async fn roots(&self) -> Result<Vec<RootRow>, StoreError> {
+        self.pool.read(|connection| read::documents(connection, "roots")).await
+    }
+
     async fn version(&self) -> Result<u64, StoreError> {
         self.watch.version().await
     }
@@ -153,6 +160,18 @@ impl Store for SqliteStore {
 
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
         self.write(|pending| Write::Spend(mark, until, pending)).await
+    }
+
+    async fn held(&self, place: Mark) -> Result<Option<Held>, StoreError> {
+        self.pool.read(move |connection| held::read(connection, &place)).await
+    }
+
+    async fn take_turn(&self, wish: Wish) -> Result<Turn, StoreError> {
+        self.write(|pending| Write::TakeTurn(wish, pending)).await
+    }
+
+    async fn end_turn(&self, end: TurnEnd) -> Result<bool, StoreError> {
+        self.write(|pending| Write::EndTurn(end, pending)).await
     }
 
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_ring_since.sql"),
     include_str!("migrations/0003_uses.sql"),
     include_str!("migrations/0004_freezes.sql"),
+    include_str!("migrations/0005_brokered.sql"),
 ];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the

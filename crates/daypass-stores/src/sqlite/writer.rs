@@ -21,9 +21,11 @@ use super::answers::Answers;
 use super::change;
 use super::checkpoint::Checkpoints;
 use super::fault::Fault;
+use super::held;
 use super::schema::{self, Use};
 use super::session::Session;
 use daypass_core::clock::Timestamp;
+use daypass_core::held::{Turn, TurnEnd, Wish};
 use daypass_core::record::{Chain, Entry, Record};
 use daypass_core::replay::Mark;
 use daypass_core::store::{Appended, Change, Spent, StoreError};
@@ -66,6 +68,8 @@ pub(super) enum Write {
     Change(Vec<Change>, Box<Record>, Pending<()>),
     Spend(Mark, Timestamp, Pending<Spent>),
     Uses(Vec<(String, Timestamp)>, Pending<()>),
+    TakeTurn(Wish, Pending<Turn>),
+    EndTurn(TurnEnd, Pending<bool>),
 }
 
 /// An answer that may be given once the commit is durable.
@@ -99,6 +103,8 @@ impl Write {
             Self::Append(_, pending) => pending.send(failed),
             Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
             Self::Spend(_, _, pending) => pending.send(failed),
+            Self::TakeTurn(_, pending) => pending.send(failed),
+            Self::EndTurn(_, pending) => pending.send(failed),
         }
     }
 }
@@ -288,6 +294,10 @@ fn write_all(
                 let now = session.as_ref().map_or(i64::MIN, |session| session.own_time());
                 pending.result = Some(Ok(spend(connection, mark, *until, now)?));
             }
+            // A turn that nobody waits for would keep the others waiting until it is taken for dead.
+            Write::TakeTurn(_, pending) if pending.abandoned() => (),
+            Write::TakeTurn(wish, pending) => pending.result = Some(Ok(held::take(connection, wish)?)),
+            Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(connection, end)?)),
             Write::Uses(uses, pending) => pending.result = Some(Ok(note_uses(connection, uses)?)),
         }
     }

@@ -128,6 +128,7 @@ impl Loaded {
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
             providers: self.providers.clone(),
+            upstreams: Vec::new(),
             refuses: self.refuses,
             rotation: self.rotation,
             guesses_unbounded: false,

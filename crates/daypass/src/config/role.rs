@@ -12,6 +12,7 @@ use super::trust;
 use super::variable::variables;
 use daypass_core::policy::{Language, Policy, Template};
 use daypass_core::role::{Algorithm, Profile, Role, TokenVersion};
+use daypass_core::upstream::Brokering;
 use std::collections::BTreeMap;
 
 /// The keys of the section.
@@ -118,6 +119,7 @@ fn one<'a>(
         algorithm: Algorithm::default(),
         external_id: None,
         trusts: Vec::new(),
+        brokering: Brokering::default(),
     };
     let read = match (section.key("policy"), section.key("audience")) {
         (Some(_), None) => with_policy(section, base, owner.account, providers),

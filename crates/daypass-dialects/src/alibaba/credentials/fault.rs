@@ -66,9 +66,9 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "NoPermission"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Throttling"),
-        Reason::Frozen | Reason::IdentityUnavailable | Reason::Unavailable => {
+        Reason::Frozen | Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
-        Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }

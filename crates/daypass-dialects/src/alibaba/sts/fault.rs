@@ -64,8 +64,10 @@ pub(super) fn code(action: Option<Action>, refusal: &Refusal) -> (u16, Cow<'stat
         | Reason::UnknownResource
         | Reason::PolicyTooWide => (403, "NoPermission"),
         Reason::RateLimited => (429, "Throttling.User"),
-        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable => (503, "ServiceUnavailable"),
-        Reason::Internal => (500, "InternalError"),
+        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable => {
+            (503, "ServiceUnavailable")
+        }
+        Reason::UpstreamRefused | Reason::Internal => (500, "InternalError"),
     };
     (status, code.into())
 }
@@ -151,7 +153,7 @@ pub(super) fn message(refusal: &Refusal) -> String {
             "You are not authorized to do this action. You should be authorized by RAM"
         }
         Reason::RateLimited => "Request was denied due to user flow control",
-        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable => {
+        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable => {
             "The request has failed due to a temporary failure of the server"
         }
         _ => return detail.to_string(),
@@ -232,6 +234,8 @@ mod tests {
         rate_limited           429 Throttling.User | Request was denied due to user flow control: DETAIL
         frozen                 503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         identity_unavailable   503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
+        upstream_unavailable   503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
+        upstream_refused       500 InternalError | DETAIL
         unavailable            503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         internal               500 InternalError | DETAIL
         ");

@@ -231,6 +231,8 @@ fn every_reason_has_its_answer() {
     rate_limited | 7 App Call Limited | accesscontrol.limited-by-app-api-access-count | 429 Throttling.User
     frozen | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     identity_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
+    upstream_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
+    upstream_refused | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError
     unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     internal | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError
     ");

@@ -70,6 +70,7 @@ impl Words {
                 token,
             }),
             issued: START,
+            handed_out: START,
             expires: START,
             account: String::new(),
             role: String::new(),
@@ -84,6 +85,7 @@ impl Words {
             source_identity: None,
             confirmation: None,
             exchanged: None,
+            brokered: None,
         }
     }
 

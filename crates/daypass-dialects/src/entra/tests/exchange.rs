@@ -11,7 +11,7 @@ use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::dialect::Form;
 use daypass_core::directory::{Directory, hash_secret};
 use daypass_core::id::Draw;
-use daypass_core::issuer::Issuer;
+use daypass_core::issuer::{Issued, Issuer};
 use daypass_core::jose::Signer;
 use daypass_core::pipeline::{Pipeline, Success};
 use daypass_core::policy::Authorized;
@@ -42,15 +42,17 @@ impl Issuer for Signing {
         directory: &Directory,
         authorized: &Authorized,
         draw: &Draw,
-    ) -> Result<Credential, Refusal> {
+    ) -> Result<Issued, Refusal> {
         let ring = directory.ring();
         if let Form::Triple(kind) = authorized.form() {
-            return triple::make(ring, kind, &Claims::of(authorized, draw)?, draw).map(Credential::Triple);
+            let triple = triple::make(ring, kind, &Claims::of(authorized, draw)?, draw)?;
+            return Ok(Issued::ours(Credential::Triple(triple), authorized, draw));
         }
         let id = Uuid::from_bytes(draw.bytes("uti"));
         let claims = wire::AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
         let token = sign::access_token(ring, authorized.algorithm(), &claims)?;
-        Ok(Credential::Bearer(Bearer { token, id, kid: "kid".into() }))
+        let bearer = Bearer { token, id, kid: Some("kid".into()) };
+        Ok(Issued::ours(Credential::Bearer(bearer), authorized, draw))
     }
 }
 

@@ -17,7 +17,7 @@ use daypass_core::credential::{Bearer, Credential};
 use daypass_core::directory::{Directory, hash_secret};
 use daypass_core::id::Draw;
 use daypass_core::identity::Identity;
-use daypass_core::issuer::Issuer;
+use daypass_core::issuer::{Issued, Issuer};
 use daypass_core::pipeline::{Answer, Pipeline};
 use daypass_core::policy::Authorized;
 use daypass_core::refusal::Refusal;
@@ -45,14 +45,12 @@ impl Issuer for TestIssuer {
         directory: &Directory,
         authorized: &Authorized,
         draw: &Draw,
-    ) -> Result<Credential, Refusal> {
+    ) -> Result<Issued, Refusal> {
         let id = Uuid::from_bytes(draw.bytes("uti"));
         super::wire::AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
-        Ok(Credential::Bearer(Bearer {
-            token: Secret::new("header.payload.signature"),
-            id,
-            kid: "kid".into(),
-        }))
+        let token = Secret::new("header.payload.signature");
+        let bearer = Bearer { token, id, kid: Some("kid".into()) };
+        Ok(Issued::ours(Credential::Bearer(bearer), authorized, draw))
     }
 }
 
@@ -66,13 +64,13 @@ impl Issuer for SigningIssuer {
         directory: &Directory,
         authorized: &Authorized,
         draw: &Draw,
-    ) -> Result<Credential, Refusal> {
+    ) -> Result<Issued, Refusal> {
         let id = Uuid::from_bytes(draw.bytes("uti"));
         let (ring, algorithm) = (directory.ring(), authorized.algorithm());
         let claims = super::wire::AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
         let token = super::sign::access_token(ring, algorithm, &claims)?;
-        let kid = ring.signer(algorithm).map(|signer| signer.kid().to_owned()).unwrap_or_default();
-        Ok(Credential::Bearer(Bearer { token, id, kid }))
+        let kid = ring.signer(algorithm).map(|signer| signer.kid().to_owned());
+        Ok(Issued::ours(Credential::Bearer(Bearer { token, id, kid }), authorized, draw))
     }
 }
 

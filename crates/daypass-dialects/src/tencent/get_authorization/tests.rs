@@ -82,6 +82,7 @@ fn granted(issued: Timestamp) -> Granted {
             token: "the token".into(),
         }),
         issued,
+        handed_out: issued,
         expires: "2023-11-14T22:43:20Z".parse().unwrap(),
         account: "100000000001".into(),
         role: "soe".into(),
@@ -96,6 +97,7 @@ fn granted(issued: Timestamp) -> Granted {
         source_identity: None,
         confirmation: None,
         exchanged: None,
+        brokered: None,
     }
 }
 

@@ -141,6 +141,8 @@ fn every_reason_has_its_codes() {
     rate_limited           RequestLimitExceeded
     frozen                 ServiceUnavailable
     identity_unavailable   InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
+    upstream_unavailable   ServiceUnavailable
+    upstream_refused       InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
     unavailable            ServiceUnavailable
     internal               InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
     ");

@@ -89,7 +89,7 @@ fn token(world: &World, name: &str, algorithm_seed: u64) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let ask = authorized(world, Form::Bearer, RoleChoice::Resource(name.to_owned()), None);
     let made = runtime.block_on(Local::new().issue(&world.directory(), &ask, &draw(algorithm_seed)));
-    match made.unwrap_or_else(|refusal| panic!("{refusal:?}")) {
+    match made.unwrap_or_else(|refusal| panic!("{refusal:?}")).credential {
         Credential::Bearer(bearer) => bearer.token.expose_str().to_owned(),
         Credential::Triple(_) => panic!("a triple"),
     }

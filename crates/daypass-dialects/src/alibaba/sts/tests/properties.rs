@@ -59,6 +59,7 @@ fn grant(texts: &[String; 6], source_identity: Option<&String>) -> Granted {
             token,
         }),
         issued: START,
+        handed_out: START,
         expires: START,
         account,
         role,
@@ -73,6 +74,7 @@ fn grant(texts: &[String; 6], source_identity: Option<&String>) -> Granted {
         source_identity: source_identity.cloned(),
         confirmation: None,
         exchanged: None,
+        brokered: None,
     }
 }
 
