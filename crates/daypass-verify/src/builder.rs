@@ -3,10 +3,10 @@
 use crate::cache::{Cache, Times};
 use crate::clock::{Clock, SystemClock};
 use crate::dpop;
+use crate::feed::Feed;
 use crate::fetch::Fetch;
 use crate::keys::{Algorithm, KeySet};
 use crate::proofs::Proofs;
-use crate::revoked::Feed;
 use crate::rules::Rules;
 use crate::source::{Place, PlainHttp, Source};
 use crate::verifier::{Inner, Keys, StaleFeed, Verifier};

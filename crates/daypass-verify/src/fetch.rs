@@ -12,6 +12,13 @@ use std::time::Duration;
 pub trait Fetch: Send + Sync {
     /// Fetches a document of at most `most` bytes by GET. Anything but status 200 is an error.
     async fn fetch(&self, url: &str, most: usize) -> Result<Fetched, FetchError>;
+
+    /// The same for whoever has the document with this tag already: it is sent as `If-None-Match`, and status 304 is
+    /// [`None`]. Without an implementation of its own the document is always fetched.
+    async fn fetch_unless(&self, url: &str, most: usize, tag: &str) -> Result<Option<Fetched>, FetchError> {
+        let _ = tag;
+        self.fetch(url, most).await.map(Some)
+    }
 }
 
 /// A document as it came.
@@ -22,18 +29,26 @@ pub struct Fetched {
     pub body: Vec<u8>,
     /// How long it says that it may be kept (`max-age` of `Cache-Control`).
     pub max_age: Option<Duration>,
+    /// What tells it from others (`ETag`), as it came.
+    pub tag: Option<String>,
 }
 
 impl Fetched {
     /// A document that says nothing about how long it may be kept.
     pub fn new(body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), max_age: None }
+        Self { body: body.into(), max_age: None, tag: None }
     }
 
     /// The same with what it says about that.
     #[must_use]
     pub fn with_max_age(self, max_age: Option<Duration>) -> Self {
         Self { max_age, ..self }
+    }
+
+    /// The same with what tells it from others.
+    #[must_use]
+    pub fn with_tag(self, tag: Option<String>) -> Self {
+        Self { tag, ..self }
     }
 }
 

@@ -3,12 +3,15 @@
 use crate::fetch::{Fetch, FetchError, Fetched};
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use reqwest::header::{ACCEPT, CACHE_CONTROL};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+/// What we ask for: the kinds of document there are.
+const ACCEPTED: &str = "application/json, application/jwk-set+json, application/daypass-revocations+jwt, \
+                        application/daypass-revocations-delta+jwt";
 /// How long one document may take.
 const WHOLE: Duration = Duration::from_secs(5);
 /// How long a connection may take to come about.
@@ -54,16 +57,37 @@ impl Http {
 #[async_trait]
 impl Fetch for Http {
     async fn fetch(&self, url: &str, most: usize) -> Result<Fetched, FetchError> {
+        // A 304 that nobody asked for is no document.
+        self.ask(url, most, None).await?.ok_or_else(|| status(StatusCode::NOT_MODIFIED))
+    }
+
+    async fn fetch_unless(&self, url: &str, most: usize, tag: &str) -> Result<Option<Fetched>, FetchError> {
+        self.ask(url, most, Some(tag)).await
+    }
+}
+
+impl Http {
+    async fn ask(&self, url: &str, most: usize, known: Option<&str>) -> Result<Option<Fetched>, FetchError> {
         let url = Url::parse(url).map_err(|fault| FetchError::new(fault.to_string()))?;
-        let request =
-            self.client(&url)?.get(url).header(ACCEPT, "application/json, application/jwk-set+json");
+        let request = self.client(&url)?.get(url).header(ACCEPT, ACCEPTED);
+        let request = match known {
+            Some(tag) => request.header(IF_NONE_MATCH, tag),
+            None => request,
+        };
         let response = request.send().await.map_err(|fault| FetchError::new(causes("no answer", &fault)))?;
-        if response.status() != StatusCode::OK {
-            return Err(FetchError::new(format!("it answered with status {}", response.status().as_u16())));
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if known.is_some() => return Ok(None),
+            other => return Err(status(other)),
         }
         let max_age = max_age(&response);
-        Ok(Fetched::new(read(response, most).await?).with_max_age(max_age))
+        let tag = response.headers().get(ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        Ok(Some(Fetched::new(read(response, most).await?).with_max_age(max_age).with_tag(tag)))
     }
+}
+
+fn status(status: StatusCode) -> FetchError {
+    FetchError::new(format!("it answered with status {}", status.as_u16()))
 }
 
 fn builder() -> ClientBuilder {
@@ -173,6 +197,18 @@ mod tests {
             "{asked}"
         );
         assert!(!asked.contains("cookie") && !asked.contains("referer") && !asked.contains("authorization"));
+    }
+
+    #[tokio::test]
+    async fn a_document_that_is_known_is_not_sent_again() {
+        let (url, asked) = answering("HTTP/1.1 304 Not Modified\r\nconnection: close\r\n\r\n").await;
+        assert!(Http::new().fetch_unless(&url, 10, "W/\"7\"").await.unwrap().is_none());
+        assert!(asked.await.unwrap().contains("if-none-match: w/\"7\"\r\n"));
+        let (url, _) = answering("HTTP/1.1 200 OK\r\netag: W/\"8\"\r\nconnection: close\r\n\r\n{}").await;
+        let other = Http::new().fetch_unless(&url, 10, "W/\"7\"").await.unwrap().unwrap();
+        assert_eq!((other.body.as_slice(), other.tag.as_deref()), (&b"{}"[..], Some("W/\"8\"")));
+        let fault = fetch("304 Not Modified", "", 10).await.unwrap_err();
+        assert!(fault.to_string().contains("304"), "nobody asked for that: {fault}");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod claims;
 mod clock;
 mod compact;
 mod dpop;
+mod feed;
 mod fetch;
 mod header;
 #[cfg(feature = "http")]

@@ -1,61 +1,55 @@
-//! What the issuer has taken back since it made a token: its revocation feed.
+//! What the issuer has taken back since it made a token.
 //!
-//! The feed is one signed JWT of the type [`TYPE`]. It names what was taken back in the words of tokens, each with the
-//! second up to which whatever was issued counts no more, so that it can be applied without asking anybody.
+//! It is named in the words of tokens, each with the second up to which whatever was issued counts no more, so that it can
+//! be applied without asking anybody.
 
-use crate::cache::{Origin, Told};
 use crate::claims::{Claims, strings};
 use crate::clock::numeric_date;
-use crate::compact::Compact;
-use crate::fetch::Fetch;
-use crate::keys::Algorithm;
-use crate::source::{PlainHttp, checked};
-use crate::verifier::Keys;
+use crate::keys::sha256;
+use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The type of a feed. Attack: some other JWT of the same issuer, an access token above all, shown in its place.
-const TYPE: &str = "daypass-revocations+jwt";
-
-/// The longest feed, in bytes: some fifty thousand single tokens. Attack: an endless one fills the memory of every API.
-const LONGEST: usize = 8 * 1024 * 1024;
-
-/// How far the issuer's clock and ours may be apart for a feed, which lives for minutes.
-const LEEWAY: Duration = Duration::from_mins(1);
-
-/// What has been taken back.
-#[derive(Debug, Default, PartialEq)]
+/// What has been taken back. It is written as the issuer writes it, members in the order of their names, so that both
+/// come to the same [`Revoked::state`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Revoked {
     /// Everything of the issuer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     all: Option<u64>,
-    /// Single tokens, by `uti` or `jti`.
-    tokens: Cuts,
     /// Clients, by their ids.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     clients: Cuts,
-    /// Subjects, by `oid` or `sub`.
-    subjects: Cuts,
     /// Keys of clients, by what `rh` tells of them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     keys: Cuts,
     /// Roles, by what they put into a token.
-    roles: Vec<RoleCut>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    roles: BTreeSet<RoleCut>,
+    /// Subjects, by `oid` or `sub`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    subjects: Cuts,
+    /// Single tokens, by `uti` or `jti`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tokens: Cuts,
 }
 
 /// Names in lower case, each with the last second that is taken back.
-type Cuts = HashMap<String, u64>;
+type Cuts = BTreeMap<String, u64>;
 
-#[derive(Debug, PartialEq)]
+/// A role, in the order in which the issuer writes and sorts it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct RoleCut {
+    #[serde(rename = "aud")]
     audiences: Vec<String>,
-    roles: Vec<String>,
     before: u64,
+    roles: Vec<String>,
 }
 
 impl Revoked {
     /// Reads the claims of a feed whose signature was found right. A member that is not known here is refused: what this
     /// version cannot apply may be the very thing that was taken back.
-    fn read(claims: &Map<String, Value>) -> Result<Self, String> {
+    pub(crate) fn read(claims: &Map<String, Value>) -> Result<Self, String> {
         let list = claims.get("revoked").and_then(Value::as_object).ok_or("it has no object `revoked`")?;
         let mut revoked = Self::default();
         for (name, value) in list {
@@ -71,6 +65,73 @@ impl Revoked {
             }
         }
         Ok(revoked)
+    }
+
+    /// The list that the claims of a feed of changes make of this one.
+    pub(crate) fn changed(&self, claims: &Map<String, Value>) -> Result<Self, String> {
+        let mut list = self.clone();
+        list.remove(claims)?;
+        let Self { all, clients, keys, roles, subjects, tokens } = Self::read(claims)?;
+        list.all = all.or(list.all);
+        for (of, new) in [
+            (&mut list.clients, clients),
+            (&mut list.keys, keys),
+            (&mut list.subjects, subjects),
+            (&mut list.tokens, tokens),
+        ] {
+            of.extend(new);
+        }
+        // A role has one place, whatever its second.
+        list.roles.retain(|old| !roles.iter().any(|new| new.is_place_of(old)));
+        list.roles.extend(roles);
+        Ok(list)
+    }
+
+    /// Takes out what is `gone`, each by its name with `true`. Nothing counts again by that: nothing lives any more that it
+    /// was about. A name that is not here is a sign that the changes are those of another list.
+    fn remove(&mut self, claims: &Map<String, Value>) -> Result<(), String> {
+        let gone = claims.get("gone").and_then(Value::as_object).ok_or("it has no object `gone`")?;
+        for (name, value) in gone {
+            let of = match name.as_str() {
+                "all" => {
+                    self.all.take().ok_or("it takes out what is not there")?;
+                    continue;
+                }
+                "roles" => {
+                    self.remove_roles(value)?;
+                    continue;
+                }
+                "clients" => &mut self.clients,
+                "keys" => &mut self.keys,
+                "subjects" => &mut self.subjects,
+                "tokens" => &mut self.tokens,
+                _ => return Err("it has a list that this version does not know".to_owned()),
+            };
+            for name in value.as_object().ok_or("its `gone` is not what was expected")?.keys() {
+                of.remove(name).ok_or("it takes out what is not there")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_roles(&mut self, gone: &Value) -> Result<(), String> {
+        for role in gone.as_array().ok_or("its `gone` is not what was expected")? {
+            let named = |name: &str| role.get(name).and_then(strings);
+            let (Some(audiences), Some(roles)) = (named("aud"), named("roles")) else {
+                return Err("its `gone` is not what was expected".to_owned());
+            };
+            let (place, before) = (RoleCut { audiences, before: 0, roles }, self.roles.len());
+            self.roles.retain(|held| !held.is_place_of(&place));
+            if self.roles.len() == before {
+                return Err("it takes out what is not there".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of what is in the list: base64url of the SHA-256 of its JSON, as the issuer computes it.
+    pub(crate) fn state(&self) -> Option<String> {
+        Some(sha256(&serde_json::to_vec(self).ok()?))
     }
 
     /// Whether a token has been taken back. One that does not say when it was issued is as old as can be.
@@ -94,6 +155,11 @@ impl Revoked {
 }
 
 impl RoleCut {
+    /// Whether both are about the same role.
+    fn is_place_of(&self, other: &Self) -> bool {
+        self.audiences == other.audiences && self.roles == other.roles
+    }
+
     /// Whether a token may have been made in this role: one for its audience, with one of its app roles or with none.
     fn made(&self, claims: &Claims) -> bool {
         let ours = |audience: &str| self.audiences.iter().any(|its| its.eq_ignore_ascii_case(audience));
@@ -117,7 +183,7 @@ fn cuts(value: &Value) -> Option<Cuts> {
     value.as_object()?.iter().map(|(name, before)| Some((name.clone(), before.as_u64()?))).collect()
 }
 
-fn roles(value: &Value) -> Option<Vec<RoleCut>> {
+fn roles(value: &Value) -> Option<BTreeSet<RoleCut>> {
     let one = |role: &Value| {
         Some(RoleCut {
             audiences: strings(role.get("aud")?)?,
@@ -126,83 +192,6 @@ fn roles(value: &Value) -> Option<Vec<RoleCut>> {
         })
     };
     value.as_array()?.iter().map(one).collect()
-}
-
-/// Where the feed of an issuer is: beside its version 2.0 issuer, whichever of the two names it goes by.
-pub(crate) fn address(issuer: &str) -> String {
-    format!("{}/revocations", version_2(issuer))
-}
-
-/// The issuer that signs the feed.
-fn version_2(issuer: &str) -> String {
-    let bare = issuer.strip_suffix('/').unwrap_or(issuer);
-    if bare.ends_with("/v2.0") { bare.to_owned() } else { format!("{bare}/v2.0") }
-}
-
-/// Fetches the feed and proves it.
-pub(crate) struct Feed {
-    url: String,
-    issuer: String,
-    fetch: Arc<dyn Fetch>,
-    keys: Keys,
-}
-
-impl Feed {
-    /// Refused where the address is plain http off this machine.
-    pub(crate) fn new(
-        issuer: &str,
-        fetch: Arc<dyn Fetch>,
-        plain_http: PlainHttp,
-        keys: Keys,
-    ) -> Result<Self, String> {
-        let url = address(issuer);
-        checked(&url, plain_http)?;
-        Ok(Self { url, issuer: version_2(issuer), fetch, keys })
-    }
-
-    async fn fetched(&self, now: Duration) -> Result<Told<Revoked>, String> {
-        let fetched = self.fetch.fetch(&self.url, LONGEST).await.map_err(|fault| fault.to_string())?;
-        let text = std::str::from_utf8(&fetched.body).map_err(|_| "it is no text".to_owned())?;
-        Ok((self.proved(text, now).await?, fetched.max_age))
-    }
-
-    /// Everything that makes it the issuer's own, of now, and no other JWT.
-    async fn proved(&self, text: &str, now: Duration) -> Result<Revoked, String> {
-        let compact = Compact::parse_within(text, LONGEST).map_err(|rejected| rejected.to_string())?;
-        if compact.typ().ok().flatten().as_deref() != Some(TYPE) {
-            return Err(format!("its type is not {TYPE}"));
-        }
-        let algorithm = compact.header.get("alg").and_then(Value::as_str).and_then(Algorithm::named);
-        let algorithm = algorithm.ok_or("its algorithm is not known")?;
-        let kid = compact.kid().ok().flatten().ok_or("it names no key")?;
-        let keys = self.keys.of(Some(kid)).await.map_err(|rejected| rejected.log())?;
-        let key = keys.choose(Some(kid), algorithm).map_err(|_| "its key is not one of the issuer's")?;
-        if !key.verifies(algorithm, compact.signed, &compact.signature) {
-            return Err("its signature is wrong".to_owned());
-        }
-        let claims = compact.claims().map_err(|rejected| rejected.to_string())?;
-        if claims.get("iss").and_then(Value::as_str) != Some(&self.issuer) {
-            return Err("it is of another issuer".to_owned());
-        }
-        let date = |name: &str| claims.get(name).and_then(numeric_date).ok_or("it has no times");
-        // Attack: an older feed, from before a token was taken back, is shown again for ever.
-        if date("exp")?.saturating_add(LEEWAY) <= now {
-            return Err("it has expired".to_owned());
-        }
-        if date("iat")? > now.saturating_add(LEEWAY) {
-            return Err("it is from the future".to_owned());
-        }
-        Revoked::read(&claims)
-    }
-}
-
-impl Origin for Feed {
-    type Item = Revoked;
-    const WHAT: &'static str = "revocation feed";
-
-    async fn get(&self, now: Duration) -> Result<Told<Revoked>, String> {
-        self.fetched(now).await.map_err(|fault| format!("{}: {fault}", self.url))
-    }
 }
 
 #[cfg(test)]
@@ -264,6 +253,70 @@ mod tests {
         assert!(revoked(&json!({"clients": {"c-1": 1000}})).holds(&token(&json!({"azp": "C-1"}))));
     }
 
+    /// What a list becomes by these changes.
+    fn changed(list: &Value, set: &Value, gone: &Value) -> Result<Revoked, String> {
+        let claims = json!({"revoked": set, "gone": gone});
+        revoked(list).changed(claims.as_object().unwrap())
+    }
+
+    #[test]
+    fn changes_make_one_list_of_another() {
+        let role = |before: u64| json!({"aud": ["orders"], "before": before, "roles": ["r"]});
+        let gone = json!({"aud": ["orders"], "before": true, "roles": ["r"]});
+        let all = json!({
+            "all": 5, "clients": {"c": 1}, "keys": {"k": 1}, "roles": [role(1)], "subjects": {"s": 1}, "tokens": {"t": 1},
+        });
+        let nothing = json!({});
+        assert_eq!(changed(&all, &nothing, &nothing).unwrap(), revoked(&all));
+        assert_eq!(changed(&nothing, &all, &nothing).unwrap(), revoked(&all));
+        let set = json!({"all": 6, "clients": {"c": 2, "d": 2}, "roles": [role(2)]});
+        let after = json!({
+            "all": 6, "clients": {"c": 2, "d": 2}, "keys": {"k": 1}, "roles": [role(2)], "subjects": {"s": 1},
+            "tokens": {"t": 1},
+        });
+        assert_eq!(changed(&all, &set, &nothing).unwrap(), revoked(&after));
+        let gone = json!({
+            "all": true, "clients": {"c": true}, "keys": {"k": true}, "roles": [gone], "subjects": {"s": true},
+            "tokens": {"t": true},
+        });
+        assert_eq!(changed(&all, &nothing, &gone).unwrap(), Revoked::default());
+    }
+
+    #[test]
+    fn changes_that_are_not_of_this_list_or_not_understood_are_none() {
+        let list = json!({"tokens": {"t": 1}});
+        let fine = json!({});
+        for gone in [
+            json!({"tokens": {"u": true}}),
+            json!({"clients": {"t": true}}),
+            json!({"all": true}),
+            json!({"roles": [{"aud": ["x"], "before": true, "roles": []}]}),
+            json!({"roles": [7]}),
+            json!({"roles": {}}),
+            json!({"tokens": ["t"]}),
+            json!({"planets": {}}),
+            json!([]),
+            json!(null),
+        ] {
+            assert!(changed(&list, &fine, &gone).is_err(), "{gone}");
+        }
+        for set in [json!({"planets": {}}), json!({"tokens": {"t": "1"}}), json!(null)] {
+            assert!(changed(&list, &set, &fine).is_err(), "{set}");
+        }
+    }
+
+    #[test]
+    fn a_state_is_the_hash_of_what_is_written_in_order() {
+        // SHA-256 of `{}`.
+        assert_eq!(Revoked::default().state().unwrap(), "RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o");
+        let list = json!({
+            "tokens": {"b": 1, "a": 2}, "all": 3,
+            "roles": [{"roles": ["r"], "before": 4, "aud": ["y", "x"]}, {"roles": [], "before": 5, "aud": ["a"]}],
+        });
+        let written = r#"{"all":3,"roles":[{"aud":["a"],"before":5,"roles":[]},{"aud":["y","x"],"before":4,"roles":["r"]}],"tokens":{"a":2,"b":1}}"#;
+        assert_eq!(revoked(&list).state().unwrap(), sha256(written.as_bytes()));
+    }
+
     #[test]
     fn a_feed_that_is_not_understood_whole_is_no_feed() {
         for claims in [
@@ -278,13 +331,6 @@ mod tests {
             json!({"revoked": {"roles": [{"aud": ["a"], "before": 1}]}}),
         ] {
             assert!(Revoked::read(claims.as_object().unwrap()).is_err(), "{claims}");
-        }
-    }
-
-    #[test]
-    fn both_issuers_of_a_tenant_have_one_feed() {
-        for issuer in ["https://x/t/", "https://x/t/v2.0"] {
-            assert_eq!(address(issuer), "https://x/t/v2.0/revocations");
         }
     }
 }
