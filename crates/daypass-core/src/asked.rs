@@ -4,7 +4,7 @@
 use crate::caller::Caller;
 use crate::dialect::{Excess, Form, Issue, RoleChoice};
 use crate::endpoint::Product;
-use crate::policy::{Authorized, Cut, Policy};
+use crate::policy::{Authorized, Cut, Policy, Warned};
 use crate::triple::TripleKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,6 +43,9 @@ pub struct Asked {
     /// Who cut something off what the role gives, on the way to what was issued.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cut: Vec<Cut>,
+    /// What rules that are only tried would have done to what was issued.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warned: Vec<Warned>,
     /// The values and the app roles did not fit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shortened: bool,
@@ -108,8 +111,8 @@ impl Asked {
     pub(crate) fn of_grant(issue: &Issue, authorized: &Authorized) -> Self {
         let policy = AskedPolicy::of(issue.policy.as_ref(), authorized.policy());
         let exchange = authorized.behalf().is_some();
-        let cut = authorized.cut().to_vec();
-        Self { policy, exchange, cut, ..Self::plain(issue, authorized.endpoint()) }.fitted()
+        let (cut, warned) = (authorized.cut().to_vec(), authorized.warned().to_vec());
+        Self { policy, exchange, cut, warned, ..Self::plain(issue, authorized.endpoint()) }.fitted()
     }
 
     /// The ask of a refusal. Where someone trusted has said whom it is for, that fills the variables.
@@ -136,6 +139,7 @@ impl Asked {
             app_roles: issue.app_roles.clone(),
             exchange: false,
             cut: Vec::new(),
+            warned: Vec::new(),
             shortened: false,
         }
     }

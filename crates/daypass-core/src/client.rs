@@ -17,6 +17,8 @@ pub struct Tenant {
     pub account: String,
     /// A policy that nothing issued in this tenant may exceed.
     pub boundary: Option<Policy>,
+    /// A boundary that is tried before it counts: what it would cut is said and not cut.
+    pub boundary_warn: Option<Policy>,
 }
 
 /// A party that may ask.
@@ -42,6 +44,9 @@ pub struct Client {
     /// A policy that nothing issued to this client may exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary: Option<Policy>,
+    /// A boundary that is tried before it counts: what it would cut is said and not cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boundary_warn: Option<Policy>,
     /// Legacy proofs this client does not accept in its own name.
     #[serde(default)]
     pub refuses: Refuses,

@@ -2,6 +2,7 @@
 
 use crate::caller::Way;
 use crate::net::IpNet;
+use crate::policy::Policy;
 use std::fmt;
 
 /// A protocol that Daypass speaks.
@@ -21,6 +22,10 @@ pub enum DialectName {
     Entra,
     /// Questions of APIs about the requests that they get: `/v1/verify`.
     Verify,
+    /// Questions of reverse proxies about the requests that they are about to let through ([`crate::forward`]).
+    ForwardAuth,
+    /// Questions of callers about decisions of their own: `/v1/explain/{request id}`.
+    Explain,
 }
 
 impl DialectName {
@@ -34,6 +39,8 @@ impl DialectName {
             Self::AlibabaCredentials => "alibaba.credentials",
             Self::Entra => "entra",
             Self::Verify => "verify",
+            Self::ForwardAuth => "forward-auth",
+            Self::Explain => "explain",
         }
     }
 
@@ -41,7 +48,13 @@ impl DialectName {
     pub fn knows_visitors(self) -> bool {
         match self {
             Self::TencentGetAuthorization | Self::AlibabaCredentials => true,
-            Self::TencentSts | Self::AlibabaTop | Self::AlibabaSts | Self::Entra | Self::Verify => false,
+            Self::TencentSts
+            | Self::AlibabaTop
+            | Self::AlibabaSts
+            | Self::Entra
+            | Self::Verify
+            | Self::ForwardAuth
+            | Self::Explain => false,
         }
     }
 }
@@ -121,6 +134,10 @@ pub struct Endpoint {
     pub shape: Shape,
     /// TOP's table from what is asked for to the role that gives it.
     pub routes: Vec<Route>,
+    /// A policy that nothing issued here may exceed.
+    pub boundary: Option<Policy>,
+    /// A boundary that is tried before it counts: what it would cut is said and not cut.
+    pub boundary_warn: Option<Policy>,
 }
 
 /// One way in which the caller of an endpoint without signatures is known.

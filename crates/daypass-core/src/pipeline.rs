@@ -6,6 +6,7 @@
 mod authenticate;
 mod dpop;
 mod exchange;
+mod explain;
 mod nearby;
 mod recording;
 #[cfg(test)]
@@ -28,7 +29,7 @@ use crate::identity::Identity;
 use crate::issuer::{Issued, Issuer};
 use crate::jose::Signatures;
 use crate::jose::own::OwnSignatures;
-use crate::policy::{Authorized, authorize};
+use crate::policy::{Authorized, Whose, authorize};
 use crate::ration::{Rations, Share};
 use crate::record::{self, Entry};
 use crate::refusal::{Kind, Reason, Refusal};
@@ -109,6 +110,15 @@ pub struct Summary {
     pub result: Result<Success, Refusal>,
     /// The client, where one was proved.
     pub client: Option<Uuid>,
+    /// Whose rules, of those that are only tried, would have done something to what was granted.
+    pub warned: Vec<Whose>,
+}
+
+impl Summary {
+    /// Of a request of which no client is known, and nothing else.
+    pub fn of(dialect: DialectName, result: Result<Success, Refusal>) -> Self {
+        Self { dialect, result, client: None, warned: Vec::new() }
+    }
 }
 
 /// What a request was answered with.
@@ -143,6 +153,8 @@ struct Trail {
     first_sight: Option<Mark>,
     /// What was taken from rations and is given back if nothing is made.
     taken: Vec<Share>,
+    /// Whose rules, of those that are only tried, would have done something to what was granted.
+    warned: Vec<Whose>,
 }
 
 impl Trail {
@@ -185,10 +197,7 @@ impl Pipeline {
         let now = self.now();
         let context = Context { directory, now };
         if let Some(response) = dialect.open(context, &request.head) {
-            return Answer {
-                response,
-                summary: Summary { dialect: dialect.name(), result: Ok(Success::Open), client: None },
-            };
+            return Answer { response, summary: Summary::of(dialect.name(), Ok(Success::Open)) };
         }
         let mut manner = dialect.manner(&request.head);
         let mut trail = Trail {
@@ -201,6 +210,7 @@ impl Pipeline {
             asked: None,
             first_sight: None,
             taken: Vec::new(),
+            warned: Vec::new(),
         };
         let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
         self.finish(dialect, &manner, trail, result).await
@@ -212,7 +222,7 @@ impl Pipeline {
         let manner = dialect.manner(head);
         Answer {
             response: dialect.render(&manner, Outcome::Refused(refusal.clone())),
-            summary: Summary { dialect: dialect.name(), result: Err(refusal), client: None },
+            summary: Summary::of(dialect.name(), Err(refusal)),
         }
     }
 
@@ -286,6 +296,7 @@ impl Pipeline {
             Ask::Ticket(ask) => self.ticket(context.directory, &verified.caller, &ask, trail).await,
             Ask::Inspect(shown) => Ok(self.inspect(dialect, context, &verified, &shown)),
             Ask::Verify(question) => self.verify(dialect, context, &verified, &question),
+            Ask::Explain(wanted) => Box::pin(self.explain(context, &verified, &wanted)).await,
             // Boxed, so that the common asks do not carry the space that these need.
             Ask::Revoke(shown) => Box::pin(self.revoke(dialect, context, &verified, &shown, trail)).await,
             Ask::Exchange(ask) => Box::pin(self.exchange(dialect, context, &verified, &ask, trail)).await,
@@ -321,6 +332,7 @@ impl Pipeline {
                     if let Some(unsettled) = sight.filter(|s| !s.settled) {
                         self.window.settle(unsettled.mark, unsettled.first);
                     }
+                    trail.warned = authorized.warned().iter().map(|warned| warned.whose).collect();
                     let success = if repeat { Success::Repeated } else { Success::Granted };
                     let granted = Arc::new(recorded);
                     self.shelf.keep(&authorized, &granted, trail.now);
@@ -450,7 +462,7 @@ impl Pipeline {
         };
         Answer {
             response: dialect.render(manner, outcome),
-            summary: Summary { dialect: dialect.name(), result, client },
+            summary: Summary { client, warned: trail.warned, ..Summary::of(dialect.name(), result) },
         }
     }
 }

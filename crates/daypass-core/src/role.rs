@@ -20,6 +20,9 @@ pub struct Role {
     pub variables: BTreeMap<String, VariableType>,
     /// The policy that a signing credential carries. An OAuth role has none.
     pub policy: Option<Template>,
+    /// The narrower policy that it is to have, in the same language and with the same variables. It is tried before it
+    /// counts: what it would cut is said and not cut.
+    pub policy_warn: Option<Template>,
     /// Fixed fields of the answer, such as TOP's `end_point_public`.
     pub answer: BTreeMap<String, String>,
     /// The OAuth resource it is a role of: `aud` of the token, and what stands before `/.default` in the scope.

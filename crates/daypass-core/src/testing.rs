@@ -179,7 +179,13 @@ impl World {
     /// The world as it begins.
     pub fn new() -> Self {
         let tenant = |name: &str, guid, account: &str| {
-            Arc::new(Tenant { name: name.into(), guid, account: account.into(), boundary: None })
+            Arc::new(Tenant {
+                name: name.into(),
+                guid,
+                account: account.into(),
+                boundary: None,
+                boundary_warn: None,
+            })
         };
         let client = Client {
             guid: Uuid::from_u128(0x0d1f_6f0e_6f0b_4f43_9d1c_3a3f_1a6b_7c11),
@@ -203,6 +209,7 @@ impl World {
             ],
             audiences: vec![],
             boundary: None,
+            boundary_warn: None,
             refuses: Refuses::default(),
             created: START,
         };
@@ -223,6 +230,7 @@ impl World {
                 ],
                 roles: roles(),
                 endpoints: endpoints(),
+                forward: vec![],
                 providers: vec![],
                 upstreams: vec![],
                 refuses: Refuses::default(),
@@ -295,6 +303,7 @@ fn roles() -> Vec<Arc<Role>> {
         lifetime: Lifetime { default: 1800, max: 7200 },
         variables: BTreeMap::new(),
         policy: None,
+        policy_warn: None,
         answer: BTreeMap::new(),
         audience: None,
         identifiers: vec![],
@@ -354,6 +363,8 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         quota: Quota::default(),
         shape: Shape::default(),
         routes: vec![],
+        boundary: None,
+        boundary_warn: None,
     };
     let top = Endpoint {
         dialect: DialectName::AlibabaTop,

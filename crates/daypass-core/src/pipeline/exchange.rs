@@ -38,6 +38,7 @@ impl Pipeline {
         };
         match record::commit(&*self.store, Entry { record, mark: None }, granted).await? {
             record::Outcome::Recorded(recorded) => {
+                trail.warned = authorized.warned().iter().map(|warned| warned.whose).collect();
                 Ok((Success::Granted, Outcome::Granted(Delivery::new(Arc::new(recorded), None))))
             }
             record::Outcome::Seen(_) => Err(Refusal::internal("a record without a mark was seen before")),

@@ -1,6 +1,7 @@
 //! What a caller gets of what it asked for.
 
 mod beyond;
+mod chain;
 mod choose;
 pub mod claims;
 mod cut;
@@ -9,8 +10,9 @@ mod idle;
 #[cfg(test)]
 mod tests;
 mod variables;
+mod warn;
 
-use super::{ClaimValue, Policy, narrow};
+use super::{ClaimValue, Policy};
 use crate::caller::{Caller, Confirmation, How, Proof};
 use crate::client::{Client, Tenant};
 use crate::dialect::{Form, Issue, TicketAsk};
@@ -26,16 +28,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-use beyond::narrow_to_ask;
+use chain::{Left, Under, effective_policy};
 use choose::{Chosen, capped, choose, granted, not_granted};
 use claims::Values;
-use cut::note;
 use variables::{check_variables, of_subject, variables};
 
 pub use cut::Cut;
 pub use exchange::{EXCHANGES, authorize_exchange};
 pub(crate) use exchange::{actors, unacceptable};
 pub use idle::{Idle, Why, idle};
+pub use warn::{Warned, Whose, Would};
 
 /// What was authorized. Only [`authorize`] makes one, and an issuer makes a credential of nothing else.
 ///
@@ -57,6 +59,7 @@ pub struct Authorized {
     form: Form,
     policy: Option<Arc<Policy>>,
     cut: Vec<Cut>,
+    warned: Vec<Warned>,
     lifetime: u32,
     variables: BTreeMap<String, String>,
     kind: SessionKind,
@@ -138,7 +141,8 @@ impl Authorized {
     pub fn form(&self) -> Form {
         self.form
     }
-    /// What the credential may be used for: ask ∩ role ∩ client's boundary ∩ tenant's boundary.
+    /// What the credential may be used for: ask ∩ role ∩ client's boundary ∩ endpoint's boundary ∩ tenant's
+    /// boundary.
     pub fn policy(&self) -> Option<&Policy> {
         self.policy.as_deref()
     }
@@ -149,6 +153,10 @@ impl Authorized {
     /// Who cut something off what the role gives.
     pub fn cut(&self) -> &[Cut] {
         &self.cut
+    }
+    /// What rules that are only tried would have done to it. They have done nothing.
+    pub fn warned(&self) -> &[Warned] {
+        &self.warned
     }
     /// Seconds of life, within the role's bounds.
     pub fn lifetime(&self) -> u32 {
@@ -223,6 +231,17 @@ pub fn authorize(
     path: &str,
     issue: &Issue,
 ) -> Result<Authorized, Refusal> {
+    authorize_under(directory, caller, path, issue, &[])
+}
+
+/// Decides, under the boundaries of these other clients as well.
+fn authorize_under(
+    directory: &Directory,
+    caller: &Caller,
+    path: &str,
+    issue: &Issue,
+    others: &[Arc<Client>],
+) -> Result<Authorized, Refusal> {
     if issue.permanent_only && matches!(caller.proof(), Proof::Temporary { .. }) {
         return Err(Refusal::new(
             Reason::TemporaryNotAllowed,
@@ -240,10 +259,15 @@ pub fn authorize(
         let cap = check_variables(caller, &role, &variables)?;
         (variables, capped(bounds, cap))
     };
-    let (policy, cut) = effective_policy(caller, &role, issue, &variables)?.unzip();
+    let under = Under { directory, caller, issue, others };
+    let (policy, cut, warned) = match effective_policy(under, &role, &variables)? {
+        Some(Left { policy, cut, warned }) => (Some(Arc::new(policy)), cut, warned),
+        None => (None, Vec::new(), Vec::new()),
+    };
     Ok(Authorized {
-        policy: policy.map(Arc::new),
-        cut: cut.unwrap_or_default(),
+        policy,
+        cut,
+        warned,
         lifetime: lifetime(&role.name, bounds, issue.lifetime)?,
         tenant: caller.shared_tenant(),
         client: caller.shared_client(),
@@ -296,74 +320,6 @@ fn check_external_id(caller: &Caller, role: &Role, issue: &Issue) -> Result<(), 
             Err(Refusal::new(Reason::ExternalIdMismatch, detail).parameter("ExternalId"))
         }
         _ => Ok(()),
-    }
-}
-
-/// Ask ∩ role ∩ client's boundary ∩ tenant's boundary. Boundaries cut silently: they are the operator's. An ask
-/// that goes beyond what is left is refused or cut, as the protocol has it.
-fn effective_policy(
-    caller: &Caller,
-    role: &Role,
-    issue: &Issue,
-    variables: &BTreeMap<String, String>,
-) -> Result<Option<(Policy, Vec<Cut>)>, Refusal> {
-    let Some(template) = &role.policy else {
-        return without_policy(issue).map(|()| None);
-    };
-    let mut policy = template.bind(variables).map_err(|bad| {
-        Refusal::new(Reason::VariableRefused, format!("{} must be {}", bad.name, bad.expected))
-            .parameter(bad.name)
-    })?;
-    if let Form::Triple(kind) = issue.form
-        && kind.language() != policy.language
-    {
-        return Err(Refusal::new(
-            Reason::RoleNotGranted,
-            "the policy of this role is in another vendor's language; ask for it in the protocol of that vendor",
-        ));
-    }
-    let boundaries = [
-        (Cut::Client, caller.client().and_then(|client| client.boundary.as_ref())),
-        (Cut::Tenant, caller.tenant().boundary.as_ref()),
-    ];
-    let mut cut = Vec::new();
-    for (whose, boundary) in boundaries {
-        let Some(boundary) = boundary else { continue };
-        // Both sides are the operator's; the caller can do nothing about it and need not see them.
-        let narrowed = narrow(&policy, boundary).map_err(|fault| {
-            Refusal::internal(format!("a boundary cannot be put on the role `{}`: {fault}", role.name))
-        })?;
-        note(&mut cut, whose, &policy, &narrowed);
-        policy = narrowed;
-    }
-    if policy.allows_nothing() {
-        return Err(Refusal::new(
-            Reason::RoleNotGranted,
-            "the boundaries of this client and its tenant leave nothing of the role",
-        ));
-    }
-    match &issue.policy {
-        None => Ok(Some((policy, cut))),
-        Some(asked) => {
-            let narrowed = narrow_to_ask(&policy, asked, issue.excess, &role.name)?;
-            note(&mut cut, Cut::Ask, &policy, &narrowed);
-            Ok(Some((narrowed, cut)))
-        }
-    }
-}
-
-/// A role without a policy gives access tokens. A signing credential without a policy would be one without bounds.
-fn without_policy(issue: &Issue) -> Result<(), Refusal> {
-    if matches!(issue.form, Form::Triple(_)) {
-        return Err(Refusal::new(
-            Reason::RoleNotGranted,
-            "this role gives access tokens and no signing credentials",
-        ));
-    }
-    match issue.policy {
-        None => Ok(()),
-        Some(_) => Err(Refusal::new(Reason::PolicyInvalid, "credentials of this role carry no policy")
-            .parameter("Policy")),
     }
 }
 

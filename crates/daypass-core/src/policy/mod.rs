@@ -7,6 +7,7 @@
 
 mod authorize;
 mod claim;
+mod compare;
 mod conditions;
 mod dead;
 mod decide;
@@ -26,10 +27,14 @@ mod brute;
 #[cfg(test)]
 mod properties;
 
-pub use authorize::{Authorized, Cut, EXCHANGES, Idle, Why, authorize, authorize_exchange, claims, idle};
+pub use authorize::{
+    Authorized, Cut, EXCHANGES, Idle, Warned, Whose, Why, Would, authorize, authorize_exchange, claims, idle,
+};
 pub(crate) use authorize::{actors, authorize_ticket, unacceptable};
 pub use claim::{BadName, ClaimTemplate, ClaimValue, VALUES_BYTES, check_name};
+pub use compare::{Change, compare, within};
 pub use dead::{Dead, beyond, dead};
+pub(crate) use decide::statements_on;
 pub use decide::{Access, Decision, Truth, decide};
 pub use model::{Condition, Effect, Language, Policy, Statement};
 pub use narrow::{Uncovered, Undecided, covers, narrow};

@@ -3,7 +3,7 @@
 //! The rules are those of [`authorize`], and nothing is decided here that is not decided there. An [`Authorized`] never
 //! leaves this module, so that no credential can be made of a question.
 
-use super::{Authorized, Cut, Policy, authorize};
+use super::{Authorized, Cut, Policy, Warned, authorize};
 use crate::caller::{Caller, How, Outside, Proof, Visitor, Way};
 use crate::client::{Client, Tenant};
 use crate::clock::Timestamp;
@@ -58,6 +58,10 @@ impl Rehearsal {
     /// Who cut something off what the role gives.
     pub fn cut(&self) -> &[Cut] {
         self.0.cut()
+    }
+    /// What rules that are only tried would do to it.
+    pub fn warned(&self) -> &[Warned] {
+        self.0.warned()
     }
     /// Seconds of life.
     pub fn lifetime(&self) -> u32 {

@@ -3,7 +3,7 @@
 use super::{Open, at, client, entry, everything, put, read, record, verify, writer};
 use daypass_core::asked::{Asked, AskedPolicy, AskedRole};
 use daypass_core::credential::Brokered;
-use daypass_core::policy::{Cut, Language};
+use daypass_core::policy::{Cut, Language, Warned, Whose, Would};
 use daypass_core::record::{Entry, Event, Record};
 use daypass_core::store::{Appended, Change, RecordQuery, Store};
 use daypass_core::testing::{START, allow};
@@ -57,7 +57,8 @@ pub async fn records_read_back_in_order(open: &Open) {
                 cut_off: true,
                 app_roles: Some(vec!["orders.read".into()]),
                 exchange: true,
-                cut: vec![Cut::Ask, Cut::Client, Cut::Tenant, Cut::Exchange],
+                cut: vec![Cut::Ask, Cut::Client, Cut::Endpoint, Cut::Tenant, Cut::Exchange],
+                warned: vec![Warned { whose: Whose::Tenant, would: Would::Cut, statements: vec![1] }],
                 shortened: true,
             })),
             repeat: true,

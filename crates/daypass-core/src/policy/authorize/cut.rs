@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Cut {
     /// The client's boundary.
     Client,
+    /// The boundary of the endpoint that the request came through.
+    Endpoint,
     /// The tenant's boundary.
     Tenant,
     /// The caller itself, who asked for less.
@@ -22,6 +24,7 @@ impl Cut {
     pub fn name(self) -> &'static str {
         match self {
             Self::Client => "the client's boundary",
+            Self::Endpoint => "the endpoint's boundary",
             Self::Tenant => "the tenant's boundary",
             Self::Ask => "the ask",
             Self::Exchange => "the boundary of another client of the exchange",
@@ -91,7 +94,7 @@ mod tests {
         let mut cut = vec![Cut::Exchange];
         note(&mut cut, Cut::Exchange, &wide, &small);
         assert_eq!(cut, [Cut::Exchange]);
-        let names = [Cut::Client, Cut::Tenant, Cut::Ask, Cut::Exchange].map(Cut::name);
+        let names = [Cut::Client, Cut::Endpoint, Cut::Tenant, Cut::Ask, Cut::Exchange].map(Cut::name);
         assert!(names.iter().all(|name| name.starts_with("the ")));
     }
 }

@@ -4,15 +4,13 @@
 //! It is authorized like any other ask, by a copy of the client whose grants are cut down to what all of them have. What
 //! an exchange can give is thus bounded by the rules that bound everything else, whatever is added to those.
 
-use super::cut::note;
-use super::{Authorized, Cut, authorize};
+use super::{Authorized, authorize_under};
 use crate::caller::{Caller, Proof};
 use crate::client::{Client, Grant};
 use crate::clock::Timestamp;
 use crate::dialect::{Form, Issue, RoleChoice};
 use crate::directory::Directory;
 use crate::inspect::{Behalf, OwnToken};
-use crate::policy::narrow;
 use crate::refusal::{Reason, Refusal};
 use crate::role::Role;
 use serde_json::{Value, json};
@@ -51,8 +49,8 @@ pub fn authorize_exchange(
     check_target(directory, &narrowed, issue)?;
     let issue = Issue { variables: filled(directory, &narrowed, issue), ..issue.clone() };
     let asker = Parties::asker(caller, narrowed, issue.form)?;
-    let mut authorized = authorize(directory, &asker, path, &issue).map_err(as_target)?;
-    parties.put_boundaries(&mut authorized)?;
+    let mut authorized =
+        authorize_under(directory, &asker, path, &issue, &parties.others).map_err(as_target)?;
     if is_for(&authorized, &token.audience) {
         keep_to_token(&mut authorized, token, issue.app_roles.as_deref())?;
     } else {
@@ -151,25 +149,6 @@ impl Parties {
         let proof = Proof::Key { client: Arc::new(client), key: key.clone(), weak: *weak, how: *how };
         let bound = caller.confirmation().filter(|_| form == Form::Bearer).cloned();
         Ok(Caller::new(caller.shared_tenant(), proof).bound(bound))
-    }
-
-    /// The boundary of the client that asks was put on already, and the tenant's.
-    fn put_boundaries(&self, authorized: &mut Authorized) -> Result<(), Refusal> {
-        let Some(shared) = authorized.policy.take() else { return Ok(()) };
-        let mut policy = shared;
-        for boundary in self.others.iter().filter_map(|other| other.boundary.as_ref()) {
-            let narrowed = narrow(&policy, boundary).map(Arc::new).map_err(|fault| {
-                let role = &authorized.role.name;
-                Refusal::internal(format!("a boundary cannot be put on the role `{role}`: {fault}"))
-            })?;
-            note(&mut authorized.cut, Cut::Exchange, &policy, &narrowed);
-            policy = narrowed;
-        }
-        if policy.allows_nothing() {
-            return Err(target("the boundaries of the two clients leave nothing of the role"));
-        }
-        authorized.policy = Some(policy);
-        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@ mod properties;
 
 use super::*;
 use crate::caller::{Confirmation, How};
-use crate::policy::{Language, Policy};
+use crate::policy::{Language, Policy, Whose, Would};
 use crate::testing::{RESOURCE, START, World, allow, before, later};
 use crate::triple::TripleKind;
 
@@ -212,6 +212,23 @@ fn the_boundary_of_each_client_cuts_the_policy() {
         assert_eq!(authorized.policy(), Some(&narrow));
         let (reason, _) = refused(&world, &upload(&[("poi_id", "8006")]), &token(&world));
         assert!(matches!(reason, Reason::InvalidTarget), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_boundary_that_is_tried_is_tried_with_each_client_of_an_exchange() {
+    for (of_actor, whose) in [(true, Whose::Client), (false, Whose::Exchange)] {
+        let mut world = world();
+        let plain = granted(&world, &upload(&[("poi_id", "8005")])).policy().cloned();
+        let client = if of_actor { &mut world.others[0] } else { &mut world.client };
+        client.boundary_warn =
+            Some(allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/hema/8005/photos/*"));
+        for (poi, would) in [("8005", Would::Cut), ("8006", Would::Refuse)] {
+            let authorized = granted(&world, &upload(&[("poi_id", poi)]));
+            let said: Vec<_> = authorized.warned().iter().map(|said| (said.whose, said.would)).collect();
+            assert_eq!((said, authorized.cut()), (vec![(whose, would)], &[][..]));
+            assert!(poi == "8006" || authorized.policy() == plain.as_ref());
+        }
     }
 }
 

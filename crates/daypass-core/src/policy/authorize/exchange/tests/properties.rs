@@ -2,7 +2,7 @@
 //! with the grants and policies read by no code under test.
 
 use super::*;
-use crate::policy::{Effect, brute};
+use crate::policy::{Effect, authorize, brute};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
