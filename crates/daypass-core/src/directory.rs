@@ -3,14 +3,15 @@
 //! Nothing on the path of a request reads storage. The server builds a new directory when the store's version
 //! changes and swaps it in; a request uses the one it began with.
 
+use crate::board::Board;
 use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
+use crate::forward::ForwardAuth;
 use crate::freeze::{Freeze, Freezes};
 use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
-use crate::refusal::Refusal;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
 use crate::role::Role;
 use crate::root::{RootRow, RootState};
@@ -19,7 +20,6 @@ use crate::secret::Secret;
 use crate::standing::key_print;
 use crate::upstream::{RootKey, RootSource, Upstream};
 use aws_lc_rs::hmac;
-use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -41,6 +41,8 @@ pub struct Plan {
     pub roles: Vec<Arc<Role>>,
     /// The configured paths.
     pub endpoints: Vec<Arc<Endpoint>>,
+    /// Where reverse proxies ask.
+    pub forward: Vec<Arc<ForwardAuth>>,
     /// The outside providers that tenants trust.
     pub providers: Vec<Arc<Provider>>,
     /// The clouds behind Daypass.
@@ -86,17 +88,9 @@ pub struct Directory {
     cutoffs: Cutoffs,
     freezes: Freezes,
     roots: Vec<RootRow>,
-    published: Mutex<HashMap<Uuid, (i64, Arc<Published>)>>,
+    board: Arc<Board>,
+    number: u64,
     stand_in: Secret,
-}
-
-/// A signed document that is made once for many who ask.
-#[derive(Debug)]
-pub struct Published {
-    /// As it is sent.
-    pub body: String,
-    /// What tells it from others: a value of `ETag`.
-    pub tag: String,
 }
 
 /// A key with whom it belongs to.
@@ -147,7 +141,8 @@ impl Directory {
             cutoffs: Cutoffs::new(cutoffs),
             freezes: Freezes::default(),
             roots: Vec::new(),
-            published: Mutex::default(),
+            board: Arc::default(),
+            number: 0,
             stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
             rules: Rules::of(&plan),
             plan,
@@ -213,22 +208,15 @@ impl Directory {
         &self.cutoffs
     }
 
-    /// The document of a tenant for this turn; made now if this snapshot has none for it. Who comes meanwhile waits.
-    pub fn published(
-        &self,
-        tenant: Uuid,
-        turn: i64,
-        make: impl FnOnce() -> Result<Published, Refusal>,
-    ) -> Result<Arc<Published>, Refusal> {
-        let mut all = self.published.lock();
-        if let Some((made, document)) = all.get(&tenant)
-            && *made == turn
-        {
-            return Ok(document.clone());
-        }
-        let document = Arc::new(make()?);
-        all.insert(tenant, (turn, document.clone()));
-        Ok(document)
+    /// In the place of an earlier snapshot, of which the memory of what was published is taken over.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        Self { board: earlier.board.clone(), number: earlier.number + 1, ..self }
+    }
+
+    /// What is published, with the number of this snapshot: a later one has a greater number.
+    pub fn board(&self) -> (&Board, u64) {
+        (&self.board, self.number)
     }
 
     /// A tenant by its name.
@@ -288,6 +276,11 @@ impl Directory {
     /// The endpoint at this path whose callers carry no signature. There is never more than one at a path.
     pub fn visited(&self, path: &str) -> Option<&Arc<Endpoint>> {
         self.plan.endpoints.iter().find(|e| e.dialect.knows_visitors() && e.path == path)
+    }
+
+    /// What reverse proxies ask about at this path.
+    pub fn forward(&self, path: &str) -> Option<&Arc<ForwardAuth>> {
+        self.plan.forward.iter().find(|forward| forward.answers(path))
     }
 
     /// A live key of this kind with its client and tenant.

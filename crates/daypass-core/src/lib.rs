@@ -9,6 +9,7 @@
 //! Nothing here depends on another crate of the workspace, on tokio, or on the ambient clock and randomness.
 
 pub mod asked;
+pub mod board;
 pub mod caller;
 pub mod client;
 pub mod clock;
@@ -18,6 +19,8 @@ pub mod dialect;
 pub mod directory;
 pub mod endpoint;
 pub mod expiry;
+pub mod explained;
+pub mod forward;
 pub mod freeze;
 pub mod guesses;
 pub mod held;
@@ -39,6 +42,7 @@ pub mod record;
 pub mod refusal;
 pub mod replay;
 pub mod request;
+pub mod revoked;
 pub mod ring;
 pub mod role;
 pub mod root;

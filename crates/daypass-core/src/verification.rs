@@ -4,15 +4,23 @@
 //! look-up of its key, the same work for a key that does not exist, the same weak modes, the same standing. Only the
 //! replay rule is left out, because a question is not a use (decision 0024).
 
+mod facts;
+mod judgement;
+
+use crate::caller::Confirmation;
 use crate::client::{KeyKind, Tenant};
 use crate::clock::Timestamp;
-use crate::dialect::{Call, Shown};
-use crate::policy::{Access, Condition, Decision, Language, Policy, Truth, decide};
+use crate::dialect::{Call, Claim, Shown};
+use crate::policy::Language;
 use crate::refusal::Refusal;
+use crate::secret::{SigningKey, Witness};
 use crate::triple::{Claims, SessionKind};
 use std::fmt;
 use std::sync::Arc;
 use uuid::Uuid;
+
+pub use facts::{Facts, Known};
+pub use judgement::{Judgement, Why};
 
 /// What is asked about a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +29,15 @@ pub struct Question {
     pub shown: Result<Foreign, Refusal>,
     /// What its sender wants to do.
     pub access: Option<Wanted>,
+    /// What is known of it for the conditions of policies.
+    pub facts: Facts,
+}
+
+impl Question {
+    /// One by which no condition can be judged.
+    pub fn new(shown: Result<Foreign, Refusal>, access: Option<Wanted>) -> Self {
+        Self { shown, access, facts: Facts::default() }
+    }
 }
 
 /// The proof of a request that was not sent to us.
@@ -29,7 +46,35 @@ pub enum Foreign {
     /// It is signed.
     Signed(ForeignCall),
     /// It carries one of our access tokens.
-    Token(Shown),
+    Token(Bearing),
+}
+
+/// An access token with what came along to show that its sender holds the key that it may be bound to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bearing {
+    /// The token.
+    pub token: Shown,
+    /// The proof of a key, where the token was sent as one that is bound to a key (RFC 9449, section 7.1).
+    pub proof: Option<KeyProof>,
+    /// The thumbprint of the certificate that the API's connection has shown, as `x5t#S256` writes it.
+    pub certificate: Option<String>,
+}
+
+impl From<Shown> for Bearing {
+    fn from(token: Shown) -> Self {
+        Self { token, proof: None, certificate: None }
+    }
+}
+
+/// A DPoP proof (RFC 9449) with the request that it must be about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyProof {
+    /// The JWT.
+    pub jwt: Shown,
+    /// The method of the request.
+    pub method: String,
+    /// The URL of the request as its sender sees it, by the API's word.
+    pub url: String,
 }
 
 /// A signed request that was not sent to us. Nothing about it is believed yet.
@@ -44,6 +89,17 @@ impl ForeignCall {
 
     pub(crate) fn call(&self) -> &dyn Call {
         &*self.0
+    }
+}
+
+/// A request may also have been sent to us, and be read like one that was not.
+impl Call for ForeignCall {
+    fn claim(&self) -> Claim<'_> {
+        self.0.claim()
+    }
+
+    fn verify(&self, key: &SigningKey<'_>) -> Option<Witness> {
+        self.0.verify(key)
     }
 }
 
@@ -109,6 +165,8 @@ pub struct Recognized {
     pub app_roles: Vec<String>,
     /// The weak mode that it was signed in, if it was.
     pub weak: Option<&'static str>,
+    /// What an access token is bound to, which its sender has been shown to hold.
+    pub bound: Option<Confirmation>,
     /// Whether what it wants is allowed, where that was asked.
     pub decision: Option<Judgement>,
 }
@@ -133,124 +191,6 @@ impl Kind {
             Self::Temporary(SessionKind::Assumed) => "assumed",
             Self::AccessToken => "access_token",
         }
-    }
-}
-
-/// Whether something is allowed, and by what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Judgement {
-    /// The number, from 0, of the statement of the credential's policy that decided.
-    pub statement: Option<usize>,
-    /// Why.
-    pub why: Why,
-}
-
-/// Why something is allowed or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// A statement allows it, and none denies it.
-    Allowed,
-    /// The access token has the app role.
-    AppRole,
-    /// A statement denies it.
-    Denied,
-    /// No statement is about it.
-    NoMatch,
-    /// It would be allowed under a condition, and conditions are not judged from afar.
-    Condition,
-    /// The boundary of the client or of the tenant does not allow it now.
-    Boundary,
-    /// A client's own key has no policy: it is for asking Daypass, and for nothing else.
-    PermanentKey,
-    /// The access token does not have the app role.
-    NoAppRole,
-}
-
-impl Why {
-    /// Every one.
-    pub const ALL: [Self; 8] = [
-        Self::Allowed,
-        Self::AppRole,
-        Self::Denied,
-        Self::NoMatch,
-        Self::Condition,
-        Self::Boundary,
-        Self::PermanentKey,
-        Self::NoAppRole,
-    ];
-
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "statement_allows",
-            Self::AppRole => "app_role",
-            Self::Denied => "statement_denies",
-            Self::NoMatch => "no_statement",
-            Self::Condition => "condition_not_judged",
-            Self::Boundary => "boundary",
-            Self::PermanentKey => "permanent_key",
-            Self::NoAppRole => "no_app_role",
-        }
-    }
-
-    /// Whether it is a yes.
-    pub fn allows(self) -> bool {
-        matches!(self, Self::Allowed | Self::AppRole)
-    }
-}
-
-impl Judgement {
-    /// Whether it is allowed.
-    pub fn allowed(self) -> bool {
-        self.why.allows()
-    }
-
-    /// What a temporary credential may do: its own policy, under the boundaries as they are now.
-    pub(crate) fn of_policy<'a>(
-        policy: &Policy,
-        boundaries: impl IntoIterator<Item = &'a Policy>,
-        wanted: &Wanted,
-    ) -> Self {
-        let own = cautious(policy, wanted);
-        let outside =
-            |boundary: &Policy| boundary.language != policy.language || !cautious(boundary, wanted).allowed();
-        if own.allowed() && boundaries.into_iter().any(outside) {
-            return Self { statement: None, why: Why::Boundary };
-        }
-        own
-    }
-
-    /// What a client may do by its own key: nothing. It asks Daypass with it, and shows others what it gets.
-    pub(crate) fn of_permanent_key() -> Self {
-        Self { statement: None, why: Why::PermanentKey }
-    }
-
-    /// What an access token may do.
-    pub(crate) fn of_app_roles(app_roles: &[String], wanted: &Wanted) -> Self {
-        let has = app_roles.contains(&wanted.action);
-        Self { statement: None, why: if has { Why::AppRole } else { Why::NoAppRole } }
-    }
-}
-
-/// Decides without knowing whether any condition holds: what denies is taken to hold, what allows is not.
-///
-/// Attack: an API that does not say where a request came from must not thereby get around a condition on it.
-fn cautious(policy: &Policy, wanted: &Wanted) -> Judgement {
-    let action = match policy.language {
-        // The prefix means nothing, and policies are read without it.
-        Language::Cam => wanted.action.strip_prefix("name/").unwrap_or(&wanted.action),
-        Language::Ram => &wanted.action,
-    };
-    let access = Access { action, resource: &wanted.resource };
-    let certain: fn(&Condition) -> Truth = |_| Truth::Unknown;
-    let hopeful: fn(&Condition) -> Truth = |_| Truth::True;
-    match decide(policy, access, &certain) {
-        Decision::Denied(deny) => Judgement { statement: Some(deny), why: Why::Denied },
-        Decision::Allowed(allow) => Judgement { statement: Some(allow), why: Why::Allowed },
-        Decision::NoMatch => match decide(policy, access, &hopeful) {
-            Decision::Allowed(perhaps) => Judgement { statement: Some(perhaps), why: Why::Condition },
-            _ => Judgement { statement: None, why: Why::NoMatch },
-        },
     }
 }
 
@@ -295,6 +235,7 @@ impl Recognized {
             expires: Some(claims.expires()),
             app_roles: Vec::new(),
             weak: None,
+            bound: None,
             decision: None,
         }
     }
@@ -313,6 +254,7 @@ impl Recognized {
             expires,
             app_roles: Vec::new(),
             weak: None,
+            bound: None,
             decision: None,
         }
     }
@@ -321,45 +263,6 @@ impl Recognized {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Effect, Statement};
-    use crate::testing::allow;
-
-    fn wanted(action: &str) -> Wanted {
-        Wanted { action: action.into(), resource: "*".into() }
-    }
-
-    fn conditional(mut statement: Statement, effect: Effect) -> Statement {
-        statement.effect = effect;
-        let values = vec!["10.0.0.0/8".into()];
-        statement.conditions = vec![Condition { operator: "ip_equal".into(), key: "qcs:ip".into(), values }];
-        statement
-    }
-
-    #[test]
-    fn a_condition_never_opens_and_always_closes() {
-        let plain = allow(Language::Cam, "soe:Init", "*");
-        let none: [&Policy; 0] = [];
-        let judged = |policy: &Policy| Judgement::of_policy(policy, none, &wanted("soe:Init"));
-        assert_eq!(judged(&plain), Judgement { statement: Some(0), why: Why::Allowed });
-        let one = plain.statements[0].clone();
-        let perhaps = Policy { statements: vec![conditional(one.clone(), Effect::Allow)], ..plain.clone() };
-        assert_eq!(judged(&perhaps), Judgement { statement: Some(0), why: Why::Condition });
-        let denied =
-            Policy { statements: vec![one.clone(), conditional(one, Effect::Deny)], ..plain.clone() };
-        assert_eq!(judged(&denied), Judgement { statement: Some(1), why: Why::Denied });
-        let other = Judgement::of_policy(&plain, none, &wanted("soe:Other"));
-        assert_eq!(other, Judgement { statement: None, why: Why::NoMatch });
-        assert!(Judgement::of_policy(&plain, none, &wanted("name/soe:Init")).allowed());
-    }
-
-    #[test]
-    fn todays_boundary_bounds_what_was_issued_yesterday() {
-        let policy = allow(Language::Cam, "soe:*", "*");
-        let judged = |boundary: &Policy| Judgement::of_policy(&policy, [boundary], &wanted("soe:Init")).why;
-        assert_eq!(judged(&allow(Language::Cam, "soe:Init", "*")), Why::Allowed);
-        assert_eq!(judged(&allow(Language::Cam, "cos:*", "*")), Why::Boundary);
-        assert_eq!(judged(&allow(Language::Ram, "soe:*", "*")), Why::Boundary, "never compared");
-    }
 
     #[test]
     fn an_action_names_one_action_of_one_service() {
@@ -376,7 +279,8 @@ mod tests {
             ("a:b:c", None),
             ("so e:x", None),
         ] {
-            assert_eq!(wanted(action).service(), service, "{action}");
+            let wanted = Wanted { action: action.into(), resource: "*".into() };
+            assert_eq!(wanted.service(), service, "{action}");
         }
     }
 
@@ -395,12 +299,5 @@ mod tests {
         ] {
             assert_eq!(service_of(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn names_on_the_wire_are_distinct() {
-        let names: std::collections::BTreeSet<_> = Why::ALL.iter().map(|why| why.name()).collect();
-        assert_eq!(names.len(), Why::ALL.len());
-        assert_eq!(Why::ALL.iter().filter(|why| why.allows()).count(), 2);
     }
 }

@@ -9,6 +9,10 @@ use super::verify::REFUSED;
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::dialect::Dpop;
 use crate::refusal::{Reason, Refusal};
+use crate::secret::Secret;
+use aws_lc_rs::digest;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::crypto;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -43,6 +47,23 @@ pub(crate) struct Proof {
 
 /// Verifies a proof. Every failure is [`Reason::DpopInvalid`], with a sentence that says what was expected.
 pub(crate) fn verify(dpop: &Dpop<'_>, now: Timestamp) -> Result<Proof, Refusal> {
+    checked(dpop, now).map(|(proof, _)| proof)
+}
+
+/// Verifies a proof that was sent along with an access token: it must be about that one (RFC 9449, section 4.3).
+///
+/// Attack: a proof that was made for one token would let another one of the same key pass.
+pub(crate) fn verify_with(dpop: &Dpop<'_>, token: &Secret, now: Timestamp) -> Result<Proof, Refusal> {
+    let (proof, claims) = checked(dpop, now)?;
+    let hash = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, token.expose()));
+    if claims.get("ath").and_then(Value::as_str) != Some(&hash) {
+        return Err(expected("an ath of the access token that was sent"));
+    }
+    Ok(proof)
+}
+
+/// A proof that is right, with all that it claims.
+fn checked(dpop: &Dpop<'_>, now: Timestamp) -> Result<(Proof, Map<String, Value>), Refusal> {
     let token = Compact::parse(dpop.proof.expose(), LONGEST).map_err(expected)?;
     let thumbprint = check_signature(&token).map_err(expected)?;
     let claims = token.claims().map_err(expected)?;
@@ -52,7 +73,7 @@ pub(crate) fn verify(dpop: &Dpop<'_>, now: Timestamp) -> Result<Proof, Refusal> 
     check_target(&claims, dpop.urls)?;
     let id = id(&claims).ok_or_else(|| expected(&format!("a jti of 1 to {JTI} characters")))?;
     let until = after(made(&claims, now)?, REMEMBERED);
-    Ok(Proof { thumbprint, id, until })
+    Ok((Proof { thumbprint, id, until }, claims))
 }
 
 /// Says what a proof should have had.

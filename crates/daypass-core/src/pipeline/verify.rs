@@ -3,16 +3,19 @@
 use super::authenticate::{Proved, shown_to_another};
 use super::tokens::is_audience;
 use super::{Pipeline, Success};
-use crate::caller::Proof;
+use crate::caller::{Confirmation, Proof};
 use crate::client::{Client, Tenant};
-use crate::dialect::{Claim, Context, Dialect, Outcome, Shown};
-use crate::inspect::{Inspection, NotLive};
+use crate::clock::Timestamp;
+use crate::dialect::{Claim, Context, Dialect, Dpop, Outcome};
+use crate::inspect::{Inspection, NotLive, OwnToken};
+use crate::jose::dpop::{expected, verify_with};
 use crate::pipeline::Verified;
 use crate::policy::Language;
 use crate::refusal::{Reason, Refusal};
 use crate::standing::{Fallen, standing_of_token};
 use crate::verification::{
-    Foreign, ForeignCall, Judgement, Kind, Question, Recognized, Verdict, Wanted, language_of, service_of,
+    Bearing, Facts, Foreign, ForeignCall, Judgement, KeyProof, Kind, Question, Recognized, Verdict, Wanted,
+    language_of, service_of,
 };
 
 impl Pipeline {
@@ -28,7 +31,8 @@ impl Pipeline {
         let caller = verified.caller();
         let api =
             caller.client().ok_or_else(|| Refusal::internal("only a client asks about others' requests"))?;
-        let asking = Asking { context, api, tenant: caller.tenant(), access: question.access.as_ref() };
+        let (access, facts) = (question.access.as_ref(), &question.facts);
+        let asking = Asking { context, api, tenant: caller.tenant(), access, facts };
         let verdict = match &question.shown {
             Err(refusal) => Err(refusal.clone()),
             Ok(Foreign::Signed(call)) => self.signed(&asking, call)?,
@@ -48,7 +52,7 @@ impl Pipeline {
     }
 
     fn signer(&self, asking: &Asking<'_>, call: &ForeignCall) -> Verdict {
-        let Asking { context, tenant, access, .. } = *asking;
+        let Asking { context, tenant, access, facts, .. } = *asking;
         let Proved { caller, objection } = shown_to_another(context, call.call(), tenant)?;
         if let Some(refusal) = objection {
             return Err(refusal);
@@ -59,7 +63,8 @@ impl Pipeline {
                 let of_client = client.as_ref().and_then(|client| client.boundary.as_ref());
                 let boundaries = || [of_client, tenant.boundary.as_ref()].into_iter().flatten();
                 Recognized {
-                    decision: access.map(|wanted| Judgement::of_policy(&claims.policy, boundaries(), wanted)),
+                    decision: access
+                        .map(|wanted| Judgement::of_policy(&claims.policy, boundaries(), wanted, facts)),
                     ..Recognized::temporary(tenant, claims, id)
                 }
             }
@@ -75,16 +80,16 @@ impl Pipeline {
         Ok(Box::new(Recognized { weak: caller.weak(), ..found }))
     }
 
-    fn bearer<D: Dialect>(&self, dialect: &D, asking: &Asking<'_>, shown: &Shown) -> Verdict {
-        let Asking { context, api, tenant, access } = *asking;
+    fn bearer<D: Dialect>(&self, dialect: &D, asking: &Asking<'_>, shown: &Bearing) -> Verdict {
+        let Asking { context, api, tenant, access, .. } = *asking;
         let invalid = |detail: &'static str| Refusal::new(Reason::TokenInvalid, detail);
-        let found = self.authentic(dialect, context, tenant, shown).map_err(|not_live| match not_live {
-            NotLive::NotOurs(expected) => {
-                invalid("this is no access token of this tenant").because(format!("expected was {expected}"))
-            }
-            NotLive::NotYet => invalid("the time of this access token has not begun"),
-            NotLive::Fallen(_) => Refusal::new(Reason::TokenExpired, "this access token has run out"),
-        })?;
+        let found =
+            self.authentic(dialect, context, tenant, &shown.token).map_err(|not_live| match not_live {
+                NotLive::NotOurs(expected) => invalid("this is no access token of this tenant")
+                    .because(format!("expected was {expected}")),
+                NotLive::NotYet => invalid("the time of this access token has not begun"),
+                NotLive::Fallen(_) => Refusal::new(Reason::TokenExpired, "this access token has run out"),
+            })?;
         let Inspection { token, .. } = found;
         // Before its standing: whether a token of another API still counts is not this one's business.
         if !is_audience(context.directory, api, &token) {
@@ -98,13 +103,7 @@ impl Pipeline {
             )
             .because(fallen),
         })?;
-        if token.confirmation.is_some() {
-            // Attack: a token that was stolen from the holder of the key is shown without the key.
-            return Err(invalid(
-                "this access token is bound to a key or certificate, whose proof cannot be shown here; introspect it, \
-                 or verify it where the connection ends",
-            ));
-        }
+        check_holder(&token, shown, context.now)?;
         Ok(Box::new(Recognized {
             tenant: tenant.name.clone(),
             account: tenant.account.clone(),
@@ -118,7 +117,44 @@ impl Pipeline {
             decision: access.map(|wanted| Judgement::of_app_roles(&token.app_roles, wanted)),
             app_roles: token.app_roles,
             weak: None,
+            bound: token.confirmation,
         }))
+    }
+}
+
+/// Whether a token was sent by the holder of the key that it is bound to.
+///
+/// The `jti` of a proof is not spent: a question is no use of what is shown.
+fn check_holder(token: &OwnToken, shown: &Bearing, now: Timestamp) -> Result<(), Refusal> {
+    let invalid = |detail: &'static str| Err(Refusal::new(Reason::TokenInvalid, detail));
+    match (&token.confirmation, &shown.proof) {
+        (None, None) => Ok(()),
+        // Attack: a token that was stolen from the holder of the key is shown without the key, as a plain one
+        // (RFC 9449, section 7.2).
+        (Some(Confirmation::Key(_)), None) => invalid(
+            "this access token is bound to a key; it must be sent as `Authorization: DPoP`, with a proof in the header DPoP",
+        ),
+        (Some(Confirmation::Key(thumbprint)), Some(KeyProof { jwt, method, url })) => {
+            let dpop = Dpop { proof: jwt.token(), method, urls: std::slice::from_ref(url) };
+            let proof = verify_with(&dpop, shown.token.token(), now)?;
+            if proof.thumbprint == *thumbprint {
+                return Ok(());
+            }
+            Err(expected("a proof of the key that the access token is bound to"))
+        }
+        (Some(Confirmation::Certificate(_)) | None, Some(_)) => {
+            invalid("this access token was sent with a proof of a key, and it is bound to none")
+        }
+        (Some(Confirmation::Certificate(thumbprint)), None) => match &shown.certificate {
+            Some(certificate) if certificate == thumbprint => Ok(()),
+            Some(_) => {
+                invalid("this access token is bound to another certificate than the connection has shown")
+            }
+            None => invalid(
+                "this access token is bound to a certificate, and none is told of; send certificate_sha256 of the \
+                 connection that it came by",
+            ),
+        },
     }
 }
 
@@ -129,6 +165,7 @@ struct Asking<'a> {
     api: &'a Client,
     tenant: &'a Tenant,
     access: Option<&'a Wanted>,
+    facts: &'a Facts,
 }
 
 impl Asking<'_> {

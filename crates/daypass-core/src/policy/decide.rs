@@ -95,6 +95,15 @@ pub fn decide(policy: &Policy, access: Access<'_>, holds: &dyn Fn(&Condition) ->
     }
 }
 
+/// The statements, with their numbers, that are about an action on a resource, whatever their conditions are.
+pub(crate) fn statements_on<'a>(
+    policy: &'a Policy,
+    access: Access<'a>,
+) -> impl Iterator<Item = (usize, &'a Statement)> {
+    let resource = Shape::resource(policy.language);
+    policy.statements.iter().enumerate().filter(move |(_, statement)| applies(statement, access, resource))
+}
+
 /// Whether a statement of this effect applies as far as its conditions go: all of them hold.
 fn meets(effect: Effect, mut conditions: impl Iterator<Item = Truth>) -> bool {
     match effect {

@@ -260,3 +260,21 @@ proptest! {
         prop_assert!(judge(shaped).is_err());
     }
 }
+
+#[test]
+fn a_proof_that_goes_along_with_a_token_is_about_that_one() {
+    let token = Secret::new("a.b.c");
+    let hash = URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, b"a.b.c"));
+    let judge = |ath: Option<Value>| {
+        let claims = with(claims(), "ath", ath);
+        let (proof, urls) =
+            (Secret::new(es256().sign_under(&header(es256()), &claims).unwrap()), [URL.to_owned()]);
+        verify_with(&Dpop { proof: &proof, method: "POST", urls: &urls }, &token, START)
+    };
+    assert_eq!(judge(Some(json!(hash))).unwrap().thumbprint, es256().kid());
+    for wrong in
+        [None, Some(json!("")), Some(json!(7)), Some(json!(hash.to_lowercase())), Some(json!([hash]))]
+    {
+        assert_eq!(wanted(judge(wrong)), "an ath of the access token that was sent");
+    }
+}
