@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::credential::Granted;
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Endpoint, Product};
+use crate::explained::{Lookup, OwnDecision};
 use crate::identity::Subject;
 use crate::inspect::{Inspection, OwnToken};
 use crate::peer::Peer;
@@ -249,6 +250,8 @@ pub enum Ask {
     Exchange(Box<Exchange>),
     /// Who sent this request to me, and may they?
     Verify(Box<Question>),
+    /// Why was this decided about me?
+    Explain(Lookup),
 }
 
 /// A token that a verified call shows, and of which nothing is believed yet.
@@ -412,6 +415,8 @@ pub enum Outcome {
     Revoked,
     /// Who sent a request to an API, or why that cannot be said.
     Verified(Verdict),
+    /// A decision of the asker's own; none where there is none with that id.
+    Explained(Option<Box<OwnDecision>>),
     /// No.
     Refused(Refusal),
 }

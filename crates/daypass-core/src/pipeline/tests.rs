@@ -1,5 +1,6 @@
 //! The order of the phases, seen from outside through a dialect as small as can be.
 
+mod explained;
 mod proofs;
 mod replay;
 mod temporary;
@@ -11,6 +12,7 @@ use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
 use crate::dialect::{Asserted, Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
 use crate::endpoint::{CallerRule, Quota, SessionRule, Whence};
+use crate::explained::{AnswerId, Lookup, When};
 use crate::identity::{Identity, Subject, unavailable};
 use crate::issuer::Issuer;
 use crate::jose::KeySet;
@@ -128,6 +130,10 @@ impl Dialect for Toy {
                 origin: ORIGIN.into(),
             })));
         }
+        if let Some(id) = claim.get("explain").and_then(|id| Uuid::try_parse(id).ok()) {
+            let when = When::of_id(id).unwrap_or(When::About(START));
+            return Ok(Ask::Explain(Lookup { id: AnswerId::Whole(id), when }));
+        }
         let role =
             if verified.call().endpoint.is_some() { RoleChoice::Endpoint } else { RoleChoice::Default };
         Ok(Ask::Issue(Box::new(Issue {
@@ -150,6 +156,7 @@ impl Dialect for Toy {
             Outcome::Inspected(found) => format!("inspected {}", found.is_some()),
             Outcome::Revoked => "revoked".to_owned(),
             Outcome::Verified(verdict) => format!("{verdict:?}"),
+            Outcome::Explained(found) => format!("{:?}", found.map(|found| found.record().request)),
             Outcome::Refused(refusal) => format!("refused {}", refusal.reason.label()),
         };
         Response::new(Bytes::from(text))
