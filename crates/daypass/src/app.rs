@@ -405,6 +405,7 @@ impl App {
         }
         let ring = Arc::new(Ring::open(&self.opened.store.ring().await?, &self.opened.kek)?);
         let directory = read_directory(&*self.opened.store, ring, self.plan.clone()).await?;
+        let directory = directory.after(&self.directory.load());
         self.directory.store(Arc::new(directory));
         self.count_ending();
         if read.replace(version).is_some() {

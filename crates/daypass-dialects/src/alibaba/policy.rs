@@ -7,6 +7,7 @@ mod evaluate;
 mod top;
 
 pub use evaluate::allows;
+pub(crate) use evaluate::holds;
 pub use top::parse_top;
 pub(super) use top::top_shape;
 

@@ -20,8 +20,8 @@ pub(super) struct Document {
     pub(super) body: Vec<u8>,
     /// For how many seconds it may be kept.
     pub(super) max_age: u32,
-    /// What tells it from the one before, where it is asked for often.
-    pub(super) tag: Option<String>,
+    /// Of a feed, which is asked for often: what tells it from the one before, and its media type. Others are JSON.
+    pub(super) feed: Option<(String, &'static str)>,
 }
 
 /// The document that a request asks for. HEAD is answered like GET.
@@ -41,9 +41,9 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
             Ok(Document { max_age: keys_max_age(directory, head), ..json(&keys(directory))? })
         }
         Place::Revocations(tenant) => {
-            let feed = revocations::feed(directory, tenant, head.received)?;
-            let (body, tag) = (feed.body.clone().into_bytes(), Some(feed.tag.clone()));
-            Ok(Document { body, max_age: revocations::MAX_AGE, tag })
+            let feed = revocations::feed(directory, tenant, head)?;
+            let body = feed.body.clone().into_bytes();
+            Ok(Document { body, max_age: revocations::MAX_AGE, feed: Some((feed.tag.clone(), feed.media)) })
         }
         Place::Instance => json(&instance(directory, base, &head.query)?),
         Place::Token(_)
@@ -57,7 +57,7 @@ pub(super) fn document(directory: &Directory, place: Place<'_>, head: &Head) -> 
 
 fn json(document: &impl Serialize) -> Result<Document, Refusal> {
     let body = serde_json::to_vec(document).map_err(Refusal::internal)?;
-    Ok(Document { body, max_age: wire::DOCUMENT_MAX_AGE, tag: None })
+    Ok(Document { body, max_age: wire::DOCUMENT_MAX_AGE, feed: None })
 }
 
 /// For how long the keys may be kept: never past the moment at which they change, and not equally long for all.

@@ -95,7 +95,9 @@ pub(super) fn refused(manner: &Manner, refusal: &Refusal) -> Response {
 /// A public document, which may be kept for as long as it says.
 pub(super) fn document(document: Document, head: &Head) -> Response {
     let mut response = Response::new(Bytes::from(document.body));
-    if let Some(tag) = &document.tag {
+    let mut media = JSON;
+    if let Some((tag, of_feed)) = &document.feed {
+        media = HeaderValue::from_static(of_feed);
         if is_known(head, tag) {
             *response.body_mut() = Bytes::new();
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -103,7 +105,7 @@ pub(super) fn document(document: Document, head: &Head) -> Response {
         insert(response.headers_mut(), ETAG, tag);
     }
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, if document.tag.is_some() { FEED } else { JSON });
+    headers.insert(CONTENT_TYPE, media);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     insert(headers, CACHE_CONTROL, &format!("public, max-age={}", document.max_age));
     response
@@ -115,9 +117,6 @@ fn is_known(head: &Head, tag: &str) -> bool {
     let mut known = head.header(IF_NONE_MATCH.as_str()).unwrap_or_default().split(',');
     known.any(|known| known.trim() == "*" || bare(known) == bare(tag))
 }
-
-/// The media type of the revocation feed.
-const FEED: HeaderValue = HeaderValue::from_static("application/daypass-revocations+jwt");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 

@@ -1,7 +1,9 @@
 //! The document in which an API asks.
 
+use super::bearing::Held;
 use super::essence::{Body, Essence, Told, hash, invalid};
 use super::scheme::Scheme;
+use crate::condition::Context;
 use crate::entra::elsewhere::Members;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +26,10 @@ pub(super) struct Asked {
     pub(super) scheme: Option<Scheme>,
     /// What its sender wants to do.
     pub(super) access: Option<Wanted>,
+    /// What its sender holds, by the API's word.
+    pub(super) held: Held,
+    /// What the API states for conditions.
+    pub(super) stated: Context,
 }
 
 impl Asked {
@@ -50,6 +56,8 @@ impl Asked {
             },
             scheme: scheme(members.text("scheme")?.as_deref())?,
             access: access(members.text("action")?, members.text("resource")?)?,
+            held: Held::read(members.text("url")?, members.text("certificate_sha256")?)?,
+            stated: members.lists("context")?.into_iter().collect(),
             essence: essence(&request.head, &mut members)?,
         };
         members.done()?;
@@ -93,26 +101,26 @@ impl Document {
         })
     }
 
-    /// Names and values. A value is a string, or a list of them where a header came several times.
-    fn headers(&mut self) -> Result<Vec<(String, String)>, Refusal> {
-        let wrong = || invalid("headers", "must be an object of strings or lists of strings");
-        let members = match self.take("headers") {
+    /// Names with values: each one string, or a list of them.
+    fn lists(&mut self, name: &'static str) -> Result<Vec<(String, Vec<String>)>, Refusal> {
+        let wrong = || invalid(name, "must be an object of strings or lists of strings");
+        let members = match self.take(name) {
             None => return Ok(Vec::new()),
             Some(Value::Object(members)) => members,
             Some(_) => return Err(wrong()),
         };
-        let mut all = Vec::with_capacity(members.len());
-        for (name, value) in members {
+        let text = |value| match value {
+            Value::String(value) => Ok(value),
+            _ => Err(wrong()),
+        };
+        let list = |(name, value)| {
             let values = match value {
                 Value::Array(values) => values,
                 one => vec![one],
             };
-            for value in values {
-                let Value::String(value) = value else { return Err(wrong()) };
-                all.push((name.clone(), value));
-            }
-        }
-        Ok(all)
+            Ok((name, values.into_iter().map(text).collect::<Result<_, _>>()?))
+        };
+        members.into_iter().map(list).collect()
     }
 
     fn done(self) -> Result<(), Refusal> {
@@ -122,7 +130,7 @@ impl Document {
         Err(Refusal::new(
             Reason::UnknownParameter,
             "the question has a member that means nothing here; a question has scheme, method, host, path, query, headers, \
-             body, body_sha256, action and resource, and what proves the client",
+             body, body_sha256, url, certificate_sha256, action, resource and context, and what proves the client",
         ))
     }
 }
@@ -160,8 +168,12 @@ fn access(action: Option<String>, resource: Option<String>) -> Result<Option<Wan
 fn essence(asked: &Head, members: &mut Document) -> Result<Essence, Refusal> {
     let (method, path) = (members.required("method")?, members.required("path")?);
     let (host, query) = (members.text("host")?, members.text("query")?.unwrap_or_default());
-    let headers = members.headers()?;
-    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    // A list where a header came several times.
+    let headers = members.lists("headers")?;
+    let headers = headers
+        .iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| (name.as_str(), value.as_str())))
+        .collect();
     let body = body(members.text("body")?, members.text("body_sha256")?)?;
     let told = Told { method: &method, host: host.as_deref(), path: &path, query: &query, headers };
     Essence::new(asked, &told, body)

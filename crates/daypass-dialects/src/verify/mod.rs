@@ -8,21 +8,29 @@
 //! |---|---|
 //! | `ask` | the question, as JSON |
 //! | `essence` | the request that was received |
+//! | `bearing` | an access token, and what shows that its sender holds its key |
+//! | `facts` | what the API states for conditions |
 //! | `scheme` | how it proves its sender, and who reads that |
 //! | [`wire`] | the answers |
 //! | `fault` | the status of a question that is refused |
+//! | [`forward`] | the same question, as reverse proxies ask it |
 
 mod ask;
+mod bearing;
 pub(crate) mod essence;
-mod fault;
+mod facts;
+pub(crate) mod fault;
+pub mod forward;
 mod scheme;
 #[cfg(test)]
 mod tests;
 pub mod wire;
 
 use crate::answer::json;
+use crate::condition::Context as Conditions;
 use crate::entra::elsewhere::{ClientProof, own_token};
 use ask::Asked;
+use bearing::Held;
 use daypass_core::dialect::{Ask, Call, Claim, Context, Dialect, Outcome};
 use daypass_core::endpoint::DialectName;
 use daypass_core::inspect::OwnToken;
@@ -30,8 +38,9 @@ use daypass_core::pipeline::Verified;
 use daypass_core::policy::Language;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
-use daypass_core::verification::{Question, Wanted, service_of};
+use daypass_core::verification::{self, Question, Wanted, service_of};
 use essence::Essence;
+use facts::Facts;
 use http::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use scheme::Scheme;
@@ -57,6 +66,8 @@ pub struct VerifyCall {
     /// The way of the request that is shown; or why it has none.
     scheme: Result<Scheme, Refusal>,
     access: Option<Wanted>,
+    held: Held,
+    stated: Conditions,
 }
 
 impl Call for VerifyCall {
@@ -86,15 +97,15 @@ impl Dialect for Verify {
         if request.head.method != Method::POST {
             return Err(Refusal::new(Reason::MethodNotAllowed, "questions are asked with POST"));
         }
-        let Asked { members, essence, scheme, access } = Asked::read(&request)?;
+        let Asked { members, essence, scheme, access, held, stated } = Asked::read(&request)?;
         let proof = ClientProof::read(context, &request.head, members)?;
         let scheme = Scheme::of(&essence, scheme);
         manner.scheme = scheme.as_ref().ok().copied();
-        Ok(VerifyCall { proof, essence, scheme, access })
+        Ok(VerifyCall { proof, essence, scheme, access, held, stated })
     }
 
     fn ask(&self, context: Context<'_>, verified: &Verified<VerifyCall>) -> Result<Ask, Refusal> {
-        let VerifyCall { essence, scheme, access, .. } = verified.call();
+        let VerifyCall { essence, scheme, access, held, stated, .. } = verified.call();
         if scheme.as_ref().is_ok_and(|scheme| scheme.lacks_body(essence)) {
             return Err(Refusal::new(
                 Reason::MissingParameter,
@@ -102,14 +113,23 @@ impl Dialect for Verify {
             )
             .parameter("body"));
         }
+        if held.lacks_url(essence) {
+            return Err(Refusal::new(
+                Reason::MissingParameter,
+                "a proof of a key is about the URL that its request was sent to; send url as clients see it",
+            )
+            .parameter("url"));
+        }
         // Read now, so that a stranger makes nobody parse anything.
         let audiences =
             verified.caller().client().map(|client| client.audiences.as_slice()).unwrap_or_default();
         let services: Vec<_> = audiences.iter().filter_map(|audience| service_of(audience)).collect();
+        let facts = Facts::of(stated, &services, context.now)?;
         let services: Vec<_> =
             services.into_iter().filter(|(of, _)| *of == Language::Cam).map(|(_, service)| service).collect();
-        let shown = scheme.clone().and_then(|scheme| scheme.read(context, essence, &services));
-        Ok(Ask::Verify(Box::new(Question { shown, access: access.clone() })))
+        let shown = scheme.clone().and_then(|scheme| scheme.read(context, essence, &services, held));
+        let facts = verification::Facts::new(facts);
+        Ok(Ask::Verify(Box::new(Question { facts, ..Question::new(shown, access.clone()) })))
     }
 
     fn own_token(&self, context: Context<'_>, claims: &Map<String, Value>) -> Option<OwnToken> {
@@ -124,7 +144,8 @@ impl Dialect for Verify {
             | Outcome::Ticket(_)
             | Outcome::Facts(_)
             | Outcome::Inspected(_)
-            | Outcome::Revoked => refused(manner, &Refusal::internal("nothing here asks for that")),
+            | Outcome::Revoked
+            | Outcome::Explained(_) => refused(manner, &Refusal::internal("nothing here asks for that")),
             Outcome::Refused(refusal) => refused(manner, &refusal),
         }
     }

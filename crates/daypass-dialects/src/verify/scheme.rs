@@ -1,13 +1,14 @@
 //! The ways in which a request proves who sent it.
 
+use super::bearing::{self, Held};
 use super::essence::Essence;
 use crate::alibaba::TopCall;
 use crate::{alibaba, tencent};
-use daypass_core::dialect::{Context, Shown, Weak};
+use daypass_core::caller::Confirmation;
+use daypass_core::dialect::{Context, Weak};
 use daypass_core::limits;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Request;
-use daypass_core::secret::Secret;
 use daypass_core::verification::{Foreign, ForeignCall};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 
@@ -54,13 +55,15 @@ impl Scheme {
 
     /// The parts of a request that it covers. An API must not rely on any other part: whoever has the request can change
     /// it.
-    pub(super) fn covers(self, weak: Option<&str>) -> &'static [&'static str] {
+    pub(super) fn covers(self, weak: Option<&str>, bound: Option<&Confirmation>) -> &'static [&'static str] {
         match self {
             Self::Tc3 if weak == Some(Weak::UnsignedPayload.name()) => &["method", "host", "path", "query"],
             Self::Tc3 | Self::Acs3 | Self::V1 => &["method", "host", "path", "query", "body"],
             Self::Soe => &["method", "host", "path", "query"],
             Self::Rpc => &["method", "path", "query", "body"],
             Self::Top => &["query", "body"],
+            // The proof of its key is made for one method and one URL, without the query.
+            Self::Bearer if matches!(bound, Some(Confirmation::Key(_))) => &["method", "url"],
             Self::Bearer => &[],
         }
     }
@@ -102,10 +105,11 @@ impl Scheme {
         context: Context<'_>,
         essence: &Essence,
         services: &[&str],
+        held: &Held,
     ) -> Result<Foreign, Refusal> {
         let now = context.now;
         let signed = match self {
-            Self::Bearer => return bearer(essence).map(Foreign::Token),
+            Self::Bearer => return bearing::read(essence, held).map(Foreign::Token),
             Self::Tc3 => tencent::foreign::tc3(essence, services, now),
             Self::Soe => tencent::foreign::soe(essence, now),
             Self::Acs3 => alibaba::foreign::acs3(context, essence),
@@ -166,24 +170,6 @@ fn is_form(request: &Request) -> bool {
     media.is_some_and(|media| media.eq_ignore_ascii_case(form))
 }
 
-/// The one access token in `Authorization`. A token in the address or in a form is not looked for (RFC 9700 §4.3.2).
-fn bearer(essence: &Essence) -> Result<Shown, Refusal> {
-    let mut values = essence.head.headers.get_all(AUTHORIZATION).iter();
-    let malformed = |detail: &'static str| Refusal::new(Reason::MalformedProof, detail);
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return Err(malformed("there must be one Authorization header"));
-    };
-    let (_, token) = value
-        .as_bytes()
-        .split_at_checked(b"bearer ".len())
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "))
-        .ok_or_else(|| malformed("an access token stands behind the word Bearer and one blank"))?;
-    if token.is_empty() || token.iter().any(u8::is_ascii_whitespace) {
-        return Err(malformed("an access token stands behind the word Bearer and one blank"));
-    }
-    Ok(Shown::new(Secret::new(token)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,11 +185,14 @@ mod tests {
 
     #[test]
     fn what_is_not_signed_is_not_covered() {
-        assert!(Scheme::Tc3.covers(None).contains(&"body"));
-        assert!(!Scheme::Tc3.covers(Some("unsigned-payload")).contains(&"body"));
+        assert!(Scheme::Tc3.covers(None, None).contains(&"body"));
+        assert!(!Scheme::Tc3.covers(Some("unsigned-payload"), None).contains(&"body"));
         for scheme in [Scheme::Rpc, Scheme::Top] {
-            assert!(!scheme.covers(None).contains(&"host"), "{scheme:?}");
+            assert!(!scheme.covers(None, None).contains(&"host"), "{scheme:?}");
         }
-        assert!(Scheme::Bearer.covers(None).is_empty());
+        assert!(Scheme::Bearer.covers(None, None).is_empty());
+        let certificate = Confirmation::Certificate("x".into());
+        assert!(Scheme::Bearer.covers(None, Some(&certificate)).is_empty());
+        assert_eq!(Scheme::Bearer.covers(None, Some(&Confirmation::Key("x".into()))), ["method", "url"]);
     }
 }

@@ -1,10 +1,12 @@
 //! What an API is told.
 
 use super::scheme::Scheme;
+use daypass_core::caller::Confirmation;
 use daypass_core::clock::Timestamp;
 use daypass_core::refusal::Refusal;
 use daypass_core::verification::{Judgement, Recognized};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// The path of the question.
@@ -37,21 +39,41 @@ pub(super) struct Sender<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     weak: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    decision: Option<Decided>,
+    bound: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<Decided<'a>>,
 }
 
 #[derive(Serialize)]
-struct Decided {
+struct Decided<'a> {
     allowed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<usize>,
     why: &'static str,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    judged: &'a BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    not_judged: &'a BTreeSet<String>,
 }
 
-impl From<Judgement> for Decided {
-    fn from(judgement: Judgement) -> Self {
-        let Judgement { statement, why } = judgement;
-        Self { allowed: judgement.allowed(), statement, why: why.name() }
+impl<'a> From<&'a Judgement> for Decided<'a> {
+    fn from(judgement: &'a Judgement) -> Self {
+        let Judgement { statement, why, judged, unjudged } = judgement;
+        Self {
+            allowed: judgement.allowed(),
+            statement: *statement,
+            why: why.name(),
+            judged,
+            not_judged: unjudged,
+        }
+    }
+}
+
+/// What a token is bound to, in words for those who know neither RFC.
+fn bound(confirmation: &Confirmation) -> &'static str {
+    match confirmation {
+        Confirmation::Certificate(_) => "certificate",
+        Confirmation::Key(_) => "key",
     }
 }
 
@@ -60,7 +82,7 @@ impl<'a> Sender<'a> {
         Self {
             valid: true,
             scheme: scheme.map(Scheme::name),
-            covers: scheme.map(|scheme| scheme.covers(found.weak)).unwrap_or_default(),
+            covers: scheme.map(|scheme| scheme.covers(found.weak, found.bound.as_ref())).unwrap_or_default(),
             kind: found.kind.name(),
             tenant: &found.tenant,
             account: &found.account,
@@ -72,7 +94,8 @@ impl<'a> Sender<'a> {
             roles: &found.app_roles,
             expires: found.expires.map(Timestamp::as_second),
             weak: found.weak,
-            decision: found.decision.map(Decided::from),
+            bound: found.bound.as_ref().map(bound),
+            decision: found.decision.as_ref().map(Decided::from),
         }
     }
 }

@@ -20,7 +20,8 @@ pub fn allows(policy: &Policy, action: &str, resource: &str, context: &Context) 
     decide(policy, Access { action, resource }, &|condition| holds(condition, context))
 }
 
-fn holds(condition: &Condition, context: &Context) -> Truth {
+/// Whether a condition holds, as far as can be told.
+pub(crate) fn holds(condition: &Condition, context: &Context) -> Truth {
     let Some(rule) = rule_of(&condition.operator) else { return Truth::Unknown };
     let found = context.get(&condition.key).map_or(&[][..], Vec::as_slice);
     if found.is_empty() && context.keys().any(|key| is_meant(key, &condition.key)) {

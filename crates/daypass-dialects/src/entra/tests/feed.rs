@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn get(directory: &Directory, headers: &[(&str, &str)]) -> Response {
-    let head = request("GET", &format!("/{ACME}/v2.0/revocations"), headers, b"").head;
+    get_since(directory, "", headers)
+}
+
+fn get_since(directory: &Directory, query: &str, headers: &[(&str, &str)]) -> Response {
+    let head = request("GET", &format!("/{ACME}/v2.0/revocations{query}"), headers, b"").head;
     super::Entra.open(Context { directory, now: START }, &head).unwrap()
 }
 
@@ -49,10 +53,10 @@ fn it_is_signed_short_lived_and_no_access_token() {
         directory.ring().published().map(|(key, _)| key).find(|key| key.jwk()["alg"] == "ES256").unwrap();
     assert_eq!(header, json!({"typ": "daypass-revocations+jwt", "alg": "ES256", "kid": signer.kid()}));
     let at = START.as_second().div_euclid(60) * 60;
-    assert_eq!(
-        claims,
-        json!({"iss": format!("http://127.0.0.1:5050/{ACME}/v2.0"), "iat": at, "exp": at + 300, "revoked": {}})
-    );
+    // SHA-256 of `{}`, in base64url.
+    let state = "RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o";
+    let iss = format!("http://127.0.0.1:5050/{ACME}/v2.0");
+    assert_eq!(claims, json!({"iss": iss, "iat": at, "exp": at + 300, "state": state, "revoked": {}}));
     let text = std::str::from_utf8(response.body()).unwrap();
     let own = own_claims(directory.ring(), &Secret::new(text)).ok();
     let context = Context { directory: &directory, now: START };
@@ -158,4 +162,92 @@ fn more_than_it_can_list_is_no_feed() {
     assert!(opened.is_none(), "it is refused, and counted, as what cannot be had now");
     world.cutoffs.pop();
     assert_eq!(read(&get(&world.directory(), &[])).1["revoked"]["tokens"].as_object().unwrap().len(), 50_000);
+}
+
+fn single(numbers: std::ops::Range<u128>) -> Vec<Cutoff> {
+    numbers.map(|number| of(Scope::Credential(Uuid::from_u128(number).to_string()))).collect()
+}
+
+fn since(directory: &Directory, state: &Value) -> (Value, Value) {
+    read(&get_since(directory, &format!("?since={}", state.as_str().unwrap()), &[]))
+}
+
+#[test]
+fn whoever_has_a_state_is_told_what_changed_since() {
+    let mut world = World::new();
+    world.cutoffs = single(0..9);
+    let first = world.directory();
+    let (_, whole) = read(&get(&first, &[]));
+    let (header, same) = since(&first, &whole["state"]);
+    assert_eq!(header["typ"], "daypass-revocations-delta+jwt", "nobody takes it for the whole");
+    assert_eq!((&same["since"], &same["state"]), (&whole["state"], &whole["state"]));
+    assert_eq!((&same["revoked"], &same["gone"]), (&json!({}), &json!({})));
+
+    world.cutoffs = single(2..11);
+    world.cutoffs.push(of(Scope::Role { tenant: "acme".into(), role: "devcenter".into() }));
+    let second = world.directory().after(&first);
+    let response = get_since(&second, &format!("?since={}", whole["state"].as_str().unwrap()), &[]);
+    assert_eq!(response.headers()["content-type"], "application/daypass-revocations-delta+jwt");
+    let (_, changes) = read(&response);
+    let id = |number| Uuid::from_u128(number).to_string();
+    let at = START.as_second();
+    assert_eq!(changes["revoked"]["tokens"], json!({id(9): at, id(10): at}));
+    assert_eq!(changes["revoked"]["roles"].as_array().unwrap().len(), 1);
+    assert_eq!(changes["gone"], json!({"tokens": {id(0): true, id(1): true}}));
+    assert_eq!(changes["since"], whole["state"]);
+    assert_eq!(changes["state"], read(&get(&second, &[])).1["state"]);
+    assert_eq!((&changes["iss"], &changes["exp"]), (&whole["iss"], &whole["exp"]));
+}
+
+#[test]
+fn of_a_state_that_is_not_remembered_the_whole_is_told() {
+    let mut world = World::new();
+    world.cutoffs = single(0..9);
+    let directory = world.directory();
+    let (_, whole) = read(&get(&directory, &[]));
+    for query in ["?since=", "?since=made%20up", "?since=%ff", "?other=x", "?"] {
+        assert_eq!(read(&get_since(&directory, query, &[])).0["typ"], "daypass-revocations+jwt", "{query}");
+    }
+    let elsewhere = world.directory();
+    assert_eq!(
+        since(&elsewhere, &whole["state"]).0["typ"],
+        "daypass-revocations-delta+jwt",
+        "it has the same"
+    );
+    world.cutoffs = single(0..10);
+    let elsewhere = world.directory();
+    let (header, claims) = since(&elsewhere, &whole["state"]);
+    assert_eq!(
+        (&header["typ"], claims.get("since")),
+        (&json!("daypass-revocations+jwt"), None),
+        "it never had it"
+    );
+}
+
+#[test]
+fn a_tag_is_of_what_is_known_however_it_came() {
+    let mut world = World::new();
+    world.cutoffs = single(0..9);
+    let directory = world.directory();
+    let whole = get(&directory, &[]);
+    let (tag, state) = (whole.headers()["etag"].to_str().unwrap(), read(&whole).1["state"].clone());
+    let query = format!("?since={}", state.as_str().unwrap());
+    assert_eq!(get_since(&directory, &query, &[]).headers()["etag"], tag);
+    let again = get_since(&directory, &query, &[("if-none-match", tag)]);
+    assert_eq!((again.status().as_u16(), again.body().len()), (304, 0));
+    world.cutoffs = single(0..10);
+    let changed = get_since(&world.directory().after(&directory), &query, &[("if-none-match", tag)]);
+    assert_eq!(changed.status(), 200);
+    assert_eq!(read(&changed).1["revoked"]["tokens"].as_object().unwrap().len(), 1);
+}
+
+#[test]
+fn names_of_states_that_are_made_up_make_nobody_sign() {
+    let mut world = World::new();
+    world.cutoffs = single(0..9);
+    let directory = world.directory();
+    let first = get(&directory, &[]);
+    for number in 0..50 {
+        assert_eq!(get_since(&directory, &format!("?since={number}"), &[]).body(), first.body());
+    }
 }

@@ -21,7 +21,8 @@ pub fn allows(policy: &Policy, action: &str, resource: &str, context: &Context) 
     decide(policy, Access { action, resource }, &|condition| holds(condition, context))
 }
 
-fn holds(condition: &Condition, context: &Context) -> Truth {
+/// Whether a condition holds, as far as can be told.
+pub(crate) fn holds(condition: &Condition, context: &Context) -> Truth {
     let found = context.get(&condition.key).map_or(&[][..], Vec::as_slice);
     rule_of(&condition.operator).map_or(Truth::Unknown, |rule| rule.holds(&condition.values, found))
 }

@@ -28,6 +28,7 @@ mod resource;
 
 pub use account::{asked, refuse_foreign, with_account};
 pub use evaluate::allows;
+pub(crate) use evaluate::holds;
 pub use render::{Unwritable, render};
 
 use super::wire::{form_decode, shown};

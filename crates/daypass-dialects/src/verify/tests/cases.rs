@@ -331,19 +331,3 @@ fn a_weak_mode_is_told_and_can_be_switched_off() {
     service.invalid(&soe, "weak_proof_refused");
     service.valid(&usual_question(&service, Scheme::Tc3));
 }
-
-#[test]
-fn a_bound_token_is_not_taken_without_its_key() {
-    let service = Service::new();
-    let mut told = json!({
-        "aud": RESOURCE, "iss": format!("http://127.0.0.1:5050/{ACME}/v2.0"),
-        "iat": START.as_second(), "exp": START.as_second() + 60,
-        "azp": service.world.client.guid, "sub": service.world.client.object,
-        "rh": format!("1.{}", key_print(&APP_KEY.to_string())),
-        "roles": ["orders.read"], "tid": ACME, "uti": Uuid::from_u128(8), "ver": "2.0",
-    });
-    let by = |told: &Value| Credential { token: Some(token(told)), ..Credential::permanent("") };
-    service.valid(&question(&signed(Scheme::Bearer, &by(&told), START)));
-    told["cnf"] = json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"});
-    service.invalid(&question(&signed(Scheme::Bearer, &by(&told), START)), "token_invalid");
-}

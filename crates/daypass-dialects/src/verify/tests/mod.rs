@@ -1,6 +1,9 @@
 //! Questions of an API behind the real pipeline, about requests that clients of every kind have signed.
 
+mod bound;
 mod cases;
+mod conditions;
+mod forward;
 mod properties;
 mod questions;
 mod vectors;
@@ -18,7 +21,7 @@ use daypass_core::client::{Client, Key, KeyKind, Material};
 use daypass_core::clock::{Timestamp, after};
 use daypass_core::id::Draw;
 use daypass_core::pipeline::{Answer, Pipeline};
-use daypass_core::policy::{Language, Policy};
+use daypass_core::policy::{Language, Policy, Statement};
 use daypass_core::refusal::Refusal;
 use daypass_core::request::Request;
 use daypass_core::role::Algorithm;

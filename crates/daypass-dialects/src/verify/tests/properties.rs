@@ -38,7 +38,7 @@ fn covered_headers(scheme: Scheme) -> &'static [&'static str] {
 /// The question with one byte changed in a part that is covered; none where that part is empty.
 fn changed(asked: &Value, scheme: Scheme, part: usize, at: prop::sample::Index, by: u8) -> Option<Value> {
     let mut asked = asked.clone();
-    let covers = scheme.covers(None);
+    let covers = scheme.covers(None, None);
     let headers = covered_headers(scheme);
     if let Some(name) = headers.get(part % (covers.len() + headers.len())) {
         let slot = &mut asked["headers"][*name][0];
