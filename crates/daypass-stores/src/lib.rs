@@ -29,6 +29,14 @@ pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
+/// Whether there is a store at this address. What only looks must not leave an empty one behind.
+pub fn exists(url: &str) -> Result<bool, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) => sqlite::SqliteStore::exists(path),
+        _ => open(url).map(|_| true),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,20 +9,27 @@ pub(crate) fn command(plan: &Plan, client: &Client, idle: &Idle<'_>) -> String {
     let mut words = vec!["daypass client".to_owned()];
     let gone = idle.why == Why::Gone;
     words.push(if gone { "ungrant" } else { "grant" }.to_owned());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let plain =
-        client.name.starts_with(|c: char| c.is_ascii_alphanumeric()) && client.name.chars().all(plain);
-    // A name may hold anything, and this is pasted into a shell.
-    words.push(if plain { client.name.clone() } else { client.guid.to_string() });
-    if plan.tenants.len() > 1 {
-        words.push(format!("--tenant {}", client.tenant));
-    }
+    words.push(named(plan, client));
     words.extend(idle.together.iter().map(|role| format!("--role {role}")));
     words.extend(idle.variables.iter().map(|name| format!("--bind {name}=VALUE[,VALUE…]")));
     if gone && client.default_role.as_deref() == Some(idle.role) {
         words.push("--no-default".to_owned());
     }
     words.join(" ")
+}
+
+/// The client as a command names it: with its tenant, where there are several.
+pub(crate) fn named(plan: &Plan, client: &Client) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let plain =
+        client.name.starts_with(|c: char| c.is_ascii_alphanumeric()) && client.name.chars().all(plain);
+    // A name may hold anything, and this is pasted into a shell.
+    let mut words = if plain { client.name.clone() } else { client.guid.to_string() };
+    if plan.tenants.len() > 1 {
+        words.push_str(" --tenant ");
+        words.push_str(&client.tenant);
+    }
+    words
 }
 
 #[cfg(test)]

@@ -62,6 +62,11 @@ impl SqliteStore {
         Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch, answers })
     }
 
+    /// Whether the file at this path is there.
+    pub(crate) fn exists(path: &str) -> Result<bool, StoreError> {
+        Ok(schema::path(path)?.exists())
+    }
+
     /// Hands the writer a command and waits for its answer, not longer than the deadline. What is not answered in
     /// time may still be written, but whoever asked acts as if it had not been.
     async fn ask<T>(&self, command: impl FnOnce(Ticket<T>) -> Command) -> Result<T, StoreError> {

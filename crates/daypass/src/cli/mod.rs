@@ -48,7 +48,7 @@ enum Command {
     Dev(dev::Args),
     /// Write a commented daypass.toml and a seal key.
     Init(init::Args),
-    /// Check a configuration file: errors and warnings with file, line and column.
+    /// Check a configuration file, and with --with-store the clients too: errors and warnings with file, line and column.
     Check(check::Args),
     /// Run the service.
     Serve(serve::Args),
@@ -105,7 +105,7 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
     match command {
         Command::Dev(args) => dev::run(args, log, output).await,
         Command::Init(args) => init::run(&args, output),
-        Command::Check(args) => check::run(&args, output),
+        Command::Check(args) => check::run(&args, output).await,
         Command::Serve(args) => serve::run(&args, log).await,
         Command::Client(verb) => client::run(verb, output).await,
         Command::Ring(verb) => ring::run(verb, output).await,

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration, or deserves a look.
 
+use super::lint::Lint;
 use super::source::Spot;
 use serde_json::{Value, json};
 use std::fmt;
@@ -13,13 +14,15 @@ pub(super) enum Severity {
     Warning,
 }
 
-/// One finding, with its place. Displayed as `file:line:column: message`, the source line, a caret line and a hint.
+/// One finding, with its place. Displayed as `file:line:column: message`, the source line, a caret line and a hint; a
+/// warning with the name of its lint, where it has one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Diagnostic {
     severity: Severity,
     spot: Spot,
     message: String,
     hint: Option<String>,
+    lint: Option<Lint>,
 }
 
 /// Why a configuration cannot be used: every error in it.
@@ -31,16 +34,22 @@ pub(crate) struct Errors(pub(super) Vec<Diagnostic>);
 pub(super) struct Fault {
     pub(super) message: String,
     pub(super) hint: Option<String>,
+    pub(super) lint: Option<Lint>,
 }
 
 impl Fault {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, lint: None }
     }
 
     /// Says what to do about it.
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Says which lint has found it.
+    pub(super) fn lint(self, lint: Lint) -> Self {
+        Self { lint: Some(lint), ..self }
     }
 
     /// An error at this place.
@@ -51,7 +60,7 @@ impl Fault {
 
 impl Diagnostic {
     pub(super) fn new(severity: Severity, spot: Spot, fault: Fault) -> Self {
-        Self { severity, spot, message: fault.message, hint: fault.hint }
+        Self { severity, spot, message: fault.message, hint: fault.hint, lint: fault.lint }
     }
 
     /// Whether it keeps the service from starting.
@@ -59,15 +68,20 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
+    /// The lint that has found it, if one has.
+    pub(crate) fn lint(&self) -> Option<Lint> {
+        self.lint
+    }
+
     fn to_json(&self) -> Value {
         let severity = if self.is_error() { "error" } else { "warning" };
         let (line, column) = self.spot.at.unzip();
         json!({ "severity": severity, "file": self.spot.file, "line": line, "column": column,
-                "message": self.message, "hint": self.hint })
+                "message": self.message, "hint": self.hint, "lint": self.lint.map(Lint::name) })
     }
 }
 
-/// A list of objects with `severity`, `file`, `line`, `column`, `message` and `hint`.
+/// A list of objects with `severity`, `file`, `line`, `column`, `message`, `hint` and `lint`.
 pub(crate) fn to_json(list: &[Diagnostic]) -> Value {
     list.iter().map(Diagnostic::to_json).collect()
 }
@@ -85,8 +99,13 @@ impl fmt::Display for Diagnostic {
         if let Some((line, column)) = self.spot.at {
             write!(f, ":{line}:{column}")?;
         }
-        let kind = if self.is_error() { "" } else { "warning: " };
-        write!(f, ": {kind}{}", self.message)?;
+        f.write_str(": ")?;
+        match self.lint {
+            _ if self.is_error() => {}
+            None => f.write_str("warning: ")?,
+            Some(lint) => write!(f, "warning[{lint}]: ")?,
+        }
+        f.write_str(&self.message)?;
         if let Some(excerpt) = &self.spot.excerpt {
             write!(f, "\n{excerpt}")?;
         }
@@ -122,7 +141,9 @@ mod tests {
         let spot = Source::new("daypass.toml", "[server]\nlisten = 5\n").spot(18..19, &[]);
         let fault = Fault::new("`listen` must be a string").hint("such as \"127.0.0.1:5050\"");
         let warning = Diagnostic::new(Severity::Warning, Spot::named("DAYPASS__X"), Fault::new("look"));
-        let errors = Errors(vec![fault.at(spot), warning]);
+        let long = Fault::new("long").lint(Lint::LongPolicy);
+        let named = Diagnostic::new(Severity::Warning, Spot::named("DAYPASS__Y"), long);
+        let errors = Errors(vec![fault.at(spot), warning, named]);
         assert_snapshot!(errors, @r#"
         daypass.toml:2:10: `listen` must be a string
         2 | listen = 5
@@ -130,7 +151,9 @@ mod tests {
           hint: such as "127.0.0.1:5050"
 
         DAYPASS__X: warning: look
+
+        DAYPASS__Y: warning[long-policy]: long
         "#);
-        assert_snapshot!(errors.to_json(), @r#"[{"column":10,"file":"daypass.toml","hint":"such as \"127.0.0.1:5050\"","line":2,"message":"`listen` must be a string","severity":"error"},{"column":null,"file":"DAYPASS__X","hint":null,"line":null,"message":"look","severity":"warning"}]"#);
+        assert_snapshot!(errors.to_json(), @r#"[{"column":10,"file":"daypass.toml","hint":"such as \"127.0.0.1:5050\"","line":2,"lint":null,"message":"`listen` must be a string","severity":"error"},{"column":null,"file":"DAYPASS__X","hint":null,"line":null,"lint":null,"message":"look","severity":"warning"},{"column":null,"file":"DAYPASS__Y","hint":null,"line":null,"lint":"long-policy","message":"long","severity":"warning"}]"#);
     }
 }

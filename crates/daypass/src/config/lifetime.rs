@@ -2,6 +2,7 @@
 
 use super::diagnostic::Fault;
 use super::duration::{self, show};
+use super::lint::Lint;
 use super::section::Section;
 use daypass_core::limits::LONGEST_LIFE;
 use daypass_core::role::Lifetime;
@@ -52,6 +53,8 @@ struct Bounds {
     usual: u32,
     /// Whose bounds these are, for messages.
     whose: &'static str,
+    /// Where the usual bound comes from.
+    why: &'static str,
 }
 
 fn bounds(kind: Kind) -> Bounds {
@@ -62,12 +65,14 @@ fn bounds(kind: Kind) -> Bounds {
             cap: LONGEST_LIFE,
             usual: 12 * HOUR,
             whose: "Tencent Cloud's temporary credentials",
+            why: "the vendor's AssumeRole gives twelve hours at most, and GetFederationToken two with a root key",
         },
         Kind::Ram => Bounds {
             standard: STANDARD_RAM,
             cap: 12 * HOUR,
             usual: 12 * HOUR,
             whose: "Alibaba Cloud's temporary credentials",
+            why: "the vendor's AssumeRole gives no more",
         },
         // A resource server checks a token by itself and hears of no revocation, so a long one cannot be taken back.
         Kind::Token => Bounds {
@@ -75,14 +80,17 @@ fn bounds(kind: Kind) -> Bounds {
             cap: 24 * HOUR,
             usual: 90 * MINUTE,
             whose: "Entra's access tokens",
+            why: "an API that verifies a token by itself does not hear that it was taken back",
         },
-        Kind::Unknown => Bounds { standard: STANDARD_RAM, cap: u32::MAX, usual: u32::MAX, whose: "" },
+        Kind::Unknown => {
+            Bounds { standard: STANDARD_RAM, cap: u32::MAX, usual: u32::MAX, whose: "", why: "" }
+        }
     }
 }
 
 /// Reads `lifetime = { default = "30m", max = "2h" }`.
 pub(super) fn read(role: Section<'_>, kind: Kind) -> Option<Lifetime> {
-    let Bounds { standard, cap, usual, whose } = bounds(kind);
+    let Bounds { standard, cap, usual, whose, why } = bounds(kind);
     let Some(node) = role.node("lifetime") else { return Some(standard) };
     let notes = role.notes();
     let section = Section::of(notes, node, "lifetime", KEYS)?;
@@ -95,11 +103,15 @@ pub(super) fn read(role: Section<'_>, kind: Kind) -> Option<Lifetime> {
         return None;
     }
     if max.value > cap {
-        notes.error(max.place, Fault::new(format!("{whose} live at most {}", show(cap))));
+        notes
+            .error(max.place, Fault::new(format!("{whose} live at most {}", show(cap))).lint(Lint::Lifetime));
         return None;
     }
     if max.value > usual {
-        notes.warning(max.place, Fault::new(format!("{whose} seldom live longer than {}", show(usual))));
+        let fault = Fault::new(format!("{whose} seldom live longer than {}", show(usual)));
+        let hint =
+            format!("max = \"{}\", unless whoever gets them is known to need more: {why}", show(usual));
+        notes.warning(max.place, fault.hint(hint).lint(Lint::Lifetime));
     }
     Some(Lifetime { default: default.value, max: max.value })
 }

@@ -15,6 +15,7 @@ mod environment;
 pub(crate) mod fixture;
 mod issuer;
 mod lifetime;
+mod lint;
 mod metrics;
 mod mutual_tls;
 mod notes;
@@ -46,6 +47,7 @@ pub(crate) use authorities::Authorities;
 pub(crate) use certificate::Pair;
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
 pub(crate) use duration::seconds_of;
+pub(crate) use lint::{Lint, Stored};
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
 pub(crate) use section::closest;
@@ -115,6 +117,7 @@ pub(crate) struct Loaded {
     providers: Vec<Arc<Provider>>,
     roles: Vec<Arc<Role>>,
     endpoints: Vec<Arc<Endpoint>>,
+    spots: lint::Spots,
 }
 
 impl Loaded {
@@ -181,6 +184,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let proxies = server.as_ref().map(|server| &*server.behind_proxy).unwrap_or_default();
     let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
     provider::point_out_idle(&notes, &tenants, &endpoints);
+    lint::roles(&notes, &tenants);
+    let spots = lint::Spots::read(&notes, &tenants);
     if let Some(server) = &server {
         // Without a public URL, the address of the listener stands in every token.
         let here = || format!("https://{}", server.listen);
@@ -216,5 +221,6 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         providers,
         roles,
         endpoints: endpoints.into_iter().map(Arc::new).collect(),
+        spots,
     })
 }

@@ -98,6 +98,14 @@ impl<'a> Notes<'a> {
         }
     }
 
+    /// A place inside another one, found in the text there; the other one itself where nothing is found, and where it is
+    /// no place in the file.
+    pub(super) fn inside(&self, place: Place, find: impl FnOnce(&str) -> Option<Range<usize>>) -> Place {
+        let Place::Span { start, end } = place else { return place };
+        let found = find(self.source.slice(start..end));
+        found.map_or(place, |found| Place::Span { start: start + found.start, end: start + found.end })
+    }
+
     /// A place as people are told it.
     pub(super) fn spot(&self, place: Place) -> Spot {
         match place {

@@ -1,6 +1,7 @@
 //! Policy documents in a vendor's own language.
 
 use super::diagnostic::Fault;
+use super::lint;
 use super::notes::Given;
 use super::section::{Section, text};
 use daypass_core::policy::{Effect, Pattern, Piece, Policy};
@@ -21,7 +22,9 @@ pub(super) fn read(section: Section<'_>, key: &str, account: Option<&str>) -> Op
         notes.error(table.place(), fault);
         return None;
     };
-    section.parsed(text(notes, language, node)?, |document| parse(language, document, account))
+    let read = section.parsed(text(notes, language, node)?, |document| parse(language, document, account))?;
+    lint::statements(notes, &read);
+    Some(read)
 }
 
 fn parse(language: &str, document: &str, account: Option<&str>) -> Result<Policy, Fault> {

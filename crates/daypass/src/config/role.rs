@@ -3,6 +3,7 @@
 use super::diagnostic::Fault;
 use super::issuer::Issuers;
 use super::lifetime;
+use super::lint::Lint;
 use super::notes::{Given, Place};
 use super::policy;
 use super::provider::ProviderEntry;
@@ -49,6 +50,8 @@ pub(super) struct RoleEntry<'a> {
     pub(super) role: Option<Role>,
     /// The language of its policy, if it has one.
     pub(super) language: Option<Language>,
+    /// Where that stands.
+    pub(super) policy: Option<Place>,
 }
 
 /// Whose roles they are.
@@ -84,6 +87,7 @@ pub(super) fn read<'a>(
             name,
             role: read.role,
             language: read.language.map(|(language, _)| language),
+            policy: read.language.map(|(_, place)| place),
         });
     }
     token::agree(tenant, &roles);
@@ -212,7 +216,8 @@ fn wildcard(section: Section<'_>, policy: &Given<Policy>) {
         (Some(what), None) if section.key("wildcard_reason").is_none() => {
             let fault =
                 Fault::new(format!("the policy allows every {what}, and no `wildcard_reason` says why"))
-                    .hint(format!("name each {what}, or write the reason: wildcard_reason = \"…\""));
+                    .hint(format!("name each {what}, or write the reason: wildcard_reason = \"…\""))
+                    .lint(Lint::Wildcard);
             notes.error(policy.place, fault);
         }
         (Some(_), Some(reason)) if reason.value.trim().is_empty() => {

@@ -21,6 +21,7 @@ mod freeze;
 mod grants;
 mod hostile;
 mod invariants;
+mod lints;
 mod metrics;
 mod mutual_tls;
 mod process;

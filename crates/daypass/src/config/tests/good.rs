@@ -287,9 +287,10 @@ route = [{ product_code = "oss", scene_code = "app", usage_scene = "up", role = 
     3 | public_url = "http://pass.example.com"
       |              ^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:14:36: warning: Tencent Cloud's temporary credentials seldom live longer than 12h
+    daypass.toml:14:36: warning[lifetime]: Tencent Cloud's temporary credentials seldom live longer than 12h
     14 | lifetime = { default = "2h", max = "13h" }
        |                                    ^^^^^
+      hint: max = "12h", unless whoever gets them is known to need more: the vendor's AssumeRole gives twelve hours at most, and GetFederationToken two with a root key
 
     daypass.toml:16:19: warning: the role allows every resource: SOE has no resource-level rights
     16 | wildcard_reason = "SOE has no resource-level rights"

@@ -7,6 +7,8 @@ mod bad_providers;
 mod bad_roles;
 mod good;
 mod good_callers;
+mod lints;
+mod lints_stored;
 mod metrics;
 mod mutual_tls;
 mod tls;
