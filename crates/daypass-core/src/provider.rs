@@ -24,6 +24,28 @@ pub struct Provider {
     pub subject: String,
     /// Which claim fills which variable of a role.
     pub variables: BTreeMap<String, String>,
+    /// How many roles its subjects may take in a minute.
+    pub quota: Quota,
+}
+
+/// The most credentials that are made in a minute for those whom a provider vouches for, each none for no bound.
+///
+/// Attack: whoever has one of its JWTs can show it until it ends, and each time it is a new credential and a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// For one subject.
+    pub subject: Option<u32>,
+    /// For one source network (/24 of IPv4, /48 of IPv6), attempts that failed included.
+    pub address: Option<u32>,
+    /// For all its subjects together.
+    pub provider: Option<u32>,
+}
+
+impl Provider {
+    /// What its rations are counted under. No path has a colon before its first slash, so that it is that of no endpoint.
+    pub(crate) fn share(&self) -> String {
+        format!("provider:{}/{}", self.tenant, self.name)
+    }
 }
 
 /// Where a provider's public keys are.

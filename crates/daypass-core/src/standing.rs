@@ -418,6 +418,7 @@ mod tests {
             keys: KeySource::Discovery,
             subject: "sub".into(),
             variables: BTreeMap::new(),
+            quota: crate::provider::Quota::default(),
         }));
         let role = world.plan.roles.iter_mut().find(|role| role.name == "soe").unwrap();
         Arc::make_mut(role).trusts =

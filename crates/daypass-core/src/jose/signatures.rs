@@ -102,6 +102,7 @@ mod tests {
             keys: KeySource::Discovery,
             subject: "sub".into(),
             variables: BTreeMap::new(),
+            quota: crate::provider::Quota::default(),
         }
     }
 

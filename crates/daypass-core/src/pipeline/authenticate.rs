@@ -48,7 +48,9 @@ impl Pipeline {
             // Boxed, so that a signed request does not carry the space that these need.
             Claim::Assertion(asserted) => Box::pin(self.asserted(context, asserted)).await,
             Claim::Visitor(visit) => Box::pin(self.visitor(context, visit, trail)).await,
-            Claim::WebIdentity(shown) => Box::pin(self.outside(context, shown)).await.map(Proved::from),
+            Claim::WebIdentity(shown) => {
+                Box::pin(self.outside(context, shown, trail)).await.map(Proved::from)
+            }
         };
         match proved {
             Ok(proved) => Ok(proved),

@@ -126,11 +126,13 @@ impl Pipeline {
         }
     }
 
-    /// Whom an outside provider vouches for.
+    /// Whom an outside provider vouches for. The ration of its network comes first: whoever makes up JWTs must not make us,
+    /// or the provider, work for each.
     pub(super) async fn outside(
         &self,
         context: Context<'_>,
         shown: &WebIdentity<'_>,
+        trail: &mut Trail,
     ) -> Result<Caller, Refusal> {
         let found = shown
             .tenant
@@ -139,6 +141,8 @@ impl Pipeline {
             let detail = "there is no such identity provider in the account of the role";
             Refusal::new(Reason::IdentityInvalid, detail).parameter("ProviderId")
         })?;
+        let share = Share::network(&provider.share(), trail.head.source);
+        self.take(share, provider.quota.address, trail)?;
         let subject = self.vouched(provider, shown.token, context.now).await?;
         let outside = Outside { provider: provider.clone(), subject };
         Ok(Caller::new(tenant.clone(), Proof::Outside(Box::new(outside))))
@@ -156,14 +160,26 @@ impl Pipeline {
         named(self.signatures.verify_outside(provider, &keys, token, now)?)
     }
 
-    /// The credential that a subject already has, if it may have it again. A new one is taken from its ration.
+    /// The credential that a subject already has, if it may have it again. A new one is taken from its ration; those whom a
+    /// provider vouches for always get a new one.
     pub(super) fn kept(
         &self,
         directory: &Directory,
         authorized: &Authorized,
         trail: &mut Trail,
     ) -> Result<Option<Arc<Recorded<Granted>>>, Refusal> {
-        let Some(Proof::Visitor(visitor)) = trail.caller.as_ref().map(Caller::proof) else { return Ok(None) };
+        let visitor = match trail.caller.as_ref().map(Caller::proof) {
+            Some(Proof::Visitor(visitor)) => visitor,
+            Some(Proof::Outside(outside)) => {
+                let (share, quota) = (outside.provider.share(), outside.provider.quota);
+                let subject = Share::subject(&share, &outside.subject.name);
+                self.take(subject, quota.subject, trail)?;
+                // Last of all, as at an endpoint.
+                self.take(Share::everyone(&share), quota.provider, trail)?;
+                return Ok(None);
+            }
+            _ => return Ok(None),
+        };
         if let Some(kept) = self.shelf.find(authorized, directory.cutoffs(), trail.now) {
             for share in trail.taken.drain(..) {
                 self.rations.give_back(&share);

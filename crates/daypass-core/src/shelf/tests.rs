@@ -193,6 +193,7 @@ fn nobody_and_strangers_to_the_endpoint_keep_nothing() {
         keys: KeySource::Discovery,
         subject: "sub".into(),
         variables: BTreeMap::new(),
+        quota: crate::provider::Quota::default(),
     };
     let outside = Outside { provider: Arc::new(provider), subject: subject("alice") };
     let outside = Caller::for_test(world.plan.tenants[0].clone(), Proof::Outside(Box::new(outside)));

@@ -85,5 +85,6 @@ pub(crate) fn provider() -> Arc<Provider> {
         keys: KeySource::Inline(KEYS.clone()),
         subject: "sub".into(),
         variables: [].into(),
+        quota: daypass_core::provider::Quota::default(),
     })
 }

@@ -2,6 +2,7 @@
 
 use super::diagnostic::Fault;
 use super::notes::{Given, Notes};
+use super::quota;
 use super::role::name_in_arn;
 use super::secret::{NOT_PRIVATE, read_file};
 use super::section::{Section, refuse_twice, text};
@@ -18,7 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["name", "issuer", "audience", "jwks", "subject", "variables"];
+pub(super) const KEYS: &[&str] = &["name", "issuer", "audience", "jwks", "subject", "variables", "quota"];
 /// The keys of `jwks`, where it is no URL.
 pub(super) const JWKS: &[&str] = &["file"];
 /// The claim that names the subject, where nothing else is said.
@@ -84,6 +85,7 @@ fn one(section: Section<'_>, tenant: &str, name: &str, base: &Path) -> Option<Pr
         Some(_) => section.need_parsed("subject", word).map(|claim| claim.value),
     };
     let variables = variables(section);
+    let quota = quota::of_provider(section);
     Some(Provider {
         tenant: tenant.to_owned(),
         name: name.to_owned(),
@@ -92,6 +94,7 @@ fn one(section: Section<'_>, tenant: &str, name: &str, base: &Path) -> Option<Pr
         keys: keys?,
         subject: subject?,
         variables: variables?,
+        quota: quota?,
     })
 }
 

@@ -1,18 +1,25 @@
-//! `quota`: how many credentials an endpoint makes in a minute.
+//! `quota`: how many credentials an endpoint makes in a minute, or are made for the subjects of a provider.
 
 use super::Mode;
 use super::diagnostic::Fault;
 use super::notes::Given;
 use super::section::Section;
 use daypass_core::endpoint::Quota;
+use daypass_core::provider;
 
 /// The keys of the table.
 pub(super) const KEYS: &[&str] = &["subject", "address", "endpoint"];
+/// The keys of the table of a provider.
+pub(super) const OF_PROVIDER: &[&str] = &["subject", "address", "provider"];
 /// The largest bound: more than this is no bound any more.
 const LARGEST: u32 = 1_000_000;
 /// Where nothing is said: a page asks once for a whole lifetime, so that a user who needs one a second is in trouble
 /// or makes some, and behind one network there may be an office or a school.
 const STANDARD: Quota = Quota { subject: Some(60), address: Some(600), endpoint: None };
+
+/// The same for a provider: a subject may be all jobs of a repository, which begin at once, and a network a whole cluster.
+const STANDARD_OF_PROVIDER: provider::Quota =
+    provider::Quota { subject: Some(600), address: Some(6000), provider: None };
 
 /// What `dev` and production have in place of what the table does not say.
 fn standard(mode: Mode) -> Quota {
@@ -27,6 +34,17 @@ pub(super) fn read(endpoint: Section<'_>, mode: Mode) -> Option<Quota> {
     let bounds =
         [("subject", &mut quota.subject), ("address", &mut quota.address), ("endpoint", &mut quota.endpoint)];
     // Each is read, so that every fault is told.
+    let whole = bounds.into_iter().fold(true, |whole, (key, bound)| set(section, key, bound) && whole);
+    whole.then_some(quota)
+}
+
+/// Reads the bounds of a provider. They hold in `dev` as well, whose own configuration has none.
+pub(super) fn of_provider(section: Section<'_>) -> Option<provider::Quota> {
+    let mut quota = STANDARD_OF_PROVIDER;
+    let Some(node) = section.node("quota") else { return Some(quota) };
+    let section = Section::of(section.notes(), node, "quota", OF_PROVIDER)?;
+    let bounds =
+        [("subject", &mut quota.subject), ("address", &mut quota.address), ("provider", &mut quota.provider)];
     let whole = bounds.into_iter().fold(true, |whole, (key, bound)| set(section, key, bound) && whole);
     whole.then_some(quota)
 }

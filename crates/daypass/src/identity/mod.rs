@@ -86,6 +86,7 @@ mod tests {
             keys,
             subject: "sub".to_owned(),
             variables: BTreeMap::new(),
+            quota: daypass_core::provider::Quota::default(),
         }
     }
 

@@ -63,6 +63,7 @@ fn provider() -> Provider {
         variables: [("class", "class_id"), ("beta", "beta"), ("absent", "absent"), ("groups", "groups")]
             .map(|(variable, claim)| (variable.to_owned(), claim.to_owned()))
             .into(),
+        quota: crate::provider::Quota::default(),
     }
 }
 

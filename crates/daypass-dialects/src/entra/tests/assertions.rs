@@ -226,6 +226,7 @@ fn federated(subject: &str) -> Bench {
         keys: KeySource::Discovery,
         subject: "sub".into(),
         variables: BTreeMap::new(),
+        quota: daypass_core::provider::Quota::default(),
     }));
     let material = Material::Federated { provider: "ci".into(), subject: subject.into() };
     let client = bench.world.client.guid;

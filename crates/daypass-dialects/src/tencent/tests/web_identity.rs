@@ -4,7 +4,7 @@ use super::super::arn::role_id;
 use super::unsigned::skipped;
 use super::{Asking, Service, Triple, code};
 use daypass_core::policy::{Language, Pattern, Template, VariableType};
-use daypass_core::provider::{KeySource, Provider};
+use daypass_core::provider::{KeySource, Provider, Quota};
 use daypass_core::record::Event;
 use daypass_core::role::{Lifetime, Role, Trust};
 use daypass_core::testing::{ACME, START, World, allow};
@@ -27,6 +27,7 @@ fn world() -> World {
         keys: KeySource::Inline(provider_keys()),
         subject: "sub".into(),
         variables: [("class".to_owned(), "class_id".to_owned())].into(),
+        quota: Quota::default(),
     }));
     let variables: BTreeMap<_, _> = [("class".to_owned(), VariableType::Slug)].into();
     let policy = allow(Language::Cam, "cos:PutObject", "qcs::cos::uid/1250000000:pics-1250000000/{class}/*");
@@ -225,4 +226,46 @@ async fn what_it_got_ends_with_the_trust() {
     let role = service.world.plan.roles.pop().unwrap();
     service.world.plan.roles.push(Arc::new(Role { trusts: vec![], ..(*role).clone() }));
     assert_eq!(service.code(Asking::who().with(&triple).sent()).await, "AuthFailure.TokenFailure");
+}
+
+/// A service where the provider has these bounds.
+fn rationed(quota: Quota) -> Service {
+    let mut world = world();
+    Arc::make_mut(world.plan.providers.last_mut().unwrap()).quota = quota;
+    Service::knowing(world, Arc::new(OneProvider { up: true }))
+}
+
+/// Attack: whoever has one JWT shows it again and again, and each time is a credential and a record.
+#[tokio::test]
+async fn a_subject_a_provider_and_a_network_have_their_rations() {
+    for (quota, another) in [
+        (Quota { subject: Some(2), ..Quota::default() }, true),
+        (Quota { provider: Some(2), ..Quota::default() }, false),
+        (Quota { address: Some(2), ..Quota::default() }, false),
+    ] {
+        let service = rationed(quota);
+        for _ in 0..2 {
+            Triple::of(&ask(&service, &good(), &json!({})).await);
+        }
+        let answer = ask(&service, &good(), &json!({})).await;
+        assert_eq!(code(&answer), "RequestLimitExceeded", "{quota:?} {answer}");
+        let other = ask(&service, &token("sub", "repo:acme/other".into()), &json!({})).await;
+        assert_eq!(other.get("Error").is_none(), another, "{quota:?} {other}");
+        service.clock.advance(60_000);
+        Triple::of(&ask(&service, &good(), &json!({})).await);
+    }
+}
+
+#[tokio::test]
+async fn strangers_use_up_the_ration_of_their_network_alone() {
+    let network = rationed(Quota { address: Some(3), ..Quota::default() });
+    let others = rationed(Quota { subject: Some(1), provider: Some(1), ..Quota::default() });
+    for service in [&network, &others] {
+        for _ in 0..3 {
+            let answer = ask(service, &token("aud", "elsewhere".into()), &json!({})).await;
+            assert_eq!(code(&answer), "InvalidParameter.WebIdentityTokenError");
+        }
+    }
+    assert_eq!(code(&ask(&network, &good(), &json!({})).await), "RequestLimitExceeded");
+    Triple::of(&ask(&others, &good(), &json!({})).await);
 }

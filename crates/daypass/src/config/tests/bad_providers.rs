@@ -308,3 +308,17 @@ fn weak_proofs() {
       |          ^^^^
     "#);
 }
+
+#[test]
+fn quotas() {
+    for (quota, fault) in [
+        ("{ subject = 0 }", "a quota is 1 to 1000000 credentials a minute"),
+        ("{ address = 1000001 }", "a quota is 1 to 1000000 credentials a minute"),
+        ("{ provider = -1 }", "a quota is 1 to 1000000 credentials a minute"),
+        ("{ endpoint = 60 }", "unknown key `endpoint` in `quota`"),
+        ("60", "`quota`"),
+    ] {
+        let said = provider("subject = \"sub\"", &format!("quota = {quota}"));
+        assert!(said.contains(fault), "{quota}: {said}");
+    }
+}

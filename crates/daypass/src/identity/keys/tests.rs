@@ -51,6 +51,7 @@ impl Fixture {
             keys: KeySource::Url(fake.url("/keys")),
             subject: "sub".to_owned(),
             variables: BTreeMap::new(),
+            quota: daypass_core::provider::Quota::default(),
         };
         Self { clock, keys, fake, provider }
     }

@@ -51,6 +51,7 @@ fn outside(world: &World, name: &str) -> Caller {
         keys: KeySource::Discovery,
         subject: "sub".into(),
         variables: BTreeMap::new(),
+        quota: crate::provider::Quota::default(),
     };
     let outside = Outside { provider: Arc::new(provider), subject: subject(name, "7b") };
     Caller::for_test(world.plan.tenants[0].clone(), Proof::Outside(Box::new(outside)))

@@ -26,6 +26,7 @@ fn trusting() -> World {
         keys: KeySource::Inline(provider_keys()),
         subject: "sub".into(),
         variables: [("class".to_owned(), "class_id".to_owned())].into(),
+        quota: daypass_core::provider::Quota::default(),
     }));
     let variables: BTreeMap<_, _> = [("class".to_owned(), VariableType::Slug)].into();
     let policy = allow(Language::Ram, "oss:*", "acs:oss:*:*:bucket/{class}/*");
