@@ -40,7 +40,7 @@ pub enum Proxy {
     Nginx,
     /// Caddy's `forward_auth`: the request stands in `X-Forwarded-` headers.
     Caddy,
-    /// Traefik's ForwardAuth: the same.
+    /// Traefik's `ForwardAuth`: the same.
     Traefik,
     /// Envoy's `ext_authz` over HTTP: the question is the request, with a path put before its own.
     Envoy,

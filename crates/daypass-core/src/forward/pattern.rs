@@ -149,10 +149,9 @@ fn overlap(one: &[Segment], other: &[Segment]) -> bool {
 fn covers(wide: &[Segment], close: &[Segment]) -> bool {
     match (wide.split_first(), close.split_first()) {
         (Some((Segment::Rest, _)), _) | (None, None) => true,
-        (_, Some((Segment::Rest, _))) | (None, Some(_)) | (Some(_), None) => false,
-        (Some((Segment::One, wide)), Some((_, close))) => covers(wide, close),
+        (Some((Segment::One, wide)), Some((Segment::One | Segment::Name(_), close))) => covers(wide, close),
         (Some((Segment::Name(a), wide)), Some((Segment::Name(b), close))) => a == b && covers(wide, close),
-        (Some((Segment::Name(_), _)), Some((Segment::One, _))) => false,
+        _ => false,
     }
 }
 
