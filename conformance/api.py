@@ -37,8 +37,8 @@ class Issuer:
 class Daypass(Issuer):
     """A server with the guide's roles, and tokens of it."""
 
-    def __init__(self, name):
-        self.service = Service(fresh(name), (SNIPPETS / "role.toml").read_text() + BILLING + ES256)
+    def __init__(self, name, more=""):
+        self.service = Service(fresh(name), (SNIPPETS / "role.toml").read_text() + BILLING + ES256 + more)
         self.base = f"{self.service.url}/387c56a8-cf86-45de-b9f5-b4de88cac054"
         self.keys = {
             name: self.service.client(name, *options, kind="client-secret")
