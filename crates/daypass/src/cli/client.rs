@@ -1,6 +1,7 @@
 //! `daypass client`.
 
 mod add;
+mod boundary;
 mod document;
 mod given;
 mod grant;
@@ -19,6 +20,7 @@ use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use add::Add;
+use boundary::Boundary;
 use daypass_core::client::{Client, Key, Tenant};
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::directory::Plan;
@@ -57,6 +59,8 @@ pub(super) enum Verb {
     Grant(Box<Grant>),
     /// Take a role from a client, or a resource that it is the API of.
     Ungrant(Ungrant),
+    /// Say what nothing that a client gets may go beyond, or try such a boundary before it counts.
+    Boundary(Boundary),
     /// Add a second key beside the first.
     Rotate {
         #[command(flatten)]
@@ -134,6 +138,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Add(args) => args.place.open().await?,
         Verb::Grant(args) => args.place.open().await?,
         Verb::Ungrant(args) => args.place.open().await?,
+        Verb::Boundary(args) => args.place.open().await?,
         Verb::List { place, .. }
         | Verb::Show { place, .. }
         | Verb::Rotate { place, .. }
@@ -151,6 +156,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Show { which, .. } => show::show(&place, &which, output).await,
         Verb::Grant(args) => grant::grant(&place, &args, output).await,
         Verb::Ungrant(args) => ungrant::ungrant(&place, &args, output).await,
+        Verb::Boundary(args) => boundary::set(&place, &args, output).await,
         Verb::Rotate { which, kind, given, .. } => rotate::rotate(&place, &which, kind, &given, output).await,
         Verb::Retire { which, key, force, .. } => rotate::retire(&place, &which, &key, force, output).await,
         Verb::Refuse { which, proofs, .. } => refuse::refuse(&place, &which, &proofs, output).await,

@@ -324,7 +324,8 @@ fn exchanged_for<'a>(known: &Known<'a>) -> Vec<&'a Uuid> {
 pub(super) fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => text.escape_debug().to_string(),
+        // A quote does no harm in a terminal, and "the client's boundary" is to be read.
+        Value::String(text) => text.escape_debug().to_string().replace("\\'", "'"),
         Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(" "),
         Value::Object(members) => {
             let pair = |(name, value): (&String, &Value)| format!("{}={}", name.escape_debug(), cell(value));

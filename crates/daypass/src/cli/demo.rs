@@ -180,6 +180,7 @@ async fn client(
         grants: roles.iter().map(|role| grant(plan, role)).collect(),
         audiences: Vec::new(),
         boundary: None,
+        boundary_warn: None,
         refuses: Refuses::default(),
         created: app::now(),
     };

@@ -255,6 +255,7 @@ impl Case {
             grants: grants.to_vec(),
             audiences: Vec::new(),
             boundary: None,
+            boundary_warn: None,
             refuses: Refuses::default(),
             created: Timestamp::UNIX_EPOCH,
         })

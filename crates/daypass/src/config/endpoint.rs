@@ -1,5 +1,6 @@
 //! `[[endpoint]]`: the configured paths.
 
+use super::boundary::{self, Boundaries};
 use super::diagnostic::Fault;
 use super::notes::{Given, Notes, Place};
 use super::role::ANSWER;
@@ -14,8 +15,19 @@ use daypass_core::role::Role;
 use daypass_dialects::visit::DESK;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] =
-    &["dialect", "path", "tenant", "role", "origins", "shape", "quota", "caller", "route"];
+pub(super) const KEYS: &[&str] = &[
+    "dialect",
+    "path",
+    "tenant",
+    "role",
+    "origins",
+    "shape",
+    "quota",
+    "caller",
+    "route",
+    "boundary",
+    "boundary_warn",
+];
 /// The keys of a route.
 pub(super) const ROUTE: &[&str] = &["product_code", "scene_code", "usage_scene", "role"];
 /// The dialects whose paths are configured.
@@ -90,6 +102,9 @@ fn one(
     let dialect = section.need_parsed("dialect", dialect);
     let tenant =
         section.need_text("tenant").and_then(|name| find(notes, "tenant", name, tenants, |t| t.name.value));
+    if let Some(name) = section.glance("dialect") {
+        boundary::refuse_at(section, name.value);
+    }
     let dialect = dialect?.value;
     if dialect == DialectName::AlibabaTop {
         return top(section, tenant, refuses);
@@ -141,6 +156,8 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses)
             notes.error(route.place, Fault::new(message));
         }
     }
+    let boundaries = Boundaries::read(section, tenant.and_then(TenantEntry::account));
+    boundaries.check_language(notes, (Language::Ram, "ram"), "TOP hands out Alibaba's credentials");
     let path = path?;
     if !refuses.md5 {
         let fault = Fault::new(
@@ -149,6 +166,8 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses)
         .hint("where all clients sign with hmac-sha256: refuse = [\"md5\"] in [server]; for one: daypass client refuse");
         notes.warning(path.place, fault);
     }
+    let whole = boundaries.whole;
+    let (boundary, boundary_warn) = boundaries.policies();
     let endpoint = Endpoint {
         dialect: DialectName::AlibabaTop,
         path: path.value,
@@ -159,8 +178,10 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses)
         quota: Quota::default(),
         shape: Shape::default(),
         routes: routes.into_iter().map(|route| route.value).collect(),
+        boundary,
+        boundary_warn,
     };
-    Some(Given { value: endpoint, place: path.place })
+    whole.then_some(Given { value: endpoint, place: path.place })
 }
 
 fn top_path(path: &str) -> Result<String, Fault> {

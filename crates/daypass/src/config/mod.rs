@@ -5,6 +5,8 @@
 //! name, and `provider` a file of public keys. Each section of the file is a module here.
 
 mod authorities;
+mod boundary;
+mod brokering;
 mod caller;
 mod certificate;
 mod diagnostic;
@@ -13,6 +15,7 @@ mod endpoint;
 mod environment;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod forward_auth;
 mod issuer;
 mod lifetime;
 mod lint;
@@ -57,6 +60,7 @@ pub(crate) use tls::{Files, TlsSource};
 use daypass_core::client::{Refuses, Tenant};
 use daypass_core::directory::Plan;
 use daypass_core::endpoint::Endpoint;
+use daypass_core::forward::ForwardAuth;
 use daypass_core::net::IpNet;
 use daypass_core::provider::Provider;
 use daypass_core::ring::Rotation;
@@ -77,7 +81,7 @@ pub(crate) const DEMO: &str = include_str!("demo.toml");
 pub(crate) const CASES: &str = include_str!("cases.toml");
 
 /// The sections of the file.
-const KEYS: &[&str] = &["server", "store", "seal", "ring", "issuer", "tenant", "endpoint"];
+const KEYS: &[&str] = &["server", "store", "seal", "ring", "issuer", "tenant", "endpoint", "forward_auth"];
 
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +121,8 @@ pub(crate) struct Loaded {
     providers: Vec<Arc<Provider>>,
     roles: Vec<Arc<Role>>,
     endpoints: Vec<Arc<Endpoint>>,
+    forward: Vec<Arc<ForwardAuth>>,
+    issuers: Vec<issuer::Declared>,
     spots: lint::Spots,
 }
 
@@ -130,12 +136,19 @@ impl Loaded {
             tenants: self.tenants.clone(),
             roles: self.roles.clone(),
             endpoints: self.endpoints.clone(),
+            forward: self.forward.clone(),
             providers: self.providers.clone(),
-            upstreams: Vec::new(),
+            upstreams: self.issuers.iter().map(issuer::Declared::unread).collect(),
             refuses: self.refuses,
             rotation: self.rotation,
             guesses_unbounded: false,
         }
+    }
+
+    /// The same with the root keys that the configuration names, read now: for a process that makes calls with them.
+    pub(crate) fn calling_plan(&self, public_url: &str) -> Result<Plan, Errors> {
+        let upstreams = self.issuers.iter().map(issuer::Declared::read).collect::<Result<_, _>>()?;
+        Ok(Plan { upstreams, ..self.plan(public_url) })
     }
 }
 
@@ -183,6 +196,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     server::point_out_weak(root, refuses, &tenants);
     let proxies = server.as_ref().map(|server| &*server.behind_proxy).unwrap_or_default();
     let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
+    let forward = forward_auth::read(root, &tenants, &endpoints);
     provider::point_out_idle(&notes, &tenants, &endpoints);
     lint::roles(&notes, &tenants);
     let spots = lint::Spots::read(&notes, &tenants);
@@ -221,6 +235,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         providers,
         roles,
         endpoints: endpoints.into_iter().map(Arc::new).collect(),
+        forward: forward.into_iter().map(Arc::new).collect(),
+        issuers: issuers.declared(),
         spots,
     })
 }

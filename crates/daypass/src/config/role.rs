@@ -1,5 +1,7 @@
 //! `[[tenant.role]]`: what may be handed out.
 
+use super::boundary::{Boundaries, point_out};
+use super::brokering;
 use super::diagnostic::Fault;
 use super::issuer::Issuers;
 use super::lifetime;
@@ -11,9 +13,8 @@ use super::section::{Section, refuse_twice};
 use super::token;
 use super::trust;
 use super::variable::variables;
-use daypass_core::policy::{Language, Policy, Template};
+use daypass_core::policy::{Language, Policy, Template, covers};
 use daypass_core::role::{Algorithm, Profile, Role, TokenVersion};
-use daypass_core::upstream::Brokering;
 use std::collections::BTreeMap;
 
 /// The keys of the section.
@@ -22,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "issuer",
     "lifetime",
     "policy",
+    "policy_warn",
     "wildcard_reason",
     "variables",
     "answer",
@@ -34,9 +36,10 @@ pub(super) const KEYS: &[&str] = &[
     "profile",
     "identifiers",
     "claims",
+    "upstream",
 ];
 /// Keys that only a role with a policy has.
-const OF_POLICY: &[&str] = &["wildcard_reason", "answer", "external_id", "trust"];
+const OF_POLICY: &[&str] = &["policy_warn", "wildcard_reason", "answer", "external_id", "trust"];
 /// Keys that only a role with an audience has.
 const OF_AUDIENCE: &[&str] = &["roles", "algorithm", "version", "profile", "identifiers", "claims"];
 /// Fixed fields of the answer, in the words of TOP's `SecurityTokenCredential`.
@@ -67,7 +70,7 @@ pub(super) struct Owner<'a> {
 pub(super) fn read<'a>(
     tenant: Section<'a>,
     owner: Owner<'_>,
-    boundary: Option<&Given<Policy>>,
+    boundaries: &Boundaries,
     issuers: &Issuers<'_>,
     providers: &[ProviderEntry<'_>],
 ) -> Vec<RoleEntry<'a>> {
@@ -77,11 +80,12 @@ pub(super) fn read<'a>(
     for section in sections {
         let (name, read) = one(section, owner, issuers, providers);
         let Some(name) = name else { continue };
-        if let (Some((language, place)), Some(boundary)) = (read.language, boundary)
-            && language != boundary.value.language
-        {
-            let message = "the tenant's boundary is in the other language, and nothing is allowed by both";
-            section.notes().error(place, Fault::new(message));
+        if let Some((language, place)) = read.language {
+            for (key, _) in boundaries.each().filter(|(_, given)| given.value.language != language) {
+                let message =
+                    format!("the tenant's {key} is in the other language, and nothing is allowed by both");
+                section.notes().error(place, Fault::new(message));
+            }
         }
         roles.push(RoleEntry {
             name,
@@ -106,13 +110,17 @@ fn one<'a>(
     providers: &[ProviderEntry<'_>],
 ) -> (Option<Given<&'a str>>, Read) {
     let name = section.need_text("name").filter(|given| section.parsed(*given, name_in_arn).is_some());
+    let (issuer, upstream) = issuers.of_role(section);
+    let brokering = brokering::read(section, upstream);
+    let understood = brokering.is_some();
     let base = Role {
         tenant: owner.tenant.to_owned(),
         name: name.map_or_else(String::new, |given| given.value.to_owned()),
-        issuer: issuers.of_role(section),
+        issuer,
         lifetime: lifetime::STANDARD_TOKEN,
         variables: BTreeMap::new(),
         policy: None,
+        policy_warn: None,
         answer: BTreeMap::new(),
         audience: None,
         identifiers: Vec::new(),
@@ -123,9 +131,9 @@ fn one<'a>(
         algorithm: Algorithm::default(),
         external_id: None,
         trusts: Vec::new(),
-        brokering: Brokering::default(),
+        brokering: brokering.unwrap_or_default(),
     };
-    let read = match (section.key("policy"), section.key("audience")) {
+    let mut read = match (section.key("policy"), section.key("audience")) {
         (Some(_), None) => with_policy(section, base, owner.account, providers),
         (None, Some(_)) => {
             misplaced(section, OF_POLICY, "a `policy`");
@@ -144,6 +152,10 @@ fn one<'a>(
             Read { role: None, language: None }
         }
     };
+    if let (Some(role), Some(upstream)) = (&read.role, upstream) {
+        brokering::check(section, role, upstream);
+    }
+    read.role.take_if(|_| !understood);
     (name, read)
 }
 
@@ -186,18 +198,27 @@ fn with_policy(
     if let Some(policy) = &policy {
         wildcard(section, policy);
     }
-    let template = policy.zip(variables.as_ref()).and_then(|(policy, variables)| {
-        match Template::new(policy.value, variables) {
-            Ok(template) => Some(template),
-            Err(bad) => {
-                section.notes().error(policy.place, Fault::new(bad.to_string()));
-                None
-            }
-        }
-    });
+    let coming = policy::read(section, "policy_warn", account);
+    if let (Some(policy), Some(coming)) = (&policy, &coming) {
+        check_coming(section, &policy.value, coming);
+    }
+    let understood = coming.is_some() || section.node("policy_warn").is_none();
+    let template = |given: Option<Given<Policy>>| {
+        let (policy, variables) = given.zip(variables.as_ref())?;
+        let bad = match Template::new(policy.value, variables) {
+            Ok(template) => return Some(template),
+            Err(bad) => bad,
+        };
+        section.notes().error(policy.place, Fault::new(bad.to_string()));
+        None
+    };
+    let has_coming = coming.is_some();
+    let (template, coming) = (template(policy), template(coming));
+    let understood = understood && coming.is_some() == has_coming;
     let whole = || {
         Some(Role {
             policy: Some(template?),
+            policy_warn: understood.then_some(coming)?,
             variables: variables?,
             answer: answer?,
             lifetime: lifetime?,
@@ -207,6 +228,27 @@ fn with_policy(
         })
     };
     Read { role: whole(), language }
+}
+
+/// The policy that a role is to have is in the language of the one that it has. What it gives beyond that cannot be tried:
+/// a warning says what would be lost, and nothing that would be won.
+fn check_coming(section: Section<'_>, policy: &Policy, coming: &Given<Policy>) {
+    let notes = section.notes();
+    if coming.value.language != policy.language {
+        let message = "`policy_warn` is in another language than `policy`, and could never take its place";
+        notes.error(coming.place, Fault::new(message));
+        return;
+    }
+    point_out(notes, coming.place, "policy_warn", "policy");
+    if let Err(beyond) = covers(policy, &coming.value) {
+        let message = format!(
+            "statement {} of `policy_warn` gives {} on {}, which `policy` does not: only what both give is tried",
+            beyond.statement.saturating_add(1),
+            beyond.action,
+            beyond.resource
+        );
+        notes.warning(coming.place, Fault::new(message));
+    }
 }
 
 /// A policy without bounds needs a written reason, which `check` and the start-up log repeat.

@@ -1,20 +1,19 @@
 //! `[[tenant]]`: the isolation boundaries, with their roles.
 
+use super::boundary::Boundaries;
 use super::diagnostic::Fault;
 use super::issuer::Issuers;
 use super::notes::Given;
-use super::policy;
 use super::provider::{self, ProviderEntry};
 use super::role::{self, Owner, RoleEntry};
 use super::section::{Section, refuse_twice};
 use daypass_core::client::Tenant;
-use daypass_core::policy::{Policy, Template};
-use std::collections::BTreeMap;
 use std::path::Path;
 use uuid::Uuid;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["name", "guid", "account", "boundary", "provider", "role"];
+pub(super) const KEYS: &[&str] =
+    &["name", "guid", "account", "boundary", "boundary_warn", "provider", "role"];
 /// Names that mean something else where a tenant stands in a path of Entra's.
 const RESERVED: &[&str] = &["common", "organizations", "consumers"];
 
@@ -29,6 +28,13 @@ pub(super) struct TenantEntry<'a> {
     pub(super) providers: Vec<ProviderEntry<'a>>,
     /// Its roles.
     pub(super) roles: Vec<RoleEntry<'a>>,
+}
+
+impl TenantEntry<'_> {
+    /// The tenant's account, where it was understood.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.tenant.as_ref().map(|tenant| tenant.account.as_str())
+    }
 }
 
 /// Reads every tenant; relative names of files start at `base`.
@@ -52,18 +58,20 @@ fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>, base: &Path) -> Option<T
     let guid = section.need_parsed("guid", guid);
     let account = section.need_parsed("account", account);
     let owner = account.as_ref().map(|account| account.value.as_str());
-    let boundary = boundary(section, owner);
+    let boundaries = Boundaries::read(section, owner);
     let known = name.as_ref().map_or("", |name| &name.value);
     let providers = provider::read(section, known, base);
     let owner = Owner { tenant: known, account: owner };
-    let roles = role::read(section, owner, boundary.as_ref(), issuers, &providers);
-    let whole = section.node("boundary").is_none() || boundary.is_some();
+    let roles = role::read(section, owner, &boundaries, issuers, &providers);
+    let whole = boundaries.whole;
+    let (boundary, boundary_warn) = boundaries.policies();
     let tenant = match (name, guid, account) {
         (Some(name), Some(guid), Some(account)) if whole => Some(Tenant {
             name: name.value,
             guid: guid.value,
             account: account.value,
-            boundary: boundary.map(|boundary| boundary.value),
+            boundary,
+            boundary_warn,
         }),
         _ => None,
     };
@@ -95,16 +103,4 @@ fn account(text: &str) -> Result<String, Fault> {
         return Ok(text.to_owned());
     }
     Err(Fault::new(format!("`{text}` is not an account of 12 digits")))
-}
-
-fn boundary(section: Section<'_>, account: Option<&str>) -> Option<Given<Policy>> {
-    let boundary = policy::read(section, "boundary", account)?;
-    // A boundary is never bound to values: `{name}` in it would match those very characters and nothing else.
-    match Template::new(boundary.value.clone(), &BTreeMap::new()) {
-        Ok(_) => Some(boundary),
-        Err(bad) => {
-            section.notes().error(boundary.place, Fault::new(format!("a boundary has no variables: {bad}")));
-            None
-        }
-    }
 }

@@ -1,5 +1,6 @@
 //! An `[[endpoint]]` whose callers carry no signature: `tencent.getAuthorization` and `alibaba.credentials`.
 
+use super::boundary::Boundaries;
 use super::diagnostic::Fault;
 use super::duration::show;
 use super::notes::{Given, Notes, Place};
@@ -11,6 +12,7 @@ use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
 use daypass_core::net::IpNet;
 use daypass_core::policy::Language;
 use daypass_core::role::Role;
+use daypass_dialects::explain::wire::PATH as EXPLAIN;
 use daypass_dialects::verify::wire::PATH as VERIFY;
 
 /// What a dialect can say, and of whose credentials.
@@ -58,6 +60,8 @@ pub(super) fn read(
     let quota = quota::read(section, mode);
     let shape = shape(section, speech.shapes);
     let origins = origins(section, callers.as_deref());
+    let boundaries = Boundaries::read(section, tenant.and_then(TenantEntry::account));
+    boundaries.check_language(notes, speech.language, speech.because);
     if let (Some(given), Some(entry)) = (role, entry) {
         check_role(notes, given.place, entry, &speech);
         if let (Some(role), Some(callers), Some(tenant)) = (&entry.role, &callers, tenant) {
@@ -71,6 +75,8 @@ pub(super) fn read(
             }
         }
     }
+    let whole = boundaries.whole;
+    let (boundary, boundary_warn) = boundaries.policies();
     let path = path?;
     let endpoint = Endpoint {
         dialect,
@@ -82,11 +88,13 @@ pub(super) fn read(
         quota: quota?,
         shape: shape?,
         routes: Vec::new(),
+        boundary,
+        boundary_warn,
     };
-    Some(Given { value: endpoint, place: path.place })
+    whole.then_some(Given { value: endpoint, place: path.place })
 }
 
-fn path(path: &str) -> Result<String, Fault> {
+pub(super) fn path(path: &str) -> Result<String, Fault> {
     if path.is_empty() || path == "/" || !url::is_path(path) {
         return Err(Fault::new(format!("`{path}` is not a plain path")).hint("such as \"/getAuthorization\""));
     }
@@ -96,6 +104,7 @@ fn path(path: &str) -> Result<String, Fault> {
         || RESERVED_SECOND.contains(&second.as_str())
         || guid(&first).is_ok()
         || path.eq_ignore_ascii_case(VERIFY)
+        || path.to_ascii_lowercase().starts_with(EXPLAIN)
     {
         return Err(Fault::new(format!("`{path}` belongs to another part of the service")));
     }

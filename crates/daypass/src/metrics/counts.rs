@@ -2,11 +2,12 @@
 
 use daypass_core::endpoint::DialectName;
 use daypass_core::pipeline::{Success, Summary};
+use daypass_core::policy::Whose;
 use daypass_core::refusal::Reason;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The dialects, in the order of [`row`].
-const DIALECTS: [DialectName; 7] = [
+const DIALECTS: [DialectName; 9] = [
     DialectName::TencentGetAuthorization,
     DialectName::TencentSts,
     DialectName::AlibabaTop,
@@ -14,6 +15,8 @@ const DIALECTS: [DialectName; 7] = [
     DialectName::AlibabaCredentials,
     DialectName::Entra,
     DialectName::Verify,
+    DialectName::Explain,
+    DialectName::ForwardAuth,
 ];
 
 /// The good ends, in the order of [`column`]. Refusals come behind them, by the label of their reason.
@@ -28,6 +31,8 @@ fn row(dialect: DialectName) -> usize {
         DialectName::AlibabaCredentials => 4,
         DialectName::Entra => 5,
         DialectName::Verify => 6,
+        DialectName::Explain => 7,
+        DialectName::ForwardAuth => 8,
     }
 }
 
@@ -44,12 +49,17 @@ fn column(success: Success) -> usize {
 }
 
 /// A counter for each dialect and each end: a table, so that a request costs one addition and no look-up by name.
-pub(crate) struct Counts([Vec<AtomicU64>; DIALECTS.len()]);
+pub(crate) struct Counts {
+    ends: [Vec<AtomicU64>; DIALECTS.len()],
+    /// What rules that are only tried would have done, in the order of [`Whose::ALL`].
+    warnings: [AtomicU64; Whose::ALL.len()],
+}
 
 impl Default for Counts {
     fn default() -> Self {
         let columns = GOOD.len() + Reason::ALL.len();
-        Self(std::array::from_fn(|_| (0..columns).map(|_| AtomicU64::new(0)).collect()))
+        let ends = std::array::from_fn(|_| (0..columns).map(|_| AtomicU64::new(0)).collect());
+        Self { ends, warnings: std::array::from_fn(|_| AtomicU64::new(0)) }
     }
 }
 
@@ -61,15 +71,21 @@ impl Counts {
             // A reason's number is its place in `Reason::ALL`.
             Err(refusal) => GOOD.len() + refusal.reason as usize,
         };
-        if let Some(counter) = self.0.get(row(summary.dialect)).and_then(|row| row.get(column)) {
+        if let Some(counter) = self.ends.get(row(summary.dialect)).and_then(|row| row.get(column)) {
             counter.fetch_add(1, Ordering::Relaxed);
+        }
+        for whose in &summary.warned {
+            // Its number is its place in `Whose::ALL`.
+            if let Some(counter) = self.warnings.get(*whose as usize) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
         }
     }
 
     /// Every dialect, end and number, but for what has never been: most ends are not those of most dialects.
     pub(super) fn requests(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let ends = || GOOD.into_iter().chain(Reason::ALL.iter().map(|reason| reason.label()));
-        let rows = DIALECTS.iter().zip(&self.0);
+        let rows = DIALECTS.iter().zip(&self.ends);
         let all = rows.flat_map(move |(dialect, row)| {
             let cells = ends().zip(row.iter().map(|count| count.load(Ordering::Relaxed)));
             cells.map(|(end, count)| (dialect.name(), end, count))
@@ -77,11 +93,17 @@ impl Counts {
         all.filter(|(.., count)| *count > 0)
     }
 
+    /// How many credentials were made that a rule which is only tried would have cut or refused, by whose rule it is.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.warnings.iter().map(|count| count.load(Ordering::Relaxed));
+        Whose::ALL.iter().map(|whose| whose.label()).zip(counts)
+    }
+
     /// How many credentials of each dialect were made and recorded; one that was recorded again for a client's retry
     /// counts again.
     pub(super) fn grants(&self) -> impl Iterator<Item = (&'static str, u64)> {
         let made = [column(Success::Granted), column(Success::Repeated)];
-        DIALECTS.iter().zip(&self.0).map(move |(dialect, row)| {
+        DIALECTS.iter().zip(&self.ends).map(move |(dialect, row)| {
             let cells = made.iter().filter_map(|column| row.get(*column));
             (dialect.name(), cells.map(|count| count.load(Ordering::Relaxed)).sum())
         })
@@ -114,7 +136,7 @@ mod tests {
         };
         for dialect in DIALECTS {
             for result in ends() {
-                counts.count(&Summary { dialect, result, client: None });
+                counts.count(&Summary::of(dialect, result));
             }
         }
         let all: Vec<_> = counts.requests().collect();
@@ -125,15 +147,26 @@ mod tests {
     }
 
     #[test]
+    fn whose_rule_would_have_cut_is_counted_under_its_own_name() {
+        let counts = Counts::default();
+        for (n, whose) in Whose::ALL.into_iter().enumerate() {
+            let granted = Summary::of(DialectName::AlibabaTop, Ok(Success::Granted));
+            counts.count(&Summary { warned: vec![whose; n + 1], ..granted });
+        }
+        let all: Vec<_> = counts.warnings().collect();
+        assert_eq!(all, [("role", 1), ("client", 2), ("endpoint", 3), ("tenant", 4), ("exchange", 5)]);
+    }
+
+    #[test]
     fn an_end_is_counted_under_its_own_name() {
         let counts = Counts::default();
         for reason in Reason::ALL {
             let refused = Refusal::new(*reason, "no");
-            counts.count(&Summary { dialect: DialectName::Entra, result: Err(refused), client: None });
+            counts.count(&Summary::of(DialectName::Entra, Err(refused)));
             let last = counts.requests().max_by_key(|(_, end, count)| (*count, *end == reason.label()));
             assert_eq!(last, Some(("entra", reason.label(), 1)));
         }
-        let reused = Summary { dialect: DialectName::TencentSts, result: Ok(Success::Reused), client: None };
+        let reused = Summary::of(DialectName::TencentSts, Ok(Success::Reused));
         counts.count(&reused);
         assert_eq!(counts.requests().next(), Some(("tencent.sts", "reused", 1)));
         assert_eq!(counts.grants().map(|(_, count)| count).sum::<u64>(), 0, "nothing new was made");

@@ -61,7 +61,10 @@ impl Source {
         out.family("requests", "Requests by how they ended", None, MetricType::Counter, requests)?;
         let grants =
             counts.grants().map(|(dialect, count)| ([("dialect", dialect)], ConstCounter::new(count)));
-        out.family("grants", "Credentials that were made and recorded", None, MetricType::Counter, grants)
+        out.family("grants", "Credentials that were made and recorded", None, MetricType::Counter, grants)?;
+        let warnings = counts.warnings().map(|(whose, count)| ([("whose", whose)], ConstCounter::new(count)));
+        let help = "Credentials that a rule which is only tried would have cut or refused";
+        out.family("policy_warnings", help, None, MetricType::Counter, warnings)
     }
 
     fn our_keys(&self, out: &mut Out<'_>) -> fmt::Result {

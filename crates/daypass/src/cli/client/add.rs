@@ -74,6 +74,7 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
         grants,
         audiences,
         boundary: None,
+        boundary_warn: None,
         refuses: refuses(&args.refuse),
         created: app::now(),
     };

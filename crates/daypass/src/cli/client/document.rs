@@ -1,5 +1,6 @@
 //! Clients and keys as they are printed.
 
+use super::boundary;
 use super::given::Made;
 use daypass_core::client::{CertificateRule, Client, Grant, Key, KeyKind, Material, Refuses};
 use daypass_core::clock::rfc3339;
@@ -78,7 +79,7 @@ pub(super) fn made_document(made: &[Made]) -> Value {
 
 /// A client, without its keys.
 pub(super) fn client_document(client: &Client) -> Value {
-    json!({
+    let mut document = json!({
         "id": client.guid,
         "tenant": client.tenant,
         "name": client.name,
@@ -88,7 +89,11 @@ pub(super) fn client_document(client: &Client) -> Value {
         "audiences": client.audiences,
         "refuses": client.refuses,
         "created": rfc3339(client.created),
-    })
+    });
+    if let Some(document) = document.as_object_mut() {
+        document.extend(boundary::members(client));
+    }
+    document
 }
 
 /// A key, without its secret.

@@ -1,5 +1,6 @@
 //! `daypass client grant`.
 
+use super::boundary::refuse_other_language;
 use super::document::{client_document, terms};
 use super::wanted::Wanted;
 use super::{PlaceArgs, Which, find, put, tenant_of};
@@ -73,9 +74,13 @@ fn granted(plan: &Plan, before: &Client, args: &Grant) -> Result<Client, Failure
             audiences.push(audience);
         }
     }
+    let after = Client { grants, audiences, ..before.clone() };
+    for boundary in [&before.boundary, &before.boundary_warn].into_iter().flatten() {
+        refuse_other_language(plan, &after, boundary.language)?;
+    }
     let first = args.wanted.role.first().filter(|_| args.default);
     let default_role = first.or(before.default_role.as_ref()).cloned();
-    Ok(Client { grants, audiences, default_role, ..before.clone() })
+    Ok(Client { default_role, ..after })
 }
 
 /// What was there of the roles whose grants have changed.

@@ -1,5 +1,6 @@
 //! `daypass client list` and `show`.
 
+use super::boundary;
 use super::document::{client_document, key_document, refused, state, terms};
 use super::{Which, find, keys_of};
 use crate::app;
@@ -140,6 +141,9 @@ fn head(plan: &Plan, client: &Client) -> Vec<String> {
         )
     }));
     lines.extend(client.audiences.iter().map(|audience| format!("is the API of {audience}")));
+    if client.boundary.is_some() || client.boundary_warn.is_some() {
+        lines.extend(boundary::said(client));
+    }
     let refused = refused(client.refuses);
     lines.extend((!refused.is_empty()).then(|| format!("refuses {}", refused.join(", "))));
     lines

@@ -119,8 +119,7 @@ fn print(
 /// The issued document first, and then what it is the intersection of.
 fn documents(directory: &Directory, question: &Question, given: &Rehearsal) -> Vec<Layer> {
     let issued = given.policy().map(|policy| Layer { whose: "issued".to_owned(), policy: policy.clone() });
-    let bounds =
-        layers::layers(directory, &question.tenant, question.client(), given.role(), given.variables());
+    let bounds = layers::layers(directory, question.whose(directory), given.role(), given.variables());
     let asked = question.issue.policy.clone().map(|policy| Layer { whose: "ask".to_owned(), policy });
     issued.into_iter().chain(bounds).chain(asked).collect()
 }
@@ -141,6 +140,7 @@ fn said(answer: &Result<Rehearsal, Refusal>) -> Vec<String> {
             }));
             lines.extend(given.variables().iter().map(|(name, value)| format!("{name} = {value}")));
             lines.extend(given.cut().iter().map(|cut| format!("cut by {}", cut.name())));
+            lines.extend(given.warned().iter().map(|warned| format!("tried: {warned}")));
             lines
         }
     }
@@ -168,6 +168,7 @@ fn document(
             "audience": given.audience(),
             "app_roles": given.app_roles(),
             "cut": given.cut().iter().map(|cut: &Cut| cut.name()).collect::<Vec<_>>(),
+            "warned": given.warned(),
             "verdict": verdict.map(layers::word),
             "documents": layers::document(documents, probe),
         }),

@@ -1,7 +1,7 @@
 //! What is known of one record.
 
 use super::chain::Place;
-use super::layers::{self, Layer, Probe};
+use super::layers::{self, Layer, Probe, Whose};
 use super::record::{Again, again};
 use crate::cli::credential::cell;
 use crate::cli::output::table;
@@ -9,6 +9,7 @@ use daypass_core::asked::{Asked, AskedPolicy, AskedRole};
 use daypass_core::client::{Client, Tenant};
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::directory::Directory;
+use daypass_core::endpoint::{DialectName, Endpoint};
 use daypass_core::policy::Cut;
 use daypass_core::record::{Event, Record};
 use daypass_core::ring::{Purpose, Stage};
@@ -71,7 +72,9 @@ impl Found<'_> {
         };
         let mut all = vec![Layer { whose: "issued".to_owned(), policy: (**policy).clone() }];
         if let (Some(tenant), Some(role)) = (self.tenant(), &record.role) {
-            all.extend(layers::layers(self.directory, tenant, self.client(), role, variables));
+            let endpoint = asked.as_ref().and_then(|asked| endpoint(self.directory, tenant, &asked.role));
+            let of = Whose { tenant, client: self.client(), endpoint };
+            all.extend(layers::layers(self.directory, of, role, variables));
         }
         if let Some(AskedPolicy::Document(policy)) = asked.as_ref().map(|asked| &asked.policy) {
             all.push(Layer { whose: "ask".to_owned(), policy: policy.clone() });
@@ -124,6 +127,7 @@ impl Found<'_> {
                 let mut said = asked.as_deref().map(of_ask).unwrap_or_default();
                 said.extend([
                     ("cut_by", json!(asked.as_deref().map(cut_by))),
+                    ("warned", json!(asked.as_deref().map(warned))),
                     ("variables", json!(variables)),
                     ("bound_by", json!(self.bound_by())),
                     ("tags", json!(tags)),
@@ -265,8 +269,9 @@ fn what(event: &Event) -> Vec<(&'static str, Value)> {
     std::iter::once(("what", json!(word))).chain(rest).collect()
 }
 
-fn of_ask(asked: &Asked) -> Vec<(&'static str, Value)> {
-    let role = match &asked.role {
+/// How a role was asked for, in words.
+pub(in crate::cli) fn asked_for(role: &AskedRole) -> String {
+    match role {
         AskedRole::Endpoint(path) => format!("the role of the endpoint {path}"),
         AskedRole::Default => "the client's default role".to_owned(),
         AskedRole::Named(name) => format!("the role {name}"),
@@ -274,7 +279,10 @@ fn of_ask(asked: &Asked) -> Vec<(&'static str, Value)> {
             format!("{product_code}/{scene_code}/{usage_scene} at {path}")
         }
         AskedRole::Resource(name) => format!("the resource {name}"),
-    };
+    }
+}
+
+fn of_ask(asked: &Asked) -> Vec<(&'static str, Value)> {
     let policy = match (&asked.policy, asked.cut_off) {
         (AskedPolicy::None, _) => None,
         (AskedPolicy::Issued, _) => Some("the one that was issued"),
@@ -283,11 +291,29 @@ fn of_ask(asked: &Asked) -> Vec<(&'static str, Value)> {
         (AskedPolicy::LeftOut, _) => Some("one that was too long for the record"),
     };
     vec![
-        ("asked_for", json!(role)),
+        ("asked_for", json!(asked_for(&asked.role))),
         ("asked_lifetime", json!(asked.lifetime)),
         ("asked_policy", json!(policy)),
         ("asked_app_roles", json!(asked.app_roles)),
     ]
+}
+
+fn warned(asked: &Asked) -> Value {
+    asked.warned.iter().map(ToString::to_string).collect()
+}
+
+/// The endpoint of the present configuration that this was asked at.
+fn endpoint<'a>(directory: &'a Directory, tenant: &Tenant, role: &AskedRole) -> Option<&'a Endpoint> {
+    let (dialect, path) = match role {
+        AskedRole::Endpoint(path) => (None, path),
+        AskedRole::Product { path, .. } => (Some(DialectName::AlibabaTop), path),
+        AskedRole::Default | AskedRole::Named(_) | AskedRole::Resource(_) => return None,
+    };
+    let found = match dialect {
+        Some(dialect) => directory.endpoints(dialect, path).find(|endpoint| endpoint.tenant == tenant.name),
+        None => directory.visited(path).filter(|endpoint| endpoint.tenant == tenant.name),
+    };
+    found.map(|endpoint| &**endpoint)
 }
 
 fn cut_by(asked: &Asked) -> Value {

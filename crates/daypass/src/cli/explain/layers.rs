@@ -2,7 +2,8 @@
 
 use daypass_core::client::{Client, Tenant};
 use daypass_core::directory::Directory;
-use daypass_core::policy::{Access, Effect, Policy, Statement, Verdict, verdict};
+use daypass_core::endpoint::Endpoint;
+use daypass_core::policy::{Access, Effect, Policy, Statement, Template, Verdict, verdict};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,26 +15,45 @@ pub(super) struct Layer {
     pub(super) policy: Policy,
 }
 
+/// Whose credential it is, and through which endpoint it came.
+#[derive(Clone, Copy)]
+pub(super) struct Whose<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) client: Option<&'a Client>,
+    pub(super) endpoint: Option<&'a Endpoint>,
+}
+
 /// What bounds a credential of this role, from the present configuration: the role's policy with its values, the
-/// client's boundary, the tenant's boundary.
+/// boundaries of the client, the endpoint and the tenant. Behind them what is only tried, and bounds nothing.
 pub(super) fn layers(
     directory: &Directory,
-    tenant: &Tenant,
-    client: Option<&Client>,
+    of: Whose<'_>,
     role: &str,
     variables: &BTreeMap<String, String>,
 ) -> Vec<Layer> {
-    let template = directory.role(&tenant.name, role).and_then(|role| role.policy.as_ref());
-    let bound = template.and_then(|template| template.bind(variables).ok());
+    let Whose { tenant, client, endpoint } = of;
+    let found = directory.role(&tenant.name, role);
+    let bind = |template: &Template| template.bind(variables).ok();
+    let bound = found.and_then(|role| role.policy.as_ref()).and_then(bind);
+    let coming = found.and_then(|role| role.policy_warn.as_ref()).and_then(bind);
     let layer = |whose: String, policy: Option<Policy>| policy.map(|policy| Layer { whose, policy });
     [
         layer(format!("role {role}"), bound),
         layer("client's boundary".to_owned(), client.and_then(|client| client.boundary.clone())),
+        layer("endpoint's boundary".to_owned(), endpoint.and_then(|endpoint| endpoint.boundary.clone())),
         layer("tenant's boundary".to_owned(), tenant.boundary.clone()),
+        layer(format!("tried only, coming policy of the role {role}"), coming),
+        layer(tried("client"), client.and_then(|client| client.boundary_warn.clone())),
+        layer(tried("endpoint"), endpoint.and_then(|endpoint| endpoint.boundary_warn.clone())),
+        layer(tried("tenant"), tenant.boundary_warn.clone()),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn tried(whose: &str) -> String {
+    format!("tried only, {whose}'s coming boundary")
 }
 
 /// One action that is asked about.
@@ -67,7 +87,7 @@ fn deciding(verdict: &Verdict) -> Vec<usize> {
 }
 
 /// A statement on one line.
-pub(super) fn line(statement: &Statement) -> String {
+pub(in crate::cli) fn line(statement: &Statement) -> String {
     let list = |all: &[daypass_core::policy::Pattern]| {
         all.iter().map(|one| one.as_str().escape_debug().to_string()).collect::<Vec<_>>().join(", ")
     };
@@ -131,7 +151,12 @@ mod tests {
         tenant.boundary = Some(allow(Language::Ram, "*", "*"));
         world.plan.tenants[0] = Arc::new(tenant.clone());
         let values = [("tenant_code", "hema"), ("poi_id", "8005")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        let all = layers(&world.directory(), &tenant, Some(&world.client), "store-upload", &values.into());
+        let all = layers(
+            &world.directory(),
+            Whose { tenant: &tenant, client: Some(&world.client), endpoint: None },
+            "store-upload",
+            &values.into(),
+        );
         let whose: Vec<_> = all.iter().map(|layer| layer.whose.as_str()).collect();
         assert_eq!(whose, ["role store-upload", "client's boundary", "tenant's boundary"]);
         let probe = Probe { action: "oss:GetObject", resource: "acs:oss:cn:1:bucket/hema/8005/a" };

@@ -8,7 +8,10 @@ mod question;
 mod record;
 
 pub(super) use dry::{Ask, run as rehearse};
+pub(super) use found::asked_for;
+pub(super) use layers::line;
 pub(super) use question::{Question, Target, Words, client};
+pub(super) use record::{Again, again};
 
 use super::credential;
 use super::output::{Failure, Output};
@@ -55,7 +58,7 @@ const MOST: usize = 20;
 /// What the store holds, to judge by more than one configuration.
 pub(super) struct Snapshot {
     pub(super) clients: Vec<Client>,
-    keys: Vec<Key>,
+    pub(super) keys: Vec<Key>,
     cutoffs: Vec<Cutoff>,
     freezes: Vec<Freeze>,
     ring: Arc<Ring>,

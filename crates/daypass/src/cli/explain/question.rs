@@ -1,5 +1,6 @@
 //! What somebody could ask for, put together from words on a command line, from a test case or from a record.
 
+use super::layers::Whose;
 use daypass_core::caller::Way;
 use daypass_core::client::Client;
 use daypass_core::client::Tenant;
@@ -72,6 +73,18 @@ impl Question {
     /// What would come of it.
     pub(in crate::cli) fn ask(&self, directory: &Directory) -> Result<Rehearsal, Refusal> {
         rehearse(directory, &self.tenant, &self.part, &self.path, &self.issue)
+    }
+
+    /// Whose it would be, and through which endpoint.
+    pub(super) fn whose<'a>(&'a self, directory: &'a Directory) -> Whose<'a> {
+        let endpoint = match (&self.part, &self.issue.role) {
+            (Part::Visitor { endpoint, .. }, _) => Some(endpoint),
+            (_, RoleChoice::Product { path, .. }) => directory
+                .endpoints(DialectName::AlibabaTop, path)
+                .find(|endpoint| endpoint.tenant == self.tenant.name),
+            _ => None,
+        };
+        Whose { tenant: &self.tenant, client: self.client(), endpoint: endpoint.map(|endpoint| &**endpoint) }
     }
 
     /// The client whose rights are used.

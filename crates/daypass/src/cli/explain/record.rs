@@ -11,7 +11,7 @@ use daypass_core::refusal::Reason;
 use std::collections::BTreeMap;
 
 /// What a record of a grant or a refusal holds of what was asked for.
-pub(super) enum Again {
+pub(in crate::cli) enum Again {
     /// All of it.
     Question(Box<Question>),
     /// All of it, and in this configuration it leads nowhere.
@@ -24,7 +24,7 @@ pub(super) enum Again {
 const WEB_IDENTITY: &str = "web-identity:";
 
 /// The question behind a record, for this configuration. Records of other things have none.
-pub(super) fn again(directory: &Directory, record: &Record) -> Again {
+pub(in crate::cli) fn again(directory: &Directory, record: &Record) -> Again {
     let (asked, variables, issued, reason) = match &record.event {
         Event::Grant { asked: Some(asked), variables, policy, .. } => {
             (asked, variables, policy.as_deref(), None)
@@ -154,6 +154,7 @@ mod tests {
             app_roles: None,
             exchange: false,
             cut: vec![],
+            warned: vec![],
             shortened: false,
         }
     }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal, server, store, tenant,
-    tls, trust,
+    boundary, caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal, server, store,
+    tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
@@ -123,12 +123,12 @@ fn the_template_is_valid_as_written() {
       | ^^^^^^^^
       hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
 
-    daypass.toml:114:19: warning: the role allows every resource: SOE has no resource-level rights
-    114 | wildcard_reason = "SOE has no resource-level rights"
+    daypass.toml:119:19: warning: the role allows every resource: SOE has no resource-level rights
+    119 | wildcard_reason = "SOE has no resource-level rights"
         |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:180:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    180 | path = "/router/rest"
+    daypass.toml:195:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    195 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
@@ -143,6 +143,13 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     assert_eq!(plan.refuses, Refuses { unsigned_payload: true, md5: true, v1: true });
     let [corp] = &plan.providers[..] else { panic!("one provider") };
     assert_eq!((corp.name.as_str(), corp.variables["class"].as_str()), ("corp", "class_id"));
+    assert_eq!(
+        (corp.quota.subject, corp.quota.address, corp.quota.provider),
+        (Some(600), Some(6000), Some(60_000))
+    );
+    let logs = plan.roles.iter().find(|role| role.name == "stage-logs").unwrap();
+    assert!(matches!(&logs.variables["stage"], VariableType::OneOf(_)));
+    assert!(matches!(&logs.variables["store"], VariableType::Pattern(_)));
     let at = |path: &str| plan.endpoints.iter().find(|endpoint| endpoint.path == path).unwrap();
     let uploads = at("/getAuthorization");
     assert!(uploads.session().is_some() && uploads.ticket().is_some() && uploads.jwt().is_some());
@@ -156,9 +163,10 @@ fn the_template_is_valid_with_every_setting_switched_on() {
 
 #[test]
 fn a_boundary_is_for_roles_of_its_language() {
-    let other = refused(&initial().replace("#boundary", "boundary"));
+    let cam = initial().replacen("#boundary", "boundary", 1);
+    let other = refused(&cam);
     assert!(other.contains("the tenant's boundary is in the other language"), "{other}");
-    assert_eq!(production(&initial().replace("#boundary", "boundary")).unwrap_err().0.len(), 1);
+    assert_eq!(production(&cam).unwrap_err().0.len(), 1);
     let ram = r#"boundary = { ram = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"*"}]}' }"#;
     let only_ram: String = TENANT
         .split("[[tenant.role]]")
@@ -189,11 +197,13 @@ fn the_template_explains_every_key() {
         policy::KEYS,
         lifetime::KEYS,
         endpoint::KEYS,
+        &boundary::KEYS,
         endpoint::ROUTE,
         provider::KEYS,
         provider::JWKS,
         trust::KEYS,
         quota::KEYS,
+        quota::OF_PROVIDER,
         caller::KEYS,
         caller::SESSION,
         caller::TICKET,
