@@ -1,6 +1,7 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
 mod oauth;
+mod policy;
 
 use crate::process::{Dev, daypass};
 use std::os::unix::fs::PermissionsExt;
@@ -16,11 +17,12 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 12] = [
+const GUIDES: [(&str, usize); 13] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
     ("docs/protect-your-api", 15),
+    ("docs/policy-guide", 15),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
     ("docs/alibaba/dotnet", 1),
@@ -42,6 +44,12 @@ fn blocks(text: &str) -> Vec<(&str, &str, &str)> {
         before = after;
     }
     blocks
+}
+
+/// The commands of a block of shell, each in one line.
+fn lines(body: &str) -> Vec<String> {
+    let joined = body.replace("\\\n", " ");
+    joined.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 #[test]

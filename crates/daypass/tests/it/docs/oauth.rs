@@ -1,7 +1,7 @@
 //! The guide for OAuth clients: its commands run in their order, against a server with its configuration, and each answer
 //! that it shows is the one that comes.
 
-use super::{blocks, read};
+use super::{blocks, lines, read};
 use crate::process::daypass;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -179,12 +179,6 @@ fn holds(answer: &Value, shown: &Value) -> bool {
         }
         (answer, shown) => answer == shown,
     }
-}
-
-/// The commands of a block of shell, each in one line.
-fn lines(body: &str) -> Vec<String> {
-    let joined = body.replace("\\\n", " ");
-    joined.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
 #[test]
