@@ -7,7 +7,7 @@ use daypass_core::endpoint::{
     CallerRule, Carrier, DialectName, Endpoint, JwtRule, Quota, SessionRule, Shape, TicketRule, Whence,
 };
 use daypass_core::net::IpNet;
-use daypass_core::provider::{KeySource, Quota};
+use daypass_core::provider::{self, KeySource};
 use insta::assert_snapshot;
 use std::sync::Arc;
 
@@ -328,11 +328,11 @@ fn a_provider_is_rationed_where_nothing_is_said() {
         let text = with_tenant(&PROVIDER.replacen("name =", &format!("{more}\nname ="), 1));
         production(&text).unwrap_or_else(|errors| panic!("{errors}")).plan("").providers[0].quota
     };
-    let standard = Quota { subject: Some(600), address: Some(6000), provider: None };
+    let standard = provider::Quota { subject: Some(600), address: Some(6000), provider: None };
     assert_eq!(quota(""), standard);
-    assert_eq!(quota("quota = { provider = 9 }"), Quota { provider: Some(9), ..standard });
+    assert_eq!(quota("quota = { provider = 9 }"), provider::Quota { provider: Some(9), ..standard });
     assert_eq!(
         quota("quota = { subject = 1, address = 1000000 }"),
-        Quota { subject: Some(1), address: Some(1_000_000), provider: None }
+        provider::Quota { subject: Some(1), address: Some(1_000_000), provider: None }
     );
 }
