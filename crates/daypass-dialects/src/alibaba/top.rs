@@ -122,7 +122,8 @@ impl Dialect for Top {
             | Outcome::Ticket(_)
             | Outcome::Inspected(_)
             | Outcome::Revoked
-            | Outcome::Verified(_) => &Refusal::internal("the gateway hands out nothing but credentials"),
+            | Outcome::Verified(_)
+            | Outcome::Explained(_) => &Refusal::internal("the gateway hands out nothing but credentials"),
             Outcome::Refused(refusal) => refusal,
         };
         let fault = top(refusal, manner.signed, manner.sign_method);

@@ -149,7 +149,7 @@ impl Dialect for Entra {
             Outcome::Refused(refusal) => render::refused(manner, &refusal),
             Outcome::Inspected(found) => render::inspected(manner, found.as_deref()),
             Outcome::Revoked => render::revoked(manner),
-            Outcome::Facts(_) | Outcome::Ticket(_) | Outcome::Verified(_) => {
+            Outcome::Facts(_) | Outcome::Ticket(_) | Outcome::Verified(_) | Outcome::Explained(_) => {
                 render::refused(manner, &Refusal::internal("facts were found and nobody asked for any"))
             }
         }

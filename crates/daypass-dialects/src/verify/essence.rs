@@ -71,6 +71,11 @@ impl Essence {
         })
     }
 
+    /// That of a request of ours, for those readers that know requests by their essence alone.
+    pub(crate) fn own(request: &Request) -> Self {
+        Self { head: Arc::clone(&request.head), body: Body::Whole(request.body.clone()) }
+    }
+
     /// The SHA-256 of its body.
     pub(crate) fn body_hash(&self) -> Digest {
         match &self.body {

@@ -4,7 +4,7 @@ use daypass_core::refusal::Reason;
 use http::StatusCode;
 
 /// The status and the code of OAuth, where it has one for the case.
-pub(super) fn of(reason: Reason) -> (StatusCode, &'static str) {
+pub(crate) fn of(reason: Reason) -> (StatusCode, &'static str) {
     match reason {
         Reason::Malformed
         | Reason::MissingParameter

@@ -22,9 +22,11 @@ pub(super) fn render<V: Vendor>(endpoint: &Endpoint, manner: &Manner, outcome: O
         Outcome::Granted(delivery) => delivered::<V>(endpoint, &delivery, &manner.request_id)
             .ok_or_else(|| Refusal::internal("what was issued does not have the shape of the endpoint")),
         Outcome::Ticket(recorded) => Ok(answer::json(&TicketIssued::of(recorded.get()))),
-        Outcome::Facts(_) | Outcome::Inspected(_) | Outcome::Revoked | Outcome::Verified(_) => {
-            Err(Refusal::internal("nothing here asks for facts"))
-        }
+        Outcome::Facts(_)
+        | Outcome::Inspected(_)
+        | Outcome::Revoked
+        | Outcome::Verified(_)
+        | Outcome::Explained(_) => Err(Refusal::internal("nothing here asks for facts")),
         Outcome::Refused(refusal) => Err(refusal),
     };
     let mut response = written.unwrap_or_else(|refusal| refused::<V>(endpoint, manner, &refusal));

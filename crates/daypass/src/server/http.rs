@@ -4,14 +4,15 @@ use super::Server;
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
 use bytes::Bytes;
+use daypass_core::clock::Timestamp;
 use daypass_core::dialect::Dialect;
 use daypass_core::directory::Directory;
-use daypass_core::id::random_uuid;
+use daypass_core::id::{Entropy, uuid_v7};
 use daypass_core::limits;
 use daypass_core::pipeline::{Answer, Success};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
-use daypass_dialects::{alibaba, entra, tencent, verify};
+use daypass_dialects::{alibaba, entra, explain, tencent, verify};
 use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue};
 use http::{HeaderMap, Method, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 /// How long a body may take to arrive.
 /// Attack: a body that trickles in holds a connection and its buffers.
@@ -32,6 +34,13 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// request before it reads would otherwise get a reset in place of the refusal.
 const LINGER_BYTES: usize = 8 * 1024 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
+
+/// The id of a request. The time stands in front, so that whoever has the id can find the record without an index.
+fn request_id(entropy: &dyn Entropy, received: Timestamp) -> Uuid {
+    let mut random = [0; 10];
+    entropy.fill(&mut random);
+    uuid_v7(received, random)
+}
 
 impl Server {
     /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect. The
@@ -47,6 +56,7 @@ impl Server {
         if version == Version::HTTP_2 {
             as_in_http1(&mut parts);
         }
+        let received = self.app.ambient.clock.now();
         let mut head = Head {
             source: self.proxies.source(who.address, &parts.headers),
             method: parts.method,
@@ -54,16 +64,20 @@ impl Server {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             headers: parts.headers,
             peer: None,
-            request_id: random_uuid(&*self.app.ambient.entropy),
-            received: self.app.ambient.clock.now(),
+            request_id: request_id(&*self.app.ambient.entropy, received),
+            received,
         };
-        let mut fault = check_head(&head, &parts.uri, version).err();
+        let directory = self.app.directory.load();
+        // A path that holds another one is judged by whoever reads that other one.
+        let holds = directory.forward(&head.path).is_some_and(|forward| forward.proxy.appends_path());
+        let mut fault = check_head(&head, &parts.uri, version, holds).err();
         match self.proxies.certificate(&who, &mut head.headers, head.received) {
             Ok(peer) => head.peer = peer,
             Err(refusal) => fault = fault.or(Some(refusal)),
         }
         let head = Arc::new(head);
-        let route = by_head(&head, &self.app.directory.load());
+        let route = by_head(&head, &directory);
+        drop(directory);
         let (mut response, whole) = self.dispatch(route, head, fault, body).await;
         if version != Version::HTTP_2 && (last || self.draining() || !whole) {
             // A body that was not read to its end makes the connection useless for a next request. HTTP/2 has no such
@@ -120,6 +134,10 @@ impl Server {
             Route::AlibabaSts => self.answer(&alibaba::Sts, directory, request).await,
             Route::Entra => self.answer(&entra::Entra, directory, request).await,
             Route::Verify => self.answer(&verify::Verify, directory, request).await,
+            Route::ForwardAuth(forward) => {
+                self.answer(&verify::forward::Forward::new(forward), directory, request).await
+            }
+            Route::Explain => self.answer(&explain::Explain, directory, request).await,
             Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
         };
         (response, true)
@@ -169,6 +187,10 @@ impl Server {
             Route::AlibabaSts => pipeline.refuse(&alibaba::Sts, head, refusal),
             Route::Entra => pipeline.refuse(&entra::Entra, head, refusal),
             Route::Verify => pipeline.refuse(&verify::Verify, head, refusal),
+            Route::ForwardAuth(forward) => {
+                pipeline.refuse(&verify::forward::Forward::new(forward.clone()), head, refusal)
+            }
+            Route::Explain => pipeline.refuse(&explain::Explain, head, refusal),
             Route::Live | Route::Ready | Route::Nothing => return not_found(head),
         };
         self.app.counts.count(&answer.summary);
@@ -200,7 +222,7 @@ fn as_in_http1(parts: &mut http::request::Parts) {
 }
 
 /// Limits and shapes that hold for every dialect, before anything is read or decided.
-fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
+fn check_head(head: &Head, uri: &Uri, version: Version, holds_another: bool) -> Result<(), Refusal> {
     let too_large = |what, most, unit| {
         Refusal::new(Reason::TooLarge, format!("the {what} of the request has more than {most} {unit}"))
     };
@@ -219,8 +241,9 @@ fn check_head(head: &Head, uri: &Uri, version: Version) -> Result<(), Refusal> {
     }
     // Encoded dots, slashes and zero bytes mean one thing to a router and another to whoever decodes them later.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~/-".contains(&byte);
-    if !head.path.bytes().all(plain) || head.path.split('/').any(|segment| segment == "." || segment == "..")
-    {
+    let clear =
+        || head.path.bytes().all(plain) && !head.path.split('/').any(|part| part == "." || part == "..");
+    if !holds_another && !clear() {
         return Err(Refusal::new(Reason::Malformed, "the path may hold letters, digits and . _ ~ - / alone"));
     }
     check_host(head, uri, version)
@@ -368,7 +391,7 @@ mod tests {
 
     fn check(target: &str, uri: &str, headers: &[(&str, &str)]) -> Option<Reason> {
         let head = request("GET", target, headers, b"").head;
-        check_head(&head, &uri.parse().unwrap(), Version::HTTP_11).err().map(|refusal| refusal.reason)
+        check_head(&head, &uri.parse().unwrap(), Version::HTTP_11, false).err().map(|refusal| refusal.reason)
     }
 
     #[test]

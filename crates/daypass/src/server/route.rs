@@ -2,9 +2,10 @@
 
 use daypass_core::directory::Directory;
 use daypass_core::endpoint::{DialectName, Endpoint};
+use daypass_core::forward::ForwardAuth;
 use daypass_core::request::{Head, Request};
 use daypass_dialects::visit::DESK;
-use daypass_dialects::{alibaba, verify};
+use daypass_dialects::{alibaba, explain, verify};
 use std::sync::Arc;
 
 /// What answers a request.
@@ -27,6 +28,10 @@ pub(super) enum Route {
     Entra,
     /// Questions of APIs.
     Verify,
+    /// Questions of reverse proxies.
+    ForwardAuth(Arc<ForwardAuth>),
+    /// Questions of callers about decisions of their own.
+    Explain,
     /// Nothing here.
     Nothing,
 }
@@ -43,8 +48,15 @@ pub(super) fn by_head(head: &Head, directory: &Directory) -> Route {
         "/" => return Route::TencentSts,
         _ => {}
     }
+    // Before all whose paths are not exact: what stands behind Envoy's is the path of somebody else's request.
+    if let Some(forward) = directory.forward(path) {
+        return Route::ForwardAuth(forward.clone());
+    }
     if let Some(endpoint) = directory.visited(path).or_else(|| desk(directory, path)) {
         return visited(endpoint.clone());
+    }
+    if path.starts_with(explain::wire::PATH) {
+        return Route::Explain;
     }
     if path.starts_with("/router/") {
         return Route::Top;
@@ -72,7 +84,9 @@ fn visited(endpoint: Arc<Endpoint>) -> Route {
         | DialectName::AlibabaTop
         | DialectName::AlibabaSts
         | DialectName::Entra
-        | DialectName::Verify => Route::Nothing,
+        | DialectName::Verify
+        | DialectName::ForwardAuth
+        | DialectName::Explain => Route::Nothing,
     }
 }
 
@@ -107,6 +121,8 @@ mod tests {
             Route::AlibabaSts => "alibaba.sts",
             Route::Entra => "entra",
             Route::Verify => "verify",
+            Route::ForwardAuth(_) => "forward-auth",
+            Route::Explain => "explain",
             Route::Nothing => "nothing",
         }
     }
@@ -137,6 +153,11 @@ mod tests {
             ("/v1/verify", &[], b"", "verify"),
             ("/v1/verify/", &[], b"", "nothing"),
             ("/v1/Verify", &[], b"", "nothing"),
+            ("/v1/explain/59a5e07e41474d2ea808dca76ac5b3fd", &[], b"", "explain"),
+            ("/v1/explain/", &[], b"", "explain"),
+            ("/v1/explain/x/y", &[], b"", "explain"),
+            ("/v1/explain", &[], b"", "nothing"),
+            ("/v1/explained", &[], b"", "nothing"),
             ("/livez", &[], b"", "live"),
             ("/readyz", &[], b"", "ready"),
             ("/admin", &[], b"", "nothing"),

@@ -217,9 +217,11 @@ impl Dialect for Sts {
         match outcome {
             Outcome::Granted(delivery) => granted(manner, delivery.get()),
             Outcome::Facts(facts) => respond(manner, StatusCode::OK, &Identity { facts: &facts, request_id }),
-            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked | Outcome::Verified(_) => {
-                refused(manner, &Refusal::internal("nothing here asks for that"))
-            }
+            Outcome::Ticket(_)
+            | Outcome::Inspected(_)
+            | Outcome::Revoked
+            | Outcome::Verified(_)
+            | Outcome::Explained(_) => refused(manner, &Refusal::internal("nothing here asks for that")),
             Outcome::Refused(refusal) => refused(manner, &refusal),
         }
     }

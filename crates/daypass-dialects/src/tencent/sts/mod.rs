@@ -156,9 +156,11 @@ impl Dialect for Sts {
                 None => refused(manner, &Refusal::internal("an access token was issued for a triple")),
             },
             Outcome::Facts(facts) => known(&facts, id),
-            Outcome::Ticket(_) | Outcome::Inspected(_) | Outcome::Revoked | Outcome::Verified(_) => {
-                refused(manner, &Refusal::internal("nothing here asks for that"))
-            }
+            Outcome::Ticket(_)
+            | Outcome::Inspected(_)
+            | Outcome::Revoked
+            | Outcome::Verified(_)
+            | Outcome::Explained(_) => refused(manner, &Refusal::internal("nothing here asks for that")),
             Outcome::Refused(refusal) => refused(manner, &refusal),
         }
     }
