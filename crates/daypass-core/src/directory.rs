@@ -176,6 +176,7 @@ impl Directory {
     pub fn root_key(&self, upstream: &Upstream) -> Result<Option<Arc<RootKey>>, SealFault> {
         match &upstream.root {
             RootSource::Configured(key) => Ok(Some(key.clone())),
+            RootSource::Unread => Ok(None),
             RootSource::Stored => {
                 let active = |row: &&RootRow| row.issuer == upstream.name && row.state == RootState::Active;
                 self.roots.iter().find(active).map(|row| row.open(&self.ring).map(Arc::new)).transpose()

@@ -97,8 +97,8 @@ pub struct RootRow {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "proof", rename_all = "snake_case")]
 enum Sealed {
-    Secret { secret: String },
-    PrivateKey { pem: String, thumbprint: Option<String> },
+    Secret { secret: Zeroizing<String> },
+    PrivateKey { pem: Zeroizing<String>, thumbprint: Option<String> },
 }
 
 impl RootRow {
@@ -118,10 +118,13 @@ impl RootRow {
         now: Timestamp,
     ) -> Result<Self, SealFault> {
         let plain = match &key.proof {
-            RootProof::Secret(secret) => Sealed::Secret { secret: secret.expose_str().to_owned() },
-            RootProof::PrivateKey { pem, thumbprint } => {
-                Sealed::PrivateKey { pem: pem.expose_str().to_owned(), thumbprint: thumbprint.clone() }
+            RootProof::Secret(secret) => {
+                Sealed::Secret { secret: Zeroizing::new(secret.expose_str().to_owned()) }
             }
+            RootProof::PrivateKey { pem, thumbprint } => Sealed::PrivateKey {
+                pem: Zeroizing::new(pem.expose_str().to_owned()),
+                thumbprint: thumbprint.clone(),
+            },
         };
         let plain = Zeroizing::new(serde_json::to_vec(&plain).map_err(|_| SealFault::Broken)?);
         let row = Self::row(issuer, slot, &key.id);
@@ -150,9 +153,9 @@ impl RootRow {
         let seal = ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?;
         let plain = seal.open_at(place, &self.sealed)?;
         let proof = match serde_json::from_slice(plain.expose()).map_err(|_| SealFault::DoesNotOpen)? {
-            Sealed::Secret { secret } => RootProof::Secret(Arc::new(Secret::new(secret))),
+            Sealed::Secret { secret } => RootProof::Secret(Arc::new(Secret::new(secret.as_bytes()))),
             Sealed::PrivateKey { pem, thumbprint } => {
-                RootProof::PrivateKey { pem: Arc::new(Secret::new(pem)), thumbprint }
+                RootProof::PrivateKey { pem: Arc::new(Secret::new(pem.as_bytes())), thumbprint }
             }
         };
         Ok(RootKey { id: self.id.clone(), proof })

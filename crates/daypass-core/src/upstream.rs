@@ -5,6 +5,7 @@ use crate::triple::TripleKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// A cloud that makes credentials on a root key of ours.
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct Budget {
 pub enum RootSource {
     /// The configuration names a file, a variable or a systemd credential, and this was in it.
     Configured(Arc<RootKey>),
+    /// The configuration names a place, and this process has not looked there: it makes no calls.
+    Unread,
     /// The store keeps it, sealed, in one of two slots ([`crate::root`]).
     Stored,
 }
@@ -66,6 +69,53 @@ pub enum RootProof {
         /// The base64url SHA-256 thumbprint of its certificate, by which Entra finds it.
         thumbprint: Option<String>,
     },
+}
+
+/// A text that is no root key. It does not say what the text was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a root key is `ID:SECRET` on one line, or JSON: {{\"id\": …, \"secret\": …}} or {{\"id\": …, \"private_key\": PEM, \"thumbprint\": …}}"
+)]
+pub struct BadRootKey;
+
+/// A root key as JSON says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    id: String,
+    secret: Option<Zeroizing<String>>,
+    private_key: Option<Zeroizing<String>>,
+    thumbprint: Option<String>,
+}
+
+impl RootKey {
+    /// Reads a root key as an operator keeps it: `ID:SECRET` on one line, or a JSON object.
+    pub fn parse(text: &Secret) -> Result<Self, BadRootKey> {
+        let bytes = text.expose().trim_ascii();
+        let (id, proof) = if bytes.starts_with(b"{") {
+            let document: Document = serde_json::from_slice(bytes).map_err(|_| BadRootKey)?;
+            let proof = match (document.secret, document.private_key, document.thumbprint) {
+                (Some(secret), None, None) => RootProof::Secret(held(&secret)?),
+                (None, Some(pem), thumbprint) => RootProof::PrivateKey { pem: held(&pem)?, thumbprint },
+                _ => return Err(BadRootKey),
+            };
+            (document.id, proof)
+        } else {
+            let text = std::str::from_utf8(bytes).map_err(|_| BadRootKey)?;
+            let (id, secret) = text.split_once(':').ok_or(BadRootKey)?;
+            if secret.contains(char::is_control) {
+                return Err(BadRootKey);
+            }
+            (id.to_owned(), RootProof::Secret(held(secret)?))
+        };
+        // It stands in records, logs and headers.
+        let plain = (1..=256).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic());
+        if plain { Ok(Self { id, proof }) } else { Err(BadRootKey) }
+    }
+}
+
+fn held(text: &str) -> Result<Arc<Secret>, BadRootKey> {
+    if text.is_empty() { Err(BadRootKey) } else { Ok(Arc::new(Secret::new(text))) }
 }
 
 impl std::fmt::Debug for RootKey {
@@ -230,6 +280,34 @@ mod tests {
         assert_eq!(role.min_remaining(900), 225);
         let said = Brokering { min_remaining: Some(60), ..role };
         assert_eq!(said.min_remaining(900), 60);
+    }
+
+    #[test]
+    fn a_root_key_is_a_line_or_a_document() {
+        let read = |text: &str| RootKey::parse(&Secret::new(text));
+        let secret = |text: &str| match read(text).unwrap().proof {
+            RootProof::Secret(secret) => secret.expose_str().to_owned(),
+            RootProof::PrivateKey { .. } => panic!("a private key"),
+        };
+        assert_eq!(secret("AKIDroot:s3:cret\n"), "s3:cret");
+        assert_eq!(secret(r#" {"id":"AKIDroot","secret":"s3cret"} "#), "s3cret");
+        let key = read(r#"{"id":"c","private_key":"PEM","thumbprint":"t"}"#).unwrap();
+        assert!(matches!(key.proof, RootProof::PrivateKey { thumbprint: Some(t), .. } if t == "t"));
+        for bad in [
+            "",
+            "AKIDroot",
+            ":secret",
+            "AKID root:secret",
+            "AKIDroot:",
+            "AKIDroot:a\nb",
+            r#"{"id":"a"}"#,
+            r#"{"id":"a","secret":""}"#,
+            r#"{"id":"a","secret":"b","private_key":"c"}"#,
+            r#"{"id":"a","secret":"b","thumbprint":"c"}"#,
+            r#"{"id":"a","secret":"b","more":1}"#,
+        ] {
+            assert_eq!(read(bad).err(), Some(BadRootKey), "{bad}");
+        }
     }
 
     #[test]

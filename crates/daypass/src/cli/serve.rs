@@ -8,6 +8,7 @@ use crate::server::{Door, Proxies, Server, Tls, Watch, stop_signal};
 use crate::system::SystemClock;
 use crate::telemetry;
 use anyhow::Context as _;
+use daypass_core::directory::Plan;
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
         tracing::warn!("{warning}");
     }
     let seal_key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let plan = config.calling_plan("").map_err(|fault| Failure::Usage(fault.to_string()))?;
     // Before the store is touched: a certificate that no client would take is a fault of the configuration.
     let mutual = config.mutual_tls.as_ref();
     let tls =
@@ -53,7 +55,8 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
         mutual_tls = Some(address);
     }
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let app = App::build(opened, config.plan(&public_url), Ambient::system()).await?;
+    let plan = Plan { public_url: public_url.clone(), ..plan };
+    let app = App::build(opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
     let server = Server::new(app.clone(), proxies);

@@ -1,56 +1,199 @@
-//! `[[issuer]]`: who makes credentials. `local`, Daypass itself, always exists.
+//! `[[issuer]]`: who makes credentials. `local`, Daypass itself, always exists; the others are clouds behind it.
 
-use super::diagnostic::Fault;
+mod cloud;
+
+use super::diagnostic::{Errors, Fault};
+use super::duration;
+use super::environment::variable;
 use super::notes::Given;
-use super::secret;
-use super::section::{Section, find, no_such, refuse_twice};
+use super::secret::{self, NOT_PRIVATE, SecretSource, read_file};
+use super::section::{Section, find, refuse_twice};
+use super::source::Spot;
+use super::url;
+use daypass_core::upstream::{Budget, RootKey, RootSource, Upstream};
 use std::path::Path;
+use std::sync::Arc;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["name", "kind", "root_key", "region"];
+pub(super) const KEYS: &[&str] = &[
+    "name",
+    "kind",
+    "url",
+    "root_key",
+    "timeout",
+    "budget",
+    "account",
+    "ca",
+    "region",
+    "unsigned_payload",
+    "tenant",
+    "send",
+    "id",
+    "secret",
+    "parameters",
+    "one_live",
+];
 /// The issuer that needs no declaration.
 pub(super) const LOCAL: &str = "local";
-/// The clouds that can stand behind Daypass. They are known here so that a file written for them is understood.
-const KINDS: &[&str] = &["tencent", "alibaba", "entra"];
+/// How long one question to a cloud may take, in milliseconds, where nothing is said: less than the asker's own patience.
+const TIMEOUT: u32 = 5_000;
+/// Calls a second and at once, where nothing is said: a fifth of what the vendors' consoles show for one account, so that other
+/// programs on the same account can live as well.
+const BUDGET: Budget = Budget { per_second: 20, burst: 40 };
+/// More calls a second than any cloud takes from one account.
+const MOST_CALLS: i64 = 10_000;
+/// The longest file of certificates, in bytes.
+const CA_FILE: u64 = 256 * 1024;
+
+/// A declared issuer, and where its root key is kept.
+#[derive(Clone, Debug)]
+pub(super) struct Declared {
+    upstream: Upstream,
+    root: Option<(SecretSource, Spot)>,
+}
+
+/// A declared issuer. It keeps its name even where something else in it is wrong.
+pub(super) struct IssuerEntry<'a> {
+    /// Its name as written.
+    pub(super) name: Given<&'a str>,
+    /// The issuer, if all of it was understood.
+    pub(super) declared: Option<Declared>,
+}
 
 /// The declared issuers.
-pub(super) struct Issuers<'a>(Vec<Given<&'a str>>);
+pub(super) struct Issuers<'a>(Vec<IssuerEntry<'a>>);
 
-/// Reads every issuer.
+/// Reads every issuer. The root keys themselves are read only when calls are to be made.
 pub(super) fn read<'a>(root: Section<'a>, base: &Path) -> Issuers<'a> {
-    let names: Vec<_> =
-        root.sections("issuer", KEYS).into_iter().filter_map(|section| one(section, base)).collect();
-    refuse_twice(root.notes(), "issuer", names.iter().copied());
-    Issuers(names)
-}
-
-fn one<'a>(section: Section<'a>, base: &Path) -> Option<Given<&'a str>> {
-    section.need_parsed("kind", |kind| {
-        if KINDS.contains(&kind) { Ok(()) } else { Err(no_such("kind of issuer", kind, KINDS)) }
-    });
-    section.text("region");
-    if let Some(node) = section.need("root_key") {
-        secret::source(section, "root_key", node, base);
-    }
-    let name = section.need_text("name")?;
-    if name.value == LOCAL {
-        section
-            .notes()
-            .error(name.place, Fault::new("the issuer `local` is Daypass itself, and needs no declaration"));
-    }
-    Some(name)
-}
-
-impl Issuers<'_> {
-    /// Which issuer a role names. Upstream issuers are refused where they are used, and only there.
-    pub(super) fn of_role(&self, role: Section<'_>) -> String {
-        let named = role.text("issuer").filter(|name| name.value != LOCAL);
-        let declared = |name| find(role.notes(), "issuer", name, &self.0, |issuer| issuer.value);
-        if let Some(name) = named.filter(|name| declared(*name).is_some()) {
-            let message =
-                format!("credentials of an upstream cloud, as `{}` is, are not in this version", name.value);
-            role.notes().error(name.place, Fault::new(message).hint("issuer = \"local\""));
+    let sections = root.sections("issuer", KEYS);
+    refuse_twice(root.notes(), "issuer", sections.iter().filter_map(|section| section.glance("name")));
+    let entry = |section: Section<'a>| {
+        let name = section
+            .need_text("name")
+            .filter(|name| section.parsed(*name, super::role::name_in_arn).is_some());
+        let declared = one(section, name.map_or("", |name| name.value), base);
+        if let Some(name) = name.filter(|name| name.value == LOCAL) {
+            let fault = Fault::new("the issuer `local` is Daypass itself, and needs no declaration");
+            section.notes().error(name.place, fault);
         }
-        LOCAL.to_owned()
+        Some(IssuerEntry { name: name?, declared })
+    };
+    Issuers(sections.into_iter().filter_map(entry).collect())
+}
+
+fn one(section: Section<'_>, name: &str, base: &Path) -> Option<Declared> {
+    let cloud = cloud::read(section);
+    let standard = cloud.as_ref().and_then(cloud::standard_url);
+    let url = match (section.glance("url"), standard) {
+        (Some(_), _) => {
+            section.text("url").and_then(|given| url::address(section, given)).map(|url| url.value)
+        }
+        (None, Some(standard)) => Some(standard.to_owned()),
+        // What kind it is decides whether one is needed.
+        (None, None) if cloud.is_none() => None,
+        (None, None) => section.need_text("url").map(|given| given.value.to_owned()),
+    };
+    let url = url.filter(|text| plain(section, text));
+    let root = match section.node("root_key") {
+        None => Some(None),
+        Some(node) => secret::source(section, "root_key", node, base)
+            .map(|source| Some((source, section.notes().spot(node.place)))),
+    };
+    let timeout_ms = duration::milliseconds(section, "timeout", TIMEOUT, 100..=60_000);
+    let budget = budget(section);
+    let ca = ca(section, base);
+    let account = section.text("account").map(|given| given.value.to_owned());
+    let upstream = Upstream {
+        name: name.to_owned(),
+        cloud: cloud?,
+        url: url?,
+        ca: ca?,
+        timeout_ms: timeout_ms?,
+        budget: budget?,
+        account,
+        root: if root.as_ref()?.is_some() { RootSource::Unread } else { RootSource::Stored },
+    };
+    Some(Declared { upstream, root: root? })
+}
+
+/// A query in the URL would be lost, or mixed up with what is signed.
+fn plain(section: Section<'_>, url: &str) -> bool {
+    if let Some(place) = section.key("url").filter(|_| url.contains('?')) {
+        let message = "the URL of an issuer has no query; what belongs there is made for each question";
+        section.notes().error(place, Fault::new(message));
+        return false;
+    }
+    true
+}
+
+fn budget(section: Section<'_>) -> Option<Budget> {
+    let Some(node) = section.node("budget") else { return Some(BUDGET) };
+    let table = Section::of(section.notes(), node, "budget", &["per_second", "burst"])?;
+    let number = |key: &str, standard: u32| match table.key(key) {
+        None => Some(standard),
+        Some(_) => {
+            let given = table.whole(key)?;
+            let number = u32::try_from(given.value).ok().filter(|_| (1..=MOST_CALLS).contains(&given.value));
+            if number.is_none() {
+                let message = format!("`{key}` is 1 to {MOST_CALLS} calls");
+                table.notes().error(given.place, Fault::new(message));
+            }
+            number
+        }
+    };
+    let (per_second, burst) = (number("per_second", BUDGET.per_second), number("burst", BUDGET.burst));
+    Some(Budget { per_second: per_second?, burst: burst? })
+}
+
+/// Certificates of a private authority, read at once: they are no secret, and a missing file shows in `check`.
+fn ca(section: Section<'_>, base: &Path) -> Option<Option<String>> {
+    let Some(given) = section.text("ca") else {
+        return section.node("ca").is_none().then_some(None);
+    };
+    let read = |name: &str| {
+        let secret = read_file(&base.join(name), NOT_PRIVATE, CA_FILE)?;
+        let text = secret.expose_str();
+        if text.contains("-----BEGIN CERTIFICATE-----") {
+            return Ok(text.to_owned());
+        }
+        Err(Fault::new(format!("`{name}` holds no certificate in PEM")))
+    };
+    section.parsed(given, read).map(|pem| Some(pem.value))
+}
+
+impl<'a> Issuers<'a> {
+    /// Which issuer a role names: `local`, or a declared one. None for one that was declared and not understood.
+    pub(super) fn of_role(&self, role: Section<'_>) -> (String, Option<&Upstream>) {
+        let Some(name) = role.text("issuer").filter(|name| name.value != LOCAL) else {
+            return (LOCAL.to_owned(), None);
+        };
+        let entry = find(role.notes(), "issuer", name, &self.0, |issuer| issuer.name.value);
+        let declared = entry.and_then(|entry| entry.declared.as_ref());
+        (name.value.to_owned(), declared.map(|declared| &declared.upstream))
+    }
+
+    /// Every issuer that was understood.
+    pub(super) fn declared(self) -> Vec<Declared> {
+        self.0.into_iter().filter_map(|entry| entry.declared).collect()
+    }
+}
+
+impl Declared {
+    /// The issuer, without its root key: for whoever makes no calls.
+    pub(super) fn unread(&self) -> Arc<Upstream> {
+        Arc::new(self.upstream.clone())
+    }
+
+    /// The issuer with its root key, read now from wherever the configuration says that it is.
+    pub(super) fn read(&self) -> Result<Arc<Upstream>, Errors> {
+        let mut upstream = self.upstream.clone();
+        if let Some((source, spot)) = &self.root {
+            let key = source
+                .read(&variable)
+                .and_then(|text| RootKey::parse(&text).map_err(|bad| Fault::new(bad.to_string())))
+                .map_err(|fault| Errors(vec![fault.at(spot.clone())]))?;
+            upstream.root = RootSource::Configured(Arc::new(key));
+        }
+        Ok(Arc::new(upstream))
     }
 }

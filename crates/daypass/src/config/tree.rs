@@ -18,7 +18,8 @@ pub(super) struct Node {
 pub(super) enum Value {
     Text(String),
     Whole(i64),
-    /// A boolean, a float or a date: nothing here is one, so only its name is kept.
+    Flag(bool),
+    /// A float or a date: nothing here is one, so only its name is kept.
     Other(&'static str),
     List(Vec<Node>),
     Table(Table),
@@ -40,6 +41,7 @@ impl Value {
         match self {
             Self::Text(_) => "a string",
             Self::Whole(_) => "an integer",
+            Self::Flag(_) => "a boolean",
             Self::Other(kind) => kind,
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
@@ -85,7 +87,7 @@ fn convert(value: &Spanned<DeValue<'_>>) -> Node {
             Err(_) => Value::Other("an integer beyond 64 bits"),
         },
         DeValue::Float(_) => Value::Other("a fraction"),
-        DeValue::Boolean(_) => Value::Other("a boolean"),
+        DeValue::Boolean(value) => Value::Flag(*value),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(list) => Value::List(list.iter().map(convert).collect()),
         DeValue::Table(table) => Value::Table(convert_table(table)),

@@ -418,10 +418,6 @@ name = "main"
     16 | [[issuer]]
        | ^^^^^^^^^^
 
-    daypass.toml:16:1: `issuer` needs the key `root_key`
-    16 | [[issuer]]
-       | ^^^^^^^^^^
-
     daypass.toml:17:8: the issuer `main` is already on line 8
     17 | name = "main"
        |        ^^^^^^
@@ -434,10 +430,9 @@ fn an_upstream_issuer_is_refused_only_where_it_is_used() {
     assert!(production(&with_tenant(issuer)).is_ok());
     let used = with_tenant(issuer).replace("name = \"orders\"", "name = \"orders\"\nissuer = \"up\"");
     assert_snapshot!(refused(&used), @r#"
-    daypass.toml:24:10: credentials of an upstream cloud, as `up` is, are not in this version
-    24 | issuer = "up"
-       |          ^^^^
-      hint: issuer = "local"
+    daypass.toml:25:1: the issuer `up` gives signing credentials and no access tokens
+    25 | audience = "d6b7c858-55fa-4d04-85a6-131af690abd4"
+       | ^^^^^^^^
     "#);
     let unknown = with_tenant(issuer).replace("name = \"orders\"", "name = \"orders\"\nissuer = \"upp\"");
     assert_snapshot!(refused(&unknown), @r#"

@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    boundary, caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal, server, store,
-    tenant, tls, trust,
+    boundary, brokering, caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal,
+    server, store, tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
@@ -123,12 +123,12 @@ fn the_template_is_valid_as_written() {
       | ^^^^^^^^
       hint: where all clients sign whole requests with TC3-HMAC-SHA256: refuse = ["unsigned-payload", "v1"] in [server]; for one: daypass client refuse
 
-    daypass.toml:119:19: warning: the role allows every resource: SOE has no resource-level rights
-    119 | wildcard_reason = "SOE has no resource-level rights"
+    daypass.toml:159:19: warning: the role allows every resource: SOE has no resource-level rights
+    159 | wildcard_reason = "SOE has no resource-level rights"
         |                   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 
-    daypass.toml:195:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
-    195 | path = "/router/rest"
+    daypass.toml:235:8: warning: `sign_method` md5 and hmac are accepted here, because vendors' SDKs send them by default
+    235 | path = "/router/rest"
         |        ^^^^^^^^^^^^^^
       hint: where all clients sign with hmac-sha256: refuse = ["md5"] in [server]; for one: daypass client refuse
     "#);
@@ -180,7 +180,7 @@ fn a_boundary_is_for_roles_of_its_language() {
 }
 
 /// Keys that are understood but do nothing in this version.
-const NOT_EXPLAINED: &[&str] = &["previous", "root_key", "kind", "region"];
+const NOT_EXPLAINED: &[&str] = &["previous"];
 
 #[test]
 fn the_template_explains_every_key() {
@@ -210,6 +210,7 @@ fn the_template_explains_every_key() {
         caller::JWT,
         caller::ANONYMOUS,
         issuer::KEYS,
+        brokering::KEYS,
         secret::KEYS,
     ];
     for key in lists.into_iter().flatten().filter(|key| !NOT_EXPLAINED.contains(key)) {
