@@ -11,6 +11,7 @@ mod exchange;
 mod explain;
 mod files;
 mod freeze;
+mod held;
 mod init;
 mod output;
 mod place;
@@ -80,6 +81,18 @@ enum Command {
     /// Ask a running server as a client would, and print its answer.
     #[command(subcommand)]
     Token(token::Verb),
+    /// Print a credential as variables, for a shell to take.
+    #[command(subcommand)]
+    Env(held::Wanted<held::EnvOptions>),
+    /// Run a program that finds a credential in its environment.
+    #[command(subcommand)]
+    Exec(held::Wanted<held::ExecOptions>),
+    /// Print a credential as a vendor's SDK or command line reads it of a program that it starts.
+    #[command(subcommand)]
+    CredentialProcess(held::Wanted<held::ProcessOptions>),
+    /// Hold a credential for programs of this user, and renew it ahead of its end.
+    #[command(subcommand)]
+    Agent(held::Wanted<held::AgentOptions>),
     /// Show the certificate authority of a `daypass dev --tls`, for clients that must trust it.
     Trust(trust::Args),
     /// Sign a one-time ticket offline, as an application's backend does.
@@ -118,6 +131,10 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Freeze(args) => freeze::freeze(args, output).await,
         Command::Thaw(args) => freeze::thaw(args, output).await,
         Command::Token(verb) => token::run(verb, output).await,
+        Command::Env(wanted) => held::env(wanted, output).await,
+        Command::Exec(wanted) => held::exec(wanted, output).await,
+        Command::CredentialProcess(wanted) => held::credential_process(wanted, output).await,
+        Command::Agent(wanted) => held::agent(wanted, output).await,
         Command::Trust(args) => trust::run(&args, output),
         Command::Ticket(args) => ticket::run(&args, output),
     }

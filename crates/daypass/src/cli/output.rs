@@ -23,6 +23,16 @@ pub(super) enum Failure {
     Said(u8),
 }
 
+impl Failure {
+    /// What is said of it; nothing where it is printed already.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Refused(text) | Self::Usage(text) | Self::Unreachable(text) => text,
+            Self::Said(_) => "",
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     /// Most things that stop a command are wrong paths, keys and settings; a store that does not answer is told
     /// apart by its type.

@@ -1,55 +1,55 @@
 //! `daypass token`: asks a running server as a vendor's client would.
 
+pub(super) mod alibaba;
 mod alibaba_sts;
 mod browser;
+pub(super) mod entra;
 mod exchange;
-mod tencent;
+pub(super) mod tencent;
 
-use super::demo::Credentials;
+use super::demo::{Credentials, read_json};
 use super::exchange::Target;
+use super::held::{self, Keep, Question, Trouble};
 use super::output::{Failure, Output};
-use crate::system::SystemClock;
 use bytes::Bytes;
-use daypass_core::clock::Clock as _;
-use daypass_dialects::alibaba::{self, sign::SignMethod};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 /// Ask as a client would.
 #[derive(clap::Subcommand)]
 pub(super) enum Verb {
     /// Tencent STS: GetFederationToken, AssumeRole or GetCallerIdentity, in each way of signing.
-    Tencent(tencent::Ask),
-    /// `GET /getAuthorization`, as a page in a browser asks.
+    Tencent {
+        #[command(flatten)]
+        ask: Box<tencent::Ask>,
+        #[command(flatten)]
+        keep: Keep,
+    },
+    /// `GET /getAuthorization`, as a page in a browser asks. The answer is never kept.
     Browser(browser::Ask),
     /// The TOP gateway: a security token for one product, scene, tenant and store. With --sts, Alibaba Cloud STS.
     Alibaba {
         #[command(flatten)]
-        from: From,
-        #[command(flatten)]
-        ask: alibaba_sts::Ask,
-        /// The store [default: the first of the file].
-        #[arg(long, value_name = "CODE")]
-        poi: Option<String>,
+        ask: Box<alibaba::Ask>,
         /// The form of the answer.
         #[arg(long, value_enum, default_value_t = Format::Json)]
         format: Format,
-        /// How to sign.
-        #[arg(long, default_value = "hmac-sha256", value_name = "METHOD", value_parser = ["md5", "hmac", "hmac-sha256"])]
-        sign_method: String,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// OAuth 2.0 client credentials in the shape of Microsoft Entra.
     Entra {
         #[command(flatten)]
-        from: From,
-        /// The scope [default: the one of the file].
-        #[arg(long)]
-        scope: Option<String>,
+        ask: Box<entra::Ask>,
+        #[command(flatten)]
+        keep: Keep,
     },
-    /// OAuth 2.0 token exchange: an access token in, another one or a temporary key of a cloud out.
+    /// OAuth 2.0 token exchange: an access token in, another one or a temporary key of a cloud out. The answer is
+    /// never kept.
     Exchange(exchange::Ask),
 }
 
@@ -70,6 +70,16 @@ impl From {
     fn target(&self, url: &str) -> Result<Target, Failure> {
         Target::new(url, &self.file, self.ca.as_deref())
     }
+
+    /// The part of the credentials file that one way of asking needs: a client of one's own has no other.
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        Ok(read_json(&self.file)?)
+    }
+
+    /// What of this decides whom the answer comes from: two authorities may stand behind one address.
+    fn trusts(&self) -> String {
+        self.ca.as_deref().map(|ca| ca.display().to_string()).unwrap_or_default()
+    }
 }
 
 /// The form of an answer.
@@ -84,45 +94,40 @@ pub(super) enum Format {
 const FORM: &str = "application/x-www-form-urlencoded";
 
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
-    let (answer, refused) = match verb {
-        Verb::Tencent(ask) => {
-            let answer = ask.send().await?;
-            let refused = member(&answer, "Response").is_none_or(|response| response.get("Error").is_some());
-            (answer, refused)
-        }
+    let (question, keep) = match verb {
+        Verb::Tencent { ask, keep } => (Question::Tencent(ask), keep),
+        Verb::Alibaba { ask, format, keep } => (Question::Alibaba(ask, format), keep),
+        Verb::Entra { ask, keep } => (Question::Entra(ask), keep),
         Verb::Browser(ask) => {
             let answer = ask.send().await?;
             if let Some(ticket) = browser::next_ticket(&answer) {
                 output.note(format!("ticket for the next time: {ticket}"));
             }
-            let refused = !answer.status().is_success();
-            (answer, refused)
+            return show(&answer, output);
         }
-        Verb::Alibaba { from, ask, format, .. } if ask.sts => {
-            let answer = ask.send(&from, format).await?;
-            let refused = !answer.status().is_success();
-            (answer, refused)
-        }
-        Verb::Alibaba { from, poi, format, sign_method, .. } => {
-            let answer = alibaba(&from, poi.as_deref(), format, &sign_method).await?;
-            let text = String::from_utf8_lossy(answer.body());
-            let refused = text.contains("error_response");
-            (answer, refused)
-        }
-        Verb::Entra { from, scope } => {
-            let answer = entra(&from, scope.as_deref()).await?;
-            let refused = !answer.status().is_success();
-            (answer, refused)
-        }
-        Verb::Exchange(ask) => {
-            let answer = ask.send().await?;
-            let refused = !answer.status().is_success();
-            (answer, refused)
-        }
+        Verb::Exchange(ask) => return show(&ask.send().await?, output),
     };
-    // The answer itself is what was asked for, with --json and without.
+    match held::obtain(&question, &keep, output).await {
+        Ok(found) => {
+            if let Some(left) = found.kept_for {
+                output.note(format!("daypass: kept from before, good for {left} s; --no-cache asks anew"));
+            }
+            // The answer itself is what was asked for, with --json and without.
+            output.line(found.text());
+            Ok(())
+        }
+        Err(Trouble::Refused(answer) | Trouble::Busy(answer)) => {
+            output.line(answer.trim_end());
+            Err(Failure::Said(1))
+        }
+        Err(Trouble::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Prints an answer whose status says whether it is a refusal.
+fn show(answer: &Response<Bytes>, output: &Output) -> Result<(), Failure> {
     output.line(String::from_utf8_lossy(answer.body()).trim_end());
-    if refused { Err(Failure::Said(1)) } else { Ok(()) }
+    if answer.status().is_success() { Ok(()) } else { Err(Failure::Said(1)) }
 }
 
 fn read(file: &Path) -> Result<Credentials, Failure> {
@@ -135,58 +140,6 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
-}
-
-async fn alibaba(
-    from: &From,
-    poi: Option<&str>,
-    format: Format,
-    sign_method: &str,
-) -> Result<Response<Bytes>, Failure> {
-    let credentials = read(&from.file)?;
-    let target = from.target(&credentials.url)?;
-    let client = &credentials.alibaba;
-    let poi = poi.or(client.poi_ids.first().map(String::as_str)).unwrap_or_default();
-    let param = json!({
-        "product_code": client.product_code,
-        "scene_code": client.scene_code,
-        "usage_scene": client.usage_scene,
-        "op_tenant_code": client.tenant_code,
-        "op_poi_id": poi,
-        // Two asks in one second are then two requests, and not a repeat.
-        "request_id": daypass_core::id::random_uuid(&crate::system::RequestEntropy).to_string(),
-    })
-    .to_string();
-    let stamp = alibaba::time::stamp(SystemClock.now());
-    let format = if format == Format::Xml { "xml" } else { "json" };
-    let mut parameters = vec![
-        ("method", alibaba::wire::METHOD),
-        ("app_key", &client.app_key),
-        ("timestamp", &stamp),
-        ("format", format),
-        ("v", alibaba::wire::VERSION),
-        ("sign_method", sign_method),
-        ("param", &param),
-    ];
-    let method = SignMethod::named(sign_method)
-        .ok_or_else(|| Failure::Usage(format!("there is no sign method `{sign_method}`")))?;
-    let sign = alibaba::sign::sign(method, client.app_secret.as_bytes(), parameters.iter().copied());
-    parameters.push(("sign", &sign));
-    post_form(&target, alibaba::wire::PATH, &parameters).await
-}
-
-async fn entra(from: &From, scope: Option<&str>) -> Result<Response<Bytes>, Failure> {
-    let credentials = read(&from.file)?;
-    let target = from.target(&credentials.url)?;
-    let client = &credentials.entra;
-    let path = format!("/{}/oauth2/v2.0/token", client.tenant);
-    let parameters = [
-        ("grant_type", "client_credentials"),
-        ("client_id", &client.client_id),
-        ("client_secret", &client.client_secret),
-        ("scope", scope.unwrap_or(&client.scope)),
-    ];
-    post_form(&target, &path, &parameters).await
 }
 
 async fn post_form(

@@ -1,6 +1,6 @@
 //! `daypass token alibaba --sts`: asks Alibaba Cloud STS as a client of the vendor would, in both ways of signing.
 
-use super::{FORM, Format, From, finish, read};
+use super::{FORM, Format, From, finish};
 use crate::cli::output::Failure;
 use crate::system::{RequestEntropy, SystemClock};
 use bytes::Bytes;
@@ -11,14 +11,32 @@ use daypass_dialects::alibaba::sign::{ClientKey, acs3, rpc};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response};
 use http_body_util::Full;
+use serde::Deserialize;
 
 /// The version of the API.
 const VERSION: &str = "2015-04-01";
 /// The session, where nothing is said.
 const SESSION: &str = "app-1";
 
+/// What this needs of a credentials file.
+#[derive(Deserialize)]
+struct File {
+    url: String,
+    alibaba: Key,
+}
+
+/// A client of Alibaba's STS.
+#[derive(Deserialize)]
+struct Key {
+    access_key_id: String,
+    access_key_secret: String,
+    #[serde(default)]
+    role_arn: String,
+}
+
 /// What to ask for, and how to sign it.
 #[derive(clap::Args)]
+#[group(skip)]
 pub(in crate::cli) struct Ask {
     /// Ask Alibaba Cloud STS for a role, in place of the gateway for a store.
     #[arg(long, conflicts_with_all = ["poi", "sign_method"])]
@@ -67,12 +85,21 @@ impl Ask {
         parameters
     }
 
+    /// Everything that decides the answer: the server, the key, and what is asked in which way.
+    pub(super) fn parts(&self, from: &From, format: Format) -> Result<Vec<String>, Failure> {
+        let File { url, alibaba: client } = from.read()?;
+        let mut parts = vec![url, from.trusts(), client.access_key_id, client.access_key_secret];
+        parts.extend([self.action().to_owned(), format!("rpc {}", self.rpc)]);
+        let parameters = self.parameters(&client.role_arn, format);
+        parts.extend(parameters.into_iter().map(|(name, value)| format!("{name}={value}")));
+        Ok(parts)
+    }
+
     /// Asks.
     pub(super) async fn send(&self, from: &From, format: Format) -> Result<Response<Bytes>, Failure> {
-        let credentials = read(&from.file)?;
-        let target = from.target(&credentials.url)?;
+        let File { url, alibaba: client } = from.read()?;
+        let target = from.target(&url)?;
         let host = target.host();
-        let client = &credentials.alibaba;
         let key =
             ClientKey { id: &client.access_key_id, secret: client.access_key_secret.as_bytes(), token: None };
         let parameters = self.parameters(&client.role_arn, format);

@@ -62,7 +62,7 @@ impl Ask {
 
     /// A token of the client itself, or the answer that has none in it.
     async fn own(&self) -> Result<Result<String, Response<Bytes>>, Failure> {
-        let answer = entra(&self.from, None).await?;
+        let answer = entra::ask(&self.from, None).await?;
         let token = super::member(&answer, "access_token").and_then(|token| match token {
             Value::String(token) => Some(token),
             _ => None,

@@ -1,6 +1,7 @@
 //! `daypass token tencent`: asks the STS API as a client of the vendor would, in each way of signing.
 
-use super::{FORM, finish, read};
+use super::{FORM, finish};
+use crate::cli::demo::Tencent;
 use crate::cli::output::Failure;
 use crate::system::{RequestEntropy, SystemClock};
 use bytes::Bytes;
@@ -10,12 +11,20 @@ use daypass_dialects::tencent::sign::{self, ClientKey, v1};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{Method, Request, Response};
 use http_body_util::Full;
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 /// The policy of the vendor's own sample: one action, for speech scoring.
 const SOE_POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
 /// Any; the API is the same in all of them.
 const REGION: &str = "ap-guangzhou";
+
+/// What this needs of a credentials file.
+#[derive(Deserialize)]
+struct File {
+    url: String,
+    tencent: Tencent,
+}
 
 /// What to ask for, and how to sign it.
 #[derive(clap::Args)]
@@ -107,16 +116,24 @@ impl Ask {
         parameters
     }
 
-    /// Asks.
-    pub(super) async fn send(&self) -> Result<Response<Bytes>, Failure> {
-        let credentials = read(&self.from.file)?;
-        let target = self.from.target(&credentials.url)?;
-        let host = target.host();
-        let key = ClientKey {
-            id: &credentials.tencent.secret_id,
-            secret: credentials.tencent.secret_key.as_bytes(),
-            token: None,
+    /// Everything that decides the answer: the server, the key, and what is asked in which way.
+    pub(in crate::cli) fn parts(&self) -> Result<Vec<String>, Failure> {
+        let File { url, tencent } = self.from.read()?;
+        let way = match self.v1 {
+            Some(hash) => format!("v1 {}", v1::Algorithm::from(hash).name()),
+            None => format!("tc3 {}", self.unsigned_payload),
         };
+        let asked = Value::Object(self.parameters()).to_string();
+        let (id, key) = (tencent.secret_id, tencent.secret_key);
+        Ok(vec![url, self.from.trusts(), id, key, self.action().to_owned(), asked, way])
+    }
+
+    /// Asks.
+    pub(in crate::cli) async fn send(&self) -> Result<Response<Bytes>, Failure> {
+        let File { url, tencent } = self.from.read()?;
+        let target = self.from.target(&url)?;
+        let host = target.host();
+        let key = ClientKey { id: &tencent.secret_id, secret: tencent.secret_key.as_bytes(), token: None };
         let request = match self.v1 {
             Some(hash) => self.in_parameters(&key, host, hash.into())?,
             None => self.in_headers(&key, host)?,
