@@ -28,12 +28,12 @@ fn bound_to(service: &Service, cnf: &Value) -> String {
 }
 
 /// A token that is bound to the key of this algorithm.
-fn of_key(service: &Service, algorithm: Algorithm) -> String {
+pub(super) fn of_key(service: &Service, algorithm: Algorithm) -> String {
     bound_to(service, &json!({"jkt": client_signer(algorithm).kid()}))
 }
 
 /// A proof of that key with these claims in place of the usual ones.
-fn proof(algorithm: Algorithm, token: &str, changes: &Value) -> String {
+pub(super) fn proof(algorithm: Algorithm, token: &str, changes: &Value) -> String {
     let signer = client_signer(algorithm);
     let mut jwk = signer.jwk().clone();
     for extra in ["kid", "use", "alg"] {

@@ -521,6 +521,31 @@ fn the_address_of_a_web_socket_is_a_proof_where_that_is_expected() {
 }
 
 #[test]
+fn a_token_that_is_bound_to_a_key_comes_with_a_proof_for_this_request() {
+    let service = Service::new();
+    let algorithm = Algorithm::Es256;
+    let token = bound::of_key(&service, algorithm);
+    let dpop = format!("DPoP {token}");
+    for proxy in Proxy::ALL {
+        let status = |host, authorization: &str, changes: Value| {
+            let proof = bound::proof(algorithm, &token, &changes);
+            let headers = vec![("authorization", authorization), ("dpop", &*proof)];
+            service.status(proxy, &Sent { host, headers, ..Sent::get("/orders/7?x=1", &[]) })
+        };
+        assert_eq!(status(NAME, &dpop, json!({})), 200, "{proxy:?}");
+        let other = json!({"htu": "https://other.example.com/orders/7"});
+        assert_eq!(status(NAME, &dpop, other), 401, "{proxy:?}: a proof for another API");
+        assert_eq!(status(NAME, &dpop, json!({"htu": "https://api.example.com/orders/8"})), 401);
+        assert_eq!(status(NAME, &dpop, json!({"htm": "POST"})), 401);
+        assert_eq!(
+            status("other.example.com", &dpop, json!({"htu": "https://other.example.com/orders/7"})),
+            403
+        );
+        assert_eq!(status(NAME, &format!("Bearer {token}"), json!({})), 401, "{proxy:?}: without its proof");
+    }
+}
+
+#[test]
 fn what_was_taken_back_is_not_let_through() {
     let mut service = Service::new();
     let token = bearer(&service);
