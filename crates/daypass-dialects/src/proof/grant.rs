@@ -61,7 +61,7 @@ impl Drawn {
             }
             other
         };
-        let mut maybe = |draw: &mut Draw<'_>| (draw.below(2) > 0).then(|| near(draw));
+        let maybe = |draw: &mut Draw<'_>| (draw.below(2) > 0).then(|| near(draw));
         let counts = [maybe(draw), maybe(draw), maybe(draw)];
         let ask = maybe(draw);
         let tried = [Whose::Role, Whose::Client, Whose::Endpoint, Whose::Tenant];

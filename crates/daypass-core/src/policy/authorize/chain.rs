@@ -10,7 +10,7 @@ use super::warn::{Warned, Whose, lessened};
 use super::{Cut, Policy};
 use crate::caller::{Caller, Proof};
 use crate::client::Client;
-use crate::dialect::{Excess, Form, Issue, RoleChoice};
+use crate::dialect::{Form, Issue, RoleChoice};
 use crate::directory::Directory;
 use crate::endpoint::{DialectName, Endpoint};
 use crate::policy::narrow;
@@ -58,15 +58,19 @@ pub(super) fn effective_policy(
             "the policy of this role is in another vendor's language; ask for it in the protocol of that vendor",
         ));
     }
-    let rules = Rules::of(under);
-    let chain = Chain { role: &role.name, own, issue, bounds: rules.bounds, others: rules.others };
+    let Rules { bounds, others, tried } = Rules::of(under);
+    let chain = Chain { role: &role.name, own, issue, bounds, others };
+    let trial = (role.policy_warn.is_some() || !tried.is_empty()).then(|| chain.clone());
     let (policy, cut) = chain.run()?;
-    // Bound to the values that fit the role's own policy, it cannot fail but for variables of its own, which a
-    // configuration does not let through; it would be a rule that cannot be put on, and no reason to refuse.
-    let coming = role.policy_warn.as_ref().map(|template| template.bind(variables).ok());
-    let mut warned: Vec<_> =
-        coming.into_iter().filter_map(|coming| chain.tried(Whose::Role, coming.as_ref(), &policy)).collect();
-    warned.extend(rules.tried.iter().filter_map(|(whose, tried)| chain.tried(*whose, Some(tried), &policy)));
+    let warned = trial.map(|chain| {
+        // Bound to values that fit the role's own policy, it cannot fail but for variables of its own, which a
+        // configuration does not let through; it would be a rule that cannot be put on, and no reason to refuse.
+        let coming = role.policy_warn.as_ref().map(|template| template.bind(variables).ok());
+        let of_role = coming.iter().map(|coming| (Whose::Role, coming.as_ref()));
+        let all = of_role.chain(tried.iter().map(|(whose, rule)| (*whose, Some(*rule))));
+        all.filter_map(|(whose, rule)| chain.tried(whose, rule, &policy)).collect()
+    });
+    let warned = warned.unwrap_or_default();
     Ok(Some(Left { policy, cut, warned }))
 }
 
@@ -149,23 +153,22 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
-    fn run(&self) -> Result<(Policy, Vec<Cut>), Refusal> {
-        let (mut policy, mut cut) = (self.own.clone(), Vec::new());
-        for (whose, boundary) in &self.bounds {
-            policy = self.put(&policy, *whose, boundary, &mut cut)?;
+    fn run(mut self) -> Result<(Policy, Vec<Cut>), Refusal> {
+        let mut cut = Vec::new();
+        for (whose, boundary) in std::mem::take(&mut self.bounds) {
+            self.own = self.put(&self.own, whose, boundary, &mut cut)?;
         }
-        self.leaves_something(&policy)?;
+        self.leaves_something(&self.own)?;
         if let Some(asked) = &self.issue.policy {
-            let excess: Excess = self.issue.excess;
-            let narrowed = narrow_to_ask(&policy, asked, excess, self.role)?;
-            note(&mut cut, Cut::Ask, &policy, &narrowed);
-            policy = narrowed;
+            let narrowed = narrow_to_ask(&self.own, asked, self.issue.excess, self.role)?;
+            note(&mut cut, Cut::Ask, &self.own, &narrowed);
+            self.own = narrowed;
         }
         for boundary in &self.others {
-            policy = self.put(&policy, Cut::Exchange, boundary, &mut cut)?;
+            self.own = self.put(&self.own, Cut::Exchange, boundary, &mut cut)?;
         }
-        self.leaves_something(&policy)?;
-        Ok((policy, cut))
+        self.leaves_something(&self.own)?;
+        Ok((self.own, cut))
     }
 
     fn put(
