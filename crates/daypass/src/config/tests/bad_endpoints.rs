@@ -12,7 +12,7 @@ origins = ["https://lesson.example.com"]
 caller = { session = { cookie = "sid", whoami = "http://127.0.0.1:8000/whoami" } }
 "#;
 
-const TOP: &str = r#"[[endpoint]]
+pub(super) const TOP: &str = r#"[[endpoint]]
 dialect = "alibaba.top"
 path = "/router/rest"
 tenant = "acme"

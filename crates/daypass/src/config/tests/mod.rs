@@ -6,6 +6,7 @@ mod bad_endpoints;
 mod bad_providers;
 mod bad_roles;
 mod boundaries;
+mod forward_auth;
 mod good;
 mod good_callers;
 mod issuers;
