@@ -119,23 +119,11 @@ impl Feed {
             Err(_) if held.state.is_some() => return Ok(None),
             Err(fault) => return Err(fault),
         };
-        let list = if proved.changes { self.changed(held, &proved.claims) } else { None };
+        let list = if proved.changes { changed(held, &proved.claims) } else { None };
         if proved.changes && list.is_none() {
             return Ok(None);
         }
         self.keep(Some(held), proved, list, fetched).map(Some)
-    }
-
-    /// The list that changes lead to; none where they are those of another list, or lead to another than the issuer's.
-    ///
-    /// Attack: the issuer's own changes of another time or tenant, or some of them left out between two that fit.
-    fn changed(&self, held: &Held, claims: &Map<String, Value>) -> Option<Arc<Revoked>> {
-        let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if text("since") != held.state.as_deref() {
-            return None;
-        }
-        let list = held.list.changed(claims).ok()?;
-        (list.state().as_deref() == text("state")).then(|| Arc::new(list))
     }
 
     /// Takes what was proved in place of what is held. `list` is what changes have led to; without them it is read.
@@ -193,6 +181,18 @@ impl Feed {
         }
         Ok(Proved { changes, claims, made, ends })
     }
+}
+
+/// The list that changes lead to; none where they are those of another list, or lead to another than the issuer's.
+///
+/// Attack: the issuer's own changes of another time or tenant, or some of them left out between two that fit.
+fn changed(held: &Held, claims: &Map<String, Value>) -> Option<Arc<Revoked>> {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str);
+    if text("since") != held.state.as_deref() {
+        return None;
+    }
+    let list = held.list.changed(claims).ok()?;
+    (list.state().as_deref() == text("state")).then(|| Arc::new(list))
 }
 
 impl Origin for Feed {

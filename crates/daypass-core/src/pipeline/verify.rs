@@ -7,6 +7,7 @@ use crate::caller::{Confirmation, Proof};
 use crate::client::{Client, Tenant};
 use crate::clock::Timestamp;
 use crate::dialect::{Claim, Context, Dialect, Dpop, Outcome};
+use crate::endpoint::Endpoint;
 use crate::inspect::{Inspection, NotLive, OwnToken};
 use crate::jose::dpop::{expected, verify_with};
 use crate::pipeline::Verified;
@@ -17,6 +18,7 @@ use crate::verification::{
     Bearing, Facts, Foreign, ForeignCall, Judgement, KeyProof, Kind, Question, Recognized, Verdict, Wanted,
     language_of, service_of,
 };
+use std::sync::Arc;
 
 impl Pipeline {
     /// Answers an API. It is refused what is none of its business; whatever is wrong with the request that it shows is an
@@ -61,7 +63,12 @@ impl Pipeline {
         let found = match caller.proof() {
             Proof::Temporary { claims, id, client, .. } => {
                 let of_client = client.as_ref().and_then(|client| client.boundary.as_ref());
-                let boundaries = || [of_client, tenant.boundary.as_ref()].into_iter().flatten();
+                let came_by = |endpoint: &&Arc<Endpoint>| {
+                    endpoint.path == claims.endpoint && endpoint.tenant == tenant.name
+                };
+                let endpoint = context.directory.plan().endpoints.iter().find(came_by);
+                let of_endpoint = endpoint.and_then(|endpoint| endpoint.boundary.as_ref());
+                let boundaries = || [of_client, of_endpoint, tenant.boundary.as_ref()].into_iter().flatten();
                 Recognized {
                     decision: access
                         .map(|wanted| Judgement::of_policy(&claims.policy, boundaries(), wanted, facts)),

@@ -32,7 +32,7 @@ pub enum Why {
     Condition,
     /// It would be allowed under a condition that does not hold.
     ConditionFalse,
-    /// The boundary of the client or of the tenant does not allow it now.
+    /// The boundary of the client, of the endpoint that made it, or of the tenant does not allow it now.
     Boundary,
     /// A client's own key has no policy: it is for asking Daypass, and for nothing else.
     PermanentKey,

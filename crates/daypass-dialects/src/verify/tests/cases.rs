@@ -290,6 +290,28 @@ fn a_boundary_of_today_bounds_a_credential_of_yesterday() {
 }
 
 #[test]
+fn so_does_that_of_the_endpoint_that_it_came_from() {
+    let mut service = Service::new();
+    let came_from = |path: &str| Claims {
+        endpoint: path.into(),
+        ..claims(&service.world, TripleKind::Tencent, usual_policy(Scheme::Tc3))
+    };
+    let [here, elsewhere] = ["/getAuthorization", "/"].map(|path| {
+        let by = Credential::temporary(TripleKind::Tencent, &came_from(path));
+        let mut asked = question(&signed(Scheme::Tc3, &by, START));
+        (asked["action"], asked["resource"]) = (json!("soe:TransmitOralProcessWithInit"), json!("*"));
+        asked
+    });
+    for (boundary, why) in [("soe:*", "statement_allows"), ("cos:*", "boundary")] {
+        let endpoint = Arc::make_mut(&mut service.world.plan.endpoints[0]);
+        assert_eq!(endpoint.path, "/getAuthorization");
+        endpoint.boundary = Some(allow(Language::Cam, boundary, "*"));
+        assert_eq!(service.valid(&here)["decision"]["why"], why);
+        assert_eq!(service.valid(&elsewhere)["decision"]["why"], "statement_allows");
+    }
+}
+
+#[test]
 fn an_api_asks_about_its_own_audience_alone() {
     for scheme in Scheme::ALL {
         for audiences in [&[][..], &["api://other"], &["cam:cos", "ram:ecs", "api://other"]] {
