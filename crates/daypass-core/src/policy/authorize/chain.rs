@@ -120,14 +120,12 @@ impl<'a> Rules<'a> {
     }
 }
 
-fn given<'a, W, const N: usize>(
-    rules: [(W, Option<&'a Policy>); N],
-) -> impl Iterator<Item = (W, &'a Policy)> {
+fn given<W, const N: usize>(rules: [(W, Option<&Policy>); N]) -> impl Iterator<Item = (W, &Policy)> {
     rules.into_iter().filter_map(|(whose, policy)| Some((whose, policy?)))
 }
 
 /// The configured endpoint that an ask comes through, where its protocol has any: a visitor's, or that of TOP's table.
-fn endpoint<'a>(under: Under<'a>) -> Option<&'a Endpoint> {
+fn endpoint(under: Under<'_>) -> Option<&Endpoint> {
     if let Proof::Visitor(visitor) = under.caller.proof() {
         return Some(&visitor.endpoint);
     }
@@ -152,7 +150,7 @@ struct Chain<'a> {
     others: Vec<&'a Policy>,
 }
 
-impl<'a> Chain<'a> {
+impl Chain<'_> {
     fn run(mut self) -> Result<(Policy, Vec<Cut>), Refusal> {
         let mut cut = Vec::new();
         for (whose, boundary) in std::mem::take(&mut self.bounds) {

@@ -76,7 +76,7 @@ fn an_ask_is_judged_by_what_the_endpoint_leaves() {
 }
 
 /// Puts a rule on trial, or lets it count.
-fn put(world: &mut World, whose: Whose, rule: Policy, tried: bool) {
+fn put(world: &mut World, whose: Whose, rule: &Policy, tried: bool) {
     let set = |counts: &mut Option<Policy>, warn: &mut Option<Policy>| {
         *if tried { warn } else { counts } = Some(rule.clone());
     };
@@ -107,7 +107,7 @@ fn a_rule_that_is_tried_says_what_it_would_do_and_does_nothing() {
             (allow(Language::Cam, "*", "*"), Some((Would::Fail, vec![]))),
         ] {
             let mut world = World::new();
-            put(&mut world, whose, rule, true);
+            put(&mut world, whose, &rule, true);
             let authorized = ask(&world, &hema()).unwrap_or_else(|r| panic!("{r:?}"));
             assert_eq!((authorized.policy(), authorized.cut()), (plain.policy(), plain.cut()));
             let expected = expected.map(|(would, statements)| Warned { whose, would, statements });
@@ -135,7 +135,7 @@ fn the_policy_that_a_role_is_to_have_is_bound_to_the_same_values() {
 #[test]
 fn an_ask_that_a_tried_boundary_would_refuse_is_said_to_be_refused() {
     let mut world = World::new();
-    put(&mut world, Whose::Tenant, allow(Language::Ram, "oss:*", "acs:oss:*:*:bucket/hema/8005/a/*"), true);
+    put(&mut world, Whose::Tenant, &allow(Language::Ram, "oss:*", "acs:oss:*:*:bucket/hema/8005/a/*"), true);
     let asked = Issue { policy: Some(allow(Language::Ram, "oss:PutObject", UPLOAD)), ..hema() };
     let authorized = ask(&world, &asked).unwrap_or_else(|r| panic!("{r:?}"));
     assert_eq!(authorized.warned(), [Warned::refused(Whose::Tenant)]);
@@ -147,7 +147,7 @@ fn an_ask_that_a_tried_boundary_would_refuse_is_said_to_be_refused() {
 #[test]
 fn an_access_token_has_nothing_that_could_be_tried() {
     let mut world = World::new();
-    put(&mut world, Whose::Tenant, allow(Language::Ram, "ecs:*", "*"), true);
+    put(&mut world, Whose::Tenant, &allow(Language::Ram, "ecs:*", "*"), true);
     let bearer = Issue::new(RoleChoice::Resource(RESOURCE.into()), Form::Bearer);
     assert_eq!(ask(&world, &bearer).unwrap_or_else(|r| panic!("{r:?}")).warned(), []);
 }
@@ -203,11 +203,11 @@ proptest! {
         let issue = Issue { policy: asked, excess, ..hema() };
         let mut plain = rich();
         if let Some((whose, rule)) = counts.clone() {
-            put(&mut plain, whose, rule, false);
+            put(&mut plain, whose, &rule, false);
         }
         let mut trial = World { plan: plain.plan.clone(), client: plain.client.clone(), ..rich() };
         for (whose, rule) in tried.iter().zip(&rules) {
-            put(&mut trial, *whose, rule.clone(), true);
+            put(&mut trial, *whose, rule, true);
         }
         let (without, with) = (ask(&plain, &issue), ask(&trial, &issue));
         let (without, with) = match (without, with) {
@@ -225,7 +225,7 @@ proptest! {
                 continue;
             }
             let mut real = World { plan: plain.plan.clone(), client: plain.client.clone(), ..rich() };
-            put(&mut real, *whose, rule.clone(), false);
+            put(&mut real, *whose, rule, false);
             let said = with.warned().iter().find(|warned| warned.whose == *whose);
             check_said(said, &with, ask(&real, &issue))?;
         }
@@ -235,7 +235,7 @@ proptest! {
     #[test]
     fn nothing_goes_beyond_the_boundary_of_its_endpoint(boundary in rule(), poi in select(vec!["8005", "8006"])) {
         let mut world = rich();
-        put(&mut world, Whose::Endpoint, boundary.clone(), false);
+        put(&mut world, Whose::Endpoint, &boundary, false);
         let Ok(issued) = ask(&world, &upload(&[("tenant_code", "hema"), ("poi_id", poi)])) else { return Ok(()) };
         for (action, resource) in requests() {
             let given = matches!(verdict(&boundary, Access { action, resource: &resource }), Verdict::Allowed(_));
