@@ -19,6 +19,7 @@ mod exchange;
 mod explain;
 mod freeze;
 mod grants;
+mod held;
 mod hostile;
 mod invariants;
 mod lints;

@@ -8,10 +8,13 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// The program under test.
+/// The program under test. It finds no folder of a user's, so that it keeps nothing from one command to the next and each
+/// asks its server.
 pub(crate) fn daypass() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_daypass"));
-    command.env_remove("RUST_LOG");
+    for name in ["RUST_LOG", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "HOME"] {
+        command.env_remove(name);
+    }
     command
 }
 
