@@ -7,7 +7,7 @@ use daypass_core::dialect::{Dialect, Outcome};
 use daypass_core::endpoint::{Endpoint, Shape};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::testing::{World, request};
-use daypass_dialects::{alibaba, entra, tencent};
+use daypass_dialects::{alibaba, entra, tencent, verify};
 use http::Response;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -34,6 +34,7 @@ fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
         ("alibaba.sts", refuse(&alibaba::Sts, "/?Version=2015-04-01&Format=JSON", reason)),
         ("alibaba.credentials uri", refuse(&url(Shape::CredentialsUri), "/getAuthorization", reason)),
         ("alibaba.credentials mobile", refuse(&url(Shape::OssMobile), "/getAuthorization", reason)),
+        ("verify", refuse(&verify::Verify, "/v1/verify", reason)),
         ("entra", refuse(&entra::Entra, tenant, reason)),
     ]
 }
@@ -106,6 +107,15 @@ fn every_refusal_can_be_parsed_by_its_clients() {
                 "alibaba.credentials mobile" => {
                     assert!(status == 200 && json()["StatusCode"].as_u64().unwrap() >= 400);
                     assert!(json()["ErrorCode"].is_string() && json()["ErrorMessage"].is_string());
+                }
+                "verify" => {
+                    // Whoever reads the status alone must not take a refusal for an answer, nor the reverse.
+                    assert!(status >= 400 && json().get("valid").is_none(), "{name} {reason:?}");
+                    assert!(json()["error"].is_string() && json()["error_description"].is_string());
+                    assert!(
+                        json()["request_id"].is_string() && response.headers()["cache-control"] == "no-store"
+                    );
+                    assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
                 }
                 _ => {
                     assert!(status >= 400 && content_type.starts_with("application/json"));

@@ -1,6 +1,7 @@
 //! `daypass revoke` beside two running servers on one store: what was handed out falls at both of them, in time.
 
 use crate::process::{Answer, Dev, Node, json_of, token};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use daypass_core::clock::Timestamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use daypass_verify::{Rejected, Verifier};
@@ -254,6 +255,18 @@ fn an_earlier_instant_changes_nothing_and_a_wrong_name_is_refused() {
     );
 }
 
+/// What comes to be there within the time in which every node has heard of a change.
+fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(5), "it never comes");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
 /// An API that verifies by itself, and follows the feed, refuses what was taken back without asking about any token.
 #[test]
 fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
@@ -300,6 +313,32 @@ fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
     let tag = feed.head.lines().find_map(|line| line.strip_prefix("etag: w/")).unwrap();
     let again = dev.send("GET", &path, &[("if-none-match", tag)], b"");
     assert!(again.status == 304 || again.body != feed.body, "not sent again within its minute: {again:?}");
+    // Whoever has the list in this state is told what changed since, and no more.
+    let claims = |body: &str| -> Value {
+        let claims = body.split('.').nth(1).unwrap();
+        serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap()
+    };
+    let ids = [1, 2, 3].map(|number| uuid::Uuid::from_u128(number).to_string());
+    for id in &ids[..2] {
+        json_of(&dev.cli(&["revoke", "--credential", id, "--json"]));
+    }
+    let held = wait_for(|| {
+        let whole = claims(&dev.send("GET", &path, &[], b"").body);
+        (whole["revoked"]["tokens"].as_object().unwrap().len() == 3).then_some(whole)
+    });
+    json_of(&dev.cli(&["revoke", "--credential", &ids[2], "--json"]));
+    let since = format!("{path}?since={}", text(&held, "/state"));
+    let changes = wait_for(|| {
+        let answer = dev.send("GET", &since, &[], b"");
+        assert!(
+            answer.head.contains("content-type: application/daypass-revocations-delta+jwt"),
+            "{answer:?}"
+        );
+        Some(claims(&answer.body)).filter(|changes| changes["state"] != changes["since"])
+    });
+    let set: Vec<_> = changes["revoked"]["tokens"].as_object().unwrap().keys().collect();
+    assert_eq!((set, &changes["since"]), (vec![&ids[2]], &held["state"]), "{changes}");
+
     // One that says that the client is disabled takes back all of it, for good.
     assert!(dev.cli(&["client", "disable", &entra("client_id")]).status.success());
     let begun = Instant::now();

@@ -108,3 +108,23 @@ fn a_page_of_another_origin_cannot_ask() {
     assert_eq!(answer.status, 405);
     assert!(!answer.head.to_ascii_lowercase().contains("access-control-allow"), "{answer:?}");
 }
+
+/// The time alone is ours to say; the address is the API's, and both it may say and may not are told.
+#[test]
+fn an_api_states_how_a_request_reached_it() {
+    let dev = Dev::start();
+    let api = added(&dev, "soe-api", "cam:soe");
+    let mut asked = question(&browsers_key(&dev));
+    asked["context"] = json!({"qcs:ip": "192.0.2.7", "soe:engine": "en"});
+    let told = ask_as_new(&dev, &api, &asked).json();
+    assert_eq!(told["decision"]["allowed"], true, "{told}");
+    for context in [json!({"qcs:current_time": "2026-01-01T00:00:00Z"}), json!({"acs:MFAPresent": "true"})] {
+        asked["context"] = context;
+        let refused = ask(&dev, &api, &asked);
+        assert_eq!(
+            (refused.status, &refused.json()["error"]),
+            (400, &json!("invalid_request")),
+            "{refused:?}"
+        );
+    }
+}
