@@ -16,10 +16,13 @@ mod init;
 mod output;
 mod place;
 mod policy_test;
+mod replay;
+mod report;
 mod revoke;
 mod ring;
 mod role;
 mod serve;
+mod since;
 mod ticket;
 mod token;
 mod trust;
@@ -69,6 +72,11 @@ enum Command {
     Role(role::Verb),
     /// Run allow and deny cases against the configuration.
     Test(policy_test::Args),
+    /// Ask what was asked before of a configuration that is to come: what would open, what would close.
+    Replay(replay::Args),
+    /// What the records say of the configuration: clients, grants, roles and statements that nobody needs.
+    #[command(subcommand)]
+    Report(report::Verb),
     /// Credentials that were handed out.
     #[command(subcommand)]
     Credential(credential::Verb),
@@ -126,6 +134,8 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Explain(args) => explain::run(*args, output).await,
         Command::Role(verb) => role::run(verb, output).await,
         Command::Test(args) => policy_test::run(args, output).await,
+        Command::Replay(args) => replay::run(args, output).await,
+        Command::Report(verb) => report::run(verb, output).await,
         Command::Credential(verb) => credential::run(verb, output).await,
         Command::Revoke(args) => revoke::run(*args, output).await,
         Command::Freeze(args) => freeze::freeze(args, output).await,
