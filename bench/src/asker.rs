@@ -1,5 +1,6 @@
 //! The clients: what each endpoint is asked, signed as its vendor's client signs.
 
+use crate::api::Questions;
 use crate::clock;
 use crate::credentials::{Credentials, Resource};
 use crate::requests::{BROWSER, Requests, request};
@@ -30,6 +31,8 @@ pub(crate) struct Asker {
     bearer: Option<String>,
     /// The token that it asks about.
     shown: Option<String>,
+    /// What it asks on behalf of an API.
+    questions: Option<Questions>,
     /// How many signed requests were made. The number is part of each, so that no two signatures are the same.
     made: u64,
 }
@@ -37,7 +40,8 @@ pub(crate) struct Asker {
 impl Asker {
     /// Asks the server at this address.
     pub(crate) fn new(address: SocketAddr, credentials: Credentials, resources: Vec<Resource>) -> Self {
-        Self { host: address.to_string(), credentials, resources, bearer: None, shown: None, made: 0 }
+        let host = address.to_string();
+        Self { host, credentials, resources, bearer: None, shown: None, questions: None, made: 0 }
     }
 
     /// The same, on behalf of a user who has signed in: every request of a page carries this token.
@@ -50,6 +54,16 @@ impl Asker {
         (self.credentials.entra.client_id, self.credentials.entra.client_secret) =
             (id.to_owned(), secret.to_owned());
         self
+    }
+
+    /// The same, on behalf of an API.
+    pub(crate) fn asking(self, questions: Questions) -> Self {
+        Self { questions: Some(questions), ..self }
+    }
+
+    /// What it asks on behalf of an API.
+    pub(crate) fn questions(&self) -> Option<&Questions> {
+        self.questions.as_ref()
     }
 
     /// From now on it asks about this token.
@@ -112,6 +126,10 @@ impl Asker {
             Work::Top => Requests::once((0..count).map(|_| self.top(at, SignMethod::HmacSha256))),
             Work::TopMd5 => Requests::once((0..count).map(|_| self.top(at, SignMethod::Md5))),
             Work::Acs3 => Requests::once((0..count).map(|_| self.assume_role(at))),
+            Work::Verify(_) | Work::Forward | Work::Narrow(_) | Work::Revoked(_) => self
+                .questions
+                .as_mut()
+                .map_or_else(|| Requests::once(std::iter::empty()), |asked| asked.requests(work, at, count)),
         }
     }
 

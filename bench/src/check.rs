@@ -90,6 +90,10 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
     let (status, body) = exchange(address, requests.next().context("no request")?)?;
     let shown = || format!("status {status}: {}", String::from_utf8_lossy(&body).escape_debug());
     ensure!(status == 200, shown());
+    if work == Work::Forward {
+        passes(address, asker, &body).with_context(shown)?;
+        return Ok(body);
+    }
     let value: Value = serde_json::from_slice(&body).with_context(shown)?;
     match work {
         Work::Hello => ensure!(body.len() == yardstick::HELLO_LENGTH, "{} bytes", body.len()),
@@ -112,6 +116,9 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
             ensure!(keys.keys.len() >= Algorithm::ALL.len(), "{} keys", keys.keys.len());
         }
         Work::Sample(_) => stand_in(&value).with_context(shown)?,
+        Work::Verify(_) | Work::Revoked(_) => known(&value).with_context(shown)?,
+        Work::Narrow(_) => narrowed(address, asker, &value).with_context(shown)?,
+        Work::Forward => {}
     }
     Ok(body)
 }
@@ -154,6 +161,28 @@ fn triple(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<(
         String::from_utf8_lossy(&body).escape_debug()
     );
     Ok(())
+}
+
+/// The sender is known, and may do what was asked about.
+fn known(value: &Value) -> anyhow::Result<()> {
+    let is = |pointer: &str| value.pointer(pointer) == Some(&Value::Bool(true));
+    ensure!(is("/valid"), "it is nobody's");
+    ensure!(is("/decision/allowed"), "it is not allowed");
+    Ok(())
+}
+
+/// The request may pass, and one that shows nothing may not.
+fn passes(address: SocketAddr, asker: &Asker, body: &[u8]) -> anyhow::Result<()> {
+    ensure!(body.is_empty(), "a proxy reads no body");
+    let questions = asker.questions().context("nobody asks")?;
+    let (status, _) = exchange(address, &questions.forward(None))?;
+    ensure!(status == 401, "a request without a token is answered with {status}");
+    Ok(())
+}
+
+/// A temporary key that works.
+fn narrowed(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<()> {
+    triple(address, asker, value.get("Response").context("no response")?)
 }
 
 /// The credential that the stand-in for the vendor's STS gives, complete.

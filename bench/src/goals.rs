@@ -28,6 +28,8 @@ pub(crate) const FAIRNESS: Goal = Goal::AtMost(1.8);
 pub(crate) const SAMPLES: Goal = Goal::AtLeast(10.0);
 /// CPU per request of npm oidc-provider, in memory, over that of ours.
 pub(crate) const PROVIDER: Goal = Goal::AtLeast(10.0);
+/// CPU per request of a verification where a thousand or a million credentials were taken back, over one where none was.
+pub(crate) const REVOKED: Goal = Goal::AtMost(1.10);
 /// Requests that got no right answer.
 pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
 
@@ -59,6 +61,9 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
         // A token that was seen before: what is left is reading the form, the client's secret, and whether it still counts.
         Work::Introspect => ("10", Limit::Form, Some(0.80)),
         Work::Keys => ("10", Limit::Hello, None),
+        // Nothing is made or recorded. The API's secret is checked each time, and what it was shown is judged.
+        Work::Forward => ("11", Limit::Hello, Some(0.80)),
+        Work::Verify(_) => ("12", Limit::Form, None),
         // The goal of target 1 is for records that are written at intervals; here they are durable at once.
         // Where nothing is made or recorded, a signature is checked, which is as long as several bare requests.
         Work::GetAuthorization | Work::Cached => ("1", Limit::Hello, None),

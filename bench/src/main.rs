@@ -3,6 +3,7 @@
 //! See the README beside this crate for what is measured and why it is measured like this.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what a bench does")]
 
+mod api;
 mod asker;
 mod check;
 mod clock;
@@ -25,6 +26,7 @@ mod work;
 mod yardstick;
 
 use anyhow::Context as _;
+use api::{Apis, Questions, Weight};
 use clap::{Args, Parser, Subcommand};
 use peers::Peers;
 use process::{Core, Cores, Server};
@@ -36,7 +38,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
-use work::{Party, Peer, Wanted, Work};
+use work::{Held, Party, Peer, Wanted, Work};
 
 /// Measures a release build of Daypass beside yardsticks and prints ratios to them.
 #[derive(Parser)]
@@ -124,14 +126,21 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     let asked = |peer: &Peer| peer.works().iter().any(|work| wanted.has(*work));
     let asked: Vec<_> = Peer::ALL.into_iter().filter(asked).collect();
     let peers = Peers::start(cores, &this, &home.join("peers"), &asked)?;
-    let sides = sides(&this, &installation, peers.servers, &wanted, cores)?;
+    let apis = ApiServers::start(&installation, &wanted, cores)?;
+    let mut sides = sides(&this, &installation, peers.servers, &wanted, cores)?;
+    for (party, server, questions) in apis.servers {
+        let asker = installation.asker(&server)?.asking(questions);
+        sides.push(Side::new(party, server, asker)?);
+    }
     let run = Run::prepare(cores, sides, peers.sts, folder.path().to_owned(), slice, &wanted)?;
     let works = run.works();
     let seed = clock::wall().as_microsecond().unsigned_abs();
     let results = run.rounds(rounds, seed, &|step| eprintln!("{step}"))?;
     machine.look_again();
 
-    let report = Report::new(machine, rounds, slice, seed, &works, &results, &starts).skipping(peers.skipped);
+    let report = Report::new(machine, rounds, slice, seed, &works, &results, &starts)
+        .skipping([peers.skipped, apis.skipped].concat())
+        .weighing(&apis.weights);
     println!("{}", report.text());
     if let Some(path) = &options.json {
         write_json(path, &report)?;
@@ -174,6 +183,46 @@ fn sides(
         sides.push(Side::new(Party::Peer(peer), server, asker)?);
     }
     Ok(sides)
+}
+
+/// The servers that APIs ask.
+#[derive(Default)]
+struct ApiServers {
+    servers: Vec<(Party, Server, Questions)>,
+    weights: Vec<Weight>,
+    /// What could not be measured, and why.
+    skipped: Vec<String>,
+}
+
+impl ApiServers {
+    /// Starts first one with each number of cut-offs, from copies of a store that no server has opened.
+    fn start(installation: &Installation, wanted: &Wanted, cores: Cores) -> anyhow::Result<Self> {
+        let held: Vec<_> = Held::ALL.into_iter().filter(|held| wanted.has(Work::Revoked(*held))).collect();
+        let asked = Work::of_apis().any(|work| wanted.has(work));
+        let mut started = Self::default();
+        if held.is_empty() && !asked {
+            return Ok(started);
+        }
+        let apis = Apis::prepare(&installation.daypass, &installation.folder.join("apis"))?;
+        for held in held {
+            eprintln!("taking {} credentials back", held.count());
+            // That so many cannot be held is a finding, and the rest is measured.
+            match apis.start_with(cores, held) {
+                Ok((server, weight)) => {
+                    let questions = apis.questions(&server)?;
+                    started.weights.push(weight);
+                    started.servers.push((Party::Held(held), server, questions));
+                }
+                Err(error) => started.skipped.push(format!("{}: {error:#}", Work::Revoked(held))),
+            }
+        }
+        if asked {
+            let server = apis.start(cores)?;
+            let questions = apis.questions(&server)?;
+            started.servers.push((Party::Api, server, questions));
+        }
+        Ok(started)
+    }
 }
 
 fn write_json(path: &Path, report: &Report) -> anyhow::Result<()> {

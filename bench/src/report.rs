@@ -5,6 +5,7 @@ mod peers;
 mod table;
 mod targets;
 
+use crate::api::Weight;
 use crate::process::Cores;
 use crate::run::Results;
 use crate::start::Starts;
@@ -135,6 +136,12 @@ impl Report {
     /// The same, which also says what was left out, and why.
     pub(crate) fn skipping(self, skipped: Vec<String>) -> Self {
         Self { skipped, ..self }
+    }
+
+    /// The same, which also says what cut-offs cost beside the time of a request.
+    pub(crate) fn weighing(mut self, weights: &[Weight]) -> Self {
+        self.yardsticks.extend(weights.iter().flat_map(endpoints::weight));
+        self
     }
 
     /// How many requests went wrong.

@@ -21,7 +21,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The numbers of connections that anything is asked over.
 pub(crate) const CONNECTIONS: [usize; 3] = [ALONE, FEW, MANY];
@@ -38,8 +38,13 @@ const GUESS: u64 = 30_000;
 /// How long another's server is asked before it counts: its language translates what runs often while it runs.
 const WARM_UP: Duration = Duration::from_secs(2);
 
+/// After how long connections are opened anew before they are used: ours are closed after thirty seconds of rest, and a
+/// round may take longer than that.
+const REST: Duration = Duration::from_secs(15);
+
 /// A server with its connections and its askers.
 pub(crate) struct Side {
+    used: Instant,
     party: Party,
     server: Server,
     loader: Loader,
@@ -50,12 +55,22 @@ impl Side {
     /// Opens connections to a server; to a sample for each slice anew.
     pub(crate) fn new(party: Party, server: Server, asker: Asker) -> anyhow::Result<Self> {
         let connections = if matches!(party, Party::Peer(_)) { 0 } else { MANY };
-        Ok(Self { party, loader: Loader::connect(server.address, connections)?, server, asker })
+        let loader = Loader::connect(server.address, connections)?;
+        Ok(Self { used: clock::now(), party, loader, server, asker })
     }
 
     /// A sample closes connections that rest for some seconds, which may be just when one is used again.
     fn reconnect(&mut self, connections: usize) -> anyhow::Result<()> {
         self.loader = Loader::connect(self.server.address, connections)?.prompt();
+        Ok(())
+    }
+
+    /// Makes sure that no connection of one of our servers was closed while it rested.
+    fn wake(&mut self) -> anyhow::Result<()> {
+        if self.used.elapsed() > REST && !matches!(self.party, Party::Peer(_)) {
+            self.loader = Loader::connect(self.server.address, MANY)?;
+        }
+        self.used = clock::now();
         Ok(())
     }
 
@@ -66,6 +81,8 @@ impl Side {
             Party::Daypass => self.asker.works(),
             Party::SignedIn => vec![Work::Cached],
             Party::Peer(peer) => peer.works(),
+            Party::Api => Work::of_apis().collect(),
+            Party::Held(held) => vec![Work::Revoked(held)],
         }
     }
 }
@@ -256,6 +273,7 @@ impl Run {
         if work.is_a_peers() {
             side.reconnect(connections)?;
         }
+        side.wake()?;
         let server = &side.server;
         let slice = side.loader.closed(&|| server.cpu(), &mut requests, shape, connections, length)?;
         if let Some((before, after)) = before.zip(self.sts_cpu(work, connections)?) {
@@ -278,6 +296,7 @@ impl Run {
         let length = self.slice;
         let mut requests = self.requests(work, rate, length, 0)?;
         let (side, shape) = self.side(work)?;
+        side.wake()?;
         side.loader.open_loop(&mut requests, shape, Schedule::new(rate, length))
     }
 }

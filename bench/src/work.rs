@@ -37,6 +37,78 @@ pub(crate) enum Work {
     ProviderKeys,
     /// What the vendor's sample answers to a browser.
     Sample(Peer),
+    /// An API of one's own asks about a request that it got.
+    Verify(Shown),
+    /// A reverse proxy asks about a request with an access token.
+    Forward,
+    /// GetFederationToken for what the last statement of such a role allows.
+    Narrow(Statements),
+    /// [`Work::Verify`] of a signed request, where so many credentials were taken back.
+    Revoked(Held),
+}
+
+/// What an API is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Shown {
+    /// A request that was signed with a temporary key.
+    Tc3,
+    /// One with an access token, signed ES256.
+    Jwt,
+}
+
+/// How many statements a role has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Statements {
+    /// One.
+    One,
+    /// Ten.
+    Ten,
+    /// A hundred.
+    Hundred,
+}
+
+impl Statements {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::One, Self::Ten, Self::Hundred];
+
+    /// The number.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::One => 1,
+            Self::Ten => 10,
+            Self::Hundred => 100,
+        }
+    }
+
+    /// The name of the role that has so many.
+    pub(crate) fn role(self) -> String {
+        format!("statements-{}", self.count())
+    }
+}
+
+/// How many credentials were taken back that could still be alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Held {
+    /// None, on a server of its own: what the others are compared with.
+    None,
+    /// A thousand.
+    Thousand,
+    /// A million.
+    Million,
+}
+
+impl Held {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::None, Self::Thousand, Self::Million];
+
+    /// The number.
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::Thousand => 1_000,
+            Self::Million => 1_000_000,
+        }
+    }
 }
 
 /// Servers of others.
@@ -80,6 +152,10 @@ pub(crate) enum Party {
     SignedIn,
     /// A sample.
     Peer(Peer),
+    /// Daypass with an API that asks it about requests.
+    Api,
+    /// The same, with so many cut-offs in its store.
+    Held(Held),
 }
 
 impl Work {
@@ -99,13 +175,21 @@ impl Work {
                 Party::Peer(Peer::OidcProvider)
             }
             Self::Cached => Party::SignedIn,
+            Self::Verify(_) | Self::Forward | Self::Narrow(_) => Party::Api,
+            Self::Revoked(held) => Party::Held(held),
             Self::Sample(peer) => Party::Peer(peer),
         }
     }
 
+    /// What an API, its proxy and its clients ask, where nothing was taken back.
+    pub(crate) fn of_apis() -> impl Iterator<Item = Self> {
+        let narrow = Statements::ALL.into_iter().map(Self::Narrow);
+        [Self::Verify(Shown::Tc3), Self::Verify(Shown::Jwt), Self::Forward].into_iter().chain(narrow)
+    }
+
     /// Whether Daypass answers it.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self.party(), Party::Daypass | Party::SignedIn)
+        matches!(self.party(), Party::Daypass | Party::SignedIn | Party::Api | Party::Held(_))
     }
 
     /// Whether another's server answers it.
@@ -141,13 +225,15 @@ impl Work {
             Self::Sample(_) => &[ALONE, FEW],
             _ if self.is_a_peers() => &[FEW],
             _ if self.has_peers() => &[ALONE, FEW, MANY],
+            // They are compared with each other alone.
+            Self::Narrow(_) | Self::Revoked(_) => &[FEW],
             _ => &[FEW, MANY],
         }
     }
 
     /// Whether it is asked in an open loop too. The loader never rests in one, and a sample's STS shares its core.
     pub(crate) fn has_open_loop(self) -> bool {
-        !matches!(self, Self::Form) && !self.is_a_peers()
+        !matches!(self, Self::Form | Self::Narrow(_) | Self::Revoked(_)) && !self.is_a_peers()
     }
 }
 
@@ -170,6 +256,11 @@ impl fmt::Display for Work {
             Self::ProviderKeys => f.pad("oidc-provider public keys"),
             Self::Sample(Peer::Flask) => f.pad("Flask sample"),
             Self::Sample(Peer::Express) => f.pad("Express sample"),
+            Self::Verify(Shown::Tc3) => f.pad("verify TC3"),
+            Self::Verify(Shown::Jwt) => f.pad("verify JWT"),
+            Self::Forward => f.pad("forward-auth JWT"),
+            Self::Narrow(statements) => f.pad(&format!("role of {} statements", statements.count())),
+            Self::Revoked(held) => f.pad(&format!("verify TC3, {} revoked", held.count())),
             // It answers no browser.
             Self::Sample(Peer::OidcProvider) => f.pad("oidc-provider sample"),
         }
@@ -203,6 +294,19 @@ mod tests {
         assert_eq!(Work::Sample(Peer::Flask).party(), Party::Peer(Peer::Flask));
         assert!(Work::Cached.is_ours() && Work::Top.is_ours() && Work::Acs3.is_ours());
         assert!(!Work::Hello.is_ours() && !Work::Sample(Peer::Express).is_ours());
+        assert_eq!(Work::Revoked(Held::Million).party(), Party::Held(Held::Million));
+        assert!(Work::of_apis().all(|work| work.party() == Party::Api && work.is_ours()));
+    }
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_and_an_open_loop_follows_a_closed_one() {
+        let revoked = Held::ALL.into_iter().map(Work::Revoked);
+        let all: Vec<_> = Work::of_apis().chain(revoked).collect();
+        let names: std::collections::HashSet<_> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(names.len(), all.len());
+        for work in all {
+            assert!(!work.has_open_loop() || work.connections().contains(&MANY), "{work}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::table::Table;
 use super::{number, spread};
+use crate::api::Weight;
 use crate::loader::Closed;
 use crate::run::{CONNECTIONS, FEW, Results};
 use crate::start::Starts;
@@ -173,6 +174,19 @@ impl Yardstick {
     pub(super) fn shown(&self) -> String {
         format!("{} {}", spread(self.values), self.unit)
     }
+}
+
+/// Memory, start and delay of a server with so many cut-offs.
+pub(super) fn weight(weight: &Weight) -> [Yardstick; 3] {
+    let of = |what: &str, value: f64, unit| {
+        let what = format!("{} credentials taken back: {what}", weight.held.count());
+        Yardstick { what, values: Quartiles::exact(value), unit }
+    };
+    [
+        of("resident memory, idle", statistics::number(weight.resident) * 1024.0 / 1e6, "MB"),
+        of("start, until a key and a token were given", weight.start.as_secs_f64() * 1e3, "ms"),
+        of("until one more is in force", weight.in_force.as_secs_f64() * 1e3, "ms"),
+    ]
 }
 
 /// The primitives' own loops, the disk, and the first start.

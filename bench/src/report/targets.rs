@@ -7,7 +7,7 @@ use crate::loader::Open;
 use crate::run::{FEW, MANY, OPEN_SLICES, Results};
 use crate::start::Starts;
 use crate::statistics::{FULL_USE, Goal, Quartiles, Verdict, median, micros, number, ratios};
-use crate::work::Work;
+use crate::work::{Held, Statements, Work};
 use std::time::Duration;
 
 /// Every target that applies to what was measured, in the order of their numbers.
@@ -19,7 +19,9 @@ pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: us
         targets.extend([view.durable(FEW, goals::DURABLE_FEW), view.durable(MANY, goals::DURABLE_MANY)]);
     }
     targets.extend(weights(results, starts));
-    for work in &ours {
+    targets.extend(works.iter().filter_map(|work| view.revoked(*work)));
+    targets.extend(works.iter().filter_map(|work| view.statements(*work)));
+    for work in ours.iter().filter(|work| work.has_open_loop()) {
         targets.extend(view.open(*work));
         targets.push(view.fairness(*work));
     }
@@ -204,6 +206,24 @@ impl View<'_> {
         let [over, under] = [theirs, ours].map(|work| self.slices.cpu_micros(work, FEW));
         let what = format!("{theirs}: CPU over that of {ours}, c{FEW}");
         Some(self.target("22", what, goals::over_provider(ours), Quartiles::of(&ratios(&over, &under))))
+    }
+
+    /// What a verification costs where many credentials were taken back, over one where none was.
+    fn revoked(&self, work: Work) -> Option<Target> {
+        let Work::Revoked(held) = work else { return None };
+        let none = Work::Revoked(Held::None);
+        let ratio = ratios(&self.slices.cpu_micros(work, FEW), &self.slices.cpu_micros(none, FEW));
+        let what = format!("{work}: CPU over that of {none}, c{FEW}");
+        (held != Held::None).then(|| self.target("13", what, Some(goals::REVOKED), Quartiles::of(&ratio)))
+    }
+
+    /// What a part of a longer role costs over a part of one with a single statement.
+    fn statements(&self, work: Work) -> Option<Target> {
+        let Work::Narrow(statements) = work else { return None };
+        let one = Work::Narrow(Statements::One);
+        let ratio = ratios(&self.slices.cpu_micros(work, FEW), &self.slices.cpu_micros(one, FEW));
+        let what = format!("{work}: CPU over that of {one}, c{FEW}");
+        (statements != Statements::One).then(|| self.target("7", what, None, Quartiles::of(&ratio)))
     }
 
     /// How much longer the slowest hundredth waits than equal turns would make it.

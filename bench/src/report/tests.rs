@@ -3,7 +3,7 @@ use crate::loader::{Closed, Faults, Open, histogram};
 use crate::process::Used;
 use crate::run::{ALONE, FEW, MANY, OPEN_SLICES};
 use crate::statistics::Goal;
-use crate::work::Peer;
+use crate::work::{Held, Peer, Statements};
 use daypass_core::role::Algorithm;
 use std::collections::HashMap;
 
@@ -216,4 +216,43 @@ fn numbers_have_as_many_digits_as_mean_something() {
     assert_eq!(spread(Quartiles::exact(2.0)), "2.00");
     assert_eq!(spread(Quartiles { q1: 1.0, median: 2.0, q3: 30.0 }), "2.00 [1.00-30.0]");
     assert!(matches!(Goal::AtMost(0.0).judge_exact(Quartiles::exact(0.0)), Verdict::Met));
+}
+
+#[test]
+fn cut_offs_are_compared_with_none_and_statements_with_one() {
+    let mut results = results();
+    let [none, thousand, million] = Held::ALL.map(Work::Revoked);
+    let [one, ten, hundred] = Statements::ALL.map(Work::Narrow);
+    for (work, cpu) in [(none, 40), (thousand, 42), (million, 60), (one, 30), (ten, 33), (hundred, 90)] {
+        results.closed.insert((work, FEW), vec![slice(1_000, cpu, 32_000); ROUNDS]);
+    }
+    let works = [none, thousand, million, one, ten, hundred];
+    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"), true);
+    let weight = Weight {
+        held: Held::Million,
+        start: Duration::from_millis(1_500),
+        resident: 200_000,
+        in_force: Duration::from_millis(900),
+    };
+    let report = Report::new(machine, ROUNDS, Duration::from_millis(400), 7, &works, &results, &starts())
+        .weighing(&[weight]);
+    let near = |what: &str, value: f64| {
+        let seen = measured(&report, what);
+        assert!((seen - value).abs() < 0.01, "{what}: {seen}");
+    };
+    near("verify TC3, 1000 revoked: CPU over", 1.05);
+    near("verify TC3, 1000000 revoked: CPU over", 1.5);
+    assert!(matches!(find(&report, "1000 revoked: CPU over").verdict, Verdict::Met));
+    assert!(matches!(find(&report, "1000000 revoked: CPU over").verdict, Verdict::Missed));
+    near("role of 10 statements: CPU over", 1.1);
+    near("role of 100 statements: CPU over", 3.0);
+    assert!(!report.targets.iter().any(|target| target.what.starts_with(&none.to_string())));
+    let text = report.text();
+    for line in [
+        "- 1000000 credentials taken back: resident memory, idle: 205 MB",
+        "- 1000000 credentials taken back: start, until a key and a token were given: 1500 ms",
+        "- 1000000 credentials taken back: until one more is in force: 900 ms",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
 }
