@@ -3,10 +3,15 @@
 //! A cloud is asked by one node at a time for one thing. Whoever asks has a *turn*: a number that grows by one each time,
 //! so that a late answer to an old question never takes the place of a newer one.
 
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, after};
 use crate::replay::Mark;
 use std::sync::Arc;
 use uuid::Uuid;
+
+/// Nobody is kept from a turn for longer than this many seconds: the longest deadline of a cloud and the longest pause after
+/// a failure are shorter. A row that says more was written by a clock that ran ahead, and must not stop all other nodes until
+/// theirs have come that far.
+pub const LONGEST: u32 = 600;
 
 /// A credential that nodes share, or the place for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,13 @@ pub struct Held {
     pub sealed: Option<Arc<[u8]>>,
     /// After this time the row means nothing and may go.
     pub keep: Timestamp,
+}
+
+impl Held {
+    /// Whether nobody else may take a turn now.
+    pub fn blocks(&self, now: Timestamp) -> bool {
+        now < self.until && self.until <= after(now, LONGEST)
+    }
 }
 
 /// A wish to ask.
@@ -65,4 +77,19 @@ pub struct TurnEnd {
     pub until: Timestamp,
     /// After this time the row means nothing and may go.
     pub keep: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{START, later};
+
+    #[test]
+    fn a_row_blocks_until_its_time_and_not_for_an_absurd_one() {
+        let row = |until| Held { turn: 1, holder: None, until, sealed: None, keep: until };
+        assert!(row(later(1)).blocks(START));
+        assert!(!row(START).blocks(START));
+        assert!(row(later(LONGEST)).blocks(START));
+        assert!(!row(later(LONGEST + 1)).blocks(START), "of a clock that ran ahead");
+    }
 }

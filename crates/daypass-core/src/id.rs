@@ -18,6 +18,7 @@ pub trait Entropy: Send + Sync {
 pub struct Draw {
     key: hmac::Key,
     at: Timestamp,
+    repeats: bool,
 }
 
 impl Draw {
@@ -25,7 +26,7 @@ impl Draw {
     pub fn fresh(entropy: &dyn Entropy, at: Timestamp) -> Self {
         let mut seed = [0; 32];
         entropy.fill(&mut seed);
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &seed), at }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &seed), at, repeats: false }
     }
 
     /// The draw that belongs to a request with this signature, first seen `at`; `beside` is whatever of the
@@ -43,7 +44,18 @@ impl Draw {
             context.update(&(field.len() as u64).to_be_bytes());
             context.update(field);
         }
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref()), at }
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, context.sign().as_ref()), at, repeats: true }
+    }
+
+    /// The draw of a signed request of this number, for tests of what its retry gets.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn for_test(number: u8, at: Timestamp) -> Self {
+        Self::derived(&hmac::Key::new(hmac::HMAC_SHA256, b"a test"), "AKIDtest", &[number], b"", at)
+    }
+
+    /// Whether the same request, sent again, has the same draw.
+    pub fn repeats(&self) -> bool {
+        self.repeats
     }
 
     /// When the request was first seen: the issue time of whatever is made from this draw.
@@ -131,6 +143,7 @@ mod tests {
         assert_ne!(Draw::derived(&key, "AKID1", b"sig", b"body", at()).bytes::<16>("id"), base);
         let d = Draw::derived(&key, "AKID1", b"sig", b"", at());
         assert_ne!(d.bytes::<16>("id"), d.bytes::<16>("nonce"));
+        assert!(d.repeats() && !Draw::fresh(&SeededEntropy::new(1), at()).repeats());
     }
 
     #[test]

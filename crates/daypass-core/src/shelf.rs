@@ -5,7 +5,7 @@
 
 use crate::caller::WEB_IDENTITY;
 use crate::clock::{Timestamp, after, before};
-use crate::credential::Granted;
+use crate::credential::{Brokered, Granted};
 use crate::cutoff::Cutoffs;
 use crate::dialect::Form;
 use crate::policy::{Authorized, Policy};
@@ -110,6 +110,9 @@ impl Shelf {
     pub fn keep(&self, authorized: &Authorized, granted: &Arc<Recorded<Granted>>, now: Timestamp) {
         let Some(whose) = Whose::of(authorized) else { return };
         let spare = (authorized.lifetime() / PART).max(LEFT);
+        // What a cloud made is never handed out with less than its role promises.
+        let promised = |_: &Brokered| authorized.brokering().min_remaining(authorized.lifetime());
+        let spare = spare.max(granted.get().brokered.as_ref().map_or(0, promised));
         let until = before(granted.get().expires, spare);
         self.0.lock().put(Arc::new(whose), What::of(authorized), granted.clone(), until, now);
     }

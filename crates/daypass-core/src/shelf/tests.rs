@@ -80,6 +80,14 @@ fn ticket(world: &World, key: &str, client: &Client) -> Authorized {
 
 /// A credential for what was decided, made at this time.
 fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
+    grant_from(authorized, at, None)
+}
+
+fn grant_from(
+    authorized: &Authorized,
+    at: Timestamp,
+    brokered: Option<Brokered>,
+) -> Arc<Recorded<Granted>> {
     let draw = Draw::fresh(&SeededEntropy::new(1), at);
     let claims = Claims::of(authorized, &draw).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let made = triple::make(&ring(), TripleKind::Tencent, &claims, &draw);
@@ -101,7 +109,7 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
         source_identity: None,
         confirmation: None,
         exchanged: None,
-        brokered: None,
+        brokered,
     }))
 }
 
@@ -110,6 +118,27 @@ fn kept(authorized: &Authorized) -> (Shelf, Arc<Recorded<Granted>>) {
     let granted = grant(authorized, START);
     shelf.keep(authorized, &granted, START);
     (shelf, granted)
+}
+
+#[test]
+fn one_of_a_cloud_is_given_again_while_its_role_promises_and_no_longer() {
+    let mut world = world();
+    role(&mut world).brokering.min_remaining = Some(900);
+    let alice = session(&world, "alice");
+    let brokered = Brokered {
+        issuer: "main".into(),
+        key: "AKIDroot".into(),
+        obtained: START,
+        request: None,
+        kept: false,
+        shared: false,
+    };
+    for (brokered, spare) in [(None, LIFE / PART), (Some(brokered), 900)] {
+        let shelf = Shelf::default();
+        shelf.keep(&alice, &grant_from(&alice, START, brokered), START);
+        assert!(found(&shelf, &alice, later(LIFE - spare)));
+        assert!(!found(&shelf, &alice, later(LIFE - spare + 1)));
+    }
 }
 
 fn found(shelf: &Shelf, authorized: &Authorized, now: Timestamp) -> bool {

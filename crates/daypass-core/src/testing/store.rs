@@ -227,7 +227,7 @@ impl Store for MemoryStore {
         let there = inner.held.get(&place).cloned();
         let turn = there.as_ref().map_or(0, |held| held.turn);
         match there {
-            Some(held) if held.until > now && held.holder != Some(holder) => return Ok(Turn::Busy(held)),
+            Some(held) if held.blocks(now) && held.holder != Some(holder) => return Ok(Turn::Busy(held)),
             Some(held) if held.turn != seen => return Ok(Turn::Moved(held)),
             _ => (),
         }

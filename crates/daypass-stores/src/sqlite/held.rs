@@ -44,7 +44,7 @@ pub(super) fn take(connection: &Connection, wish: &Wish) -> Result<Turn, Fault> 
     let there = read(connection, place)?;
     let turn = there.as_ref().map_or(0, |held| held.turn);
     let keep = match there {
-        Some(held) if held.until > *now && held.holder != Some(*holder) => return Ok(Turn::Busy(held)),
+        Some(held) if held.blocks(*now) && held.holder != Some(*holder) => return Ok(Turn::Busy(held)),
         Some(held) if held.turn != *seen => return Ok(Turn::Moved(held)),
         Some(held) => held.keep.max(*until),
         None => *until,
