@@ -70,7 +70,7 @@ fn names_and_keys() {
     daypass.toml:15:1: unknown key `policies` in `tenant.role`
     15 | policies = {}
        | ^^^^^^^^
-      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `wildcard_reason`, `variables`, `answer`, `external_id`, `trust`, `audience`, `roles`, `algorithm`, `version`, `profile`, `identifiers`, `claims`
+      hint: the keys here are `name`, `issuer`, `lifetime`, `policy`, `policy_warn`, `wildcard_reason`, `variables`, `answer`, `external_id`, `trust`, `audience`, `roles`, `algorithm`, `version`, `profile`, `identifiers`, `claims`, `upstream`
     "#);
     assert_snapshot!(role("name = \"a/b\"\naudience = \"api://x\"\nroles = [\"r\"]"), @r#"
     daypass.toml:12:8: `a/b` is not 1 to 64 letters, digits, dots, hyphens and underscores

@@ -76,8 +76,16 @@ fn a_boundary_that_cannot_be_read_is_no_missing_boundary() {
 fn where_a_boundary_would_bound_nothing_it_is_refused_with_the_reason() {
     for (dialect, why, instead) in [
         ("entra", "an access token carries no policy", "client ungrant"),
-        ("tencent.sts", "no endpoint is configured there", "daypass client boundary"),
-        ("alibaba.sts", "no endpoint is configured there", "daypass client boundary"),
+        (
+            "tencent.sts",
+            "the STS of every tenant is at `/`, and no endpoint is configured there",
+            "daypass client boundary",
+        ),
+        (
+            "alibaba.sts",
+            "the STS of every tenant is at `/`, and no endpoint is configured there",
+            "daypass client boundary",
+        ),
         ("verify", "nothing is issued here", "of a client"),
     ] {
         let endpoint = format!("[[endpoint]]\ndialect = \"{dialect}\"\npath = \"/x\"\ntenant = \"acme\"\n");
@@ -130,7 +138,7 @@ fn a_policy_that_is_to_come_holds_together_with_its_role() {
             "`poi_id` is declared, but the policy does not use it",
         ),
         (ram("oss:PutObject", "acs:oss:*:*:b/{tenant_code}/{poi_id}/{dir}/*"), "`dir`"),
-        ("{ ram = '{}' }".to_owned(), "Statement"),
+        ("{ ram = '{}' }".to_owned(), "Version must be there"),
     ] {
         let said = refused(&with_upload(&format!("policy_warn = {coming}")));
         assert!(said.contains(why) && said.contains("daypass.toml:18:"), "{why}: {said}");
