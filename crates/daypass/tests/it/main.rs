@@ -14,6 +14,7 @@ mod architecture;
 mod cli;
 mod clients;
 mod credential;
+mod decisions;
 mod docs;
 mod exchange;
 mod explain;

@@ -147,6 +147,7 @@ impl Found {
     fn role(&mut self, now: &Role, then: &Role) {
         for (what, same) in [
             ("made by another issuer", now.issuer == then.issuer),
+            ("asked of its cloud otherwise", now.brokering == then.brokering),
             ("with other fields in the answer", now.answer == then.answer),
             ("signed with another algorithm", now.algorithm == then.algorithm),
             ("with other claims", {
