@@ -78,9 +78,6 @@ fn nobody_else_is() {
     let service = Service::new();
     let token = of_key(&service, Es256);
     let other = bound_to(&service, &json!({"jkt": client_signer(Es256).kid(), "x": 1}));
-    let ask = |changes: &Value| {
-        service.invalid(&shown(&format!("DPoP {token}"), &[&proof(Es256, &token, changes)]), "dpop_invalid")
-    };
     for changes in [
         json!({"htm": "POST"}),
         json!({"htu": "https://evil.example.com/orders/7"}),
@@ -92,7 +89,8 @@ fn nobody_else_is() {
         json!({"iat": later(61).as_second()}),
         json!({"jti": ""}),
     ] {
-        ask(&changes);
+        let proof = proof(Es256, &token, &changes);
+        service.invalid(&shown(&format!("DPoP {token}"), &[&proof]), "dpop_invalid");
     }
     let by_another = proof(EdDsa, &token, &json!({}));
     service.invalid(&shown(&format!("DPoP {token}"), &[&by_another]), "dpop_invalid");
@@ -142,7 +140,10 @@ fn a_certificate_is_that_of_the_connection() {
     let service = Service::new();
     let der = b"a certificate, in DER";
     let token = bound_to(&service, &json!({"x5t#S256": URL_SAFE_NO_PAD.encode(sha256(der))}));
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |hash: &[u8]| {
+        let digits = tencent::hex(hash.try_into().unwrap());
+        String::from_utf8_lossy(&digits).into_owned()
+    };
     let mut asked = shown(&format!("Bearer {token}"), &[]);
     service.invalid(&asked, "token_invalid");
     asked["certificate_sha256"] = json!(hex(&sha256(b"another")));
