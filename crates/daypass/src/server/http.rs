@@ -404,6 +404,19 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_holds_another_one_is_left_to_its_reader() {
+        let check = |target: &str, holds| {
+            let head = request("GET", target, &[("host", "h")], b"").head;
+            check_head(&head, &Uri::default(), Version::HTTP_11, holds).err().map(|refusal| refusal.reason)
+        };
+        for path in ["/f/../x", "/f/a%2fb", "/f/a;b", "/f//x"] {
+            assert_eq!(check(path, true), None, "{path}");
+        }
+        assert_eq!(check("/f/a;b", false), Some(Reason::Malformed));
+        assert_eq!(check(&format!("/f/{}", "a".repeat(limits::PATH)), true), Some(Reason::TooLarge));
+    }
+
+    #[test]
     fn exactly_one_well_formed_host() {
         for good in ["127.0.0.1", "127.0.0.1:5050", "localhost:1", "[::1]:5050", "pass.example.com"] {
             assert_eq!(check("/", "/", &[("host", good)]), None, "{good}");

@@ -167,6 +167,39 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_asks_at_its_path_and_envoy_below_it() {
+        use daypass_core::forward::{Proxy, Shows};
+        let found = |proxy| {
+            let mut world = World::new();
+            let names = ("/v1/forward-auth".to_owned(), "acme".to_owned());
+            let forward = ForwardAuth::new(names, proxy, Shows::AccessToken, vec![], vec![]).unwrap();
+            world.plan.forward.push(Arc::new(forward));
+            // Behind Envoy's stands the path of somebody else's request, whatever it looks like.
+            let paths = [
+                "",
+                "/",
+                "/x/oauth2/v2.0/token",
+                "/../../livez",
+                "//",
+                "/livez",
+                "x",
+                "/v1/verify",
+                "/%2e%2e/x",
+            ];
+            let route = |path: &str| route_in(&world, &format!("/v1/forward-auth{path}"), &[], b"");
+            let all = paths.map(route);
+            assert_eq!(route_in(&world, "/livez", &[], b""), "live");
+            all
+        };
+        let (asked, nothing) = ("forward-auth", "nothing");
+        for proxy in [Proxy::Nginx, Proxy::Caddy, Proxy::Traefik] {
+            let [exact, below @ ..] = found(proxy);
+            assert_eq!((exact, below.contains(&asked)), (asked, false), "{proxy:?}");
+        }
+        assert_eq!(found(Proxy::Envoy), [nothing, asked, asked, asked, asked, asked, nothing, asked, asked]);
+    }
+
+    #[test]
     fn tickets_are_made_behind_an_endpoint_that_takes_them() {
         let mut world = World::new();
         let endpoint = &world.plan.endpoints[0];
