@@ -7,7 +7,7 @@ use daypass_core::dialect::{Dialect, Outcome};
 use daypass_core::endpoint::{Endpoint, Shape};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::testing::{World, request};
-use daypass_dialects::{alibaba, entra, tencent, verify};
+use daypass_dialects::{alibaba, entra, explain, tencent, verify};
 use http::Response;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
         ("alibaba.credentials uri", refuse(&url(Shape::CredentialsUri), "/getAuthorization", reason)),
         ("alibaba.credentials mobile", refuse(&url(Shape::OssMobile), "/getAuthorization", reason)),
         ("verify", refuse(&verify::Verify, "/v1/verify", reason)),
+        ("explain", refuse(&explain::Explain, "/v1/explain/id", reason)),
         ("entra", refuse(&entra::Entra, tenant, reason)),
     ]
 }
@@ -108,7 +109,7 @@ fn every_refusal_can_be_parsed_by_its_clients() {
                     assert!(status == 200 && json()["StatusCode"].as_u64().unwrap() >= 400);
                     assert!(json()["ErrorCode"].is_string() && json()["ErrorMessage"].is_string());
                 }
-                "verify" => {
+                "verify" | "explain" => {
                     // Whoever reads the status alone must not take a refusal for an answer, nor the reverse.
                     assert!(status >= 400 && json().get("valid").is_none(), "{name} {reason:?}");
                     assert!(json()["error"].is_string() && json()["error_description"].is_string());
