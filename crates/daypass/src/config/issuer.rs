@@ -172,6 +172,12 @@ impl<'a> Issuers<'a> {
         (name.value.to_owned(), declared.map(|declared| &declared.upstream))
     }
 
+    /// The declared issuer of this name, if it was understood.
+    pub(super) fn named(&self, name: &str) -> Option<&Upstream> {
+        let entry = self.0.iter().find(|entry| entry.name.value == name);
+        entry.and_then(|entry| entry.declared.as_ref()).map(|declared| &declared.upstream)
+    }
+
     /// Every issuer that was understood.
     pub(super) fn declared(self) -> Vec<Declared> {
         self.0.into_iter().filter_map(|entry| entry.declared).collect()

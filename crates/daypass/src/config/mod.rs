@@ -198,7 +198,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
     let forward = forward_auth::read(root, &tenants, &endpoints);
     provider::point_out_idle(&notes, &tenants, &endpoints);
-    lint::roles(&notes, &tenants);
+    lint::roles(&notes, &tenants, &issuers);
     let spots = lint::Spots::read(&notes, &tenants);
     if let Some(server) = &server {
         // Without a public URL, the address of the listener stands in every token.

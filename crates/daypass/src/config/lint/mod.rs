@@ -15,6 +15,7 @@ pub(crate) use clients::Stored;
 pub(super) use spots::Spots;
 pub(super) use statement::statements;
 
+use super::issuer::Issuers;
 use super::notes::Notes;
 use super::tenant::TenantEntry;
 use std::fmt;
@@ -60,8 +61,8 @@ impl fmt::Display for Lint {
     }
 }
 
-/// Looks through roles that were understood, together with the boundary of their tenant.
-pub(super) fn roles(notes: &Notes<'_>, tenants: &[TenantEntry<'_>]) {
+/// Looks through roles that were understood, together with the boundary of their tenant and with their issuer.
+pub(super) fn roles(notes: &Notes<'_>, tenants: &[TenantEntry<'_>], issuers: &Issuers<'_>) {
     for tenant in tenants {
         let boundary = tenant.tenant.as_ref().and_then(|tenant| tenant.boundary.as_ref());
         for entry in &tenant.roles {
@@ -69,7 +70,7 @@ pub(super) fn roles(notes: &Notes<'_>, tenants: &[TenantEntry<'_>]) {
             if let Some(boundary) = boundary {
                 statement::shut_out(notes, role, place, boundary);
             }
-            size::check(notes, role, place);
+            size::check(notes, role, issuers.named(&role.issuer), place);
         }
     }
 }

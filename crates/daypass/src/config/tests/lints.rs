@@ -200,3 +200,27 @@ fn neither_the_demo_nor_a_new_file_has_findings() {
         assert_eq!(lints, []);
     }
 }
+
+#[test]
+fn a_policy_for_a_cloud_is_measured_by_what_that_cloud_takes() {
+    let of = |folders: usize, kind: &str| {
+        let resources: Vec<_> = (0..folders).map(|n| format!("\"acs:oss:*:*:b{n}/{{dir}}/*\"")).collect();
+        let statement =
+            format!("{{\"Effect\":\"Allow\",\"Action\":\"oss:*\",\"Resource\":[{}]}}", resources.join(","));
+        let role = format!(
+            "issuer = \"cloud\"\npolicy = {{ {} }}\nvariables = {{ dir = \"{kind}\" }}",
+            ram(&[&statement])
+        );
+        let issuer = "[[issuer]]\nname = \"cloud\"\nkind = \"alibaba\"\nroot_key = { env = \"K\" }\n";
+        let assume = "upstream = { assume = \"acs:ram::100000000001:role/uploads\" }";
+        warned(&file("", &format!("{role}\n{assume}")).replacen(
+            "[[tenant]]",
+            &format!("{issuer}[[tenant]]"),
+            1,
+        ))
+    };
+    assert!(!of(4, "slug").contains("long-policy"), "{}", of(4, "slug"));
+    let long = of(40, "slug");
+    assert!(long.contains(" bytes as it is sent when its variables have their longest values, and the cloud behind `cloud` takes 2048 at most"), "{long}");
+    assert!(of(90, "int").contains(" bytes as it is sent, and the cloud behind `cloud` takes 2048 at most"));
+}
