@@ -17,11 +17,12 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 14] = [
+const GUIDES: [(&str, usize); 15] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
     ("docs/protect-your-api", 15),
+    ("docs/use-in-programs", 11),
     ("docs/policy-guide", 15),
     ("docs/check", 1),
     ("docs/alibaba/README", 5),
@@ -210,7 +211,9 @@ fn the_tests_that_hold_what_is_defended_exist() {
         let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
         section.split("\n## ").next().unwrap()
     };
-    let sections = ["OAuth clients and their tokens", "Questions of other people's APIs"].map(section);
+    let sections =
+        ["OAuth clients and their tokens", "Credentials in programs", "Questions of other people's APIs"]
+            .map(section);
     let all = sources(&root().join("crates"));
     let rows = sections
         .into_iter()
@@ -241,7 +244,7 @@ fn the_commands_of_the_readme_run() {
     let scratch = tempfile::tempdir().unwrap();
     let installed = scratch.path().join("daypass");
     let (mut asked, mut kept) = (0, 0);
-    let pages = ["README.md", "docs/use-as-an-sts.md", "docs/alibaba/README.md"];
+    let pages = ["README.md", "docs/use-as-an-sts.md", "docs/use-in-programs.md", "docs/alibaba/README.md"];
     for line in pages.iter().flat_map(|page| commands(&read(page))) {
         // These two are what runs this test, or would run it again.
         if line == "./test" || line.starts_with("cargo run") {
@@ -258,7 +261,9 @@ fn the_commands_of_the_readme_run() {
             .replace(".daypass/credentials.json", dev.file().to_str().unwrap())
             .replace("/etc/daypass", installed.to_str().unwrap());
         let line = line.strip_prefix("daypass ").map_or(line.clone(), |rest| format!("{program} {rest}"));
-        let output = Command::new("sh").args(["-c", &line]).output().unwrap();
+        // What the commands keep from one to the next goes with the test.
+        let mut shell = Command::new("sh");
+        let output = shell.args(["-c", &line]).env("XDG_RUNTIME_DIR", scratch.path()).output().unwrap();
         assert!(output.status.success(), "{line}\n{output:?}");
         if line.contains(&dev.host()) || line.contains("token ") {
             // A refusal of Tencent's or TOP's comes as 200, so `curl` itself would not notice it.
@@ -286,6 +291,10 @@ fn the_verbs_of_the_readme_exist() {
         "ring",
         "audit",
         "token",
+        "env",
+        "exec",
+        "credential-process",
+        "agent",
         "ticket",
         "trust",
         "explain",
