@@ -28,6 +28,9 @@ struct Page {
     /// The number of the snapshot, and the turn.
     edition: Option<(u64, i64)>,
     journal: Journal,
+    /// Why there is no document in this edition. Attack: where there is too much to list, everybody who asks makes us find
+    /// out again.
+    refused: Option<Refusal>,
     whole: Option<Arc<Published>>,
     /// By the state since which they tell what changed. There are no more of them than states that are remembered: whoever
     /// makes up names of states makes nobody sign.
@@ -61,10 +64,18 @@ impl Board {
         // A request that began with an earlier snapshot gets what the later one says.
         let number = page.edition.map_or(edition.number, |(number, _)| number.max(edition.number));
         if page.edition != Some((number, edition.turn)) && number == edition.number {
-            let (list, state) = list()?;
-            page.journal.advance(list, state);
             (page.whole, page.changes) = (None, HashMap::new());
             page.edition = Some((number, edition.turn));
+            page.refused = match list() {
+                Ok((list, state)) => {
+                    page.journal.advance(list, state);
+                    None
+                }
+                Err(refusal) => Some(refusal),
+            };
+        }
+        if let Some(refusal) = &page.refused {
+            return Err(refusal.clone());
         }
         let changes = since.and_then(|since| Some((since, page.journal.since(since)?)));
         let kept = match &changes {
@@ -169,12 +180,43 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_had_is_not_kept() {
+    fn that_there_is_too_much_is_found_out_once() {
+        let board = Board::default();
+        let edition = |number, turn| Edition { tenant: TENANT, number, turn };
+        let looked = Cell::new(0);
+        let ask = |number, turn, full: bool| {
+            let list = || {
+                looked.set(looked.get() + 1);
+                if full {
+                    Err(Refusal::new(Reason::Unavailable, "too long"))
+                } else {
+                    Ok((list(1), "1".to_owned()))
+                }
+            };
+            let sign = |_: Told<'_>| Ok(Published { body: String::new(), tag: String::new(), media: "" });
+            board
+                .document(edition(number, turn), None, list, sign)
+                .map(|_| ())
+                .map_err(|refusal| refusal.reason)
+        };
+        for _ in 0..3 {
+            assert_eq!(ask(0, 7, true), Err(Reason::Unavailable));
+        }
+        assert_eq!(looked.get(), 1);
+        assert_eq!(ask(0, 8, true), Err(Reason::Unavailable));
+        assert_eq!(
+            (ask(1, 8, false), looked.get()),
+            (Ok(()), 3),
+            "a later snapshot, or the next turn, looks again"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_signed_is_not_kept() {
         let board = Board::default();
         let edition = Edition { tenant: TENANT, number: 0, turn: 7 };
         let fault = || Refusal::new(Reason::Unavailable, "too long");
         let publish = |_: Told<'_>| Ok(Published { body: String::new(), tag: String::new(), media: "" });
-        assert!(board.document(edition, None, || Err(fault()), publish).is_err());
         let full = || Ok((list(1), "1".to_owned()));
         assert!(board.document(edition, None, full, |_| Err(fault())).is_err());
         assert!(board.document(edition, None, full, publish).is_ok());

@@ -45,8 +45,9 @@ pub type Revoked = BTreeMap<Named, i64>;
 /// What changed in a list: the new last second, or none for what is not in it any more.
 pub type Changes = BTreeMap<Named, Option<i64>>;
 
-/// What is taken back of a tenant's tokens now. What nothing can live under any more is left out.
-pub fn revoked(directory: &Directory, tenant: &Tenant, now: Timestamp) -> Revoked {
+/// What is taken back of a tenant's tokens now. What nothing can live under any more is left out. None where it is more than
+/// so many names, which is found out without collecting them all.
+pub fn revoked(directory: &Directory, tenant: &Tenant, now: Timestamp, most: usize) -> Option<Revoked> {
     let mut revoked = Revoked::new();
     for (scope, before) in directory.cutoffs().iter().filter(|(_, before)| over(*before) >= now) {
         for named in names(directory, tenant, scope) {
@@ -54,8 +55,11 @@ pub fn revoked(directory: &Directory, tenant: &Tenant, now: Timestamp) -> Revoke
             let cut = revoked.entry(named).or_insert(before);
             *cut = before.max(*cut);
         }
+        if revoked.len() > most {
+            return None;
+        }
     }
-    revoked
+    Some(revoked)
 }
 
 /// What a scope is called in the tokens of a tenant.

@@ -129,10 +129,7 @@ pub(super) fn feed(directory: &Directory, tenant: &str, head: &Head) -> Result<A
     let (board, number) = directory.board();
     let edition = Edition { tenant: tenant.guid, number, turn };
     let list = || {
-        let list = revoked(directory, tenant, head.received);
-        if list.len() > MOST {
-            return Err(too_long(tenant));
-        }
+        let list = revoked(directory, tenant, head.received, MOST).ok_or_else(|| too_long(tenant))?;
         let state = state(&list)?;
         Ok((list, state))
     };
