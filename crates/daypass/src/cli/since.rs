@@ -29,7 +29,7 @@ pub(super) async fn each(
     store: &dyn Store,
     tenant: Option<&str>,
     since: Timestamp,
-    mut take: impl FnMut(Record),
+    mut take: impl FnMut(&Record),
 ) -> Result<u64, Failure> {
     let tenant = tenant.map(str::to_owned);
     let mut query = RecordQuery { tenant, since: Some(since), after: Some(0), limit: PAGE };
@@ -38,9 +38,9 @@ pub(super) async fn each(
         let page = store.records(query.clone()).await?;
         let Some(last) = page.last() else { return Ok(count) };
         query.after = Some(last.position);
-        for stored in page {
+        for stored in &page {
             count += 1;
-            take(stored.record);
+            take(&stored.record);
         }
     }
 }

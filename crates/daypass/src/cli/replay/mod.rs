@@ -53,7 +53,7 @@ async fn replay(
     let since = begin(args.since, SystemClock.now());
     let mut tally = Tally::new(since);
     each(&*place.opened.store, args.tenant.as_deref(), since, |record| {
-        tally.take(&present, &proposed, &record);
+        tally.take(&present, &proposed, record);
     })
     .await?;
     if tally.is_empty() {

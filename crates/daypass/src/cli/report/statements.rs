@@ -19,7 +19,7 @@ pub(super) struct Statements {
     /// How many have values for other variables than the role has now.
     pub(super) strange: u64,
     /// Each allowing statement by its number from 0: whether it was needed, and how it reads with the values of a grant.
-    statements: BTreeMap<usize, (bool, String)>,
+    allowing: BTreeMap<usize, (bool, String)>,
 }
 
 impl Statements {
@@ -43,7 +43,7 @@ impl Statements {
                 // It protects by being there.
                 continue;
             }
-            let (needed, _) = self.statements.entry(n).or_insert_with(|| (false, line(statement)));
+            let (needed, _) = self.allowing.entry(n).or_insert_with(|| (false, line(statement)));
             *needed = *needed || touches(issued, statement);
         }
     }
@@ -54,7 +54,7 @@ impl Statements {
         if self.strange > 0 {
             return Vec::new();
         }
-        let never = self.statements.iter().filter(|(_, (needed, _))| !needed);
+        let never = self.allowing.iter().filter(|(_, (needed, _))| !needed);
         never.map(|(n, (_, text))| (n + 1, text.as_str())).collect()
     }
 }

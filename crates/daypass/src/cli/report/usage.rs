@@ -37,11 +37,11 @@ pub(super) struct Usage {
 
 impl Usage {
     /// Looks at one record.
-    pub(super) fn take(&mut self, directory: &Directory, record: Record) {
+    pub(super) fn take(&mut self, directory: &Directory, record: &Record) {
         self.clients.extend(record.client);
         let tenant = record.tenant.clone().unwrap_or_default();
         match &record.event {
-            Event::Grant { .. } => self.grant(directory, tenant, &record),
+            Event::Grant { .. } => self.grant(directory, tenant, record),
             Event::Refusal { asked: Some(asked), .. } => {
                 let client = record
                     .client

@@ -8,7 +8,7 @@ use serde_json::json;
 /// What is reported of a world in which this happened, looking back to a second after its client was added.
 fn report(world: &World, records: &[Record], last: &HashMap<Uuid, Timestamp>) -> (String, Value) {
     let (directory, mut usage) = (world.directory(), Usage::default());
-    records.iter().for_each(|record| usage.take(&directory, record.clone()));
+    records.iter().for_each(|record| usage.take(&directory, record));
     let clients: Vec<_> = [&world.client].into_iter().chain(&world.others).cloned().collect();
     let looked = Looked {
         since: after(START, 1),

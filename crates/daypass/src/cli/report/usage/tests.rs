@@ -17,10 +17,10 @@ fn grant(more: &Value) -> Value {
     event
 }
 
-fn usage(world: &World, records: Vec<Record>) -> Usage {
+fn usage(world: &World, records: &[Record]) -> Usage {
     let directory = world.directory();
     let mut usage = Usage::default();
-    records.into_iter().for_each(|record| usage.take(&directory, record));
+    records.iter().for_each(|record| usage.take(&directory, record));
     usage
 }
 
@@ -31,14 +31,14 @@ fn role(world: &World, name: &str) -> Role {
 #[test]
 fn a_grant_uses_the_role_and_the_grant_of_its_client() {
     let world = World::new();
-    let found = usage(&world, vec![record(&world, Some("soe"), &grant(&json!({})))]);
+    let found = usage(&world, &[record(&world, Some("soe"), &grant(&json!({})))]);
     assert!(found.knows(&world.client));
     assert!(found.role(&role(&world, "soe")) && found.grant_of(&world.client, &role(&world, "soe")));
     assert!(!found.role(&role(&world, "store-upload")));
     let other = Client { guid: Uuid::from_u128(9), ..world.client.clone() };
     assert!(!found.knows(&other) && !found.grant_of(&other, &role(&world, "soe")));
     let again = record(&world, Some("soe"), &grant(&json!({ "repeat": true })));
-    assert!(!usage(&world, vec![again]).role(&role(&world, "soe")), "a copy for a retry is none of its own");
+    assert!(!usage(&world, &[again]).role(&role(&world, "soe")), "a copy for a retry is none of its own");
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_token_uses_every_role_whose_app_roles_it_has() {
     world.plan.roles.push(second.clone().into());
     let token = |app_roles: &[&str]| {
         let event = grant(&json!({ "audience": RESOURCE, "app_roles": app_roles }));
-        usage(&world, vec![record(&world, Some("devcenter"), &event)])
+        usage(&world, &[record(&world, Some("devcenter"), &event)])
     };
     let both = token(&["orders.read", "orders.write"]);
     assert!(both.role(&second) && both.grant_of(&world.client, &second));
@@ -74,7 +74,7 @@ fn refusals_are_counted_for_the_role_that_was_meant() {
         let event = json!({ "event": "refusal", "reason": "x", "detail": "x", "asked": { "role": role } });
         record(&world, None, &event)
     };
-    let found = usage(&world, refusals.iter().map(refusal).collect());
+    let found = usage(&world, &refusals.iter().map(refusal).collect::<Vec<_>>());
     assert_eq!(found.refused(&role(&world, "soe")), 3);
     assert_eq!(found.refused(&role(&world, "store-upload")), 1);
     assert!(!found.role(&role(&world, "soe")), "whoever is refused has got nothing");
@@ -87,8 +87,7 @@ fn changes_and_exchanges_are_remembered() {
     let exchange = grant(
         &json!({ "audience": RESOURCE, "asked": { "role": { "resource": RESOURCE }, "exchange": true } }),
     );
-    let found =
-        usage(&world, vec![record(&world, None, &change), record(&world, Some("devcenter"), &exchange)]);
+    let found = usage(&world, &[record(&world, None, &change), record(&world, Some("devcenter"), &exchange)]);
     assert!(found.is_new(&world.client, &Grant::of("soe")));
     assert!(!found.is_new(&world.client, &Grant::of("store-upload")));
     let namesake = Client { tenant: "other".into(), ..world.client.clone() };
