@@ -147,6 +147,17 @@ fn anchored(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
+/// Whoever writes an API behind a proxy reads there which headers it can go by.
+#[test]
+fn the_guide_names_every_header_that_an_api_behind_a_proxy_gets() {
+    for page in ["docs/protect-your-api.md", "docs/protect-your-api.zh-CN.md"] {
+        let text = read(page).to_ascii_lowercase();
+        for name in daypass_dialects::verify::forward::IDENTITY {
+            assert!(text.contains(&format!("`{name}`")), "{page} says nothing of {name}");
+        }
+    }
+}
+
 #[test]
 fn links_lead_to_files_that_exist() {
     let decisions = std::fs::read_dir(root().join("docs/decisions")).unwrap();
