@@ -1,27 +1,28 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
 mod idle;
+mod issuers;
 mod prune;
 
 use crate::identity::Outbound;
 use crate::metrics::Counts;
 use crate::rotation;
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use daypass_core::clock::{Clock, Timestamp, rfc3339};
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::expiry;
 use daypass_core::id::{Entropy, random_uuid, uuid_v7};
-use daypass_core::issuer::Issuer;
 use daypass_core::pipeline::Pipeline;
 use daypass_core::record::{Chain, Entry, Record};
 use daypass_core::replay::Mark;
 use daypass_core::ring::{Age, Kek, Purpose, Ring, RingRow, RingState, Stage};
 use daypass_core::store::{Change, Spent, Store, StoreError};
-use daypass_issuers::local::Local;
+use daypass_issuers::tally::Tally;
+use issuers::Issuers;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -157,6 +158,8 @@ pub(crate) struct App {
     pub(crate) ambient: Ambient,
     /// How many requests ended in which way.
     pub(crate) counts: Counts,
+    /// What the clouds behind this node have done.
+    pub(crate) tallies: Vec<Arc<Tally>>,
     plan: Arc<Plan>,
     opened: Opened,
     /// What the store's version was when the directory was read. Held while it is read: an older state must never take
@@ -173,14 +176,10 @@ pub(crate) struct App {
 impl App {
     /// Puts the parts together.
     pub(crate) async fn build(opened: Opened, plan: Plan, ambient: Ambient) -> anyhow::Result<Arc<Self>> {
-        let mut issuers: HashMap<String, Arc<dyn Issuer>> = HashMap::new();
-        issuers.insert("local".to_owned(), Arc::new(Local::new()));
-        if let Some(role) = plan.roles.iter().find(|role| !issuers.contains_key(&role.issuer)) {
-            bail!("the role `{}` names the issuer `{}`, which does not exist", role.name, role.issuer);
-        }
+        let Issuers { all, tallies } = Issuers::of(&plan, &opened.store, &ambient)?;
         let Ambient { clock, entropy } = &ambient;
         let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
-        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), issuers, identity);
+        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), all, identity);
         let plan = Arc::new(plan);
         let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
         idle::point_out(&directory);
@@ -194,6 +193,7 @@ impl App {
             announced: Mutex::default(),
             ambient,
             counts: Counts::default(),
+            tallies,
             plan,
             opened,
         }))

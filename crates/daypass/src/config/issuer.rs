@@ -11,7 +11,7 @@ use super::section::{Section, find, refuse_twice};
 use super::source::Spot;
 use super::url;
 use daypass_core::upstream::{Budget, RootKey, RootSource, Upstream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The keys of the section.
@@ -45,11 +45,12 @@ const MOST_CALLS: i64 = 10_000;
 /// The longest file of certificates, in bytes.
 const CA_FILE: u64 = 256 * 1024;
 
-/// A declared issuer, and where its root key is kept.
+/// A declared issuer, and where its root key and its authorities are kept.
 #[derive(Clone, Debug)]
 pub(super) struct Declared {
     upstream: Upstream,
     root: Option<(SecretSource, Spot)>,
+    ca: Option<(PathBuf, Spot)>,
 }
 
 /// A declared issuer. It keeps its name even where something else in it is wrong.
@@ -101,19 +102,22 @@ fn one(section: Section<'_>, name: &str, base: &Path) -> Option<Declared> {
     };
     let timeout_ms = duration::milliseconds(section, "timeout", TIMEOUT, 100..=60_000);
     let budget = budget(section);
-    let ca = ca(section, base);
+    let ca = section.text("ca").map(|given| (base.join(given.value), section.notes().spot(given.place)));
+    if ca.is_none() && section.node("ca").is_some() {
+        return None;
+    }
     let account = section.text("account").map(|given| given.value.to_owned());
     let upstream = Upstream {
         name: name.to_owned(),
         cloud: cloud?,
         url: url?,
-        ca: ca?,
+        ca: None,
         timeout_ms: timeout_ms?,
         budget: budget?,
         account,
         root: if root.as_ref()?.is_some() { RootSource::Unread } else { RootSource::Stored },
     };
-    Some(Declared { upstream, root: root? })
+    Some(Declared { upstream, root: root?, ca })
 }
 
 /// A query in the URL would be lost, or mixed up with what is signed.
@@ -145,20 +149,14 @@ fn budget(section: Section<'_>) -> Option<Budget> {
     Some(Budget { per_second: per_second?, burst: burst? })
 }
 
-/// Certificates of a private authority, read at once: they are no secret, and a missing file shows in `check`.
-fn ca(section: Section<'_>, base: &Path) -> Option<Option<String>> {
-    let Some(given) = section.text("ca") else {
-        return section.node("ca").is_none().then_some(None);
-    };
-    let read = |name: &str| {
-        let secret = read_file(&base.join(name), NOT_PRIVATE, CA_FILE)?;
-        let text = secret.expose_str();
-        if text.contains("-----BEGIN CERTIFICATE-----") {
-            return Ok(text.to_owned());
-        }
-        Err(Fault::new(format!("`{name}` holds no certificate in PEM")))
-    };
-    section.parsed(given, read).map(|pem| Some(pem.value))
+/// Certificates of a private authority.
+fn read_ca(path: &Path) -> Result<String, Fault> {
+    let secret = read_file(path, NOT_PRIVATE, CA_FILE)?;
+    let text = secret.expose_str();
+    if text.contains("-----BEGIN CERTIFICATE-----") {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(format!("`{}` holds no certificate in PEM", path.display())))
 }
 
 impl<'a> Issuers<'a> {
@@ -190,9 +188,13 @@ impl Declared {
         Arc::new(self.upstream.clone())
     }
 
-    /// The issuer with its root key, read now from wherever the configuration says that it is.
+    /// The issuer with its root key and authorities, read now from wherever the configuration says that they are.
     pub(super) fn read(&self) -> Result<Arc<Upstream>, Errors> {
         let mut upstream = self.upstream.clone();
+        if let Some((path, spot)) = &self.ca {
+            let pem = read_ca(path).map_err(|fault| Errors(vec![fault.at(spot.clone())]))?;
+            upstream.ca = Some(pem);
+        }
         if let Some((source, spot)) = &self.root {
             let key = source
                 .read(&variable)

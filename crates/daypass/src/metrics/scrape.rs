@@ -3,8 +3,11 @@
 use crate::app::App;
 use crate::server::Tls;
 use daypass_core::clock::unix;
+use daypass_issuers::tally::Seconds;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
+use prometheus_client::encoding::{
+    DescriptorEncoder, EncodeLabelSet, EncodeMetric, MetricEncoder, NoLabelSet, text,
+};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -48,6 +51,7 @@ impl Collector for Source {
         self.requests(&mut out)?;
         self.our_keys(&mut out)?;
         self.clients_keys(&mut out)?;
+        self.clouds(&mut out)?;
         self.node(&mut out)
     }
 }
@@ -95,6 +99,40 @@ impl Source {
         out.family("client_key_expires", help, Some(&Unit::Seconds), MetricType::Gauge, ends)
     }
 
+    fn clouds(&self, out: &mut Out<'_>) -> fmt::Result {
+        let tallies = &self.app.tallies;
+        let calls = tallies.iter().flat_map(|tally| {
+            let ended = tally.calls().filter(|(_, count)| *count > 0);
+            ended.map(|(result, count)| {
+                ([("issuer", tally.issuer()), ("result", result)], ConstCounter::new(count))
+            })
+        });
+        let help = "Questions to clouds by how they ended";
+        out.family("upstream_calls", help, None, MetricType::Counter, calls)?;
+        let handed = tallies.iter().flat_map(|tally| {
+            tally
+                .handed_out()
+                .map(|(way, count)| ([("issuer", tally.issuer()), ("way", way)], ConstCounter::new(count)))
+        });
+        let help = "Credentials of clouds that were handed out, by where they were at hand";
+        out.family("upstream_handed_out", help, None, MetricType::Counter, handed)?;
+        let took = tallies.iter().map(|tally| ([("issuer", tally.issuer())], Took(tally.seconds())));
+        let help = "How long clouds took to answer";
+        out.family("upstream_call", help, Some(&Unit::Seconds), MetricType::Histogram, took)?;
+        let last = tallies.iter().filter_map(|tally| {
+            Some(([("issuer", tally.issuer())], ConstGauge::new(unix(tally.last_success()?))))
+        });
+        let help = "When a cloud last gave a credential, in seconds since 1970";
+        out.family("upstream_last_success", help, Some(&Unit::Seconds), MetricType::Gauge, last)?;
+        let directory = self.app.directory.load();
+        let ends = directory.roots().iter().filter_map(|root| {
+            let labels = [("issuer", &*root.issuer), ("slot", root.slot.name()), ("key", &*root.id)];
+            Some((labels, ConstGauge::new(unix(root.expires?))))
+        });
+        let help = "When each root key ends, of those that do, in seconds since 1970";
+        out.family("root_key_expires", help, Some(&Unit::Seconds), MetricType::Gauge, ends)
+    }
+
     fn node(&self, out: &mut Out<'_>) -> fmt::Result {
         let (seconds, app) = (Some(&Unit::Seconds), &self.app);
         out.one("store_silent", "How long ago this node last heard the store", seconds, app.silence())?;
@@ -106,6 +144,31 @@ impl Source {
         let help = "The version of this program";
         let mut build = out.0.encode_descriptor("build", help, None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])
+    }
+}
+
+/// How long calls took, as a histogram.
+struct Took(Seconds);
+
+impl EncodeMetric for Took {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> fmt::Result {
+        let Seconds { buckets, count, sum } = &self.0;
+        // Each bucket says what is in it alone; the encoder adds them up. The last holds what took longer than any bound.
+        let mut before = 0;
+        let mut own: Vec<_> = buckets
+            .iter()
+            .map(|(bound, so_far)| {
+                let here = so_far.saturating_sub(before);
+                before = *so_far;
+                (*bound, here)
+            })
+            .collect();
+        own.push((f64::MAX, count.saturating_sub(before)));
+        encoder.encode_histogram::<NoLabelSet>(*sum, *count, &own, None)
+    }
+
+    fn metric_type(&self) -> MetricType {
+        MetricType::Histogram
     }
 }
 
