@@ -389,6 +389,7 @@ impl Pipeline {
             .ok_or_else(|| Refusal::internal(format!("no issuer `{}`", authorized.issuer())))?;
         let Issued { credential, issued, expires, brokered, policy, answer } =
             issuer.issue(directory, authorized, draw).await?;
+        let confirmation = authorized.confirmation().filter(|_| brokered.is_none());
         let mut fields = authorized.answer().clone();
         fields.extend(answer);
         Ok(Granted {
@@ -408,7 +409,8 @@ impl Pipeline {
             session: authorized.session().map(str::to_owned),
             subject: authorized.subject().map(str::to_owned),
             source_identity: authorized.source_identity().map(str::to_owned),
-            confirmation: authorized.confirmation().cloned(),
+            // No cloud binds what it gives to a key of ours to check: nobody may believe that this one is.
+            confirmation: confirmation.cloned(),
             exchanged: authorized.behalf().map(|_| Exchanged {
                 resource: authorized.resource().map(str::to_owned),
                 app_roles: authorized.app_roles().to_vec(),

@@ -53,7 +53,7 @@ impl Pipeline {
             audience: authorized.audience().map(str::to_owned),
             upstream: granted.brokered.clone().map(Box::new),
             kid: granted.credential.kid().map(str::to_owned),
-            bound: authorized.confirmation().map(|bound| format!("{} {}", bound.member(), bound.value())),
+            bound: granted.confirmation.as_ref().map(|bound| format!("{} {}", bound.member(), bound.value())),
             origin: authorized.behalf().map(|behalf| behalf.origin),
             correlation: authorized.correlation().map(str::to_owned),
             variables: granted.variables.clone(),
