@@ -4,7 +4,9 @@
 use super::{blocks, lines, read};
 use crate::process::daypass;
 use daypass_core::dialect::{Excess, Form, Issue, RoleChoice};
-use daypass_core::policy::{Access, Effect, Language, Part, Policy, Template, Verdict, rehearse, verdict};
+use daypass_core::policy::{
+    Access, Effect, Language, Part, Pattern, Policy, Template, Verdict, rehearse, verdict,
+};
 use daypass_core::refusal::Reason;
 use daypass_core::role::Role;
 use daypass_core::testing::{World, allow};
@@ -23,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A folder with the guide's configuration, and its server once a command needs it.
 struct Folder {
-    folder: TempDir,
+    place: TempDir,
     port: u16,
     server: Option<Child>,
 }
@@ -41,13 +43,13 @@ impl Folder {
     fn new(config: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let folder = Self { folder: tempfile::tempdir().unwrap(), port, server: None };
+        let folder = Self { place: tempfile::tempdir().unwrap(), port, server: None };
         folder.write("daypass.toml", config);
         folder
     }
 
     fn at(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
+        self.place.path().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -62,7 +64,7 @@ impl Folder {
         let paths = [program.to_owned()].into_iter().chain(std::env::split_paths(&others));
         Command::new("sh")
             .args(["-euc", &script.replace("127.0.0.1:5050", &format!("127.0.0.1:{}", self.port))])
-            .current_dir(self.folder.path())
+            .current_dir(self.place.path())
             .env("PATH", std::env::join_paths(paths).unwrap())
             .output()
             .unwrap()
@@ -71,7 +73,7 @@ impl Folder {
     fn serve(&mut self) {
         let log = std::fs::File::create(self.at("log")).unwrap();
         let mut command = daypass();
-        command.args(["serve", "--config"]).arg(self.at("daypass.toml")).current_dir(self.folder.path());
+        command.args(["serve", "--config"]).arg(self.at("daypass.toml")).current_dir(self.place.path());
         self.server = Some(command.stdout(Stdio::null()).stderr(log).spawn().unwrap());
         let late = Instant::now() + PATIENCE;
         while !self.run("curl -sS --fail http://127.0.0.1:5050/livez").status.success() {
@@ -171,7 +173,7 @@ fn document(word: &str) -> Option<Policy> {
 fn asked(word: &str) -> Option<Policy> {
     let mut policy = document(word)?;
     policy.statements.retain(|statement| {
-        statement.effect == Effect::Deny || statement.actions.iter().all(|action| action.is_literal())
+        statement.effect == Effect::Deny || statement.actions.iter().all(Pattern::is_literal)
     });
     Some(policy)
 }
