@@ -1,0 +1,127 @@
+//! What makes two requests ask for one thing.
+
+use super::*;
+use daypass_core::triple::SessionKind;
+use std::collections::HashMap;
+
+fn marks(bed: &Bed, requests: Vec<(&'static str, Request)>) -> HashMap<[u8; 16], Vec<&'static str>> {
+    let mut of: HashMap<_, Vec<_>> = HashMap::new();
+    for (name, request) in requests {
+        of.entry(bed.place(&request)).or_default().push(name);
+    }
+    of
+}
+
+fn tencent() -> Issue {
+    Issue::new(RoleChoice::Default, Form::Triple(TripleKind::Tencent))
+}
+
+fn map(name: &str, value: &str) -> BTreeMap<String, String> {
+    [(name.to_owned(), value.to_owned())].into()
+}
+
+/// Requests of the world's client that differ in one thing each.
+fn asks(bed: &Bed) -> Vec<(&'static str, Request)> {
+    let upload = |poi: &str| {
+        let variables =
+            [("tenant_code".to_owned(), "hema".to_owned()), ("poi_id".to_owned(), poi.to_owned())];
+        let role = RoleChoice::Named("store-upload".into());
+        Issue { variables: variables.into(), ..Issue::new(role, Form::Triple(TripleKind::Alibaba)) }
+    };
+    let issues = [
+        ("plain", tencent()),
+        ("lifetime", Issue { lifetime: Some(900), ..tencent() }),
+        ("session", Issue { session: Some("a".into()), ..tencent() }),
+        ("empty session", Issue { session: Some(String::new()), ..tencent() }),
+        ("kind", Issue { kind: SessionKind::Assumed, ..tencent() }),
+        ("tag", Issue { tags: map("a", "bc"), ..tencent() }),
+        ("tag cut elsewhere", Issue { tags: map("ab", "c"), ..tencent() }),
+        ("identity", Issue { source_identity: Some("a".into()), ..tencent() }),
+        ("variables", upload("8005")),
+        ("other variables", upload("8006")),
+        ("form and role", bed.bearer()),
+    ];
+    issues.into_iter().map(|(name, issue)| (name, bed.request(&issue))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_asked_otherwise_is_another_thing() {
+    let bed = Bed::new();
+    let mut requests = asks(&bed);
+    requests.push(("alice", bed.visitor("alice")));
+    requests.push(("bob", bed.visitor("bob")));
+    let all = requests.len();
+    assert_eq!(marks(&bed, requests).len(), all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn key_endpoint_and_what_was_refused_make_no_difference() {
+    let bed = Bed::new();
+    let elsewhere = bed.decide(&bed.world.caller("another key"), "/elsewhere", &tencent());
+    let same = vec![("plain", bed.plain()), ("elsewhere", elsewhere), ("refused", bed.refused("token-1"))];
+    assert_eq!(marks(&bed, same).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_role_leaves_out_who_asks_and_nothing_else() {
+    let mut bed = Bed::new();
+    for role in &mut bed.world.plan.roles {
+        Arc::make_mut(role).brokering.shared = true;
+    }
+    let requests = asks(&bed);
+    let all = requests.len();
+    assert_eq!(marks(&bed, requests).len(), all);
+    let subjects = vec![("alice", bed.visitor("alice")), ("bob", bed.visitor("bob")), ("app", bed.plain())];
+    assert_eq!(marks(&bed, subjects).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_and_what_the_role_says_of_its_cloud_count() {
+    let mut bed = Bed::new();
+    let mut seen = vec![bed.place(&bed.plain())];
+    let changes: [fn(&mut Brokering); 2] = [
+        |said| said.assume = Some("qcs::cam::uin/1:roleName/r".into()),
+        |said| said.scope = Some("s".into()),
+    ];
+    for change in changes {
+        change(bed.brokering());
+        seen.push(bed.place(&bed.plain()));
+    }
+    let narrower = daypass_core::testing::allow(
+        daypass_core::policy::Language::Cam,
+        "soe:TransmitOralProcessWithInit",
+        "qcs::soe:::a",
+    );
+    seen.push(bed.place(&bed.request(&Issue { policy: Some(narrower), ..tencent() })));
+    let mut distinct = seen.clone();
+    distinct.sort_unstable();
+    distinct.dedup();
+    assert_eq!(distinct.len(), seen.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_that_is_pointed_elsewhere_is_another_one() {
+    let changes: [fn(&mut Upstream); 4] = [
+        |u| u.name = "other".into(),
+        |u| u.url = "https://elsewhere.example.com".into(),
+        |u| u.account = Some("100".into()),
+        |u| u.cloud = Kind::Alibaba,
+    ];
+    let bed = Bed::new();
+    let request = bed.plain();
+    let place =
+        |upstream: &Upstream| place::of(&request.directory, upstream, &request.authorized).ok().unwrap();
+    for change in changes {
+        let mut other = upstream();
+        change(&mut other);
+        assert_ne!(place(&other), place(&upstream()), "{other:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_live_token_has_one_place_whatever_is_asked() {
+    let bed = Bed::of(one_live());
+    let mut requests = asks(&bed);
+    requests.push(("alice", bed.visitor("alice")));
+    assert_eq!(marks(&bed, requests).len(), 1);
+}
