@@ -2,7 +2,13 @@
 //!
 //! What is kept, shared between nodes, refreshed and bounded is the business of the cache above it, which is the same for all.
 
+use crate::alibaba::Alibaba;
+use crate::entra::Entra;
 use crate::fault::Fault;
+use crate::http::{Http, Trust};
+use crate::oauth::OAuth;
+use crate::tencent::Tencent;
+use crate::top::Top;
 use async_trait::async_trait;
 use daypass_core::clock::Timestamp;
 use daypass_core::dialect::Form;
@@ -10,9 +16,46 @@ use daypass_core::endpoint::Product;
 use daypass_core::policy::{Authorized, Policy};
 use daypass_core::refusal::Refusal;
 use daypass_core::secret::Secret;
-use daypass_core::upstream::{Capabilities, RootKey, Upstream};
+use daypass_core::upstream::{self, Capabilities, RootKey, Upstream};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// Why a cloud of the configuration cannot be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("issuer {issuer}: {why}")]
+pub struct BadUpstream {
+    /// The issuer, by name.
+    pub issuer: String,
+    /// What is wrong with what the configuration says of it.
+    pub why: String,
+}
+
+impl BadUpstream {
+    pub(crate) fn new(upstream: &Upstream, why: impl Into<String>) -> Self {
+        Self { issuer: upstream.name.clone(), why: why.into() }
+    }
+}
+
+/// The cloud of a configured issuer. Nothing is asked yet.
+pub fn build(upstream: &Arc<Upstream>) -> Result<Arc<dyn Cloud>, BadUpstream> {
+    let trust = match &upstream.ca {
+        _ if upstream.url.starts_with("http:") => Trust::Nobody,
+        Some(pem) => Trust::Only(pem),
+        None => Trust::System,
+    };
+    let http = Http::new(trust).map_err(|why| BadUpstream::new(upstream, why.to_string()))?;
+    let upstream = upstream.clone();
+    Ok(match upstream.cloud {
+        upstream::Cloud::Tencent { .. } => Arc::new(Tencent::new(upstream, http)?),
+        upstream::Cloud::Alibaba => Arc::new(Alibaba::new(upstream, http)?),
+        upstream::Cloud::Top => Arc::new(Top::new(upstream, http)?),
+        upstream::Cloud::Entra { .. } => Arc::new(Entra::new(upstream, http)?),
+        upstream::Cloud::OAuth(_) => Arc::new(OAuth::new(upstream, http)?),
+    })
+}
 
 /// A cloud that makes credentials.
 #[async_trait]

@@ -117,7 +117,8 @@ impl Fault {
             let detail = "the cloud that makes this credential does not answer as it should; ask again soon";
             Refusal::new(Reason::UpstreamUnavailable, detail).retry_after(again.max(1))
         } else {
-            let detail = "the cloud that makes this credential refuses to; its operator finds the reason in the log";
+            let detail =
+                "the cloud that makes this credential refuses to; its operator finds the reason in the log";
             Refusal::new(Reason::UpstreamRefused, detail)
         };
         let code = self.code.as_deref().unwrap_or("no code");

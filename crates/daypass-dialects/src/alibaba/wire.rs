@@ -3,6 +3,9 @@
 //! Sources: Taobao Open Platform, "API call protocol" (docId 101617), for the common parameters; the page of
 //! `alibaba.security.deepvision.proxy.security.common.token.get` (apiId 72489) for the method's own.
 
+pub use super::policy::{parse_top, render as render_policy};
+pub use super::time::stamp;
+
 use bytes::Bytes;
 use daypass_core::request::Response;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};

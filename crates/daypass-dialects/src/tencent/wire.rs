@@ -7,6 +7,8 @@ use daypass_core::clock::{rfc3339, unix};
 use daypass_core::credential::{Credential, Granted};
 use serde::Serialize;
 
+pub use super::policy::render as render_policy;
+
 pub(super) use crate::answer::json as answer;
 pub(super) use crate::text::{form_decode, shown};
 
