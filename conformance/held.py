@@ -1,11 +1,14 @@
 """What the cases of credentials in programs share: a user of the demo server, and how his programs are started."""
 
+import atexit
 import json
 import os
 import pathlib
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 
 from daypass import BINARY, Server, check, equal, fresh
 
@@ -17,6 +20,9 @@ class User:
 
     def __init__(self, name):
         self.folder = fresh(name)
+        # Not below the working tree: nothing is kept below a folder that a group may write to.
+        self.own = pathlib.Path(tempfile.mkdtemp(prefix="daypass-"))
+        atexit.register(shutil.rmtree, self.own, ignore_errors=True)
         for folder in (self.runtime, self.home):
             folder.mkdir(mode=0o700)
         self.server = Server(self.folder / "data")
@@ -25,11 +31,11 @@ class User:
 
     @property
     def runtime(self):
-        return self.folder / "run"
+        return self.own / "run"
 
     @property
     def home(self):
-        return self.folder / "home"
+        return self.own / "home"
 
     def environment(self, **more):
         """Nothing of whoever runs the cases but the way to programs: no key of his, no folder of his."""

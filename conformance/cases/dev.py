@@ -1,6 +1,7 @@
 """`daypass dev` itself: what it prints, what it keeps, what it forgets."""
 
 import json
+import os
 import re
 import stat
 import subprocess
@@ -67,9 +68,12 @@ def paste(server):
     printed = re.findall(r"^    (\S.*)$", server.output(), re.MULTILINE)
     check(len(printed) >= 3, f"only {printed} is printed")
     answers = []
+    # Without a folder of the user's nothing is kept from one command to the next, nor left behind.
+    kept = "HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"
+    options = {"cwd": "/", "env": {name: value for name, value in os.environ.items() if name not in kept}}
     for command in printed:
         done = subprocess.run(
-            ["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, cwd="/"
+            ["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, **options
         )
         equal(done.returncode, 0, f"exit status of {command} ({done.stdout} {done.stderr})")
         answers.append(done.stdout)

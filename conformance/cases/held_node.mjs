@@ -5,12 +5,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { credentials, fresh, here, main, test } from '../daypass.mjs';
+import { atEnd, credentials, here, main, test } from '../daypass.mjs';
 
 const { DAYPASS_BINARY, DAYPASS_CREDENTIALS, DAYPASS_NODE_MODULES, PATH } = process.env;
-const folder = fresh('held-node');
+// Not below the working tree: nothing is kept below a folder that a group may write to.
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'daypass-'));
+atEnd(() => fs.rmSync(folder, { recursive: true }));
 const [runtime, home] = ['run', 'home'].map((name) => path.join(folder, name));
 for (const one of [runtime, home]) fs.mkdirSync(one, { mode: 0o700 });
 

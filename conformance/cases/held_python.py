@@ -3,12 +3,17 @@ libraries, which look for it in their own places."""
 
 # needs: pypi
 
+import json
+import os
+import pathlib
 import shlex
+import socket
 import subprocess
 import sys
+import tempfile
 
 import jwt
-from daypass import BINARY, case, check, equal, http, main, matches
+from daypass import BINARY, Skipped, case, check, equal, http, main, matches
 from held import PROGRAMS, User
 
 USER = User("held")
@@ -140,6 +145,55 @@ def outlives():
     user.server.stop()
     said = user.daypass("exec", "alibaba", program=("true",), status=3)
     check("cannot connect" in said, f"it says {said}")
+
+
+def as_another_user(path):
+    """What another user is told at a socket that is open to all: what came back before the end, or why nothing did."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            with socket.socket(socket.AF_UNIX) as peer:
+                peer.settimeout(10)
+                peer.connect(path)
+                peer.sendall(b"GET /credentials HTTP/1.1\r\nhost: agent\r\n\r\n")
+                os.write(writer, b"got " + peer.recv(4096))
+        except OSError as error:
+            os.write(writer, f"error {error}".encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as said:
+        text = said.read()
+    os.waitpid(child, 0)
+    return text
+
+
+@case("agent: another user is hung up on, even at a socket that is open to all")
+def peers():
+    if os.getuid() != 0:
+        raise Skipped("only root can become another user")
+    with tempfile.TemporaryDirectory() as above:
+        os.chmod(above, 0o711)
+        folder = pathlib.Path(above) / "own"
+        folder.mkdir(mode=0o700)
+        path = str(folder / "a.sock")
+        command = [BINARY, "agent", "alibaba", "--from", USER.key, "--socket", path, "--json"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=USER.environment()) as agent:
+            equal(json.loads(agent.stdout.readline())["socket"], path, "the socket")
+            # What stands in the way before the kernel's word for the peer is taken away.
+            os.chmod(folder, 0o711)
+            os.chmod(path, 0o777)
+            with socket.socket(socket.AF_UNIX) as own:
+                own.connect(path)
+                own.sendall(b"GET /credentials HTTP/1.1\r\nhost: agent\r\n\r\n")
+                check(own.recv(4096).startswith(b"HTTP/1.1 200"), "its own user is not answered")
+            said = as_another_user(path)
+            check(said in (b"got ", b"") or said.startswith(b"error [Errno 104]") or b"Broken pipe" in said, f"{said!r}")
+            agent.terminate()
 
 
 @case("agent: the address without the token, or by another name, gives nothing")

@@ -28,6 +28,8 @@ pub(super) fn place() -> Option<PathBuf> {
 
 /// The folder, made where there is none, and proved to be this user's alone.
 pub(super) fn private(path: &Path) -> Result<PathBuf, Failure> {
+    // Before anything is made: what lies in another user's folder, or where others can change it, is not ours to make.
+    above(&fs::canonicalize(existing(path)?).map_err(|error| unreadable(path, &error))?)?;
     create_directory(path)?;
     // Looked at without following it: a link that another user left there leads to where he likes.
     let metadata = read(path)?;
@@ -35,12 +37,24 @@ pub(super) fn private(path: &Path) -> Result<PathBuf, Failure> {
         return Err(unsafe_folder(path, &fault));
     }
     let real = fs::canonicalize(path).map_err(|error| unreadable(path, &error))?;
-    for above in real.ancestors().skip(1) {
-        if let Some(fault) = fault_above(&read(above)?, surroundings::user()) {
-            return Err(unsafe_folder(above, &fault));
+    above(real.parent().unwrap_or(&real))?;
+    Ok(real)
+}
+
+/// The nearest folder above that there is already.
+fn existing(path: &Path) -> Result<&Path, Failure> {
+    let nothing = || Failure::Usage(format!("`{}` is no folder", path.display()));
+    path.ancestors().skip(1).find(|above| above.exists()).ok_or_else(nothing)
+}
+
+/// Refuses a folder in which, or above which, somebody else could put another in the place of what lies there.
+fn above(folder: &Path) -> Result<(), Failure> {
+    for folder in folder.ancestors() {
+        if let Some(fault) = fault_above(&read(folder)?, surroundings::user()) {
+            return Err(unsafe_folder(folder, &fault));
         }
     }
-    Ok(real)
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Metadata, Failure> {
@@ -139,6 +153,7 @@ mod tests {
         fs::create_dir(&open).unwrap();
         mode(&open, 0o777);
         assert!(refused(&open.join(NAME)).contains("can be changed by others (mode 777)"));
+        assert!(!open.join(NAME).exists(), "and nothing is made there");
         mode(&open, 0o1777);
         private(&open.join(NAME)).unwrap();
     }
