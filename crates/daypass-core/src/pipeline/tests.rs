@@ -5,6 +5,7 @@ mod proofs;
 mod replay;
 mod temporary;
 mod visitors;
+mod warned;
 
 use super::*;
 use crate::caller::How;
