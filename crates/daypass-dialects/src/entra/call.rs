@@ -32,8 +32,8 @@ pub struct Call {
 
 /// What is asked for, as far as it was read.
 enum What {
-    /// A token for a resource.
-    Token(Option<String>),
+    /// A token for a resource, and which one was refused.
+    Token { scope: Option<String>, refused: Option<String> },
     /// A credential in exchange for a token.
     Exchange(exchange::Parameters),
     /// What a token is.
@@ -77,7 +77,9 @@ impl Call {
     /// What it asks for.
     pub(super) fn ask(&self) -> Result<Ask, Refusal> {
         Ok(match &self.what {
-            What::Token(scope) => Ask::Issue(Box::new(self.issue(scope.as_deref())?)),
+            What::Token { scope, refused } => {
+                Ask::Issue(Box::new(Issue { refused: refused.clone(), ..self.issue(scope.as_deref())? }))
+            }
             What::Exchange(parameters) => Ask::Exchange(Box::new(Exchange {
                 subject: parameters.subject.clone(),
                 issue: Issue { correlation: self.correlation(), ..parameters.issue()? },
@@ -131,7 +133,9 @@ fn what(place: Place<'_>, form: &mut Form) -> Result<What, Refusal> {
         _ => {}
     }
     match form.grant_type.as_deref() {
-        Some("client_credentials") => Ok(What::Token(form.scope.take())),
+        Some("client_credentials") => {
+            Ok(What::Token { scope: form.scope.take(), refused: form.refused_token_sha256.take() })
+        }
         Some(exchange::GRANT) => exchange::Parameters::read(form).map(What::Exchange),
         Some(_) => Err(unsupported_grant("the grant types here are client_credentials and token-exchange")),
         None => Err(missing("grant_type")),
@@ -163,4 +167,34 @@ pub(super) fn names(plan: &Plan, tenant: &Tenant, head: &Head) -> Vec<String> {
     names.extend([TokenVersion::V2, TokenVersion::V1].map(|version| issuer(base, tenant.guid, version)));
     names.extend(plan.mutual_tls_url.iter().map(|base| format!("{base}{}", head.path)));
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entra::Entra;
+    use daypass_core::dialect::{Context, Dialect};
+    use daypass_core::testing::{ACME, START, World, request};
+
+    fn issue(extra: &str) -> Issue {
+        let directory = World::new().directory();
+        let form =
+            format!("grant_type=client_credentials&client_id=a&client_secret=b&scope=r%2F.default{extra}");
+        let kind = [("content-type", "application/x-www-form-urlencoded")];
+        let request = request("POST", &token_path(ACME), &kind, form.as_bytes());
+        let mut manner = Entra.manner(&request.head);
+        let context = Context { directory: &directory, now: START };
+        let call = Entra.read(context, request, &mut manner).unwrap_or_else(|r| panic!("{r:?}"));
+        let Ok(Ask::Issue(issue)) = call.ask() else { panic!("an ask for a token") };
+        *issue
+    }
+
+    #[test]
+    fn which_token_was_refused_reaches_whoever_makes_the_next() {
+        const HASH: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+        assert_eq!(issue("").refused, None);
+        let named = issue(&format!("&refused_token_sha256={HASH}"));
+        assert_eq!(named.refused.as_deref(), Some(HASH));
+        assert_eq!(named.role, RoleChoice::Resource("r".into()));
+    }
 }

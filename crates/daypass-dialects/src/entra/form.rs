@@ -38,6 +38,9 @@ pub(super) struct Form {
     pub(super) audience: Option<String>,
     /// `resource`: the same as a URI.
     pub(super) resource: Option<String>,
+    /// `refused_token_sha256`: the token that the client had and that an API refused. Daypass's own word: clients of
+    /// services whose new token kills the old one say by it that this very one is dead.
+    pub(super) refused_token_sha256: Option<String>,
     /// `client-request-id`: MSAL for Node sends it here.
     pub(super) correlation: Option<String>,
 }
@@ -82,6 +85,7 @@ impl Form {
             "requested_token_type" => fill(&mut self.requested_token_type, name, text(raw)?),
             "audience" => fill(&mut self.audience, name, text(raw)?),
             "resource" => fill(&mut self.resource, name, text(raw)?),
+            "refused_token_sha256" => fill(&mut self.refused_token_sha256, name, fingerprint(text(raw)?)?),
             "client-request-id" => {
                 self.correlation = self.correlation.take().or(text(raw).ok());
                 Ok(())
@@ -111,6 +115,18 @@ fn malformed() -> Refusal {
         Reason::Malformed,
         "the request body is not a valid form; each percent sign must begin a two-digit escape, and the text must be UTF-8",
     )
+}
+
+/// The base64url SHA-256 of a token, without padding. A hash and never the token itself: requests are logged by proxies.
+fn fingerprint(text: String) -> Result<String, Refusal> {
+    const LENGTH: usize = 43;
+    // The last character carries four bits of the hash and two that must be zero: one hash has one spelling.
+    let ends = text.ends_with(|c| "AEIMQUYcgkosw048".contains(c));
+    if text.len() == LENGTH && ends && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        return Ok(text);
+    }
+    let detail = "refused_token_sha256 is the SHA-256 of the refused token in base64url without padding, 43 characters";
+    Err(Refusal::new(Reason::InvalidParameter, detail).parameter("refused_token_sha256"))
 }
 
 fn text(raw: &[u8]) -> Result<String, Refusal> {
@@ -157,6 +173,34 @@ mod tests {
             assert_eq!(reason(&format!("{name}=a&x=y&{name}=a")), Some(Reason::DuplicateParameter), "{name}");
         }
         assert_eq!(reason("scope=a&sc%6Fpe=a"), Some(Reason::DuplicateParameter), "names are decoded first");
+    }
+
+    #[test]
+    fn a_refused_token_is_named_by_its_hash() {
+        const HASH: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+        let named = |hash: &str| Form::read(format!("refused_token_sha256={hash}").as_bytes());
+        assert_eq!(
+            named(HASH).unwrap_or_else(|r| panic!("{r:?}")).refused_token_sha256.as_deref(),
+            Some(HASH)
+        );
+        let hex = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let token = "eyJhbGciOiJSUzI1NiJ9.e30.c2lnbmF0dXJl";
+        for other in [
+            hex,
+            token,
+            &HASH[1..],
+            &format!("{HASH}%3D"),
+            &HASH.replace('-', "%2B"),
+            &HASH.replace("uFU", "uFV"),
+        ] {
+            assert_eq!(
+                named(other).err().map(|refusal| refusal.reason),
+                Some(Reason::InvalidParameter),
+                "{other}"
+            );
+        }
+        let twice = format!("refused_token_sha256={HASH}&refused_token_sha256={HASH}");
+        assert_eq!(reason(&twice), Some(Reason::DuplicateParameter));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! silent.
 
 use super::flight::{Found, Memory};
-use super::http::{Address, Answer, Fault, Get, Http};
+use super::http::{Address, Answer, Fault, Get, Http, get};
 use daypass_core::clock::{Clock, SignedDuration, Timestamp};
 use daypass_core::identity::unavailable;
 use daypass_core::jose::KeySet;
@@ -151,7 +151,7 @@ fn keys_of(issuer: &str, at: &Address, document: &[u8]) -> Result<Address, Strin
 }
 
 async fn document(http: &Http, address: &Address) -> Result<Answer, Fault> {
-    let answer = http.get(Get { address, header: None, limit: LIMIT, most: DOCUMENT }).await?;
+    let answer = get(http, Get { address, header: None, limit: LIMIT, most: DOCUMENT }).await?;
     match answer.status {
         StatusCode::OK => Ok(answer),
         status => Err(Fault::Down(format!("{} answers {}", address.origin(), status.as_u16()))),

@@ -9,7 +9,7 @@ mod session;
 mod testing;
 mod whoami;
 
-use self::http::Http;
+use self::http::{Http, Trust};
 use async_trait::async_trait;
 use daypass_core::clock::Clock;
 use daypass_core::directory::Plan;
@@ -33,7 +33,7 @@ pub(crate) struct Outbound {
 impl Outbound {
     /// Prepares to ask whomever the plan names. `entropy` is for one key that lives as long as the process.
     pub(crate) fn new(plan: &Plan, clock: &Arc<dyn Clock>, entropy: &dyn Entropy) -> anyhow::Result<Self> {
-        let http = Arc::new(Http::new(reaches_out(plan))?);
+        let http = Arc::new(Http::new(if reaches_out(plan) { Trust::System } else { Trust::Nobody })?);
         Ok(Self {
             sessions: Sessions::new(http.clone(), clock.clone(), entropy),
             keys: Keys::new(http, clock.clone()),

@@ -2,7 +2,7 @@
 
 use super::breaker::Breaker;
 use super::flight::{Found, Memory};
-use super::http::{Address, Answer, Fault, Get, Http};
+use super::http::{Address, Answer, Fault, Get, Http, get};
 use super::whoami;
 use aws_lc_rs::hmac;
 use daypass_core::clock::{Clock, SignedDuration};
@@ -136,7 +136,7 @@ impl Application {
         let Some(turn) = self.breaker.turn() else {
             return Err(unavailable(format!("{origin}: it has just failed; it will be asked again soon")));
         };
-        let answer = http.get(Get { address: &self.address, header, limit, most: ANSWER }).await;
+        let answer = get(http, Get { address: &self.address, header, limit, most: ANSWER }).await;
         match answer.map_err(Some).and_then(|answer| understand(&answer)) {
             Ok(subject) => {
                 turn.answered();

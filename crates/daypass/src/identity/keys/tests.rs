@@ -42,7 +42,7 @@ impl Fixture {
 
     fn with(fake: Fake) -> Self {
         let clock = Arc::new(FixedClock::new(START));
-        let keys = Arc::new(Keys::new(Arc::new(Http::new(false).unwrap()), clock.clone()));
+        let keys = Arc::new(Keys::new(Arc::new(Http::new(Trust::Nobody).unwrap()), clock.clone()));
         let provider = Provider {
             tenant: "acme".to_owned(),
             name: "corp".to_owned(),

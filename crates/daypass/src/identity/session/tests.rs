@@ -23,7 +23,7 @@ impl Fixture {
 
     fn with(fake: Fake) -> Self {
         let clock = Arc::new(FixedClock::new(START));
-        let http = Arc::new(Http::new(false).unwrap());
+        let http = Arc::new(Http::new(Trust::Nobody).unwrap());
         let sessions = Arc::new(Sessions::new(http, clock.clone(), &SeededEntropy::new(7)));
         let carrier = Carrier::Cookie("sid".to_owned());
         let rule =
