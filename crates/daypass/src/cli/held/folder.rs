@@ -104,7 +104,7 @@ pub(super) fn is_private(metadata: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{chown, symlink};
 
     fn mode(path: &Path, mode: u32) {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
@@ -170,5 +170,29 @@ mod tests {
         assert_eq!(fault_above(&metadata, own), None);
         let foreign = metadata.uid() != 0;
         assert_eq!(fault_above(&metadata, other).is_some(), foreign);
+    }
+
+    /// Only root can give a folder away, so that this says something where root runs the tests.
+    #[test]
+    fn a_folder_and_a_file_of_somebody_else_are_not_used() {
+        if surroundings::user() != 0 {
+            return;
+        }
+        let above = tempfile::tempdir().unwrap();
+        let (folder, file) = (above.path().join(NAME), above.path().join("file"));
+        private(&folder).unwrap();
+        chown(&folder, Some(65534), None).unwrap();
+        assert!(refused(&folder).contains("belongs to somebody else"));
+        fs::write(&file, "").unwrap();
+        mode(&file, 0o600);
+        assert!(is_private(&fs::metadata(&file).unwrap()));
+        chown(&file, Some(65534), None).unwrap();
+        assert!(!is_private(&fs::metadata(&file).unwrap()));
+        // In a folder of somebody else nothing is made, and so nothing is left that he could not use any more.
+        let his = above.path().join("his");
+        fs::create_dir(&his).unwrap();
+        chown(&his, Some(65534), None).unwrap();
+        assert!(refused(&his.join(NAME)).contains("belongs to somebody else"));
+        assert!(!his.join(NAME).exists());
     }
 }
