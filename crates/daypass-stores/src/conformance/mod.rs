@@ -9,10 +9,12 @@
     reason = "a case fails by panicking, as the head of this module says"
 )]
 
+mod held;
 mod records;
 mod replays;
 mod state;
 
+pub use held::*;
 pub use records::*;
 pub use replays::*;
 pub use state::*;
@@ -76,6 +78,17 @@ cases!(
     a_mark_is_seen_after_a_restart,
     a_mark_is_forgotten_after_the_window,
     of_two_writers_at_once_one_is_first,
+    root_keys_are_swapped_as_they_were_seen,
+    a_swap_of_root_keys_that_comes_too_late_changes_nothing,
+    a_turn_is_taken_by_one_and_its_end_is_seen_by_all,
+    a_turn_that_failed_leaves_what_was_there_and_a_pause,
+    a_late_end_changes_nothing,
+    a_turn_outlives_its_handle,
+    a_row_of_a_clock_that_ran_ahead_stops_nobody,
+    of_many_at_once_one_has_the_turn,
+    rows_are_kept_as_long_as_they_mean_something,
+    turns_are_no_change,
+    turns_need_no_writer_and_an_open_store,
 );
 
 /// A chain for the writer of this number.

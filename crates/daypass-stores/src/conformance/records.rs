@@ -73,7 +73,7 @@ pub async fn records_read_back_in_order(open: &Open) {
         Event::Alarm { reason: "ticket_spent".into(), detail: "used before".into() },
         Event::Strangers { reason: "other".into(), network: None, count: u64::MAX },
         Event::Change { action: "client.add".into(), object: "app".into() },
-        Event::Warning { warning: "key.expires".into(), object: "k1".into(), days: 7 },
+        Event::Warning { warning: "key.expires".into(), object: "k1".into(), days: 7, detail: None },
     ];
     let mut expected = Vec::new();
     for (number, event) in (1_u128..).zip(events) {

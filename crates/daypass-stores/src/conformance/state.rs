@@ -417,6 +417,8 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("spend", &store.spend([1; 16], START).await);
     refused("uses", &store.uses().await);
     refused("note_uses", &store.note_uses(vec![]).await);
+    refused("roots", &store.roots().await);
+    refused("held", &store.held([1; 16]).await);
     refused("records", &store.records(everything()).await);
     refused("heads", &store.heads().await);
     refused("links", &store.links(Uuid::from_u128(1), 0, 1).await);

@@ -81,3 +81,57 @@ pub(super) fn end(connection: &Connection, end: &TurnEnd) -> Result<bool, Fault>
         ])?;
     Ok(changed == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use daypass_core::store::StoreError;
+    use daypass_core::testing::{START, later};
+
+    fn fresh(folder: &tempfile::TempDir) -> Connection {
+        schema::prepare(&folder.path().join("held.db")).map_err(|fault| fault.error).unwrap()
+    }
+
+    fn wish(place: u8, now: Timestamp) -> Wish {
+        let holder = Uuid::from_u128(1);
+        Wish { place: [place; 16], seen: 0, holder, now, until: daypass_core::clock::after(now, 7) }
+    }
+
+    fn rows(connection: &Connection) -> i64 {
+        connection.query_row("SELECT count(*) FROM held", [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_is_told_and_not_believed() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = fresh(&folder);
+        assert!(take(&connection, &wish(1, START)).is_ok());
+        for damage in
+            ["turn = -1", "until = 9223372036854775807", "keep = -9223372036854775808", "holder = x'01'"]
+        {
+            connection.execute_batch("BEGIN").unwrap();
+            connection.execute(&format!("UPDATE held SET {damage}"), []).unwrap();
+            let fault = read(&connection, &[1; 16]).err().map(|fault| fault.error);
+            assert!(matches!(fault, Some(StoreError::Damaged(_))), "{damage}: {fault:?}");
+            connection.execute_batch("ROLLBACK").unwrap();
+        }
+        assert!(read(&connection, &[1; 16]).is_ok_and(|row| row.is_some()));
+    }
+
+    #[test]
+    fn each_turn_takes_away_a_few_rows_that_are_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = fresh(&folder);
+        for place in 0..10 {
+            let now = daypass_core::clock::before(START, 600 - u32::from(place));
+            assert!(take(&connection, &wish(place, now)).is_ok());
+        }
+        assert_eq!(rows(&connection), 8, "the first two were over when the last was taken");
+        connection.execute("UPDATE held SET keep = ?", [later(1).as_millisecond()]).unwrap();
+        for (at, left) in [(later(1), 9), (later(2), 5), (later(2), 1)] {
+            assert!(take(&connection, &wish(100, at)).is_ok());
+            assert_eq!(rows(&connection), left, "at {at}");
+        }
+    }
+}
