@@ -177,6 +177,13 @@ impl Caller {
         Self::new(tenant, proof)
     }
 
+    /// The same caller, who has also proved to hold this key, for tests of issuers.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn bound_for_test(self, confirmation: Confirmation) -> Self {
+        self.bound(Some(confirmation))
+    }
+
     pub(crate) fn shared_tenant(&self) -> Arc<Tenant> {
         self.tenant.clone()
     }

@@ -75,7 +75,7 @@ struct Shop {
 
 /// What is handed out, and how it came.
 struct Handed {
-    sheet: Sheet,
+    sheet: Box<Sheet>,
     kept: Kept,
     way: HandedOut,
 }
@@ -137,16 +137,15 @@ impl Issuer for Cached {
         let question = Question::of(directory, shop.cloud.upstream(), authorized)?;
         let request = draw.repeats().then(|| draw.bytes::<16>("brokered"));
         let known = request.and_then(|request| shop.again(&question, &request));
-        let handed = match known {
-            Some(handed) => handed,
-            None => {
-                let handed = shop.find(&question).await?;
-                if let Some(request) = request {
-                    let fresh = handed.way == HandedOut::Fresh;
-                    shop.retries.keep(request, handed.kept.clone(), fresh, shop.clock.now());
-                }
-                handed
+        let handed = if let Some(handed) = known {
+            handed
+        } else {
+            let handed = shop.find(&question).await?;
+            if let Some(request) = request {
+                let fresh = handed.way == HandedOut::Fresh;
+                shop.retries.keep(request, handed.kept.clone(), fresh, shop.clock.now());
             }
+            handed
         };
         shop.tally.hand_out(handed.way);
         shop.issued(handed, authorized)
@@ -212,12 +211,11 @@ impl Shop {
 
     /// Waits for the question that is under way, or asks. None if what came is not for this request.
     async fn wait(self: &Arc<Self>, question: &Question<'_>, beyond: u64) -> Result<Option<Handed>, Refusal> {
-        let (waiter, begun) = match self.flights.join(&question.place) {
-            Some(waiter) => (waiter?, false),
-            None => {
-                let errand = self.errand(question, beyond, None)?;
-                self.flights.start(question.place, errand.run())?
-            }
+        let (waiter, begun) = if let Some(waiter) = self.flights.join(&question.place) {
+            (waiter?, false)
+        } else {
+            let errand = self.errand(question, beyond, None)?;
+            self.flights.start(question.place, errand.run())?
         };
         let ended = waiter.answer().await?;
         let now = self.clock.now();

@@ -83,11 +83,7 @@ fn grant(authorized: &Authorized, at: Timestamp) -> Arc<Recorded<Granted>> {
     grant_from(authorized, at, None)
 }
 
-fn grant_from(
-    authorized: &Authorized,
-    at: Timestamp,
-    brokered: Option<Brokered>,
-) -> Arc<Recorded<Granted>> {
+fn grant_from(authorized: &Authorized, at: Timestamp, brokered: Option<Brokered>) -> Arc<Recorded<Granted>> {
     let draw = Draw::fresh(&SeededEntropy::new(1), at);
     let claims = Claims::of(authorized, &draw).unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let made = triple::make(&ring(), TripleKind::Tencent, &claims, &draw);

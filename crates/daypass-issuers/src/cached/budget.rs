@@ -56,7 +56,7 @@ impl Budgets {
         if keys.len() >= KEYS && !keys.contains_key(key) {
             keys.retain(|_, left| now < left.full.max(left.rests));
         }
-        let left = keys.get(key).copied().unwrap_or(Left { full: now, rests: now });
+        let left = keys.get(key).copied().unwrap_or(Left { full: now, rests: i64::MIN });
         let sane = |at: i64, most: i64| if at <= now + most { at.max(now) } else { now };
         let full = sane(left.full, burst + interval + MOST_PATIENT);
         let rests = sane(left.rests, LONGEST_REST);
@@ -65,7 +65,7 @@ impl Budgets {
         if wait > patience {
             return Err(Spent(wait));
         }
-        keys.insert(key.to_owned(), Left { full: full + interval, rests });
+        keys.insert(key.to_owned(), Left { full: full + interval, rests: left.rests });
         Ok((Call { budgets: self.clone(), key: key.to_owned(), interval, used: false }, wait))
     }
 
@@ -73,7 +73,7 @@ impl Budgets {
     pub(super) fn rest(&self, key: &str, until: Timestamp) {
         let until = until.as_microsecond();
         let mut keys = self.0.lock();
-        let left = keys.entry(key.to_owned()).or_insert(Left { full: until, rests: until });
+        let left = keys.entry(key.to_owned()).or_insert(Left { full: i64::MIN, rests: until });
         left.rests = left.rests.max(until);
     }
 }

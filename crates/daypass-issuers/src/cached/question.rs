@@ -30,7 +30,7 @@ pub(super) struct Question<'a> {
 /// What a kept credential is to a request.
 pub(super) enum Verdict {
     /// It may have it.
-    Good(Sheet),
+    Good(Box<Sheet>),
     /// It cannot be read, or too little of its life is left.
     Over,
     /// It was taken back since, or the caller found it refused: only one of a later turn will do.
@@ -61,7 +61,7 @@ impl<'a> Question<'a> {
         if recalled(self.directory, self.authorized, &earlier) || self.refused(&sheet, now) {
             return Verdict::Unwanted;
         }
-        Verdict::Good(sheet)
+        Verdict::Good(Box::new(sheet))
     }
 
     /// Whether the caller had this very token, it was refused, and that can still be so.

@@ -149,6 +149,10 @@ impl Cloud for Counted {
     }
 }
 
+fn bearer() -> Issue {
+    Issue::new(RoleChoice::Resource(RESOURCE.into()), Form::Bearer)
+}
+
 fn root_key(id: &str) -> Arc<RootKey> {
     let proof = RootProof::Secret(Arc::new(Secret::new("the root key's secret")));
     Arc::new(RootKey { id: id.into(), proof })
@@ -246,10 +250,6 @@ impl Bed {
     fn refused(&self, token: &str) -> Request {
         let issue = Issue::new(RoleChoice::Default, Form::Triple(TripleKind::Tencent));
         self.request(&Issue { refused: Some(print_of(token)), ..issue })
-    }
-
-    fn bearer(&self) -> Issue {
-        Issue::new(RoleChoice::Resource(RESOURCE.into()), Form::Bearer)
     }
 
     /// A request of a user of the page.

@@ -7,6 +7,12 @@ const LEAST: u64 = 300;
 const AHEAD: u64 = 600;
 const LIFE_S: u64 = 1_800;
 
+/// Waits until this many seconds have passed since the first credential was asked for.
+async fn seconds_from_start(bed: &Bed, seconds: u64) {
+    let passed = bed.clock.began.elapsed();
+    sleep(Duration::from_secs(seconds).checked_sub(passed).unwrap()).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_handed_out_with_less_life_than_its_role_promises() {
     let bed = Bed::new();
@@ -14,7 +20,7 @@ async fn nothing_is_handed_out_with_less_life_than_its_role_promises() {
     assert_eq!(bed.plain().number(&node).await, 1);
     *bed.cloud.down.lock() = Some(down());
     // The credential began when it was asked for, one call's time ago.
-    sleep(Duration::from_secs(LIFE_S - LEAST) - LATENCY).await;
+    seconds_from_start(&bed, LIFE_S - LEAST).await;
     let issued = bed.plain().ask(&node).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
     let left = issued.expires.as_millisecond() - bed.clock.now().as_millisecond();
     assert_eq!((number(&issued), left), (1, 300_000), "to the last millisecond");
@@ -61,7 +67,7 @@ async fn the_next_one_is_asked_for_ahead_and_nobody_waits_for_it() {
     let bed = Bed::new();
     let node = bed.node(1);
     assert_eq!(bed.plain().number(&node).await, 1);
-    sleep(Duration::from_secs(LIFE_S - AHEAD) - LATENCY).await;
+    seconds_from_start(&bed, LIFE_S - AHEAD).await;
     assert_eq!(bed.plain().number(&node).await, 1);
     seconds(1).await;
     assert_eq!(bed.cloud.calls(), 1, "not before two reserves of life are left");

@@ -160,7 +160,7 @@ async fn a_call_that_was_not_needed_is_given_back() {
 async fn a_cloud_that_hangs_is_given_up() {
     let bed = Bed::new();
     let (node, began) = (bed.node(1), Instant::now());
-    *bed.cloud.latency.lock() = Duration::from_secs(3_600);
+    *bed.cloud.latency.lock() = Duration::from_hours(1);
     let refusal = bed.plain().refusal(&node).await;
     assert_eq!(refusal.reason, Reason::UpstreamUnavailable);
     assert_eq!((began.elapsed(), called(&node, "late")), (Duration::from_millis(5_500), 1));

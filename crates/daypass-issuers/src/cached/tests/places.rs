@@ -39,7 +39,7 @@ fn asks(bed: &Bed) -> Vec<(&'static str, Request)> {
         ("identity", Issue { source_identity: Some("a".into()), ..tencent() }),
         ("variables", upload("8005")),
         ("other variables", upload("8006")),
-        ("form and role", bed.bearer()),
+        ("form and role", bearer()),
     ];
     issues.into_iter().map(|(name, issue)| (name, bed.request(&issue))).collect()
 }

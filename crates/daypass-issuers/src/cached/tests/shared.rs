@@ -158,8 +158,8 @@ async fn the_one_that_was_refused_is_replaced_once() {
 async fn where_a_new_token_kills_the_old_one_there_is_one_for_everyone() {
     let bed = Bed::of(one_live());
     let nodes = [bed.node(1), bed.node(2)];
-    let mine = bed.request(&bed.bearer());
-    let other = bed.request(&Issue { session: Some("other".into()), ..bed.bearer() });
+    let mine = bed.request(&bearer());
+    let other = bed.request(&Issue { session: Some("other".into()), ..bearer() });
     let (one, two) = tokio::join!(mine.ask(&nodes[0]), other.ask(&nodes[1]));
     let (one, two) = (one.ok().unwrap(), two.ok().unwrap());
     assert_eq!((number(&one), number(&two), bed.cloud.calls()), (1, 1, 1));
@@ -168,7 +168,7 @@ async fn where_a_new_token_kills_the_old_one_there_is_one_for_everyone() {
     assert_eq!(one.credential.kid(), None);
 
     seconds(11).await;
-    let refused = bed.request(&Issue { refused: Some(print_of("token-1")), ..bed.bearer() });
+    let refused = bed.request(&Issue { refused: Some(print_of("token-1")), ..bearer() });
     assert_eq!(refused.number(&nodes[0]).await, 2);
     // The other node remembers the dead one; half a second later it looks.
     sleep(Duration::from_millis(501)).await;
@@ -179,7 +179,7 @@ async fn where_a_new_token_kills_the_old_one_there_is_one_for_everyone() {
 #[tokio::test(start_paused = true)]
 async fn one_for_everyone_is_asked_for_ahead_and_served_while_the_service_fails() {
     let bed = Bed::of(one_live());
-    let (node, request) = (bed.node(1), bed.request(&bed.bearer()));
+    let (node, request) = (bed.node(1), bed.request(&bearer()));
     assert_eq!(request.number(&node).await, 1);
     *bed.cloud.down.lock() = Some(down());
     // Requests that are further apart than a look at the store holds.

@@ -24,13 +24,13 @@ async fn crowd(bed: &Bed, nodes: &[Arc<Cached>], each: usize) -> (Vec<usize>, Du
 async fn a_thousand_cold_askers_are_one_call_and_all_are_answered_when_it_is() {
     let bed = Bed::new();
     let node = bed.node(1);
-    let (numbers, took) = crowd(&bed, &[node.clone()], 1_000).await;
+    let (numbers, took) = crowd(&bed, std::slice::from_ref(&node), 1_000).await;
     assert_eq!(numbers, [1; 1_000]);
     assert_eq!(bed.cloud.calls(), 1);
     assert!(took < LATENCY + Duration::from_millis(10), "{took:?}");
     assert_eq!((handed(&node, "fresh"), handed(&node, "waited"), handed(&node, "kept")), (1, 999, 0));
     assert_eq!((called(&node, "ok"), node.tally().seconds().count), (1, 1));
-    let (numbers, took) = crowd(&bed, &[node.clone()], 10).await;
+    let (numbers, took) = crowd(&bed, std::slice::from_ref(&node), 10).await;
     assert_eq!((numbers, took), (vec![1; 10], Duration::ZERO), "from memory");
     assert_eq!((bed.cloud.calls(), handed(&node, "kept")), (1, 10));
 }
@@ -168,6 +168,6 @@ async fn what_the_cloud_would_refuse_is_refused_before_it_is_asked() {
 async fn what_cannot_be_bound_is_not_given_as_bound() {
     let bed = Bed::new();
     let caller = bed.world.caller("AKIDworld").bound_for_test(Confirmation::Key("print".into()));
-    let refusal = bed.decide(&caller, "/", &bed.bearer()).refusal(&bed.node(1)).await;
+    let refusal = bed.decide(&caller, "/", &bearer()).refusal(&bed.node(1)).await;
     assert_eq!((refusal.reason, bed.cloud.calls()), (Reason::DpopInvalid, 0));
 }
