@@ -141,7 +141,7 @@ impl Cloud for Entra {
             Some(end) => check::expires(wanted, end, at, answer.date).map_err(with_id)?.min(fetched.expires),
             None => fetched.expires,
         };
-        Ok(Fetched { request, expires, ..fetched })
+        Ok(Fetched { expires, request, ..fetched })
     }
 
     /// Gets a token and throws it away: at Microsoft's one for the resource that every application may name. Elsewhere none

@@ -1,7 +1,7 @@
-//! Any other token endpoint for client credentials, WeChat's among them.
+//! Any other token endpoint for client credentials, `WeChat`'s among them.
 //!
 //! RFC 6749 says what an answer has; endpoints that are older, or that never read it, answer a refusal with status 200 and
-//! an `errcode`. Source: RFC 6749 sections 4.4 and 5; WeChat, "Get access token" and its list of return codes.
+//! an `errcode`. Source: RFC 6749 sections 4.4 and 5; `WeChat`, "Get access token" and its list of return codes.
 
 mod answer;
 #[cfg(test)]

@@ -118,16 +118,15 @@ pub(crate) fn fault(
     at: Timestamp,
 ) -> Option<Fault> {
     let status = by_status(answer.status.as_u16());
-    let kind = match (status, &coded) {
-        (None, None) => return None,
-        (Some(kind @ (FaultKind::Redirect | FaultKind::Busy | FaultKind::Down)), _) => kind,
-        (_, Some(coded)) => coded.kind,
-        (Some(kind), None) => kind,
+    let outranks = matches!(status, Some(FaultKind::Redirect | FaultKind::Busy | FaultKind::Down));
+    let kind = match &coded {
+        Some(coded) if !outranks => coded.kind,
+        _ => status?,
     };
     let mut why = format!("it answers {}", answer.status.as_u16());
     if let (FaultKind::Clock, Some(date)) = (kind, answer.date) {
         let off = date.as_second() - at.as_second();
-        why.push_str(&format!(", and its clock is {off} s ahead of ours"));
+        why = format!("{why}, and its clock is {off} s ahead of ours");
     }
     let code = coded.map(|coded| shown(&coded.code));
     let request = request.map(|request| shown(&request));

@@ -54,7 +54,7 @@ impl Top {
         if address.has_more() {
             return Err(BadUpstream::new(&upstream, "a gateway is asked without a query in its address"));
         }
-        Ok(Self { address, http, upstream })
+        Ok(Self { upstream, address, http })
     }
 
     /// Asks, and gives the gateway's document with what it refuses, if it does.

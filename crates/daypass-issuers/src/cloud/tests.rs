@@ -2,6 +2,7 @@
 //! next question is needed to recover from it.
 
 mod cases;
+pub(crate) mod round;
 
 use super::*;
 use crate::fault::FaultKind;

@@ -161,7 +161,7 @@ async fn two_ends_of_one_document_are_not_believed() {
     let both = json("2\r\n{}\r\n0\r\n\r\n").header("transfer-encoding", "chunked");
     match told(Act::Answer(both)).await {
         Ok(answer) => {
-            assert_eq!(answer.document.as_slice(), b"{}", "chunks are the later word (RFC 9112, 6.3)")
+            assert_eq!(answer.document.as_slice(), b"{}", "chunks are the later word (RFC 9112, 6.3)");
         }
         Err(fault) => assert_eq!(fault.kind, FaultKind::Broken),
     }

@@ -103,18 +103,15 @@ impl Reply {
     }
 
     fn head(&self) -> Vec<u8> {
-        let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", self.status);
+        let mut lines = vec![format!("HTTP/1.1 {} x", self.status), "connection: close".to_owned()];
         match self.framing {
-            Framing::Announced => head.push_str(&format!("content-length: {}\r\n", self.body.len())),
-            Framing::Announces(length) => head.push_str(&format!("content-length: {length}\r\n")),
-            Framing::Chunked => head.push_str("transfer-encoding: chunked\r\n"),
+            Framing::Announced => lines.push(format!("content-length: {}", self.body.len())),
+            Framing::Announces(length) => lines.push(format!("content-length: {length}")),
+            Framing::Chunked => lines.push("transfer-encoding: chunked".to_owned()),
             Framing::ToTheEnd => {}
         }
-        for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str("\r\n");
-        head.into_bytes()
+        lines.extend(self.headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        (lines.join("\r\n") + "\r\n\r\n").into_bytes()
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -297,9 +294,8 @@ async fn perform(shared: &Shared, mut stream: impl Connection, act: Act) -> std:
         shared.asked.lock().push(asked);
     }
     match act {
-        Act::Answer(reply) => stream.write_all(&reply.bytes()).await?,
+        Act::Answer(reply) | Act::NoTls(reply) => stream.write_all(&reply.bytes()).await?,
         Act::Raw(bytes) => stream.write_all(&bytes).await?,
-        Act::NoTls(reply) => stream.write_all(&reply.bytes()).await?,
         Act::Reset => {
             stream.reset();
             return Ok(());

@@ -114,6 +114,16 @@ async fn a_holder_that_has_died_is_waited_for_until_its_time_and_no_longer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_question_that_dies_of_a_bug_is_asked_anew_at_once() {
+    let bed = Bed::new();
+    let (node, began) = (bed.node(1), Instant::now());
+    *bed.cloud.hook.lock() = Some(Box::pin(async { panic!("as a bug would") }));
+    assert_eq!(bed.plain().refusal(&node).await.reason, Reason::Internal);
+    assert_eq!(bed.plain().number(&node).await, 2);
+    assert_eq!(began.elapsed(), LATENCY * 2, "its own turn need not run out");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_row_of_a_clock_that_ran_ahead_stops_nobody() {
     let bed = Bed::new();
     let request = bed.plain();

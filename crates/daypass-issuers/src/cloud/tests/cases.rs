@@ -172,7 +172,7 @@ pub(crate) fn entra() -> Case {
     }
 }
 
-/// WeChat's way of asking.
+/// `WeChat`'s way of asking.
 pub(crate) fn call(carrier: TokenCarrier) -> TokenCall {
     TokenCall {
         carrier,

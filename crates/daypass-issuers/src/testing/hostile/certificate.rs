@@ -31,10 +31,10 @@ impl Identities {
         old.not_after = date_time_ymd(2002, 1, 1);
         Self {
             authority,
-            right: config(here(), &ours),
-            stranger: config(here(), &other),
-            other_name: config(params("other.example"), &ours),
-            expired: config(old, &ours),
+            right: config(&here(), &ours),
+            stranger: config(&here(), &other),
+            other_name: config(&params("other.example"), &ours),
+            expired: config(&old, &ours),
         }
     }
 }
@@ -51,7 +51,7 @@ fn authority() -> (Issuer<'static, KeyPair>, String) {
     (Issuer::new(params, key), pem)
 }
 
-fn config(params: CertificateParams, by: &Issuer<'_, KeyPair>) -> Arc<ServerConfig> {
+fn config(params: &CertificateParams, by: &Issuer<'_, KeyPair>) -> Arc<ServerConfig> {
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, by).expect("a certificate");
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
