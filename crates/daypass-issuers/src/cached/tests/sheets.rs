@@ -87,6 +87,16 @@ fn life_is_judged_by_the_later_of_two_clocks() {
 }
 
 #[test]
+fn the_next_one_is_due_by_the_greater_of_two_margins_within_the_usable_life() {
+    // Its life is 60 seconds.
+    let sheet = sheet(triple());
+    for (least, margin) in [(0, 12), (3, 12), (7, 14), (20, 40), (30, 45), (60, 60)] {
+        let due = later(60 - margin);
+        assert!(!sheet.ages(least, due) && sheet.ages(least, after(due, 1)), "{least}: at {margin}");
+    }
+}
+
+#[test]
 fn nothing_secret_is_in_what_is_kept() {
     let contains = |blob: &[u8], text: &str| blob.windows(text.len()).any(|part| part == text.as_bytes());
     let blob = sealed(triple(), 1);
