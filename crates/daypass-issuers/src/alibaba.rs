@@ -81,6 +81,7 @@ impl Alibaba {
         let answer = self.http.ask(ask).await?;
         let mut document = Object::of(&answer);
         let request = document.as_mut().and_then(|document| document.text("RequestId"));
+        let request = reading::request_id(request);
         let coded = document.as_mut().and_then(|document| document.text("Code")).map(coded);
         if let Some(fault) = reading::fault(&answer, coded, request.clone(), at) {
             return Err(fault);

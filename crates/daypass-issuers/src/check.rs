@@ -143,16 +143,6 @@ pub(crate) fn no_place_for(what: &'static str, is_there: bool) -> Result<(), Ref
     Ok(())
 }
 
-/// Refuses to bind a token to a key of its holder's: another's token cannot be bound here. A token that anyone may use is
-/// not given for one that only its holder can.
-pub(crate) fn unbound(authorized: &Authorized) -> Result<(), Refusal> {
-    if authorized.confirmation().is_some() {
-        let detail = "the cloud behind this role gives no tokens that are bound to a key; ask without DPoP or certificate";
-        return Err(Refusal::new(Reason::InvalidParameter, detail));
-    }
-    Ok(())
-}
-
 /// Seconds within which a lifetime is as asked: the clouds' clocks and ours differ, and a question takes time.
 const SLACK: RangeInclusive<u32> = 30..=300;
 

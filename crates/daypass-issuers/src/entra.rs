@@ -89,18 +89,24 @@ impl Entra {
     }
 }
 
+/// The resource that every application can get a token for, where the authority is one of Microsoft's.
+fn graph(host: &str) -> Option<&'static str> {
+    GRAPH.iter().find(|(authority, _)| *authority == host).map(|(_, resource)| *resource)
+}
+
 /// What an answer says: a document, or why there is none.
 fn read(answer: &Answer, at: Timestamp) -> Result<(Object, Option<String>), Fault> {
     let mut document = Object::of(answer);
     let request =
         answer.headers.get("x-ms-request-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let request = document.as_mut().and_then(|document| document.text("trace_id")).or(request);
+    let request = reading::request_id(request);
     let coded = document.as_mut().and_then(refused::coded);
     if let Some(fault) = reading::fault(answer, coded, request.clone(), at) {
         return Err(fault);
     }
     let document = document.ok_or_else(|| reading::garbage("is no document", request.clone()))?;
-    Ok((document, request.as_deref().map(reading::shown)))
+    Ok((document, request))
 }
 
 #[async_trait]
@@ -111,7 +117,6 @@ impl Cloud for Entra {
 
     fn wanted(&self, authorized: &Authorized) -> Result<Wanted, Refusal> {
         let wanted = check::wanted(&self.upstream, authorized, NAMES.session(authorized))?;
-        check::unbound(authorized)?;
         let own = authorized.brokering().scope.clone();
         let scope = own.or_else(|| authorized.audience().map(|audience| format!("{audience}/.default")));
         let nothing =
@@ -147,8 +152,7 @@ impl Cloud for Entra {
     /// Gets a token and throws it away: at Microsoft's one for the resource that every application may name. Elsewhere none
     /// is known, and a refusal of the scope alone is the answer to a client that has proved itself: Daypass looks at it last.
     async fn canary(&self, key: &RootKey, at: Timestamp, once: [u8; 16]) -> Result<Option<String>, Fault> {
-        let graph =
-            GRAPH.iter().find(|(host, _)| *host == self.address.host_name()).map(|(_, resource)| *resource);
+        let graph = graph(self.address.host_name());
         let resource = graph.unwrap_or(&key.id);
         let answer = self.call(&format!("{resource}/.default"), key, at, once).await?;
         match read(&answer, at) {

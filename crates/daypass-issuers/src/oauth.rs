@@ -144,7 +144,6 @@ impl Cloud for OAuth {
 
     fn wanted(&self, authorized: &Authorized) -> Result<Wanted, Refusal> {
         let wanted = check::wanted(&self.upstream, authorized, NAMES.session(authorized))?;
-        check::unbound(authorized)?;
         Ok(Wanted { scope: authorized.brokering().scope.clone(), ..wanted })
     }
 

@@ -129,7 +129,6 @@ pub(crate) fn fault(
         why = format!("{why}, and its clock is {off} s ahead of ours");
     }
     let code = coded.map(|coded| shown(&coded.code));
-    let request = request.map(|request| shown(&request));
     Some(Fault { code, request, retry_after: answer.retry_after, ..Fault::new(kind, why) })
 }
 
@@ -147,10 +146,14 @@ fn by_status(status: u16) -> Option<FaultKind> {
 
 /// The answer has the right status and cannot be understood.
 pub(crate) fn garbage(what: &str, request: Option<String>) -> Fault {
-    Fault {
-        request: request.map(|request| shown(&request)),
-        ..Fault::new(FaultKind::Garbage, format!("the answer {what}"))
-    }
+    Fault { request, ..Fault::new(FaultKind::Garbage, format!("the answer {what}")) }
+}
+
+/// The cloud's own id of a request, cut to what a log and a record can take; none where nothing of it can be shown.
+///
+/// Attack: an id with a line break would write a line of its own into a log.
+pub(crate) fn request_id(text: Option<String>) -> Option<String> {
+    text.map(|text| shown(&text)).filter(|id| !id.is_empty())
 }
 
 /// A text of the other side, cut to what a log can take.
@@ -213,7 +216,8 @@ mod tests {
     fn of_what_came_only_a_code_and_an_id_are_told() {
         let coded = Coded { kind: FaultKind::Clock, code: format!("A.b<script>\n{}", "x".repeat(200)) };
         let fault =
-            fault(&answer(200, "{\"secret\":1}"), Some(coded), Some("id 1\u{7}".into()), START).unwrap();
+            fault(&answer(200, "{\"secret\":1}"), Some(coded), request_id(Some("id 1\u{7}".into())), START)
+                .unwrap();
         assert_eq!(fault.why, "it answers 200, and its clock is 90 s ahead of ours");
         assert_eq!(fault.request.as_deref(), Some("id1"));
         let code = fault.code.unwrap();

@@ -81,6 +81,7 @@ impl Tencent {
         let answer = self.http.ask(ask).await?;
         let mut inner = Object::of(&answer).and_then(|mut document| document.object("Response"));
         let request = inner.as_mut().and_then(|inner| inner.text("RequestId"));
+        let request = reading::request_id(request);
         let coded = inner.as_mut().filter(|inner| inner.has("Error")).map(coded);
         if let Some(fault) = reading::fault(&answer, coded, request.clone(), at) {
             return Err(fault);

@@ -2,6 +2,7 @@
 //! next question is needed to recover from it.
 
 mod cases;
+mod mutations;
 pub(crate) mod round;
 
 use super::*;

@@ -163,6 +163,47 @@ async fn a_life_is_a_number_or_a_text_and_ends_with_the_token() {
 }
 
 #[test]
+fn the_canary_of_each_cloud_of_microsofts_stays_in_it() {
+    for (host, resource) in [
+        ("login.microsoftonline.com", Some("https://graph.microsoft.com")),
+        ("login.chinacloudapi.cn", Some("https://microsoftgraph.chinacloudapi.cn")),
+        ("login.partner.microsoftonline.cn", Some("https://microsoftgraph.chinacloudapi.cn")),
+        ("login.microsoftonline.us", Some("https://graph.microsoft.us")),
+        ("pass.example.com", None),
+        ("login.microsoftonline.com.example.com", None),
+    ] {
+        assert_eq!(graph(host), resource, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_canary_tells_the_tenant_and_only_a_scope_may_be_refused() {
+    let hostile = Hostile::plain(Act::HangUp).await;
+    let cloud = build(&upstream(kind(), &hostile.url("/"), None, 10_000)).unwrap();
+    let token = |claims: &Value| {
+        let answer = json!({ "token_type": "Bearer", "expires_in": 60, "access_token": jwt(claims) });
+        Act::Answer(Reply::json(answer.to_string()))
+    };
+    let refused = |error: &str| Act::Answer(Reply::json(json!({ "error": error }).to_string()).status(400));
+    let mut other = claims();
+    other["tid"] = "00000000-0000-4000-8000-000000000001".into();
+    for (act, expected) in [
+        (token(&claims()), Ok(Some(ACME.to_string()))),
+        (token(&other), Err(FaultKind::Wrong)),
+        (refused("invalid_scope"), Ok(None)),
+        (refused("invalid_resource"), Ok(None)),
+        (refused("invalid_request"), Err(FaultKind::Refused)),
+        (refused("invalid_client"), Err(FaultKind::KeyRefused)),
+        (refused("temporarily_unavailable"), Err(FaultKind::Busy)),
+    ] {
+        hostile.does(act);
+        assert_eq!(cloud.canary(&key(CLIENT), START, ONCE).await.map_err(|fault| fault.kind), expected);
+    }
+    let last = hostile.asked().pop().unwrap();
+    assert!(last.text().contains(&format!("scope={CLIENT}%2F.default")), "{}", last.text());
+}
+
+#[test]
 fn the_scope_is_the_roles_or_that_of_its_resource() {
     let cloud = build(&upstream(kind(), "http://127.0.0.1:9/", None, 1_000)).unwrap();
     let scope = |own: Option<&str>| {

@@ -102,6 +102,16 @@ impl Reply {
         Self { framing: Framing::Announces(length), ..self }
     }
 
+    /// With another document.
+    #[must_use]
+    pub fn document(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+    /// The document.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
     fn head(&self) -> Vec<u8> {
         let mut lines = vec![format!("HTTP/1.1 {} x", self.status), "connection: close".to_owned()];
         match self.framing {

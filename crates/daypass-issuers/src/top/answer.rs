@@ -22,8 +22,8 @@ pub(super) fn read(
     at: Timestamp,
     date: Option<Timestamp>,
 ) -> Result<Fetched, Fault> {
-    let request = document.text("request_id");
-    let with_id = |fault: Fault| Fault { request: request.as_deref().map(reading::shown), ..fault };
+    let request = reading::request_id(document.text("request_id"));
+    let with_id = |fault: Fault| Fault { request: request.clone(), ..fault };
     if document.flag("resp_success") == Some(false) {
         let code = document.integer("resp_code").map(|code| code.to_string());
         return Err(with_id(Fault {
@@ -44,13 +44,7 @@ pub(super) fn read(
         let value = result.part(name).filter(|value| value.len() <= LONGEST);
         answer.extend(value.map(|value| (name.to_owned(), value)));
     }
-    Ok(Fetched {
-        parts,
-        expires,
-        request: request.as_deref().map(reading::shown),
-        policy: Some(policy),
-        answer,
-    })
+    Ok(Fetched { parts, expires, request, policy: Some(policy), answer })
 }
 
 fn parts(result: &mut Object) -> Option<Parts> {
@@ -108,7 +102,7 @@ impl Refused {
             number: error.integer("code").unwrap_or_default(),
             sub_code: error.text("sub_code").unwrap_or_default(),
             sub_msg: error.text("sub_msg").unwrap_or_default(),
-            request: error.text("request_id"),
+            request: reading::request_id(error.text("request_id")),
         }
     }
 
