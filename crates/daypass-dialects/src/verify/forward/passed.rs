@@ -6,7 +6,7 @@ use daypass_core::forward::{ForwardAuth, Proxy, Target};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Head;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, UPGRADE};
 
 /// The header in which the proxy shows whose API it stands before. The proxy sets it in place of whatever came.
 pub const API: &str = "x-daypass-api";
@@ -30,8 +30,16 @@ const OVERRIDES: [&str; 6] = [
     "x-rewrite-url",
     "x-override-url",
 ];
-/// The parameter of the query by which frameworks do the same.
-const METHOD_PARAMETER: &str = "_method";
+/// The parameters of the query by which frameworks do the same, beside those that are called as such a header, with each
+/// character that is neither letter nor digit as a hyphen.
+const METHOD_PARAMETERS: [&str; 2] = ["-method", "-httpmethod"];
+
+/// The one protocol to which a connection may be changed.
+///
+/// Attack: `Upgrade: h2c`, to an API that knows it: of what is sent on that connection afterwards nobody is asked.
+const UPGRADE_TO: &[u8] = b"websocket";
+/// Comes with a change to `h2c` (RFC 7540, section 3.2.1), and may stand alone where a proxy takes `Upgrade` away.
+const H2C: &str = "http2-settings";
 
 /// A request with one reading.
 pub(super) struct Passed {
@@ -61,9 +69,7 @@ impl Passed {
         };
         let target = Target::read(host, &uri)?;
         let (path, query) = uri.split_once('?').unwrap_or((&uri, ""));
-        if form_urlencoded::parse(query.as_bytes())
-            .any(|(name, _)| name.eq_ignore_ascii_case(METHOD_PARAMETER))
-        {
+        if names_another_method(query) {
             return Err(ambiguous("the query names another method than the request"));
         }
         let headers = [AUTHORIZATION, HeaderName::from_static("dpop")];
@@ -106,8 +112,8 @@ fn one<'a>(head: &'a Head, name: &'static str) -> Result<&'a str, Refusal> {
 /// Refuses a request with a header that the API, or what runs it, could take for another one.
 fn refuse_disguised(headers: &HeaderMap) -> Result<(), Refusal> {
     for name in headers.keys().map(HeaderName::as_str) {
-        // To CGI, WSGI and others, `X_Daypass_Client` is `X-Daypass-Client`.
-        let plain = name.replace('_', "-");
+        // To CGI, WSGI and others, `X_Daypass_Client` is `X-Daypass-Client`, and so is `X.Daypass.Client` to some.
+        let plain = plain(name);
         if plain.starts_with(OURS) && name != API {
             return Err(ambiguous("the request claims a header of Daypass's own"));
         }
@@ -119,7 +125,30 @@ fn refuse_disguised(headers: &HeaderMap) -> Result<(), Refusal> {
             return Err(ambiguous("the request has a header in the disguise of another one"));
         }
     }
+    let leads_away = |value: &HeaderValue| !value.as_bytes().eq_ignore_ascii_case(UPGRADE_TO);
+    if headers.get_all(UPGRADE).iter().any(leads_away) || headers.contains_key(H2C) {
+        return Err(ambiguous("the request changes its connection to a protocol that is not judged"));
+    }
     Ok(())
+}
+
+/// A name in lower case, with a hyphen for each character that is neither letter nor digit.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect()
+}
+
+/// Whether a framework could find another method in the query than the request's.
+///
+/// Attack: a way of writing that some read and others do not. To Ruby's Rack a semicolon parts parameters; to PHP
+/// `.method`, `[method` and `%20_method` are `_method`, and a name ends at NUL.
+fn names_another_method(query: &str) -> bool {
+    query.split(['&', ';']).any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        form_urlencoded::parse(name.as_bytes()).any(|(name, _)| {
+            let name = plain(name.split('\0').next().unwrap_or_default().trim_start());
+            METHOD_PARAMETERS.contains(&&*name) || OVERRIDES.contains(&&*name)
+        })
+    })
 }
 
 fn ambiguous(detail: &'static str) -> Refusal {

@@ -124,6 +124,17 @@ fn an_address_with_two_readings_is_refused_by_way_of_every_proxy() {
             "/orders/7?_method=DELETE",
             "/orders/7?a=1&_METHOD=PUT",
             "/orders/7?%5fmethod=PUT",
+            "/orders/7?a=1;_method=PUT",
+            "/orders/7?;_method",
+            "/orders/7?.method=PUT",
+            "/orders/7?[method=PUT",
+            "/orders/7?%5bmethod=PUT",
+            "/orders/7?+_method=PUT",
+            "/orders/7?%20%09_method=PUT",
+            "/orders/7?_method%00x=PUT",
+            "/orders/7?_HttpMethod=PATCH",
+            "/orders/7?X-HTTP-Method-Override=PUT",
+            "/orders/7?x_rewrite_url=/orders/admin",
         ] {
             assert_eq!(
                 service.status(proxy, &Sent::get(uri, &[("authorization", &token)])),
@@ -131,9 +142,12 @@ fn an_address_with_two_readings_is_refused_by_way_of_every_proxy() {
                 "{proxy:?} {uri}"
             );
         }
-        for uri in
-            ["/orders/7?q=../admin", "/orders/7?next=//evil/%2f..;", "/orders?method=DELETE", "/orders/"]
-        {
+        for uri in [
+            "/orders/7?q=../admin",
+            "/orders/7?next=//evil/%2f..;",
+            "/orders?method=DELETE",
+            "/orders/?a=_method&b%3D_method",
+        ] {
             assert_eq!(
                 service.status(proxy, &Sent::get(uri, &[("authorization", &token)])),
                 200,
@@ -183,6 +197,8 @@ fn a_method_has_one_name_and_one_place() {
             "x-method-override",
             "x_http_method_override",
             "x-http_method-override",
+            "x.http.method.override",
+            "x-http-method~override",
             "x-original-url",
             "x-rewrite-url",
             "x_rewrite_url",
@@ -240,6 +256,10 @@ fn names_of_ours_and_their_disguises_are_refused() {
             "x-daypass_roles",
             "x_daypass-key",
             "x_daypass_api",
+            "x.daypass.client",
+            "x-daypass.roles",
+            "x~daypass!client",
+            "x.forwarded.uri",
             "x-daypass-anything",
             "x_forwarded_uri",
             "x-forwarded_host",
@@ -248,6 +268,30 @@ fn names_of_ours_and_their_disguises_are_refused() {
         ] {
             let sent = Sent::get("/orders/7", &[("authorization", &token), (name, "admin")]);
             assert_eq!(service.status(proxy, &sent), 403, "{proxy:?} {name}");
+        }
+    }
+}
+
+/// On a connection that has become another protocol's, nobody asks about what is sent.
+#[test]
+fn a_connection_stays_what_was_judged() {
+    let service = Service::new();
+    let token = bearer(&service);
+    for proxy in Proxy::ALL {
+        let with = |name, value| {
+            service.status(proxy, &Sent::get("/orders/7", &[("authorization", &token), (name, value)]))
+        };
+        for (name, value) in [
+            ("upgrade", "h2c"),
+            ("upgrade", "websocket, h2c"),
+            ("upgrade", "TLS/1.0"),
+            ("upgrade", ""),
+            ("http2-settings", "AAMAAABkAAQAAP__"),
+        ] {
+            assert_eq!(with(name, value), 403, "{proxy:?} {name}: {value}");
+        }
+        for value in ["websocket", "WebSocket"] {
+            assert_eq!(with("upgrade", value), 200, "{proxy:?} {value}");
         }
     }
 }
