@@ -35,10 +35,14 @@ impl Pipeline {
             caller.client().ok_or_else(|| Refusal::internal("only a client asks about others' requests"))?;
         let (access, facts) = (question.access.as_ref(), &question.facts);
         let asking = Asking { context, api, tenant: caller.tenant(), access, facts };
+        asking.of_an_api()?;
         let verdict = match &question.shown {
             Err(refusal) => Err(refusal.clone()),
             Ok(Foreign::Signed(call)) => self.signed(&asking, call)?,
-            Ok(Foreign::Token(token)) => self.bearer(dialect, &asking, token),
+            Ok(Foreign::Token(token)) => {
+                asking.of_own_resource()?;
+                self.bearer(dialect, &asking, token)
+            }
         };
         Ok((Success::Facts, Outcome::Verified(verdict)))
     }
@@ -176,6 +180,30 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// Attack: a client that is the API of nothing is told by the answer whether what it has found is a good credential.
+    fn of_an_api(&self) -> Result<(), Refusal> {
+        if !self.api.audiences.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::NotYours,
+            "this client is the API of nothing; its operator gives it an audience, of the form cam:service or ram:service, or \
+             an OAuth resource",
+        ))
+    }
+
+    /// The same for access tokens, which are for OAuth resources alone.
+    fn of_own_resource(&self) -> Result<(), Refusal> {
+        if self.api.audiences.iter().any(|audience| service_of(audience).is_none()) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Reason::NotYours,
+            "this client is the API of no OAuth resource, and so no access token is made for it; its operator gives it the \
+             resource as an audience",
+        ))
+    }
+
     /// An API asks about its own services alone. Attack: with the right to ask about everything, any one API could try
     /// out what the keys that it is shown open elsewhere.
     fn of_own_service(&self, language: Language, prefix: &str) -> Result<(), Refusal> {

@@ -221,10 +221,10 @@ fn the_proxy_proves_whose_it_is_or_is_told_nothing() {
     let secret = moved.head_mut().headers.remove("x-daypass-api").unwrap();
     moved.head_mut().headers.insert("authorization", secret);
     assert_eq!(service.answer(&gate(Proxy::Nginx), moved).status(), 500);
-    // Another client is the API of nothing that these tokens are for.
+    // Another client is the API of nothing: that is the proxy's fault, and not its sender's.
     let mut other = good;
     other.head_mut().headers.insert("x-daypass-api", no_api.parse().unwrap());
-    assert_eq!(service.answer(&gate(Proxy::Nginx), other).status(), 401);
+    assert_eq!(service.answer(&gate(Proxy::Nginx), other).status(), 500);
 }
 
 #[test]
