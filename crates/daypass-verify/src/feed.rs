@@ -53,7 +53,10 @@ pub(crate) struct Feed {
 /// A list with what proves it.
 #[derive(Clone)]
 struct Held {
+    /// What tokens are judged by: the issuer's list, with all that was in one of its lists of the same minute.
     list: Arc<Revoked>,
+    /// The issuer's list, which changes are changes of.
+    named: Arc<Revoked>,
     /// The name of its state; none where the issuer names none, or another one than we do.
     state: Option<String>,
     /// When it was made, and until when it is good.
@@ -139,13 +142,19 @@ impl Feed {
         if held.is_some_and(|held| made < held.made) {
             return Err("it is older than one that was seen before".to_owned());
         }
-        let list = match list {
-            Some(list) => list,
-            None => Arc::new(Revoked::read(&claims)?),
+        let (named, in_order) = match list {
+            Some(list) => (list, held.is_some_and(|held| held.list == held.named)),
+            None => (Arc::new(Revoked::read(&claims)?), false),
         };
-        let named = claims.get("state").and_then(Value::as_str);
-        let state = list.state().filter(|state| named == Some(state));
-        *self.held.lock() = Some(Held { list: list.clone(), state, made, ends, tag: fetched.tag });
+        // Attack: of two feeds of one minute, which say the same time, the earlier one is shown after the later one. Changes
+        // say what they come after; of whole lists, what was taken back once in a minute is so for all of it.
+        let list = match held.filter(|held| made == held.made && !in_order) {
+            Some(held) => Arc::new(held.list.with(&named)),
+            None => named.clone(),
+        };
+        let said = claims.get("state").and_then(Value::as_str);
+        let state = named.state().filter(|state| said == Some(state));
+        *self.held.lock() = Some(Held { list: list.clone(), named, state, made, ends, tag: fetched.tag });
         Ok((list, fetched.max_age))
     }
 
@@ -191,7 +200,7 @@ fn changed(held: &Held, claims: &Map<String, Value>) -> Option<Arc<Revoked>> {
     if text("since") != held.state.as_deref() {
         return None;
     }
-    let list = held.list.changed(claims).ok()?;
+    let list = held.named.changed(claims).ok()?;
     (list.state().as_deref() == text("state")).then(|| Arc::new(list))
 }
 

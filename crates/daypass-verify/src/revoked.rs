@@ -87,6 +87,26 @@ impl Revoked {
         Ok(list)
     }
 
+    /// Everything that is in this list or in another one, each up to the later of its seconds.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        let mut list = self.clone();
+        list.all = list.all.max(other.all);
+        for (of, new) in [
+            (&mut list.clients, &other.clients),
+            (&mut list.keys, &other.keys),
+            (&mut list.subjects, &other.subjects),
+            (&mut list.tokens, &other.tokens),
+        ] {
+            for (name, before) in new {
+                let cut = of.entry(name.clone()).or_insert(*before);
+                *cut = before.max(cut).to_owned();
+            }
+        }
+        // Two seconds of one role: the later one decides.
+        list.roles.extend(other.roles.iter().cloned());
+        list
+    }
+
     /// Takes out what is `gone`, each by its name with `true`. Nothing counts again by that: nothing lives any more that it
     /// was about. A name that is not here is a sign that the changes are those of another list.
     fn remove(&mut self, claims: &Map<String, Value>) -> Result<(), String> {

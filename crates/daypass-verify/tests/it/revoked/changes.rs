@@ -130,7 +130,7 @@ async fn an_issuer_that_remembers_nothing_answers_with_the_whole() {
     issuer.publish(&whole(NOW, &first), None, "1");
     let verifier = follow(&issuer, &clock);
     refused(&verifier).await;
-    issuer.publish(&whole(NOW, &second), None, "2");
+    issuer.publish(&whole(NOW + 1, &second), None, "2");
     clock.set(NOW + 5);
     assert_eq!(refused(&verifier).await, ["t-2", "u-1"]);
     assert_eq!(issuer.asked().len(), 2, "in one answer");
@@ -172,7 +172,7 @@ async fn changes_that_do_not_fit_are_not_believed() {
         issuer.publish(&whole(NOW, &first), None, "1");
         let verifier = follow(&issuer, &clock);
         refused(&verifier).await;
-        issuer.publish(&whole(NOW, &second), Some(delta), "2");
+        issuer.publish(&whole(NOW + 1, &second), Some(delta), "2");
         clock.set(NOW + 5);
         assert_eq!(refused(&verifier).await, ["t-2", "u-1"], "{what}");
         let asked = issuer.asked();
@@ -214,6 +214,57 @@ async fn a_feed_from_before_is_not_taken_back() {
     assert_eq!(refused(&anew).await, ["t-1", "t-2"], "who has seen nothing newer cannot tell");
 }
 
+/// The feeds of one minute say the same time, so that their order cannot be told.
+#[tokio::test]
+async fn a_feed_of_the_same_minute_takes_nothing_out() {
+    let (issuer, clock) = (Issuer::default(), Hand::new());
+    let (first, second, set, gone) = lists();
+    issuer.publish(&whole(NOW, &second), None, "2");
+    let verifier = follow(&issuer, &clock);
+    assert_eq!(refused(&verifier).await, ["t-2", "u-1"]);
+    // The one from before `u-1` was taken back, shown again.
+    issuer.publish(&whole(NOW, &first), None, "1");
+    clock.set(NOW + 10);
+    assert_eq!(refused(&verifier).await, ["t-1", "t-2", "u-1"]);
+    // Changes are still those of the issuer's list, and not of what is held besides.
+    let forth = changes(key("es"), NOW, [&first, &second], &set, &gone, &json!({}));
+    issuer.publish("", Some(forth), "2");
+    clock.set(NOW + 20);
+    assert_eq!(refused(&verifier).await, ["t-1", "t-2", "u-1"]);
+    // The next minute's list is whole by itself.
+    issuer.publish(&whole(NOW + 60, &second), None, "3");
+    clock.set(NOW + 60);
+    assert_eq!(refused(&verifier).await, ["t-2", "u-1"]);
+}
+
+/// Every kind of name, each up to the later second, whichever of the two feeds of a minute comes first.
+#[tokio::test]
+async fn of_two_feeds_of_a_minute_the_later_second_of_each_name_counts() {
+    let role = |before: u64| json!([{"aud": [AUDIENCE], "before": before, "roles": ["orders.read"]}]);
+    let (early, late) = (NOW - 500, NOW + 5);
+    for (name, list) in [
+        ("all", (json!(early), json!(late))),
+        ("clients", (json!({"c": early}), json!({"c": late}))),
+        ("keys", (json!({"k": early}), json!({"k": late}))),
+        ("subjects", (json!({"s": early}), json!({"s": late}))),
+        ("tokens", (json!({"t": early}), json!({"t": late}))),
+        ("roles", (role(early), role(late))),
+    ] {
+        let (early, late) = (json!({name: list.0}), json!({name: list.1}));
+        for (one, other, before) in [(&early, &late, Ok(())), (&late, &early, Err(()))] {
+            let (issuer, clock) = (Issuer::default(), Hand::new());
+            issuer.publish(&whole(NOW, one), None, "1");
+            let verifier = follow(&issuer, &clock);
+            let shown = json!({"azp": "c", "sub": "s", "oid": "s", "uti": "t", "rh": "1.k", "roles": ["orders.read"]});
+            let judged = judge(&verifier, &shown).await.map(drop).map_err(drop);
+            assert_eq!(judged, before, "{name}");
+            issuer.publish(&whole(NOW, other), None, "2");
+            clock.set(NOW + 10);
+            assert!(matches!(judge(&verifier, &shown).await, Err(Rejected::Revoked)), "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn not_modified_is_believed_no_longer_than_what_it_is_about() {
     let (issuer, clock) = (Issuer::default(), Hand::new());
@@ -247,7 +298,7 @@ async fn a_feed_that_names_no_state_or_another_is_fetched_whole() {
         issuer.publish(&text, None, "1");
         let verifier = follow(&issuer, &clock);
         assert_eq!(refused(&verifier).await, ["t-1", "t-2"]);
-        issuer.publish(&whole(NOW, &second), None, "2");
+        issuer.publish(&whole(NOW + 1, &second), None, "2");
         clock.set(NOW + 5);
         assert_eq!(refused(&verifier).await, ["t-2", "u-1"]);
         assert_eq!(issuer.asked()[1], (URL.to_owned(), Some("1".to_owned())), "{named}");
@@ -262,7 +313,7 @@ async fn a_fetch_without_tags_will_do() {
     published.set(Some(whole(NOW, &first)));
     let verifier = builder(&published, &clock, ISSUER).revocations(BELIEVED).build().unwrap();
     assert_eq!(refused(&verifier).await, ["t-1", "t-2"]);
-    published.set(Some(whole(NOW, &second)));
+    published.set(Some(whole(NOW + 1, &second)));
     clock.set(NOW + 5);
     assert_eq!(refused(&verifier).await, ["t-2", "u-1"]);
 }
