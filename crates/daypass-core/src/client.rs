@@ -1,6 +1,7 @@
 //! Who may ask: tenants, clients and the keys they prove themselves with.
 
 use crate::clock::Timestamp;
+use crate::dialect::Weak;
 use crate::policy::Policy;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -90,6 +91,15 @@ pub struct Refuses {
 }
 
 impl Refuses {
+    /// Whether a proof in this mode is refused.
+    pub fn refuses(self, weak: Weak) -> bool {
+        match weak {
+            Weak::UnsignedPayload => self.unsigned_payload,
+            Weak::Md5 | Weak::HmacMd5 => self.md5,
+            Weak::LegacyHmacSha1 | Weak::LegacyHmacSha256 | Weak::SoeHmacSha1 => self.v1,
+        }
+    }
+
     /// What either of two refuses.
     #[must_use]
     pub fn or(self, other: Self) -> Self {

@@ -208,6 +208,21 @@ pub enum Weak {
 }
 
 impl Weak {
+    /// Every mode.
+    pub const ALL: [Self; 6] = [
+        Self::UnsignedPayload,
+        Self::Md5,
+        Self::HmacMd5,
+        Self::LegacyHmacSha1,
+        Self::LegacyHmacSha256,
+        Self::SoeHmacSha1,
+    ];
+
+    /// The mode of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|weak| weak.name() == name)
+    }
+
     /// The name in records.
     pub fn name(self) -> &'static str {
         match self {

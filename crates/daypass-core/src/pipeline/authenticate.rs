@@ -235,13 +235,7 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
 
 fn refuse_weak(directory: &Directory, client: &Client, weak: Option<Weak>) -> Result<(), Refusal> {
     let refuses = client.refuses.or(directory.plan().refuses);
-    let refused = match weak {
-        Some(Weak::UnsignedPayload) => refuses.unsigned_payload,
-        Some(Weak::Md5 | Weak::HmacMd5) => refuses.md5,
-        Some(Weak::LegacyHmacSha1 | Weak::LegacyHmacSha256 | Weak::SoeHmacSha1) => refuses.v1,
-        None => false,
-    };
-    match weak.filter(|_| refused) {
+    match weak.filter(|weak| refuses.refuses(*weak)) {
         Some(weak) => Err(Refusal::new(
             Reason::WeakProofRefused,
             format!(

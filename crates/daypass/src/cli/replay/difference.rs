@@ -1,11 +1,16 @@
 //! What becomes of one ask: by the present configuration, and by the proposed one.
 
 use crate::cli::explain::{Again, again};
+use daypass_core::client::Tenant;
+use daypass_core::dialect::Weak;
 use daypass_core::directory::Directory;
+use daypass_core::endpoint::DialectName;
 use daypass_core::policy::{Change, Rehearsal, compare};
 use daypass_core::record::Record;
+use daypass_core::refusal::Reason;
 use daypass_core::role::Role;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// What the proposed configuration changes for an ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,10 +65,15 @@ enum Answer {
 
 /// Puts the ask behind a record to both.
 pub(super) fn outcome(present: &Directory, proposed: &Directory, record: &Record) -> Outcome {
-    let (now, then) = match (answer(present, record), answer(proposed, record)) {
+    let (now, mut then) = match (answer(present, record), answer(proposed, record)) {
         (Ok(now), Ok(then)) => (now, then),
         (Err(why), _) | (_, Err(why)) => return Outcome::Unknown(why),
     };
+    if has_moved(present, proposed, record) {
+        then = Answer::Refused(
+            "because the tenant has another guid, and the address it was asked at is gone".to_owned(),
+        );
+    }
     match (now, then) {
         (Answer::Refused(_), Answer::Refused(_)) => Outcome::Same { granted: false },
         (Answer::Granted(_), Answer::Refused(why)) => Outcome::Differs(Kind::Close, format!("refused {why}")),
@@ -73,6 +83,7 @@ pub(super) fn outcome(present: &Directory, proposed: &Directory, record: &Record
         (Answer::Granted(now), Answer::Granted(then)) => {
             let mut found = Found::default();
             found.given(&now, &then);
+            found.names(present, proposed, record, now.policy().is_some());
             let tenant = record.tenant.as_deref().unwrap_or_default();
             let role =
                 |directory: &Directory, given: &Rehearsal| directory.role(tenant, given.role()).cloned();
@@ -84,8 +95,31 @@ pub(super) fn outcome(present: &Directory, proposed: &Directory, record: &Record
     }
 }
 
+/// Access tokens are asked for at an address with the tenant's guid.
+fn has_moved(present: &Directory, proposed: &Directory, record: &Record) -> bool {
+    let guid = |directory: &Directory| tenant(directory, record).map(|tenant| tenant.guid);
+    let places = guid(present).zip(guid(proposed));
+    record.dialect.as_deref() == Some(DialectName::Entra.name())
+        && places.is_some_and(|(now, then)| now != then)
+}
+
+fn tenant<'a>(directory: &'a Directory, record: &Record) -> Option<&'a Arc<Tenant>> {
+    directory.tenant(record.tenant.as_deref()?)
+}
+
+/// Whether the mode in which an ask was signed is not taken.
+fn is_too_weak(directory: &Directory, record: &Record) -> bool {
+    let client = tenant(directory, record).and_then(|tenant| directory.client(tenant, record.client?));
+    let refuses = client.map(|client| client.refuses.or(directory.plan().refuses));
+    let weak = record.weak.as_deref().and_then(Weak::named);
+    refuses.zip(weak).is_some_and(|(refuses, weak)| refuses.refuses(weak))
+}
+
 fn answer(directory: &Directory, record: &Record) -> Result<Answer, &'static str> {
     Ok(match again(directory, record) {
+        Again::Question(_) if is_too_weak(directory, record) => {
+            Answer::Refused(Reason::WeakProofRefused.label().to_owned())
+        }
         Again::Unknown(why) => return Err(why),
         Again::Gone(why) => Answer::Refused(format!("because {why}")),
         Again::Question(question) => match question.ask(directory) {
@@ -140,6 +174,17 @@ impl Found {
         }
         if now.variables() != then.variables() {
             self.other.push("with other values of its variables".to_owned());
+        }
+    }
+
+    /// What credentials say of where they come from.
+    fn names(&mut self, now: &Directory, then: &Directory, record: &Record, signs: bool) {
+        let account = |directory| tenant(directory, record).map(|tenant| &tenant.account);
+        if signs && account(now) != account(then) {
+            self.other.push("of another account".to_owned());
+        }
+        if !signs && now.plan().public_url != then.plan().public_url {
+            self.other.push("with another `iss`, which whoever verifies it must know".to_owned());
         }
     }
 

@@ -6,10 +6,14 @@ use crate::cli::output::table;
 use daypass_core::asked::AskedRole;
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::directory::Directory;
+use daypass_core::endpoint::DialectName;
 use daypass_core::record::{Event, Record};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
+
+/// The dialects in which nobody asks for a credential.
+const QUESTIONS: [DialectName; 3] = [DialectName::Verify, DialectName::ForwardAuth, DialectName::Explain];
 
 /// What is the same about the asks of a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +53,10 @@ impl Tally {
 
     /// Looks at a record. Only those of grants and refusals are asks; the copy for a retry is none of its own.
     pub(super) fn take(&mut self, present: &Directory, proposed: &Directory, record: &Record) {
+        // A question that was refused asked for nothing that could close.
+        if QUESTIONS.iter().any(|dialect| record.dialect.as_deref() == Some(dialect.name())) {
+            return;
+        }
         let (asked, was_granted) = match &record.event {
             Event::Grant { repeat: true, .. } => return,
             Event::Grant { asked, .. } => (asked, true),

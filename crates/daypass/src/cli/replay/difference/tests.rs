@@ -119,6 +119,39 @@ fn tokens_are_compared_by_their_app_roles_and_claims() {
 }
 
 #[test]
+fn an_address_that_is_gone_and_a_weak_proof_that_is_refused_close() {
+    let world = World::new();
+    let elsewhere = || with(&world, "soe", |_| {});
+    let mut moved = elsewhere();
+    moved.plan.tenants.iter_mut().for_each(|tenant| Arc::make_mut(tenant).guid = Uuid::from_u128(7));
+    let at = |dialect: &str| Record { dialect: Some(dialect.into()), ..granted(&world, &token()) };
+    assert!(
+        told(&world, &moved, &at("entra")).starts_with("close: refused because the tenant has another guid")
+    );
+    assert_eq!(told(&world, &world, &at("entra")), "same granted");
+    assert_eq!(told(&world, &moved, &granted(&world, &soe())), "same granted", "no address of an STS has it");
+    let mut strict = elsewhere();
+    strict.plan.refuses.md5 = true;
+    for (weak, told_of_it) in
+        [("md5", "close: refused weak_proof_refused"), ("unsigned-payload", "same granted")]
+    {
+        let record = Record { weak: Some(weak.into()), ..granted(&world, &soe()) };
+        assert_eq!(told(&world, &strict, &record), told_of_it);
+        assert_eq!(told(&strict, &strict, &record).starts_with("same"), true);
+    }
+}
+
+#[test]
+fn credentials_that_say_something_else_of_their_origin_differ() {
+    let world = World::new();
+    let mut renamed = with(&world, "soe", |_| {});
+    renamed.plan.public_url = "https://elsewhere.example.com".into();
+    renamed.plan.tenants.iter_mut().for_each(|tenant| Arc::make_mut(tenant).account = "100000000002".into());
+    assert_eq!(told(&world, &renamed, &granted(&world, &soe())), "different: of another account");
+    assert!(told(&world, &renamed, &granted(&world, &token())).starts_with("different: with another `iss`"));
+}
+
+#[test]
 fn what_a_record_does_not_hold_is_not_asked() {
     let world = World::new();
     let older = recorded(&world, &json!({ "event": "grant", "credential": "AKID1", "expires": START }));

@@ -65,6 +65,12 @@ fn only_asks_are_counted() {
     let change = recorded(&world, &json!({ "event": "change", "action": "a", "object": "b" }));
     let found = tally(&world, &world, &[repeat, change]);
     assert!(found.is_empty() && !found.closes());
+    for dialect in ["verify", "forward-auth", "explain"] {
+        let event = json!({ "event": "refusal", "reason": "not_yours", "detail": "no" });
+        let question = Record { dialect: Some(dialect.into()), ..recorded(&world, &event) };
+        let found = tally(&world, &world, &[question]);
+        assert!(found.unknown.is_empty(), "a question is no ask: {}", found.text());
+    }
     let before = recorded(&world, &json!({ "event": "refusal", "reason": "replayed", "detail": "no" }));
     let found = tally(&world, &world, &[before]);
     assert!(found.is_empty(), "it cannot be asked again");
