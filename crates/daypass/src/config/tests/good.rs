@@ -3,11 +3,12 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    boundary, brokering, caller, endpoint, issuer, lifetime, mutual_tls, policy, provider, quota, seal,
-    server, store, tenant, tls, trust,
+    boundary, brokering, caller, endpoint, forward_auth, issuer, lifetime, mutual_tls, policy, provider,
+    quota, seal, server, store, tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
+use daypass_core::forward::Target;
 use daypass_core::policy::{VariableType, covers};
 use daypass_core::role::{Algorithm, Lifetime};
 use daypass_core::testing::SeededEntropy;
@@ -168,6 +169,13 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     let logs = plan.roles.iter().find(|role| role.name == "stage-logs").unwrap();
     assert!(matches!(&logs.variables["stage"], VariableType::OneOf(_)));
     assert!(matches!(&logs.variables["store"], VariableType::Pattern(_)));
+    let [gate] = &plan.forward[..] else { panic!("one place where proxies ask") };
+    assert_eq!(
+        (gate.path.as_str(), gate.hosts.as_slice()),
+        ("/v1/forward-auth", &["api.example.com".to_owned()][..])
+    );
+    let target = Target::read("api.example.com", "/orders/7").unwrap();
+    assert_eq!(gate.wanted("GET", &target).unwrap().action, "orders.read");
     let at = |path: &str| plan.endpoints.iter().find(|endpoint| endpoint.path == path).unwrap();
     let uploads = at("/getAuthorization");
     assert!(uploads.session().is_some() && uploads.ticket().is_some() && uploads.jwt().is_some());
@@ -217,6 +225,8 @@ fn the_template_explains_every_key() {
         endpoint::KEYS,
         &boundary::KEYS,
         endpoint::ROUTE,
+        forward_auth::KEYS,
+        forward_auth::RULE,
         provider::KEYS,
         provider::JWKS,
         trust::KEYS,
