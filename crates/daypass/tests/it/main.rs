@@ -18,6 +18,7 @@ mod decisions;
 mod docs;
 mod exchange;
 mod explain;
+mod forward_auth;
 mod freeze;
 mod grants;
 mod held;

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use daypass_core::dialect::{Dialect, Outcome};
 use daypass_core::endpoint::{Endpoint, Shape};
+use daypass_core::forward::{ForwardAuth, Proxy, Shows};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::testing::{World, request};
 use daypass_dialects::{alibaba, entra, explain, tencent, verify};
@@ -18,12 +19,23 @@ fn refuse<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Byt
     dialect.render(&dialect.manner(&head), Outcome::Refused(refusal))
 }
 
+/// What is told where the reason is about the request that was shown, and not about the question.
+fn judged<D: Dialect>(dialect: &D, target: &str, reason: Reason) -> Response<Bytes> {
+    let head = request("GET", target, &[], b"").head;
+    let refusal = Refusal::new(reason, "what was wrong").parameter("Name").retry_after(7);
+    dialect.render(&dialect.manner(&head), Outcome::Verified(Err(refusal)))
+}
+
 fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
     let browser = tencent::GetAuthorization::new(World::new().plan.endpoints[0].clone());
     let url = |shape| {
         let browser = World::new().plan.endpoints[0].clone();
         alibaba::Credentials::new(Arc::new(Endpoint { shape, ..(*browser).clone() }))
     };
+    let names = ("/v1/forward-auth".to_owned(), "acme".to_owned());
+    let gate =
+        ForwardAuth::new(names, Proxy::Nginx, Shows::AccessToken, vec!["api.example.com".into()], vec![]);
+    let gate = verify::forward::Forward::new(Arc::new(gate.unwrap()));
     let tenant = "/387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token";
     vec![
         ("getAuthorization", refuse(&browser, "/getAuthorization", reason)),
@@ -35,6 +47,8 @@ fn all(reason: Reason) -> Vec<(&'static str, Response<Bytes>)> {
         ("alibaba.credentials uri", refuse(&url(Shape::CredentialsUri), "/getAuthorization", reason)),
         ("alibaba.credentials mobile", refuse(&url(Shape::OssMobile), "/getAuthorization", reason)),
         ("verify", refuse(&verify::Verify, "/v1/verify", reason)),
+        ("forward-auth question", refuse(&gate, "/v1/forward-auth", reason)),
+        ("forward-auth request", judged(&gate, "/v1/forward-auth", reason)),
         ("explain", refuse(&explain::Explain, "/v1/explain/id", reason)),
         ("entra", refuse(&entra::Entra, tenant, reason)),
     ]
@@ -117,6 +131,22 @@ fn every_refusal_can_be_parsed_by_its_clients() {
                         json()["request_id"].is_string() && response.headers()["cache-control"] == "no-store"
                     );
                     assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+                }
+                "forward-auth question" | "forward-auth request" => {
+                    // A proxy lets through what is below 400, and hands on to the sender what is 401 or 403.
+                    assert!([401, 403, 500, 503].contains(&status), "{name} {reason:?}");
+                    assert!(name != "forward-auth question" || status != 401, "{reason:?}");
+                    assert!(json()["error"].is_string() && json()["request_id"].is_string());
+                    assert_eq!(response.headers().contains_key("www-authenticate"), status == 401);
+                    assert_eq!(response.headers()["cache-control"], "no-store");
+                    let told = json()["error_description"] == "what was wrong";
+                    assert_eq!(
+                        told,
+                        status < 500,
+                        "{name} {reason:?}: what is wrong with us is not the sender's business"
+                    );
+                    let identity = |header: &&http::HeaderName| header.as_str().starts_with("x-daypass-");
+                    assert_eq!(response.headers().keys().find(identity), None);
                 }
                 _ => {
                     assert!(status >= 400 && content_type.starts_with("application/json"));
