@@ -1,5 +1,6 @@
 //! Against a provider on this machine that counts what it is asked.
 
+use super::super::http::Trust;
 use super::super::testing::{Fake, Say};
 use super::*;
 use daypass_core::jose::Signer;
