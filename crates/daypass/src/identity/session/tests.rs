@@ -57,7 +57,7 @@ async fn the_application_is_shown_the_session_and_nothing_else() {
     let shown = |n: usize, name: &str| asked[n].headers.get(name).map(|v| v.to_str().unwrap().to_owned());
     assert_eq!(shown(0, "cookie").as_deref(), Some("sid=a=b \"c\""));
     assert_eq!((shown(1, "cookie"), shown(1, "x-session").as_deref()), (None, Some("a;b")));
-    assert!(asked.iter().all(|asked| asked.line == "GET /whoami?key=op3r4t0r" && asked.headers.len() == 4));
+    assert!(asked.iter().all(|asked| asked.line == "GET /whoami?key=op3r4t0r" && asked.headers.len() == 5));
 }
 
 #[tokio::test]
