@@ -7,6 +7,7 @@ mod client;
 mod credential;
 mod demo;
 mod dev;
+mod emulate;
 mod exchange;
 mod explain;
 mod files;
@@ -50,6 +51,8 @@ struct Cli {
 enum Command {
     /// Run the whole product with a demo configuration: no set-up, for trying and for tests.
     Dev(dev::Args),
+    /// Emulate the clouds for tests, with a clock that can be set and faults on demand. Not for production.
+    Emulate(Box<emulate::Args>),
     /// Write a commented daypass.toml and a seal key.
     Init(init::Args),
     /// Check a configuration file, and with --with-store the clients too: errors and warnings with file, line and column.
@@ -125,6 +128,7 @@ pub(crate) fn run() -> ExitCode {
 async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Dev(args) => dev::run(args, log, output).await,
+        Command::Emulate(args) => emulate::run(*args, log, output).await,
         Command::Init(args) => init::run(&args, output),
         Command::Check(args) => check::run(&args, output).await,
         Command::Serve(args) => serve::run(&args, log).await,

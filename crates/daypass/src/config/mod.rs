@@ -174,6 +174,11 @@ pub(crate) fn demo() -> Result<Loaded, Errors> {
     parse("demo.toml", DEMO, Mode::Dev, &[])
 }
 
+/// A configuration that a command brings along, read as that of `daypass dev` is.
+pub(crate) fn built_in(name: &str, text: &str) -> Result<Loaded, Errors> {
+    parse(name, text, Mode::Dev, &[])
+}
+
 /// Reads a configuration. Relative paths in it start where the file is.
 fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<Loaded, Errors> {
     let variables = overrides.iter().map(|(name, _)| name.clone()).collect();

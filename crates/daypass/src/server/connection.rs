@@ -92,6 +92,17 @@ impl Server {
         }
     }
 
+    /// Serves one connection that another part of this process has accepted, from this address.
+    pub(crate) async fn within<I>(self: Arc<Self>, stream: I, address: IpAddr)
+    where
+        I: Read + Write + Unpin + Send + 'static,
+    {
+        // Nobody closes it but whoever holds the other end.
+        let (open, closed) = watch::channel(false);
+        self.http1(stream, Who { address, shown: None }, closed).await;
+        drop(open);
+    }
+
     async fn http1<I>(self: Arc<Self>, stream: I, who: Who, mut closed: watch::Receiver<bool>)
     where
         I: Read + Write + Unpin + Send + 'static,
