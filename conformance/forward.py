@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import pathlib
 import posixpath
+import re
 import shutil
 import socket
 import sys
@@ -41,6 +42,7 @@ AROUND = [
     *("/orders/admin?x=/orders/7", "/internal?/orders/7", "/orders/admin?", "/orders/7%3f/../admin"),
     *("/orders/admin#", "/internal#/orders/7", "/orders/7#/../admin", "/orders/7%23/../admin", "/internal%23/orders/7"),
     *("/orders/7?_method=DELETE", "/orders/7?a=b&_method=PUT"),
+    *("/orders/7?a=b;_method=DELETE", "/orders/7?.method=DELETE", "/orders/7?%5bmethod=PUT", "/orders/7?_HttpMethod=PATCH"),
     *("/internal", "/", "*", "internal", "orders/admin", "?/orders/7", "@internal/orders/7"),
     *("http://api.example.com/internal", "http://api.example.com/orders/admin", "http://evil.example.com/orders/7"),
     *("http://api.example.com@evil/orders/7", "https:/internal", "file:///internal", "/orders/%", "/orders/%zz", "/orders/%2"),
@@ -107,13 +109,18 @@ def readings(target):
             path = urllib.parse.unquote(path, errors="replace")
 
 
+def plain(name):
+    """A header's name as whoever makes variables of them may read it: to CGI all that is no letter and no digit is the same."""
+    return re.sub("[^a-z0-9]", "-", name.lower())
+
+
 def is_orders(request_line):
     """Whether this is, however it is read, a request that the reader's token is for."""
     method, _, rest = request_line.partition(" ")
     target = rest.rpartition(" ")[0]
     found = set(readings(target))
     within = all(path == "/orders" or path.startswith("/orders/") for path in found)
-    return method in ("GET", "HEAD") and within and "/orders/admin" not in found and "_method" not in target
+    return method in ("GET", "HEAD") and within and "/orders/admin" not in found and "method" not in target.lower()
 
 
 class Gate:
@@ -240,13 +247,13 @@ class Gate:
         """The API sees who it is, or nothing: under each name and under each that CGI makes the same."""
         self.up()
         own = {"x-daypass-client": [self.daypass.client_id("reader")], "x-daypass-roles": ["orders.read"]}
-        for name in ("X-Daypass-Client", "X_Daypass_Client", "X-Daypass_Client", "x-daypass-client", "X-Daypass-Roles", "X_DAYPASS_ROLES", "X-Daypass-Subject"):
+        for name in ("X-Daypass-Client", "X_Daypass_Client", "X-Daypass_Client", "x-daypass-client", "X-Daypass-Roles", "X_DAYPASS_ROLES", "X-Daypass-Subject", "X.Daypass.Client", "X-Daypass~Roles"):
             for claim in (((name, "admin"),), ((name, "admin"), (name, "root")), ((name, ""),)):
                 status, _, seen = self.ask("/orders/7", self.token, *claim)
                 check(status == 200 or not seen, f"{claim} is {status} and reached the API")
                 for _, headers in seen:
-                    names = {one.lower().replace("_", "-") for one in headers}
-                    told = {one: [value for key, value in headers.items() if key.lower().replace("_", "-") == one] for one in names}
+                    names = {plain(one) for one in headers}
+                    told = {one: [value for key, value in headers.items() if plain(key) == one] for one in names}
                     equal({one: told.get(one) for one in own}, own, f"what the API is told with {claim}")
                     check("x-daypass-subject" not in names or told["x-daypass-subject"] == ["-"], f"{claim}: {told}")
         for name in ("X-Daypass-Client", "X-Daypass-Roles"):
@@ -254,6 +261,14 @@ class Gate:
             for _, headers in seen:
                 # A proxy may take out what the client calls a matter of the connection; the API then hears of nobody.
                 check(headers.get_all(name) in (None, own[name.lower()]), f"{name} is {headers.get_all(name)}")
+
+    def upgrades(self):
+        """What is sent on a connection after such a change nobody asks about. nginx and Traefik take the header away."""
+        self.up()
+        for more in ((), (("HTTP2-Settings", "AAMAAABkAAQAAP__"),)):
+            connection = "Upgrade, HTTP2-Settings" if more else "Upgrade"
+            _, _, seen = self.ask("/orders/7", self.token, ("Connection", connection), ("Upgrade", "h2c"), *more)
+            check(all("h2c" not in (headers["Upgrade"] or "") for _, headers in seen), "a change to h2c reached the API")
 
     def hosts(self):
         self.up()

@@ -51,6 +51,11 @@ def identity():
     GATE.identity()
 
 
+@case("a connection is changed to nothing that is not judged")
+def upgrades():
+    GATE.upgrades()
+
+
 @case("only the hosts of the API are let in")
 def hosts():
     GATE.hosts()
