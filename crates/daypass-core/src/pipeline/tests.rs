@@ -11,7 +11,9 @@ use super::*;
 use crate::caller::How;
 use crate::client::KeyKind;
 use crate::cutoff::{Cutoff, Scope};
-use crate::dialect::{Asserted, Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak};
+use crate::dialect::{
+    Asserted, Claim, Evidence, Form, Presented, RoleChoice, Signed, TicketAsk, Visit, Weak,
+};
 use crate::endpoint::{CallerRule, Quota, SessionRule, Whence};
 use crate::explained::{AnswerId, Lookup, When};
 use crate::identity::{Identity, Subject, unavailable};
@@ -19,6 +21,7 @@ use crate::issuer::Issuer;
 use crate::jose::KeySet;
 use crate::provider::Provider;
 use crate::record::Event;
+use crate::refusal::Reason;
 use crate::secret::{Secret, SigningKey, Witness};
 use crate::testing::{FixedClock, MemoryStore, START, SeededEntropy, TripleIssuer, World, later, request};
 use crate::triple::{self, TripleKind};
