@@ -1,4 +1,4 @@
-//! Keys of clients that end soon, and when an operator is told.
+//! Keys of clients, and root keys of ours at clouds, that end soon, and when an operator is told.
 //!
 //! A key that ends without a successor stops its client at a moment that nobody chose. So each end is announced four
 //! times, each time by one record for all nodes together.
@@ -6,6 +6,7 @@
 use crate::client::{Client, Key};
 use crate::clock::{SignedDuration, Timestamp};
 use crate::replay::Mark;
+use crate::root::{RootRow, RootState};
 use aws_lc_rs::digest::{Context, SHA256};
 
 /// How many days ahead an end is announced, the earliest first.
@@ -32,13 +33,22 @@ impl Warning<'_> {
     ///
     /// It is no secret, and nobody but us chooses what it is made of.
     pub fn mark(&self) -> Mark {
-        let mut context = Context::new(&SHA256);
-        context.update(b"daypass expiry warning v1");
-        context.update(&self.ends.as_millisecond().to_be_bytes());
-        context.update(&self.days.to_be_bytes());
-        context.update(self.key.id.as_bytes());
-        context.finish().as_ref().first_chunk().copied().unwrap_or_default()
+        mark(b"daypass expiry warning v1", self.ends, self.days, &[&self.key.id])
     }
+}
+
+fn mark(label: &[u8], ends: Timestamp, days: u32, of: &[&str]) -> Mark {
+    let mut context = Context::new(&SHA256);
+    context.update(label);
+    context.update(&ends.as_millisecond().to_be_bytes());
+    context.update(&days.to_be_bytes());
+    for (place, text) in of.iter().enumerate() {
+        if place > 0 {
+            context.update(&[0]);
+        }
+        context.update(text.as_bytes());
+    }
+    context.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
 /// The announcement that is to be made of this key now, if one is. Of several whose time has come, such as after a time
@@ -47,12 +57,32 @@ impl Warning<'_> {
 pub fn due<'a>(client: &'a Client, key: &'a Key, now: Timestamp) -> Option<Warning<'a>> {
     let ends = key.expires.filter(|_| client.enabled && key.enabled && !key.has_ended(now))?;
     let begins = key.starts.unwrap_or(key.created).max(key.created);
+    Some(Warning { client, key, ends, days: reached(begins, ends, now)? })
+}
+
+/// Which announcement of this end is to be made now.
+fn reached(begins: Timestamp, ends: Timestamp, now: Timestamp) -> Option<u32> {
     let reached = |days: &&u32| {
         let at = ahead(ends, **days);
         at <= now && begins <= at
     };
-    let days = *AHEAD.iter().rfind(reached)?;
-    Some(Warning { client, key, ends, days })
+    AHEAD.iter().rfind(reached).copied()
+}
+
+/// Which announcement is to be made now of a root key's end, as for a client's key, and the mark by which all nodes know
+/// that it was made. Only of a key that works: a staged one is no loss, and one that stands by is on its way out.
+pub fn root_due(row: &RootRow, now: Timestamp) -> Option<(u32, Mark)> {
+    let ends = row.expires.filter(|end| row.state == RootState::Active && now < *end)?;
+    let days = reached(row.created, ends, now)?;
+    Some((
+        days,
+        mark(b"daypass root expiry warning v1", ends, days, &[&row.issuer, row.slot.name(), &row.id]),
+    ))
+}
+
+/// Whether a root key works, and ends within so many days or has ended: its calls go on until the cloud refuses them.
+pub fn root_ends_within(row: &RootRow, days: u32, now: Timestamp) -> bool {
+    row.state == RootState::Active && row.expires.is_some_and(|ends| ahead(ends, days) <= now)
 }
 
 /// Whether the key works, and ends within so many days.
@@ -133,6 +163,37 @@ mod tests {
             assert_eq!(due(client, key, now), None);
             assert!(!ends_within(client, key, 1, now));
         }
+    }
+
+    #[test]
+    fn the_end_of_a_root_key_is_announced_while_it_works() {
+        let row = RootRow {
+            issuer: "main".into(),
+            slot: crate::root::Slot::A,
+            state: RootState::Active,
+            id: "AKIDroot".into(),
+            created: START,
+            since: START,
+            expires: Some(after(START, 100 * DAY)),
+            proved: None,
+            sealed: vec![],
+        };
+        let days = |row: &RootRow, at: u32| root_due(row, after(START, at * DAY)).map(|(days, _)| days);
+        assert_eq!(
+            [69, 70, 86, 93, 99, 100].map(|at| days(&row, at)),
+            [None, Some(30), Some(14), Some(7), Some(1), None]
+        );
+        let soon = |row: &RootRow, at: u32| root_ends_within(row, URGENT, after(START, at * DAY));
+        assert_eq!([92, 93, 101].map(|at| soon(&row, at)), [false, true, true], "after its end too");
+        let staged = RootRow { state: RootState::Staged, ..row.clone() };
+        let endless = RootRow { expires: None, ..row.clone() };
+        for quiet in [&staged, &endless] {
+            assert!(days(quiet, 99).is_none() && !soon(quiet, 99));
+        }
+        let mark = |row: &RootRow| root_due(row, after(START, 99 * DAY)).unwrap().1;
+        let other = RootRow { issuer: "other".into(), ..row.clone() };
+        assert_ne!(mark(&row), mark(&other));
+        assert_eq!(mark(&row), mark(&row.clone()));
     }
 
     #[test]

@@ -161,8 +161,11 @@ pub enum Event {
         warning: String,
         /// Of what: a key's id.
         object: String,
-        /// In how many days.
+        /// In how many days; 0 for what is so already.
         days: u32,
+        /// What was found, where something has gone wrong.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
     },
     /// Strangers were refused.
     Strangers {
@@ -262,7 +265,13 @@ impl Record {
         days: u32,
     ) -> Self {
         let (warning, object) = (warning.to_owned(), object.to_owned());
-        Self { tenant, ..Self::bare(id, at, Event::Warning { warning, object, days }) }
+        Self { tenant, ..Self::bare(id, at, Event::Warning { warning, object, days, detail: None }) }
+    }
+
+    /// A record of something that needs an operator now, with what was found.
+    pub fn trouble(id: Uuid, at: Timestamp, warning: &str, object: &str, detail: &str) -> Self {
+        let (warning, object, detail) = (warning.to_owned(), object.to_owned(), Some(detail.to_owned()));
+        Self::bare(id, at, Event::Warning { warning, object, days: 0, detail })
     }
 
     pub(crate) fn bare(id: Uuid, at: Timestamp, event: Event) -> Self {

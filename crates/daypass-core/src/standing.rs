@@ -88,6 +88,14 @@ pub enum Fallen {
     Cut(Scope),
 }
 
+impl Grounds<'_> {
+    /// Whether one of these cut-offs takes it back, and of which scope. Those of keys behind exchanges are not among what is
+    /// looked at: they are known by their prints alone.
+    pub fn taken_back(&self, cutoffs: &Cutoffs) -> Option<Scope> {
+        taken_back(cutoffs, self)
+    }
+}
+
 /// What a key is recognised by in an access token that was asked for with it. The resource servers that read the token
 /// learn nothing from it but whether two tokens were asked for with one key.
 pub fn key_print(key: &str) -> String {

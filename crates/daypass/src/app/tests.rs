@@ -44,7 +44,7 @@ fn world() -> World {
 async fn announced(store: &dyn Store) -> Vec<(String, u32)> {
     let records = store.records(RecordQuery { limit: 1000, ..RecordQuery::default() }).await.unwrap();
     let one = |record: daypass_core::record::Record| match record.event {
-        Event::Warning { warning, object, days } => {
+        Event::Warning { warning, object, days, .. } => {
             assert_eq!((warning.as_str(), record.key.as_deref()), (KEY_EXPIRES, Some(&*object)));
             assert_eq!(
                 (record.tenant.as_deref(), record.client),

@@ -97,7 +97,12 @@ fn line(record: &Record) -> String {
             format!("refused {count} strangers {reason} {}", network.as_deref().unwrap_or("elsewhere"))
         }
         Event::Change { action, object } => format!("changed {action} {object}"),
-        Event::Warning { warning, object, days } => format!("WARNING {warning} {object} in {days} days"),
+        Event::Warning { warning, object, detail: Some(detail), .. } => {
+            format!("WARNING {warning} {object}: {}", detail.escape_debug())
+        }
+        Event::Warning { warning, object, days, detail: None } => {
+            format!("WARNING {warning} {object} in {days} days")
+        }
     };
     let mut line = format!("{} {what}", record.at);
     let source = record.source.map(|source| source.to_string());
