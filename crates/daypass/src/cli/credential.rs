@@ -6,7 +6,9 @@ use super::files::read_token;
 use super::output::{Failure, Output, table};
 use super::place::{Place, PlaceArgs};
 use crate::app;
-use daypass_core::clock::rfc3339;
+use daypass_core::clock::{Timestamp, rfc3339};
+use daypass_core::credential::Brokered;
+use daypass_core::cutoff::{Cutoff, Cutoffs, Scope};
 use daypass_core::directory::Directory;
 use daypass_core::inspect::OwnToken;
 use daypass_core::policy::{Language, Policy};
@@ -60,6 +62,8 @@ struct Known<'a> {
     token: Option<&'a OwnToken>,
     /// What an access token is bound to.
     bound: Option<String>,
+    /// Where it comes from, where a cloud made it.
+    upstream: Option<&'a Brokered>,
 }
 
 /// The exchanges that a credential came from, the latest first.
@@ -180,6 +184,7 @@ fn of_claims<'a>(id: &'a str, claims: &'a Claims) -> Known<'a> {
         policy: Some(&claims.policy),
         token: None,
         bound: None,
+        upstream: None,
     }
 }
 
@@ -189,7 +194,9 @@ fn of_record<'a>(
     chain: &'a Chain,
     token: Option<&'a OwnToken>,
 ) -> Option<Known<'a>> {
-    let Event::Grant { expires, policy, variables, tags, source_identity, bound, .. } = &record.event else {
+    let Event::Grant { expires, policy, variables, tags, source_identity, bound, upstream, .. } =
+        &record.event
+    else {
         return None;
     };
     let grounds = Grounds {
@@ -220,6 +227,7 @@ fn of_record<'a>(
         policy: policy.as_deref(),
         token,
         bound: bound.clone(),
+        upstream: upstream.as_deref(),
     })
 }
 
@@ -307,10 +315,38 @@ fn said(directory: &Directory, known: &Known<'_>) -> Vec<(&'static str, Value)> 
         ("audience", json!(known.token.map(|token| &token.audience))),
         ("app_roles", json!(known.token.map(|token| &token.app_roles))),
         ("bound_to", json!(known.bound)),
+        ("made_by", json!(known.upstream.map(made_by))),
         ("issued", json!(rfc3339(grounds.issued))),
         ("expires", json!(rfc3339(grounds.expires))),
     ];
     said.into_iter().filter(|(_, value)| !cell(value).is_empty()).collect()
+}
+
+/// Where a cloud's credential comes from, in words that do not depend on what a record leaves out.
+pub(super) fn made_by(brokered: &Brokered) -> Value {
+    json!({
+        "issuer": brokered.issuer,
+        "root_key": brokered.key,
+        "cloud_request": brokered.request,
+        "obtained": rfc3339(brokered.obtained),
+        "kept": brokered.kept,
+        "shared": brokered.shared,
+        "recallable": false,
+    })
+}
+
+/// Whether a cut-off of this scope takes back what a record gave, at whatever time it is made.
+pub(super) async fn is_of(store: &dyn Store, scope: &Scope, record: &Record) -> Result<bool, Failure> {
+    let Event::Grant { credential, .. } = &record.event else { return Ok(false) };
+    let chain = chain(store, record).await?;
+    if let Scope::Key(id) = scope
+        && chain.keys.contains(&key_print(id))
+    {
+        return Ok(true);
+    }
+    let cutoffs = Cutoffs::new([Cutoff { scope: scope.clone(), before: Timestamp::MAX }]);
+    let known = of_record(credential, record, &chain, None);
+    Ok(known.is_some_and(|known| known.grounds.taken_back(&cutoffs).is_some()))
 }
 
 fn exchanged_for<'a>(known: &Known<'a>) -> Vec<&'a Uuid> {
@@ -339,7 +375,6 @@ pub(super) fn cell(value: &Value) -> String {
 mod tests {
     use super::*;
     use daypass_core::clock::after;
-    use daypass_core::cutoff::{Cutoff, Scope};
     use daypass_core::testing::World;
 
     #[test]
@@ -374,6 +409,7 @@ mod tests {
             policy: None,
             token: None,
             bound: None,
+            upstream: None,
         };
         assert_eq!(judged(&world.directory(), &known), ("live", None));
         world.cutoffs = vec![Cutoff { scope: Scope::Key("AKIDworld".into()), before: issued }];

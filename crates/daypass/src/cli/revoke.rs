@@ -3,6 +3,7 @@
 mod effect;
 mod list;
 mod target;
+mod upstream;
 
 use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};

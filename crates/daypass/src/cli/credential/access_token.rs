@@ -81,6 +81,7 @@ pub(super) fn known<'a>(directory: &'a Directory, id: &'a str, token: &'a OwnTok
         policy: None,
         token: Some(token),
         bound: token.confirmation.as_ref().map(|bound| format!("{} {}", bound.member(), bound.value())),
+        upstream: None,
     }
 }
 

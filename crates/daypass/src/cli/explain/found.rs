@@ -3,7 +3,7 @@
 use super::chain::Place;
 use super::layers::{self, Layer, Probe, Whose};
 use super::record::{Again, again};
-use crate::cli::credential::cell;
+use crate::cli::credential::{cell, made_by};
 use crate::cli::output::table;
 use daypass_core::asked::{Asked, AskedPolicy, AskedRole};
 use daypass_core::client::{Client, Tenant};
@@ -122,7 +122,17 @@ impl Found<'_> {
     fn of_event(&self) -> Vec<(&'static str, Value)> {
         match &self.record().event {
             Event::Grant {
-                expires, app_roles, audience, kid, bound, origin, variables, tags, asked, ..
+                expires,
+                app_roles,
+                audience,
+                kid,
+                bound,
+                origin,
+                variables,
+                tags,
+                asked,
+                upstream,
+                ..
             } => {
                 let mut said = asked.as_deref().map(of_ask).unwrap_or_default();
                 said.extend([
@@ -139,6 +149,7 @@ impl Found<'_> {
                     ("lifetime", json!(self.lifetime(*expires, asked.as_deref()))),
                     ("signed_by", json!(kid)),
                     ("made_with", json!(self.made_with())),
+                    ("made_by", json!(upstream.as_deref().map(made_by))),
                 ]);
                 said
             }
@@ -197,7 +208,7 @@ impl Found<'_> {
 
     /// The key of ours that made it, and how old it was.
     fn made_with(&self) -> Option<String> {
-        let Event::Grant { credential, kid, .. } = &self.record().event else { return None };
+        let Event::Grant { credential, kid, upstream: None, .. } = &self.record().event else { return None };
         let (at, ring) = (self.record().at, self.directory.ring());
         let stage = |purpose: Purpose, version: u32| {
             ring.stages().iter().find(|stage| stage.purpose == purpose && stage.version == version)

@@ -1,6 +1,7 @@
 //! What a cut-off does, and what it cannot do.
 
 use super::WITHIN;
+use super::upstream::{self, Living};
 use crate::app;
 use crate::cli::credential;
 use crate::cli::output::Failure;
@@ -24,17 +25,10 @@ pub(super) struct Effect {
     keys: Option<usize>,
     /// Until when an API that verifies access tokens by itself may take one.
     offline_until: Option<Timestamp>,
-    /// What others have made.
-    upstream: Vec<Upstream>,
+    /// What clouds have made and nobody here can take back.
+    upstream: Vec<Living>,
     /// Whether the records know the credential; none where it is about more than one.
     recorded: Option<bool>,
-}
-
-/// What another issuer than ourselves has made cannot be taken back.
-struct Upstream {
-    role: String,
-    issuer: String,
-    until: Timestamp,
 }
 
 impl Effect {
@@ -52,7 +46,9 @@ impl Effect {
             roles: &place.config.plan("").roles,
             grant: grant.as_ref(),
         };
-        Ok(concerned.effect(before, app::now()))
+        let now = app::now();
+        let upstream = upstream::living(&**store, scope, before, now).await?;
+        Ok(Self { upstream, ..concerned.effect(before, now) })
     }
 
     /// As people read it.
@@ -85,21 +81,12 @@ impl Effect {
             ),
             None => "no access token is concerned that is still alive".to_owned(),
         });
-        lines.extend(self.upstream.iter().map(|upstream| {
-            let Upstream { role, issuer, until } = upstream;
-            let until = rfc3339(*until);
-            format!("what `{issuer}` has made in the role `{role}` cannot be taken back, and may live until {until}")
-        }));
+        lines.extend(self.upstream.iter().map(Living::text));
         lines.join("\n")
     }
 
     /// As scripts read it.
     pub(super) fn document(&self, scope: &Scope, before: Timestamp, changed: bool) -> Value {
-        let upstream = |u: &Upstream| {
-            json!({
-                "role": u.role, "issuer": u.issuer, "revocable": false, "lives_until": rfc3339(u.until),
-            })
-        };
         json!({
             "scope": scope,
             "before": before.to_string(),
@@ -109,7 +96,9 @@ impl Effect {
             "keys": self.keys,
             "recorded": self.recorded,
             "offline_until": self.offline_until.map(rfc3339),
-            "upstream": self.upstream.iter().map(upstream).collect::<Vec<_>>(),
+            "upstream": self.upstream.iter().map(Living::document).collect::<Vec<_>>(),
+            "upstream_count": self.upstream.iter().map(|living| living.count).sum::<usize>(),
+            "upstream_until": self.upstream.iter().map(|living| living.until).max().map(rfc3339),
         })
     }
 }
@@ -135,16 +124,13 @@ impl Concerned<'_> {
         };
         let roles: Vec<_> = self.roles.iter().filter(|role| self.is_role(role)).collect();
         let end = |role: &Role| self.ends().unwrap_or_else(|| after(before, role.lifetime.max));
-        let tokens = roles.iter().filter(|role| role.audience.is_some() && self.may_be_token());
-        let upstream = roles.iter().filter(|role| role.issuer != LOCAL).map(|role| Upstream {
-            role: role.name.clone(),
-            issuer: role.issuer.clone(),
-            until: end(role),
-        });
+        let tokens = roles
+            .iter()
+            .filter(|role| role.audience.is_some() && role.issuer == LOCAL && self.may_be_token());
         Effect {
             keys: clients.as_ref().map(|_| self.keys.iter().filter(is_key).count()),
             offline_until: tokens.map(|role| end(role)).max().filter(|end| *end > now),
-            upstream: upstream.filter(|upstream| upstream.until > now).collect(),
+            upstream: Vec::new(),
             recorded: matches!(self.scope, Scope::Credential(_)).then_some(self.grant.is_some()),
             clients: clients.map(|clients| clients.len()),
         }
@@ -259,21 +245,30 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_taken_back_is_said_with_its_end() {
-        let world = world();
-        let said = |scope: &Scope, before| {
-            let effect = effect(&world, scope, None, before);
-            (effect.offline_until, effect.upstream.first().map(|upstream| upstream.until))
-        };
-        assert_eq!(said(&Scope::All, START), (Some(later(3600)), Some(later(7200))));
-        assert_eq!(said(&role("soe"), START), (None, Some(later(7200))));
-        assert_eq!(said(&role("devcenter"), START), (Some(later(3600)), None));
+    fn what_is_checked_without_asking_is_said_with_its_end() {
+        let mut world = world();
+        let said = |world: &World, scope: &Scope, before| effect(world, scope, None, before).offline_until;
+        assert_eq!(said(&world, &Scope::All, START), Some(later(3600)));
+        assert_eq!(said(&world, &role("soe"), START), None);
+        assert_eq!(said(&world, &role("devcenter"), START), Some(later(3600)));
         let earlier = START.checked_sub(SignedDuration::from_secs(5000)).unwrap();
-        assert_eq!(said(&Scope::All, earlier), (None, Some(later(2200))), "the tokens have all run out");
-        assert_eq!(said(&Scope::Key("AKIDworld".into()), START).0, None, "a cloud's key gives no token");
-        let secret = world.keys.iter().find(|key| key.kind.is_oauth()).unwrap();
-        assert_eq!(said(&Scope::Key(secret.id.clone()), START).0, Some(later(3600)));
-        assert_eq!(said(&Scope::Tenant("other".into()), START), (None, None));
+        assert_eq!(said(&world, &Scope::All, earlier), None, "the tokens have all run out");
+        assert_eq!(
+            said(&world, &Scope::Key("AKIDworld".into()), START),
+            None,
+            "a cloud's key gives no token"
+        );
+        let secret = world.keys.iter().find(|key| key.kind.is_oauth()).unwrap().id.clone();
+        assert_eq!(said(&world, &Scope::Key(secret), START), Some(later(3600)));
+        assert_eq!(said(&world, &Scope::Tenant("other".into()), START), None);
+        for role in world.plan.roles.iter_mut().filter(|role| role.audience.is_some()) {
+            Arc::make_mut(role).issuer = "entra-main".into();
+        }
+        assert_eq!(
+            said(&world, &Scope::All, START),
+            None,
+            "a cloud's tokens are counted, and not guessed at"
+        );
     }
 
     #[test]
@@ -287,7 +282,6 @@ mod tests {
         let record: Record = serde_json::from_value(event).unwrap();
         let known = effect(&world, &scope, Some(&record), START);
         assert_eq!((known.recorded, known.offline_until), (Some(true), Some(later(60))));
-        assert!(known.upstream.is_empty());
         let unknown = effect(&world, &scope, None, START);
         assert_eq!((unknown.recorded, unknown.offline_until), (Some(false), Some(later(3600))));
         assert!(unknown.text(&scope, START, true).contains("is the id right?"));
