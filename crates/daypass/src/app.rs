@@ -3,6 +3,7 @@
 mod idle;
 mod issuers;
 mod prune;
+mod roots;
 
 use crate::identity::Outbound;
 use crate::metrics::Counts;
@@ -22,6 +23,7 @@ use daypass_core::store::{Change, Spent, Store, StoreError};
 use daypass_issuers::tally::Tally;
 use issuers::Issuers;
 use parking_lot::Mutex;
+use roots::Roots;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -160,6 +162,8 @@ pub(crate) struct App {
     pub(crate) counts: Counts,
     /// What the clouds behind this node have done.
     pub(crate) tallies: Vec<Arc<Tally>>,
+    /// What is known of our root keys at those clouds.
+    roots: Roots,
     plan: Arc<Plan>,
     opened: Opened,
     /// What the store's version was when the directory was read. Held while it is read: an older state must never take
@@ -176,7 +180,7 @@ pub(crate) struct App {
 impl App {
     /// Puts the parts together.
     pub(crate) async fn build(opened: Opened, plan: Plan, ambient: Ambient) -> anyhow::Result<Arc<Self>> {
-        let Issuers { all, tallies } = Issuers::of(&plan, &opened.store, &ambient)?;
+        let Issuers { all, tallies, clouds } = Issuers::of(&plan, &opened.store, &ambient)?;
         let Ambient { clock, entropy } = &ambient;
         let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
         let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), all, identity);
@@ -194,6 +198,7 @@ impl App {
             ambient,
             counts: Counts::default(),
             tallies,
+            roots: Roots::new(clouds, &KeyEntropy),
             plan,
             opened,
         }))
@@ -220,7 +225,11 @@ impl App {
             (theirs, format!("keys of clients that end within {days} days")),
             (frozen, "places where an operator has stopped that anything is issued".to_owned()),
         ];
-        all.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{what}: {n}")).collect()
+        all.into_iter()
+            .chain(self.root_concerns())
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| format!("{what}: {n}"))
+            .collect()
     }
 
     /// Counts the keys of clients that end soon. Not when somebody asks: there may be many keys, and the asking costs
@@ -235,8 +244,8 @@ impl App {
     }
 
     /// Follows the store's changes, writes down refused strangers and uses of keys, rotates our keys, announces the ends
-    /// of others' and forgets old cut-offs, for as long as the process lives. Side by side: a store that takes no records
-    /// must not keep us from hearing of a revocation.
+    /// of others', tries root keys and forgets old cut-offs, for as long as the process lives. Side by side: a store that
+    /// takes no records must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
         tokio::join!(
             self.follow(),
@@ -244,7 +253,8 @@ impl App {
             self.note(),
             self.rotate(),
             self.look_ahead(),
-            self.prune()
+            self.prune(),
+            self.canaries()
         );
     }
 
@@ -295,8 +305,10 @@ impl App {
         loop {
             turn.tick().await;
             self.count_ending();
-            if let Err(error) = self.announce_ends().await {
-                tracing::error!(%error, "a key that ends soon cannot be written down; trying again in an hour");
+            for announced in [self.announce_ends().await, self.announce_root_ends().await] {
+                if let Err(error) = announced {
+                    tracing::error!(%error, "a key that ends soon cannot be written down; trying again in an hour");
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ mod config;
 mod identity;
 mod mend;
 mod metrics;
+mod roots;
 mod rotation;
 mod server;
 mod system;

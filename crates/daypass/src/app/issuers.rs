@@ -8,7 +8,7 @@ use daypass_core::id::random_uuid;
 use daypass_core::issuer::Issuer;
 use daypass_core::store::Store;
 use daypass_issuers::cached::{Budgets, Cached};
-use daypass_issuers::cloud;
+use daypass_issuers::cloud::{self, Cloud};
 use daypass_issuers::local::Local;
 use daypass_issuers::tally::Tally;
 use std::collections::HashMap;
@@ -20,21 +20,26 @@ pub(super) struct Issuers {
     pub(super) all: HashMap<String, Arc<dyn Issuer>>,
     /// What the clouds among them have done.
     pub(super) tallies: Vec<Arc<Tally>>,
+    /// The clouds among them.
+    pub(super) clouds: Vec<Arc<dyn Cloud>>,
 }
 
 impl Issuers {
     /// Of a plan. No cloud is asked yet.
     pub(super) fn of(plan: &Plan, store: &Arc<dyn Store>, ambient: &Ambient) -> anyhow::Result<Self> {
         let local: Arc<dyn Issuer> = Arc::new(Local::new());
-        let mut issuers = Self { all: HashMap::from([(Local::NAME.to_owned(), local)]), tallies: Vec::new() };
+        let all = HashMap::from([(Local::NAME.to_owned(), local)]);
+        let mut issuers = Self { all, tallies: Vec::new(), clouds: Vec::new() };
         // Another one after each start: a turn that this process took before it died is not this process's any more.
         let node = random_uuid(&KeyEntropy);
         let budgets = Budgets::default();
         for upstream in &plan.upstreams {
             let tally = Arc::new(Tally::new(upstream.name.clone()));
+            let cloud = cloud::build(upstream)?;
+            issuers.clouds.push(cloud.clone());
             let cached = Cached::sharing(
                 budgets.clone(),
-                cloud::build(upstream)?,
+                cloud,
                 store.clone(),
                 ambient.clock.clone(),
                 ambient.entropy.clone(),

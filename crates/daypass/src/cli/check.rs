@@ -7,6 +7,7 @@ use crate::config::{self, Diagnostic, Errors, Lint, Loaded, Stored};
 use crate::system::SystemClock;
 use anyhow::Context as _;
 use daypass_core::clock::Clock as _;
+use daypass_core::store::{Store, StoreError};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -71,12 +72,13 @@ async fn stored(url: &str) -> Result<Stored, Failure> {
         )));
     }
     let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
-    let stored = match (store.clients().await, store.keys().await) {
-        (Ok(clients), Ok(keys)) => Ok(Stored { clients, keys }),
-        (Err(fault), _) | (_, Err(fault)) => Err(fault),
-    };
+    let stored = read_stored(&*store).await;
     store.close().await?;
     Ok(stored?)
+}
+
+async fn read_stored(store: &dyn Store) -> Result<Stored, StoreError> {
+    Ok(Stored { clients: store.clients().await?, keys: store.keys().await?, roots: store.roots().await? })
 }
 
 fn report(args: &Args, config: &Loaded, output: &Output) -> Result<(), Failure> {

@@ -22,6 +22,7 @@ mod report;
 mod revoke;
 mod ring;
 mod role;
+mod root_key;
 mod serve;
 mod since;
 mod ticket;
@@ -65,6 +66,9 @@ enum Command {
     /// Daypass's own keys.
     #[command(subcommand)]
     Ring(ring::Verb),
+    /// Keys of ours at the clouds behind Daypass: stage, prove, promote, roll back.
+    #[command(subcommand)]
+    RootKey(root_key::Verb),
     /// The records of what was handed out, refused and changed.
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -134,6 +138,7 @@ async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Fa
         Command::Serve(args) => serve::run(&args, log).await,
         Command::Client(verb) => client::run(verb, output).await,
         Command::Ring(verb) => ring::run(verb, output).await,
+        Command::RootKey(verb) => root_key::run(verb, output).await,
         Command::Audit(verb) => audit::run(verb, output).await,
         Command::Explain(args) => explain::run(*args, output).await,
         Command::Role(verb) => role::run(verb, output).await,

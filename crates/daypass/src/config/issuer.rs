@@ -183,6 +183,11 @@ impl<'a> Issuers<'a> {
 }
 
 impl Declared {
+    /// Whether it has this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.upstream.name == name
+    }
+
     /// The issuer, without its root key: for whoever makes no calls.
     pub(super) fn unread(&self) -> Arc<Upstream> {
         Arc::new(self.upstream.clone())

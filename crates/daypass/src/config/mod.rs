@@ -53,6 +53,7 @@ pub(crate) use duration::seconds_of;
 pub(crate) use lint::{Lint, Stored};
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
+pub(crate) use secret::read_private;
 pub(crate) use section::closest;
 pub(crate) use template::template;
 pub(crate) use tls::{Files, TlsSource};
@@ -65,6 +66,7 @@ use daypass_core::net::IpNet;
 use daypass_core::provider::Provider;
 use daypass_core::ring::Rotation;
 use daypass_core::role::Role;
+use daypass_core::upstream::Upstream;
 use diagnostic::Fault;
 use environment::Variable;
 use notes::Notes;
@@ -149,6 +151,11 @@ impl Loaded {
     pub(crate) fn calling_plan(&self, public_url: &str) -> Result<Plan, Errors> {
         let upstreams = self.issuers.iter().map(issuer::Declared::read).collect::<Result<_, _>>()?;
         Ok(Plan { upstreams, ..self.plan(public_url) })
+    }
+
+    /// The issuer of this name with everything that it is asked with, read now; none where there is no such one.
+    pub(crate) fn upstream(&self, name: &str) -> Result<Option<Arc<Upstream>>, Errors> {
+        self.issuers.iter().find(|issuer| issuer.is(name)).map(issuer::Declared::read).transpose()
     }
 }
 

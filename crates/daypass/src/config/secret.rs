@@ -1,7 +1,8 @@
 //! Where a secret is kept. It never stands in the configuration itself: that file is reviewed, copied and backed up.
 
-use super::diagnostic::Fault;
+use super::diagnostic::{Errors, Fault};
 use super::section::{Section, text};
+use super::source::Spot;
 use super::tree::{Node, Value};
 use daypass_core::secret::Secret;
 use std::ffi::OsString;
@@ -92,6 +93,12 @@ impl SecretSource {
             }
         }
     }
+}
+
+/// Reads a secret from a file that only its owner may read.
+pub(crate) fn read_private(path: &Path) -> Result<Secret, Errors> {
+    let spot = || Spot::named(path.display().to_string());
+    read_file(path, OTHERS, LIMIT).map_err(|fault| Errors(vec![fault.at(spot())]))
 }
 
 /// Reads a file of at most `limit` bytes, and only if it has none of these permission bits.

@@ -124,6 +124,11 @@ impl Source {
         });
         let help = "When a cloud last gave a credential, in seconds since 1970";
         out.family("upstream_last_success", help, Some(&Unit::Seconds), MetricType::Gauge, last)?;
+        let taken = self.app.roots_taken();
+        let taken =
+            taken.iter().map(|(issuer, taken)| ([("issuer", &**issuer)], ConstGauge::new(i64::from(*taken))));
+        let help = "Whether a cloud took our root key when it was last tried";
+        out.family("root_key_ok", help, None, MetricType::Gauge, taken)?;
         let directory = self.app.directory.load();
         let ends = directory.roots().iter().filter_map(|root| {
             let labels = [("issuer", &*root.issuer), ("slot", root.slot.name()), ("key", &*root.id)];

@@ -33,6 +33,7 @@ mod replay;
 mod revocation;
 mod revoke;
 mod ring;
+mod root_key;
 mod tls;
 mod verify;
 mod verify_api;

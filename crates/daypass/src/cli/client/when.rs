@@ -13,7 +13,7 @@ pub(in crate::cli) enum When {
 
 impl When {
     /// The time that is meant, to the second.
-    pub(super) fn at(self, now: Timestamp) -> Timestamp {
+    pub(in crate::cli) fn at(self, now: Timestamp) -> Timestamp {
         let at = match self {
             Self::In(seconds) => after(now, seconds),
             Self::At(at) => at,

@@ -12,9 +12,13 @@ use daypass_core::directory::Plan;
 use daypass_core::expiry;
 use daypass_core::policy::{Why, idle};
 use daypass_core::role::Role;
+use daypass_core::root::{RootRow, RootState};
+use daypass_core::upstream::{RootSource, Upstream};
 
-/// What a store holds of clients.
+/// What a store holds of clients, and of our own keys at clouds.
 pub(crate) struct Stored {
+    /// Our keys at clouds.
+    pub(crate) roots: Vec<RootRow>,
     /// All of them.
     pub(crate) clients: Vec<Client>,
     /// All of theirs.
@@ -32,7 +36,7 @@ impl Loaded {
         unknown.map(|role| (role.tenant.as_str(), role.name.as_str())).collect()
     }
 
-    /// What deserves a look in view of the store: roles first, then clients by tenant and name.
+    /// What deserves a look in view of the store: roles first, then clients by tenant and name, then issuers.
     pub(crate) fn lint_stored(&self, stored: &Stored, now: Timestamp) -> Vec<Diagnostic> {
         let lint = Linter { spots: &self.spots, plan: self.plan(""), stored, now };
         let mut found: Vec<_> = self.roles.iter().filter_map(|role| lint.unreachable(role)).collect();
@@ -42,6 +46,7 @@ impl Loaded {
             lint.grants(client, &mut found);
             lint.keys(client, &mut found);
         }
+        found.extend(lint.plan.upstreams.iter().filter_map(|upstream| lint.root(upstream)));
         found
     }
 }
@@ -55,7 +60,7 @@ struct Linter<'a> {
 
 impl Linter<'_> {
     fn unreachable(&self, role: &Role) -> Option<Diagnostic> {
-        let Stored { clients, keys } = self.stored;
+        let Stored { clients, keys, .. } = self.stored;
         if reach::without_clients(&self.plan, role)
             || reach::by_clients(&self.plan, role, clients, keys, self.now)
         {
@@ -97,7 +102,9 @@ impl Linter<'_> {
         for audience in &client.audiences {
             let mut own = self.plan.roles.iter().filter(|role| role.tenant == client.tenant);
             // A service has no tokens, but signed requests, whichever role they are made in.
-            if daypass_core::verification::service_of(audience).is_some() || own.any(|role| role.called(audience).is_some()) {
+            if daypass_core::verification::service_of(audience).is_some()
+                || own.any(|role| role.called(audience).is_some())
+            {
                 continue;
             }
             let message =
@@ -150,6 +157,36 @@ impl Linter<'_> {
                 format!("the {} key `{}` of {whose} ends on {}", key.kind.name(), key.id, rfc3339(ends));
             found.push(warning(place(), Fault::new(message).hint(hint).lint(Lint::EndingKey)));
         }
+    }
+
+    /// The key that an issuer's calls are made with, where the store keeps it.
+    fn root(&self, upstream: &Upstream) -> Option<Diagnostic> {
+        if !matches!(upstream.root, RootSource::Stored) {
+            return None;
+        }
+        let name = &upstream.name;
+        let place = Spot::named(format!("issuer {name}"));
+        let own = |state| {
+            let mut rows = self.stored.roots.iter().filter(|row| row.issuer == *name);
+            rows.find(|row| row.state == state)
+        };
+        let Some(active) = own(RootState::Active) else {
+            let hint = match own(RootState::Staged).or_else(|| own(RootState::Standby)) {
+                Some(row) if row.state == RootState::Standby => format!("daypass root-key rollback {name}"),
+                Some(_) => format!("daypass root-key promote {name}"),
+                None => format!("daypass root-key stage {name} --from FILE"),
+            };
+            let message = format!("the issuer `{name}` has no root key that works: its roles are refused");
+            return Some(warning(place, Fault::new(message).hint(hint).lint(Lint::EndingKey)));
+        };
+        let ends = active.expires.filter(|_| expiry::root_ends_within(active, AHEAD, self.now))?;
+        let message =
+            format!("the root key `{}` of the issuer `{name}` ends on {}", active.id, rfc3339(ends));
+        let hint = match own(RootState::Staged) {
+            Some(_) => format!("daypass root-key promote {name}"),
+            None => format!("make another one at the cloud, then: daypass root-key stage {name} --from FILE"),
+        };
+        Some(warning(place, Fault::new(message).hint(hint).lint(Lint::EndingKey)))
     }
 
     fn role(&self, client: &Client, name: &str) -> Option<&Role> {

@@ -36,7 +36,7 @@ pub(crate) enum Lint {
     UnreachableRole,
     /// What a client was granted, and gets nothing for.
     IdleGrant,
-    /// A key that ends soon, or a client without one.
+    /// A key that ends soon, or a client or an issuer without one.
     EndingKey,
 }
 

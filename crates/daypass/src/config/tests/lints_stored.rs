@@ -22,7 +22,7 @@ fn stored() -> Stored {
         Grant::of("orders"),
         bound("cos", &["dir"]),
     ];
-    Stored { clients: vec![client], keys }
+    Stored { clients: vec![client], keys, roots: vec![] }
 }
 
 /// All that is found, with the file and the store.
@@ -83,7 +83,12 @@ fn a_grant_that_names_no_role_or_gives_nothing() {
     client.grants.push(Grant::of("downloads"));
     client.grants[1].bind.clear();
     client.grants[2].lifetime = Some(2 * 60 * 60);
-    client.audiences = vec!["d6b7c858-55fa-4d04-85a6-131af690abd4".into(), "cam:soe".into(), "ram:oss".into(), "api://gone".into()];
+    client.audiences = vec![
+        "d6b7c858-55fa-4d04-85a6-131af690abd4".into(),
+        "cam:soe".into(),
+        "ram:oss".into(),
+        "api://gone".into(),
+    ];
     let all = found(&stored);
     let short: Vec<_> =
         all.lines().filter(|line| line.contains("warning[idle") || line.contains("hint")).collect();
