@@ -64,6 +64,18 @@ async fn a_decision_is_found_behind_many_others_and_only_at_its_time() {
     assert_eq!(bench.explain(3, behind).await, "None", "the pages of another time are not read");
 }
 
+/// Nodes write side by side, and one of them may be ahead.
+#[tokio::test]
+async fn one_record_of_later_does_not_end_the_search() {
+    let bench = Bench::new();
+    for n in 0..999 {
+        decided(&bench, n, 0, "acme", Uuid::from_u128(9)).await;
+    }
+    decided(&bench, 254, 31, "acme", Uuid::from_u128(9)).await;
+    let own = decided(&bench, 251, 0, "acme", bench.world.client.guid).await;
+    assert_eq!(bench.explain(1, own).await, format!("{:?}", Some(Some(own))));
+}
+
 #[tokio::test]
 async fn a_temporary_credential_does_not_tell_about_its_client() {
     let bench = Bench::new();

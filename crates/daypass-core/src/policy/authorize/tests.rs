@@ -226,7 +226,8 @@ fn an_ask_narrows() {
     let world = World::new();
     let asked = allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/hema/8005/2026/*");
     let authorized = ask(&world, &Issue { policy: Some(asked.clone()), ..hema() });
-    assert_eq!(authorized.unwrap_or_else(|r| panic!("{r:?}")).policy(), Some(&asked));
+    let authorized = authorized.unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!((authorized.policy(), authorized.cut()), (Some(&asked), &[Cut::Ask][..]));
 }
 
 #[test]

@@ -214,6 +214,14 @@ mod tests {
         assert_eq!(lost(&before, &[one("oss:Get*", "*")]), Vec::<usize>::new());
     }
 
+    /// What a deny loses to another deny is nothing.
+    #[test]
+    fn only_what_allows_can_lose_something() {
+        let had = [deny("oss:DeleteObject", OSS), one("oss:Get*", OSS)];
+        let rule = [one("oss:Get*", "*"), deny("oss:*", "acs:oss:*:*:b/secret/*")];
+        assert_eq!(lost(&had, &rule), [2], "counted with the denies, and none of them");
+    }
+
     #[test]
     fn a_list_has_an_end() {
         let before: Vec<_> = (0..40).map(|n| one("oss:Get*", &format!("acs:oss:*:*:b/{n}"))).collect();

@@ -309,6 +309,12 @@ fn so_does_that_of_the_endpoint_that_it_came_from() {
         assert_eq!(service.valid(&here)["decision"]["why"], why);
         assert_eq!(service.valid(&elsewhere)["decision"]["why"], "statement_allows");
     }
+    // Another tenant's at the same path is none of its business.
+    let mut other = (*service.world.plan.endpoints[0]).clone();
+    Arc::make_mut(&mut service.world.plan.endpoints[0]).boundary = None;
+    other.tenant = "other".into();
+    service.world.plan.endpoints.insert(0, Arc::new(other));
+    assert_eq!(service.valid(&here)["decision"]["why"], "statement_allows");
 }
 
 #[test]

@@ -59,6 +59,14 @@ fn the_boundary_of_an_endpoint_bounds_the_clients_of_its_table() {
     assert!(ask(&world, &hema()).is_ok());
     let another = upload(&[("tenant_code", "hema"), ("poi_id", "8006")]);
     assert_eq!(refused(&world, &another).reason, Reason::RoleNotGranted);
+    // Nor does one of other products, whichever of the two comes first.
+    let mut other = Endpoint::clone(&world.plan.endpoints[2]);
+    assert_eq!((other.tenant.as_str(), other.path.as_str()), ("acme", "/router/rest"));
+    other.boundary = Some(allow(Language::Ram, "ecs:*", "*"));
+    other.routes.iter_mut().for_each(|route| route.product.usage_scene = "other".into());
+    world.plan.endpoints.insert(0, Arc::new(other));
+    let authorized = ask(&world, &hema()).unwrap_or_else(|r| panic!("{r:?}"));
+    assert_eq!(resources(&authorized), ["acs:oss:*:*:bucket/hema/8005/a/*"]);
 }
 
 #[test]
@@ -73,6 +81,11 @@ fn an_ask_is_judged_by_what_the_endpoint_leaves() {
         |resource: &str| Issue { policy: Some(allow(Language::Ram, "oss:PutObject", resource)), ..hema() };
     assert!(ask(&world, &asked("acs:oss:*:*:bucket/hema/8005/a/1")).is_ok());
     assert_eq!(refused(&world, &asked("acs:oss:*:*:bucket/hema/8005/b/1")).reason, Reason::PolicyTooWide);
+    // Where nothing is left it is not the ask that is at fault, however narrow or wide it is.
+    bound_endpoint(&mut world, "/router/rest", allow(Language::Ram, "ecs:*", "*"));
+    for resource in ["acs:oss:*:*:bucket/hema/8005/a/1", "*"] {
+        assert_eq!(refused(&world, &asked(resource)).reason, Reason::RoleNotGranted, "{resource}");
+    }
 }
 
 /// Puts a rule on trial, or lets it count.
