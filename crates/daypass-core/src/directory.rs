@@ -3,9 +3,12 @@
 //! Nothing on the path of a request reads storage. The server builds a new directory when the store's version
 //! changes and swaps it in; a request uses the one it began with.
 
+mod people;
+
 use crate::board::Board;
 use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
+use crate::contents::{Contents, Part};
 use crate::cutoff::{Cutoff, Cutoffs};
 use crate::endpoint::{DialectName, Endpoint};
 use crate::forward::ForwardAuth;
@@ -17,9 +20,9 @@ use crate::role::Role;
 use crate::root::{RootRow, RootState};
 use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
-use crate::standing::key_print;
 use crate::upstream::{RootKey, RootSource, Upstream};
 use aws_lc_rs::hmac;
+use people::People;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -68,29 +71,31 @@ pub enum Certificates {
     Vouched,
 }
 
-/// The plan together with what the store holds.
+/// The plan together with what the store holds. A later snapshot shares with it what has not changed since.
 pub struct Directory {
     plan: Arc<Plan>,
-    rules: Rules,
+    rules: Arc<Rules>,
+    roles: Arc<HashMap<String, BTreeMap<String, Arc<Role>>>>,
+    contents: Contents,
+    people: Arc<People>,
+    freezes: Arc<Freezes>,
     ring: Arc<Ring>,
-    roles: HashMap<String, BTreeMap<String, Arc<Role>>>,
-    clients: HashMap<Uuid, Arc<Client>>,
-    keys: HashMap<String, Arc<Key>>,
-    secrets: HashMap<Uuid, Vec<Arc<Key>>>,
-    public_keys: HashMap<Uuid, Vec<ClientKey>>,
-    stand_in_keys: Vec<ClientKey>,
-    certificates: HashMap<Uuid, Vec<Arc<Key>>>,
-    federated: HashMap<Uuid, Vec<Arc<Key>>>,
-    /// OAuth clients' keys, by what access tokens tell of them.
-    prints: HashMap<String, Arc<Key>>,
-    /// Clients by their object ids.
-    objects: HashMap<Uuid, Uuid>,
-    cutoffs: Cutoffs,
-    freezes: Freezes,
-    roots: Vec<RootRow>,
+    stand_ins: Arc<StandIns>,
     board: Arc<Board>,
     number: u64,
-    stand_in: Secret,
+}
+
+/// What takes the places of keys that are not there.
+struct StandIns {
+    secret: Secret,
+    public_keys: Vec<ClientKey>,
+}
+
+impl StandIns {
+    fn new(ring: &Ring) -> Result<Self, SealFault> {
+        let secret = Secret::new(seal_material(ring, "", &[0; 32], [0; 12])?);
+        Ok(Self { secret, public_keys: ClientKey::stand_ins(ring) })
+    }
 }
 
 /// A key with whom it belongs to.
@@ -117,54 +122,85 @@ impl Directory {
         keys: Vec<Key>,
         cutoffs: Vec<Cutoff>,
     ) -> Result<Self, SealFault> {
+        let contents = Contents {
+            clients: Part::unstamped(clients.into_iter().map(Arc::new).collect()),
+            keys: Part::unstamped(keys.into_iter().map(Arc::new).collect()),
+            cutoffs: Part::unstamped(Cutoffs::new(cutoffs)),
+            ..Contents::default()
+        };
+        Self::of(plan, ring, contents)
+    }
+
+    /// Puts the first snapshot of a store together. `ring` is opened from what is in it.
+    pub fn of(plan: Arc<Plan>, ring: Arc<Ring>, contents: Contents) -> Result<Self, SealFault> {
         let mut roles: HashMap<String, BTreeMap<String, Arc<Role>>> = HashMap::new();
         for role in &plan.roles {
             roles.entry(role.tenant.clone()).or_default().insert(role.name.clone(), role.clone());
         }
-        let keys: HashMap<_, _> = keys.into_iter().map(|key| (key.id.clone(), Arc::new(key))).collect();
-        let mut public_keys: HashMap<Uuid, Vec<ClientKey>> = HashMap::new();
-        for key in keys.values().filter(|key| key.kind == KeyKind::PublicKey) {
-            public_keys.entry(key.client).or_default().extend(ClientKey::parse(key));
-        }
-        let oauth = keys.values().filter(|key| key.kind.is_oauth());
         Ok(Self {
-            prints: oauth.map(|key| (key_print(&key.id), key.clone())).collect(),
-            objects: clients.iter().map(|client| (client.object, client.guid)).collect(),
-            secrets: of_kind(&keys, KeyKind::ClientSecret),
-            certificates: of_kind(&keys, KeyKind::Certificate),
-            federated: of_kind(&keys, KeyKind::Federated),
-            public_keys,
-            stand_in_keys: ClientKey::stand_ins(&ring),
-            roles,
-            clients: clients.into_iter().map(|client| (client.guid, Arc::new(client))).collect(),
-            keys,
-            cutoffs: Cutoffs::new(cutoffs),
-            freezes: Freezes::default(),
-            roots: Vec::new(),
+            rules: Arc::new(Rules::of(&plan)),
+            roles: Arc::new(roles),
+            people: Arc::new(People::new(contents.clients.held(), contents.keys.held())),
+            freezes: Arc::new(Freezes::new(contents.freezes.held().iter().cloned())),
+            stand_ins: Arc::new(StandIns::new(&ring)?),
             board: Arc::default(),
             number: 0,
-            stand_in: Secret::new(seal_material(&ring, "", &[0; 32], [0; 12])?),
-            rules: Rules::of(&plan),
+            contents,
             plan,
             ring,
         })
     }
 
+    /// The snapshot that comes after this one, where these are the store's contents now: what is the same in both is taken
+    /// over, and so is the memory of what was published. `ring` is this one's as long as its rows are.
+    pub fn next(&self, ring: Arc<Ring>, contents: Contents) -> Result<Self, SealFault> {
+        let before = &self.contents;
+        let same_people = contents.clients.is(&before.clients) && contents.keys.is(&before.keys);
+        let same_ring = Arc::ptr_eq(&ring, &self.ring);
+        let freezes = || Arc::new(Freezes::new(contents.freezes.held().iter().cloned()));
+        let people = || Arc::new(People::new(contents.clients.held(), contents.keys.held()));
+        Ok(Self {
+            plan: self.plan.clone(),
+            rules: self.rules.clone(),
+            roles: self.roles.clone(),
+            people: if same_people { self.people.clone() } else { people() },
+            freezes: if contents.freezes.is(&before.freezes) { self.freezes.clone() } else { freezes() },
+            stand_ins: if same_ring { self.stand_ins.clone() } else { Arc::new(StandIns::new(&ring)?) },
+            board: self.board.clone(),
+            number: self.number + 1,
+            contents,
+            ring,
+        })
+    }
+
+    /// What the store held.
+    pub fn contents(&self) -> &Contents {
+        &self.contents
+    }
+
+    /// Whether clients and keys are the very ones of another snapshot.
+    pub fn has_people_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.people, &other.people)
+    }
+
     /// With the places where nothing is issued.
     #[must_use]
-    pub fn frozen(self, freezes: Vec<Freeze>) -> Self {
-        Self { freezes: Freezes::new(freezes), ..self }
+    pub fn frozen(mut self, freezes: Vec<Freeze>) -> Self {
+        self.freezes = Arc::new(Freezes::new(freezes.iter().cloned()));
+        self.contents.freezes = Part::unstamped(freezes);
+        self
     }
 
     /// With the root keys that the store keeps.
     #[must_use]
-    pub fn rooted(self, roots: Vec<RootRow>) -> Self {
-        Self { roots, ..self }
+    pub fn rooted(mut self, roots: Vec<RootRow>) -> Self {
+        self.contents.roots = Part::unstamped(roots);
+        self
     }
 
     /// The root keys that the store keeps, of all issuers.
     pub fn roots(&self) -> &[RootRow] {
-        &self.roots
+        self.contents.roots.held()
     }
 
     /// A cloud behind Daypass, by its name.
@@ -179,7 +215,7 @@ impl Directory {
             RootSource::Unread => Ok(None),
             RootSource::Stored => {
                 let active = |row: &&RootRow| row.issuer == upstream.name && row.state == RootState::Active;
-                self.roots.iter().find(active).map(|row| row.open(&self.ring).map(Arc::new)).transpose()
+                self.roots().iter().find(active).map(|row| row.open(&self.ring).map(Arc::new)).transpose()
             }
         }
     }
@@ -206,13 +242,7 @@ impl Directory {
 
     /// What has been taken back.
     pub fn cutoffs(&self) -> &Cutoffs {
-        &self.cutoffs
-    }
-
-    /// In the place of an earlier snapshot, of which the memory of what was published is taken over.
-    #[must_use]
-    pub fn after(self, earlier: &Self) -> Self {
-        Self { board: earlier.board.clone(), number: earlier.number + 1, ..self }
+        self.contents.cutoffs.held()
     }
 
     /// What is published, with the number of this snapshot: a later one has a greater number.
@@ -232,22 +262,22 @@ impl Directory {
 
     /// A client of a tenant. One of another tenant is not found.
     pub fn client(&self, tenant: &Tenant, guid: Uuid) -> Option<&Arc<Client>> {
-        self.clients.get(&guid).filter(|client| client.tenant == tenant.name)
+        self.people.clients.get(&guid).filter(|client| client.tenant == tenant.name)
     }
 
     /// A client of a tenant, by its object id.
     pub fn client_of_object(&self, tenant: &Tenant, object: Uuid) -> Option<&Arc<Client>> {
-        self.client(tenant, *self.objects.get(&object)?)
+        self.client(tenant, *self.people.objects.get(&object)?)
     }
 
     /// Every client, in no order.
     pub fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.clients.values().map(|client| &**client)
+        self.people.clients.values().map(|client| &**client)
     }
 
     /// Every key whose client is known, with that client, in no order.
     pub fn clients_keys(&self) -> impl Iterator<Item = (&Client, &Key)> {
-        self.keys.values().filter_map(|key| Some((&**self.clients.get(&key.client)?, &**key)))
+        self.people.keys.values().filter_map(|key| Some((&**self.people.clients.get(&key.client)?, &**key)))
     }
 
     /// A role of a tenant.
@@ -286,41 +316,41 @@ impl Directory {
 
     /// A live key of this kind with its client and tenant.
     pub fn key(&self, id: &str, kind: KeyKind, at: Timestamp) -> Option<Found<'_>> {
-        let key = self.keys.get(id).filter(|key| key.kind == kind && key.live(at))?;
-        let client = self.clients.get(&key.client)?;
+        let key = self.people.keys.get(id).filter(|key| key.kind == kind && key.live(at))?;
+        let client = self.people.clients.get(&key.client)?;
         let tenant = self.tenant(&client.tenant)?;
         Some(Found { key, client, tenant })
     }
 
     /// Whether a key of this id is one of a tenant's clients' for OAuth, live or not.
     pub fn is_key_of(&self, id: &str, tenant: &Tenant) -> bool {
-        let key = self.keys.get(id).filter(|key| key.kind.is_oauth());
+        let key = self.people.keys.get(id).filter(|key| key.kind.is_oauth());
         key.is_some_and(|key| self.client(tenant, key.client).is_some())
     }
 
     /// Whether a key of this id, of any kind, is live and belongs to this client.
     pub fn has_live_key(&self, id: &str, client: Uuid, at: Timestamp) -> bool {
-        self.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
+        self.people.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
     }
 
     /// When a key of this id runs out, if it does.
     pub fn key_end(&self, id: &str) -> Option<Timestamp> {
-        self.keys.get(id)?.expires
+        self.people.keys.get(id)?.expires
     }
 
     /// The tenant of the client with this guid.
     pub fn tenant_of(&self, client: Uuid) -> Option<&Arc<Tenant>> {
-        self.tenant(&self.clients.get(&client)?.tenant)
+        self.tenant(&self.people.clients.get(&client)?.tenant)
     }
 
-    /// The key of any client that is recognised by this print: [`key_print`].
+    /// The key of any client that is recognised by this print: [`crate::standing::key_print`].
     pub fn key_with_print(&self, print: &str) -> Option<&Arc<Key>> {
-        self.prints.get(print)
+        self.people.prints.get(print)
     }
 
-    /// The key of a client that an access token was asked for with, by its [`key_print`].
+    /// The key of a client that an access token was asked for with, by its [`crate::standing::key_print`].
     pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<&Arc<Key>> {
-        self.prints.get(print).filter(|key| key.client == client)
+        self.people.prints.get(print).filter(|key| key.client == client)
     }
 
     /// The secret part of a signing key, opened for one verification. Without a key: a stand-in that costs the
@@ -328,7 +358,7 @@ impl Directory {
     pub fn signing_secret(&self, key: Option<&Key>) -> Result<Secret, SealFault> {
         let (id, sealed) = match key.map(|key| (key.id.as_str(), &key.material)) {
             Some((id, Material::Sealed(sealed))) => (id, sealed.as_slice()),
-            _ => ("", self.stand_in.expose()),
+            _ => ("", self.stand_ins.secret.expose()),
         };
         let version = seal::version_of(sealed).ok_or(SealFault::DoesNotOpen)?;
         self.ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?.open_at(place(id), sealed)
@@ -336,37 +366,28 @@ impl Directory {
 
     /// The hashed secrets of a client, disabled and expired ones included.
     pub fn secrets(&self, client: Uuid) -> &[Arc<Key>] {
-        self.secrets.get(&client).map(Vec::as_slice).unwrap_or_default()
+        self.people.secrets.get(&client).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The public keys of a client's assertions, disabled and expired ones included.
     pub(crate) fn public_keys(&self, client: Uuid) -> &[ClientKey] {
-        self.public_keys.get(&client).map(Vec::as_slice).unwrap_or_default()
+        self.people.public_keys.get(&client).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// A public key of each kind, to take the places of those that are not there.
     pub(crate) fn stand_in_keys(&self) -> &[ClientKey] {
-        &self.stand_in_keys
+        &self.stand_ins.public_keys
     }
 
     /// What a client's certificate must be, disabled and expired keys included.
     pub fn certificates(&self, client: Uuid) -> &[Arc<Key>] {
-        self.certificates.get(&client).map(Vec::as_slice).unwrap_or_default()
+        self.people.certificates.get(&client).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whom outside providers must vouch for as this client, disabled and expired keys included.
     pub fn federated(&self, client: Uuid) -> &[Arc<Key>] {
-        self.federated.get(&client).map(Vec::as_slice).unwrap_or_default()
+        self.people.federated.get(&client).map(Vec::as_slice).unwrap_or_default()
     }
-}
-
-/// The keys of one kind, by the client that they belong to.
-fn of_kind(keys: &HashMap<String, Arc<Key>>, kind: KeyKind) -> HashMap<Uuid, Vec<Arc<Key>>> {
-    let mut of: HashMap<Uuid, Vec<Arc<Key>>> = HashMap::new();
-    for key in keys.values().filter(|key| key.kind == kind) {
-        of.entry(key.client).or_default().push(key.clone());
-    }
-    of
 }
 
 /// Seals the secret part of a signing key for the store.

@@ -13,6 +13,7 @@ pub mod board;
 pub mod caller;
 pub mod client;
 pub mod clock;
+pub mod contents;
 pub mod credential;
 pub mod cutoff;
 pub mod dialect;

@@ -49,8 +49,8 @@ pub type Changes = BTreeMap<Named, Option<i64>>;
 /// so many names, which is found out without collecting them all.
 pub fn revoked(directory: &Directory, tenant: &Tenant, now: Timestamp, most: usize) -> Option<Revoked> {
     let mut revoked = Revoked::new();
-    for (scope, before) in directory.cutoffs().iter().filter(|(_, before)| over(*before) >= now) {
-        for named in names(directory, tenant, scope) {
+    for (scope, before) in directory.cutoffs().of_tokens().filter(|(_, before)| over(*before) >= now) {
+        for named in names(directory, tenant, &scope) {
             let before = before.as_second();
             let cut = revoked.entry(named).or_insert(before);
             *cut = before.max(*cut);

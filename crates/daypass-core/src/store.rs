@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
+use crate::contents::Contents;
 use crate::cutoff::Cutoff;
 use crate::freeze::{Freeze, Place};
 use crate::held::{Held, Turn, TurnEnd, Wish};
@@ -132,12 +133,16 @@ pub trait Store: Send + Sync {
     async fn keys(&self) -> Result<Vec<Key>, StoreError>;
     /// Every ring key.
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError>;
-    /// Every cut-off.
+    /// Every cut-off, however long it takes: there may be a million.
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
     /// Every place where nothing is issued.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
     /// Every root key of every issuer.
     async fn roots(&self) -> Result<Vec<RootRow>, StoreError>;
+    /// All of these as one state. What is as it is in `known` is not read again: the parts are the same in memory, and of
+    /// cut-offs those are read that have changed. This is how a node starts and follows, so it takes the time that it takes
+    /// and not [`crate::record::DEADLINE`]: a part that was too long to be read in time would never be in force.
+    async fn contents(&self, known: &Contents) -> Result<Contents, StoreError>;
     /// A number that differs after every change by any process, and does not after an append. Cheap to ask ten
     /// times a second.
     async fn version(&self) -> Result<u64, StoreError>;

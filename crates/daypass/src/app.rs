@@ -12,6 +12,7 @@ use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use daypass_core::clock::{Clock, Timestamp, rfc3339};
+use daypass_core::contents::Contents;
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::expiry;
 use daypass_core::id::{Entropy, random_uuid, uuid_v7};
@@ -164,11 +165,9 @@ pub(crate) struct App {
     pub(crate) tallies: Vec<Arc<Tally>>,
     /// What is known of our root keys at those clouds.
     roots: Roots,
-    plan: Arc<Plan>,
     opened: Opened,
-    /// What the store's version was when the directory was read. Held while it is read: an older state must never take
-    /// the place of a newer one.
-    read: tokio::sync::Mutex<Option<u64>>,
+    /// Held while the directory is read: an older state must never take the place of a newer one.
+    reading: tokio::sync::Mutex<()>,
     heard: AtomicI64,
     warned: AtomicI64,
     /// How many keys of clients end within [`expiry::URGENT`] days.
@@ -184,13 +183,12 @@ impl App {
         let Ambient { clock, entropy } = &ambient;
         let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
         let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), all, identity);
-        let plan = Arc::new(plan);
-        let directory = read_directory(&*opened.store, opened.ring.clone(), plan.clone()).await?;
+        let directory = first(&opened, Arc::new(plan)).await?;
         idle::point_out(&directory);
         Ok(Arc::new(Self {
             pipeline,
             directory: ArcSwap::from_pointee(directory),
-            read: tokio::sync::Mutex::new(None),
+            reading: tokio::sync::Mutex::default(),
             heard: AtomicI64::new(ambient.clock.now().as_second()),
             warned: AtomicI64::new(i64::MIN),
             ending: AtomicUsize::new(0),
@@ -199,7 +197,6 @@ impl App {
             counts: Counts::default(),
             tallies,
             roots: Roots::new(clouds, &KeyEntropy),
-            plan,
             opened,
         }))
     }
@@ -405,24 +402,31 @@ impl App {
         directory.rules().ages(directory.ring().stages(), self.ambient.clock.now())
     }
 
-    /// Reads the directory again if the store has changed. When it returns, every change is in force here that was made
-    /// before it was called.
+    /// Reads what the store has changed, if it has. When it returns, every change is in force here that was made before it
+    /// was called.
     pub(crate) async fn refresh(&self) -> anyhow::Result<()> {
-        let mut read = self.read.lock().await;
-        // Asked before the content is read, so that a change in between is seen at the next turn.
+        let _reading = self.reading.lock().await;
         let version = self.opened.store.version().await?;
         self.heard.store(self.ambient.clock.now().as_second(), Ordering::Relaxed);
-        if *read == Some(version) {
+        let before = self.directory.load_full();
+        if before.contents().version == version {
             return Ok(());
         }
-        let ring = Arc::new(Ring::open(&self.opened.store.ring().await?, &self.opened.kek)?);
-        let directory = read_directory(&*self.opened.store, ring, self.plan.clone()).await?;
-        let directory = directory.after(&self.directory.load());
-        self.directory.store(Arc::new(directory));
-        self.count_ending();
-        if read.replace(version).is_some() {
-            tracing::info!(version, "the store has changed; the change is in force");
+        let contents = self.opened.store.contents(before.contents()).await?;
+        let (kek, earlier) = (self.opened.kek.clone(), before.clone());
+        // Beside the workers: what is much to read is much to put together.
+        let put_together = move || -> anyhow::Result<Directory> {
+            let same = contents.ring.is(&earlier.contents().ring);
+            let ring = if same { earlier.ring().clone() } else { open(&contents, &kek)? };
+            Ok(earlier.next(ring, contents)?)
+        };
+        let directory = Arc::new(tokio::task::spawn_blocking(put_together).await??);
+        self.directory.store(directory.clone());
+        if !directory.has_people_of(&before) {
+            self.count_ending();
         }
+        let version = directory.contents().version;
+        tracing::info!(version, "the store has changed; the change is in force");
         Ok(())
     }
 
@@ -436,11 +440,18 @@ impl App {
     }
 }
 
-async fn read_directory(store: &dyn Store, ring: Arc<Ring>, plan: Arc<Plan>) -> anyhow::Result<Directory> {
-    let (clients, keys, cutoffs) = (store.clients().await?, store.keys().await?, store.cutoffs().await?);
-    Ok(Directory::new(plan, ring, clients, keys, cutoffs)?
-        .frozen(store.freezes().await?)
-        .rooted(store.roots().await?))
+fn open(contents: &Contents, kek: &Kek) -> anyhow::Result<Arc<Ring>> {
+    Ok(Arc::new(Ring::open(contents.ring.held(), kek)?))
+}
+
+/// The first snapshot. However much there is to read, it is read: a node that gave up would never start.
+async fn first(opened: &Opened, plan: Arc<Plan>) -> anyhow::Result<Directory> {
+    let contents = opened.store.contents(&Contents::default()).await?;
+    let kek = opened.kek.clone();
+    // Not the ring that the store was opened with: another node may have rotated it meanwhile.
+    let put_together =
+        move || -> anyhow::Result<Directory> { Ok(Directory::of(plan, open(&contents, &kek)?, contents)?) };
+    tokio::task::spawn_blocking(put_together).await?
 }
 
 #[cfg(test)]

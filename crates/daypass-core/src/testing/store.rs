@@ -3,7 +3,8 @@
 use super::ring;
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
-use crate::cutoff::Cutoff;
+use crate::contents::{Contents, Part, Stamp};
+use crate::cutoff::{Cutoff, Cutoffs, Scope};
 use crate::freeze::Freeze;
 use crate::held::{Held, Turn, TurnEnd, Wish};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
@@ -14,6 +15,8 @@ use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stor
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
@@ -40,6 +43,34 @@ struct Inner {
     spent: HashSet<Mark>,
     uses: BTreeMap<String, Timestamp>,
     version: u64,
+    /// How often each part was changed.
+    changed: Changed,
+    /// Every change of a cut-off, in order: to this instant, or away.
+    recuts: Vec<(Scope, Option<Timestamp>)>,
+}
+
+/// The numbers of the parts' stamps.
+#[derive(Clone, Copy, Default)]
+struct Changed {
+    clients: u64,
+    keys: u64,
+    ring: u64,
+    freezes: u64,
+    roots: u64,
+}
+
+impl Changed {
+    fn by(&mut self, change: &Change) {
+        match change {
+            Change::PutClient(_) => self.clients += 1,
+            Change::PutKey(_) => self.keys += 1,
+            Change::AddRing(_) | Change::PutRing(_) | Change::SwapRing { .. } => self.ring += 1,
+            Change::Freeze(_) | Change::Thaw(_) => self.freezes += 1,
+            Change::SwapRoots { .. } => self.roots += 1,
+            // They have a count of their own.
+            Change::Cut(_) | Change::Uncut(_) => (),
+        }
+    }
 }
 
 impl MemoryStore {
@@ -77,6 +108,16 @@ impl MemoryStore {
 }
 
 impl Inner {
+    /// Every cut-off, where `known` is what the reader has of them.
+    fn cutoffs(&self, known: &Part<Cutoffs>) -> Part<Cutoffs> {
+        let stamp = stamp(self.recuts.len() as u64);
+        let since = known.stamp().and_then(|stamp| self.recuts.get(usize::try_from(stamp.number).ok()?..));
+        let read = || match since {
+            Some(recuts) => Ok::<_, Infallible>(known.held().with(recuts.iter().cloned())),
+            None => Ok(Cutoffs::new(self.cutoffs.iter().cloned())),
+        };
+        known.at(stamp, read).unwrap_or_else(|never| match never {})
+    }
     fn write(&mut self, record: Record) -> Result<(), StoreError> {
         let chain =
             self.chain.as_mut().ok_or_else(|| StoreError::Conflict("nobody began to write".into()))?;
@@ -84,6 +125,19 @@ impl Inner {
         self.records.push((record, link));
         Ok(())
     }
+}
+
+fn stamp(number: u64) -> Stamp {
+    Stamp { number, ..Stamp::default() }
+}
+
+fn at<T: Clone>(known: &Part<Vec<T>>, number: u64, all: &[T]) -> Part<Vec<T>> {
+    known.at(stamp(number), || Ok::<_, Infallible>(all.to_vec())).unwrap_or_else(|never| match never {})
+}
+
+fn shared<T: Clone>(known: &Part<Vec<Arc<T>>>, number: u64, all: &[T]) -> Part<Vec<Arc<T>>> {
+    let read = || Ok::<_, Infallible>(all.iter().cloned().map(Arc::new).collect());
+    known.at(stamp(number), read).unwrap_or_else(|never| match never {})
 }
 
 #[async_trait]
@@ -110,6 +164,19 @@ impl Store for MemoryStore {
     async fn roots(&self) -> Result<Vec<RootRow>, StoreError> {
         Ok(self.inner.lock().roots.clone())
     }
+    async fn contents(&self, known: &Contents) -> Result<Contents, StoreError> {
+        let inner = self.inner.lock();
+        let changed = inner.changed;
+        Ok(Contents {
+            version: inner.version,
+            clients: shared(&known.clients, changed.clients, &inner.clients),
+            keys: shared(&known.keys, changed.keys, &inner.keys),
+            ring: at(&known.ring, changed.ring, &inner.ring),
+            cutoffs: inner.cutoffs(&known.cutoffs),
+            freezes: at(&known.freezes, changed.freezes, &inner.freezes),
+            roots: at(&known.roots, changed.roots, &inner.roots),
+        })
+    }
     async fn version(&self) -> Result<u64, StoreError> {
         if self.deaf.load(Ordering::SeqCst) {
             return Err(StoreError::Unavailable("a test made it deaf".into()));
@@ -120,6 +187,7 @@ impl Store for MemoryStore {
         self.up()?;
         let mut inner = self.inner.lock();
         for change in changes {
+            inner.changed.by(&change);
             match change {
                 Change::PutClient(client) => {
                     inner.clients.retain(|c| c.guid != client.guid);
@@ -152,6 +220,7 @@ impl Store for MemoryStore {
                 Change::Cut(cutoff) => {
                     inner.cutoffs.retain(|old| old.scope != cutoff.scope || old.before > cutoff.before);
                     if inner.cutoffs.iter().all(|old| old.scope != cutoff.scope) {
+                        inner.recuts.push((cutoff.scope.clone(), Some(cutoff.before)));
                         inner.cutoffs.push(cutoff);
                     }
                 }
@@ -185,6 +254,7 @@ impl Store for MemoryStore {
                         return Err(StoreError::Conflict("the cut-offs have changed meanwhile".into()));
                     }
                     inner.cutoffs.retain(|old| gone.iter().all(|cutoff| cutoff.scope != old.scope));
+                    inner.recuts.extend(gone.into_iter().map(|cutoff| (cutoff.scope, None)));
                 }
             }
         }

@@ -9,11 +9,13 @@
     reason = "a case fails by panicking, as the head of this module says"
 )]
 
+mod contents;
 mod held;
 mod records;
 mod replays;
 mod state;
 
+pub use contents::*;
 pub use held::*;
 pub use records::*;
 pub use replays::*;
@@ -51,6 +53,9 @@ cases!(
     of_two_cut_offs_the_later_counts,
     a_cut_off_is_removed_as_it_was_seen,
     a_place_is_frozen_until_it_is_thawed,
+    only_what_has_changed_is_read_again,
+    cut_offs_are_followed_by_what_changed,
+    a_refused_change_of_cut_offs_is_not_followed,
     a_second_client_of_a_name_is_refused,
     a_key_stays_with_its_client,
     a_change_is_all_or_nothing,

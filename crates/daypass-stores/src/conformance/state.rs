@@ -3,6 +3,7 @@
 use super::{Open, at, chain, client, entry, everything, put, read, verify, writer};
 use daypass_core::client::{Client, Key, KeyKind};
 use daypass_core::clock::Timestamp;
+use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::{Freeze, Place};
 use daypass_core::ring::{RingRow, RingState};
@@ -411,6 +412,7 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("ring", &store.ring().await);
     refused("cutoffs", &store.cutoffs().await);
     refused("freezes", &store.freezes().await);
+    refused("contents", &store.contents(&Contents::default()).await);
     refused("version", &store.version().await);
     refused("change", &put(&store, 2, vec![]).await);
     refused("append", &store.append(entry(2)).await);

@@ -1,7 +1,7 @@
 //! Changes of clients, keys, the ring and cut-offs, inside a transaction that is already open.
 
 use super::fault::{Fault, damaged};
-use super::sums::{Digest, digest, toggle};
+use super::sums::{Digest, cutoff_digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::cutoff::Cutoff;
 use daypass_core::freeze::{Freeze, Place};
@@ -28,9 +28,9 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
                 old.iter().try_for_each(|row| take_ring(connection, &mut meta.ring, row))?;
                 new.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
-            Change::Cut(cutoff) => cut(connection, &mut meta.cutoffs, cutoff)?,
+            Change::Cut(cutoff) => cut(connection, &mut meta, cutoff)?,
             Change::Uncut(gone) => {
-                gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta.cutoffs, cutoff))?;
+                gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta, cutoff))?;
             }
             Change::Freeze(new) => freeze(connection, &mut meta.freezes, new)?,
             Change::Thaw(place) => thaw(connection, &mut meta.freezes, place)?,
@@ -43,6 +43,10 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
     meta.save(connection)
 }
 
+/// How many changes of cut-offs are kept for those who have read the table before. A node looks ten times a second, and
+/// takes in more than this in less time by reading the whole table.
+pub(super) const RECUTS: i64 = 100_000;
+
 /// The digests of the tables, and the number of changes.
 struct Meta {
     changes: i64,
@@ -52,12 +56,14 @@ struct Meta {
     cutoffs: Digest,
     freezes: Digest,
     roots: Digest,
+    /// The number of the last change of a cut-off.
+    recut: i64,
 }
 
 impl Meta {
     fn load(connection: &Connection) -> Result<Self, Fault> {
         Ok(connection.query_row(
-            "SELECT changes, clients, keys, ring, cutoffs, freezes, roots FROM meta",
+            "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut FROM meta",
             [],
             |row| {
                 Ok(Self {
@@ -68,6 +74,7 @@ impl Meta {
                     cutoffs: row.get(4)?,
                     freezes: row.get(5)?,
                     roots: row.get(6)?,
+                    recut: row.get(7)?,
                 })
             },
         )?)
@@ -75,7 +82,8 @@ impl Meta {
 
     fn save(&self, connection: &Connection) -> Result<(), Fault> {
         connection.execute(
-            "UPDATE meta SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?",
+            "UPDATE meta
+             SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?, recut = ?",
             params![
                 self.changes.wrapping_add(1),
                 self.clients,
@@ -83,9 +91,22 @@ impl Meta {
                 self.ring,
                 self.cutoffs,
                 self.freezes,
-                self.roots
+                self.roots,
+                self.recut
             ],
         )?;
+        Ok(())
+    }
+
+    /// Notes that a cut-off has this instant now, or is gone, for those who have read the table before.
+    fn note(&mut self, connection: &Connection, scope: &str, before: Option<i64>) -> Result<(), Fault> {
+        self.recut = self.recut.saturating_add(1);
+        connection
+            .prepare_cached("INSERT INTO recuts (number, scope, before) VALUES (?, ?, ?)")?
+            .execute(params![self.recut, scope, before])?;
+        connection
+            .prepare_cached("DELETE FROM recuts WHERE number <= ?")?
+            .execute([self.recut.saturating_sub(RECUTS)])?;
         Ok(())
     }
 }
@@ -248,33 +269,33 @@ fn take_ring(connection: &Connection, total: &mut Digest, row: &RingRow) -> Resu
     Ok(())
 }
 
-/// The digest of a cut-off's row.
-pub(super) fn cutoff_digest(scope: &str, before: i64) -> Digest {
-    digest(&[scope.as_bytes(), &before.to_be_bytes()])
-}
-
-fn cut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result<(), Fault> {
+fn cut(connection: &Connection, meta: &mut Meta, cutoff: &Cutoff) -> Result<(), Fault> {
     let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
     let old: Option<i64> = connection
-        .query_row("SELECT before FROM cutoffs WHERE scope = ?", [&scope], |row| row.get(0))
+        .prepare_cached("SELECT before FROM cutoffs WHERE scope = ?")?
+        .query_row([&scope], |row| row.get(0))
         .optional()?;
-    let new = cutoff.before.as_millisecond().max(old.unwrap_or(i64::MIN));
+    let new = cutoff.before.as_millisecond();
+    if old.is_some_and(|old| old >= new) {
+        return Ok(());
+    }
     connection
-        .execute("INSERT OR REPLACE INTO cutoffs (scope, before) VALUES (?, ?)", params![scope, new])?;
-    replace(total, old.map(|old| cutoff_digest(&scope, old)), &cutoff_digest(&scope, new));
-    Ok(())
+        .prepare_cached("INSERT OR REPLACE INTO cutoffs (scope, before) VALUES (?, ?)")?
+        .execute(params![scope, new])?;
+    replace(&mut meta.cutoffs, old.map(|old| cutoff_digest(&scope, old)), &cutoff_digest(&scope, new));
+    meta.note(connection, &scope, Some(new))
 }
 
 /// Removes a cut-off that must be what is given.
-fn uncut(connection: &Connection, total: &mut Digest, cutoff: &Cutoff) -> Result<(), Fault> {
+fn uncut(connection: &Connection, meta: &mut Meta, cutoff: &Cutoff) -> Result<(), Fault> {
     let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
     let before = cutoff.before.as_millisecond();
     let mut delete = connection.prepare_cached("DELETE FROM cutoffs WHERE scope = ? AND before = ?")?;
     if delete.execute(params![scope, before])? != 1 {
         return Err(conflict(format!("the cut-off of {} has changed meanwhile; look again", cutoff.scope)));
     }
-    toggle(total, &cutoff_digest(&scope, before));
-    Ok(())
+    toggle(&mut meta.cutoffs, &cutoff_digest(&scope, before));
+    meta.note(connection, &scope, None)
 }
 
 /// The digest of a frozen place's row.

@@ -5,6 +5,7 @@
 mod answers;
 mod change;
 mod checkpoint;
+mod contents;
 mod fault;
 mod held;
 mod others;
@@ -19,6 +20,7 @@ use answers::Answers;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
+use daypass_core::contents::Contents;
 use daypass_core::cutoff::Cutoff;
 use daypass_core::freeze::Freeze;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
@@ -110,27 +112,32 @@ impl Store for SqliteStore {
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
-        self.pool.read(|connection| read::documents(connection, "clients")).await
+        self.pool.snapshot(|snapshot| read::documents(snapshot, "clients")).await
     }
 
     async fn keys(&self) -> Result<Vec<Key>, StoreError> {
-        self.pool.read(|connection| read::documents(connection, "keys")).await
+        self.pool.snapshot(|snapshot| read::documents(snapshot, "keys")).await
     }
 
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError> {
-        self.pool.read(read::ring).await
+        self.pool.snapshot(read::ring).await
     }
 
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
-        self.pool.read(read::cutoffs).await
+        self.pool.snapshot_whole(read::cutoffs).await
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
-        self.pool.read(read::freezes).await
+        self.pool.snapshot(read::freezes).await
     }
 
     async fn roots(&self) -> Result<Vec<RootRow>, StoreError> {
-        self.pool.read(|connection| read::documents(connection, "roots")).await
+        self.pool.snapshot(|snapshot| read::documents(snapshot, "roots")).await
+    }
+
+    async fn contents(&self, known: &Contents) -> Result<Contents, StoreError> {
+        let known = known.clone();
+        self.pool.read_whole(move |connection| contents::contents(connection, &known)).await
     }
 
     async fn version(&self) -> Result<u64, StoreError> {

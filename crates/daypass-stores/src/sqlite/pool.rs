@@ -15,7 +15,7 @@ use tokio::time::timeout;
 /// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands.
 const READERS: u32 = 2;
 
-/// Runs queries on threads that may block, each within the deadline.
+/// Runs queries on threads that may block.
 #[derive(Clone)]
 pub(super) struct Pool {
     path: Arc<Path>,
@@ -29,19 +29,40 @@ impl Pool {
         Self { path: path.into(), permits, idle: Arc::default() }
     }
 
-    /// Runs one query. Whoever stops waiting loses the answer and nothing else: the query ends on its own, and
-    /// keeps its place among the readers until then.
+    /// Runs one query within the deadline. Whoever stops waiting loses the answer and nothing else: the query ends on its
+    /// own, and keeps its place among the readers until then.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
+        timeout(DEADLINE, self.read_whole(query)).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Runs one query for as long as it takes: for what no request waits for, and what has to be read in the end.
+    pub(super) async fn read_whole<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let pool = self.clone();
-        let answer = async move {
-            let permit = pool.permits.clone().acquire_owned().await.map_err(|_| closed())?;
-            let job = spawn_blocking(move || pool.run(permit, query));
-            job.await.map_err(|_| StoreError::Unavailable("a query was broken off".into()))?
-        };
-        timeout(DEADLINE, answer).await.unwrap_or_else(|_| Err(late()))
+        let permit = pool.permits.clone().acquire_owned().await.map_err(|_| closed())?;
+        let job = spawn_blocking(move || pool.run(permit, query));
+        job.await.map_err(|_| StoreError::Unavailable("a query was broken off".into()))?
+    }
+
+    /// Reads one state of the file within the deadline.
+    pub(super) async fn snapshot<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read(|connection| query(&*connection.transaction()?)).await
+    }
+
+    /// Reads one state of the file for as long as it takes.
+    pub(super) async fn snapshot_whole<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_whole(|connection| query(&*connection.transaction()?)).await
     }
 
     fn run<T>(

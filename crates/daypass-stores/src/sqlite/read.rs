@@ -1,10 +1,10 @@
 //! Queries. Everything read is checked against its sum before it is given away.
 
-use super::change::{RingColumns, cutoff_digest, freeze_digest};
+use super::change::{RingColumns, freeze_digest};
 use super::fault::{Fault, damaged};
-use super::sums::{Digest, digest, short, toggle};
+use super::sums::{Digest, cutoff_digest, digest, short, toggle};
 use daypass_core::clock::Timestamp;
-use daypass_core::cutoff::Cutoff;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::record::{ChainHead, Link, Record};
 use daypass_core::ring::{Purpose, RingRow};
@@ -18,20 +18,20 @@ pub(super) fn changes(connection: &Connection) -> Result<i64, Fault> {
     Ok(connection.prepare_cached("SELECT changes FROM meta")?.query_row([], |row| row.get(0))?)
 }
 
-/// Every client, or every key.
+/// Every client, every key, or every root key.
 pub(super) fn documents<T: DeserializeOwned>(
-    connection: &mut Connection,
+    snapshot: &Connection,
     table: &'static str,
 ) -> Result<Vec<T>, Fault> {
-    whole_table(connection, table, &format!("SELECT document FROM {table}"), |row| {
+    whole_table(snapshot, table, &format!("SELECT document FROM {table}"), |row| {
         let document: Vec<u8> = row.get(0)?;
         Ok((serde_json::from_slice(&document).map_err(damaged)?, digest(&[&document])))
     })
 }
 
 /// Every ring key.
-pub(super) fn ring(connection: &mut Connection) -> Result<Vec<RingRow>, Fault> {
-    whole_table(connection, "ring", RingColumns::SELECT, |row| {
+pub(super) fn ring(snapshot: &Connection) -> Result<Vec<RingRow>, Fault> {
+    whole_table(snapshot, "ring", RingColumns::SELECT, |row| {
         let columns = RingColumns::read(row)?;
         let digest = columns.digest();
         let unknown = || damaged(format_args!("the ring has an unknown purpose `{}`", columns.purpose));
@@ -48,18 +48,32 @@ pub(super) fn ring(connection: &mut Connection) -> Result<Vec<RingRow>, Fault> {
 }
 
 /// Every cut-off.
-pub(super) fn cutoffs(connection: &mut Connection) -> Result<Vec<Cutoff>, Fault> {
-    whole_table(connection, "cutoffs", "SELECT scope, before FROM cutoffs", |row| {
-        let (scope, before): (String, i64) = (row.get(0)?, row.get(1)?);
-        let digest = cutoff_digest(&scope, before);
-        let scope = serde_json::from_str(&scope).map_err(damaged)?;
-        Ok((Cutoff { scope, before: Timestamp::from_millisecond(before).map_err(damaged)? }, digest))
+pub(super) fn cutoffs(snapshot: &Connection) -> Result<Vec<Cutoff>, Fault> {
+    let mut all = Vec::new();
+    each_cutoff(snapshot, |scope, before| {
+        all.push(Cutoff { scope, before: Timestamp::from_millisecond(before).map_err(damaged)? });
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Gives every cut-off away as it is read, with its instant in milliseconds. If it ends with a fault, what was given is not
+/// what was written.
+pub(super) fn each_cutoff(
+    snapshot: &Connection,
+    mut take: impl FnMut(Scope, i64) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    each_row(snapshot, "cutoffs", "SELECT scope, before FROM cutoffs", |row| {
+        let scope = row.get_ref(0)?.as_str().map_err(damaged)?;
+        let before: i64 = row.get(1)?;
+        take(serde_json::from_str(scope).map_err(damaged)?, before)?;
+        Ok(cutoff_digest(scope, before))
     })
 }
 
 /// Every place where nothing is issued.
-pub(super) fn freezes(connection: &mut Connection) -> Result<Vec<Freeze>, Fault> {
-    whole_table(connection, "freezes", "SELECT place, since FROM freezes", |row| {
+pub(super) fn freezes(snapshot: &Connection) -> Result<Vec<Freeze>, Fault> {
+    whole_table(snapshot, "freezes", "SELECT place, since FROM freezes", |row| {
         let (place, since): (String, i64) = (row.get(0)?, row.get(1)?);
         let digest = freeze_digest(&place, since);
         let place = serde_json::from_str(&place).map_err(damaged)?;
@@ -78,26 +92,38 @@ pub(super) fn uses(connection: &Connection) -> Result<Vec<(String, Timestamp)>, 
     Ok(all)
 }
 
-/// Reads every row of a table and its digest in one snapshot, and compares.
+/// Every row of a table.
 fn whole_table<T>(
-    connection: &mut Connection,
+    snapshot: &Connection,
     table: &'static str,
     select: &str,
     mut read: impl FnMut(&Row<'_>) -> Result<(T, Digest), Fault>,
 ) -> Result<Vec<T>, Fault> {
-    let snapshot = connection.transaction()?;
+    let mut all = Vec::new();
+    each_row(snapshot, table, select, |row| {
+        let (value, digest) = read(row)?;
+        all.push(value);
+        Ok(digest)
+    })?;
+    Ok(all)
+}
+
+/// Reads every row of a table and the table's digest, which must be of one state of the file, and compares.
+fn each_row(
+    snapshot: &Connection,
+    table: &'static str,
+    select: &str,
+    mut read: impl FnMut(&Row<'_>) -> Result<Digest, Fault>,
+) -> Result<(), Fault> {
     let expected: Digest = snapshot.query_row(&format!("SELECT {table} FROM meta"), [], |row| row.get(0))?;
     let mut total = [0; 32];
-    let mut all = Vec::new();
     let mut statement = snapshot.prepare_cached(select)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let (value, digest) = read(row)?;
-        toggle(&mut total, &digest);
-        all.push(value);
+        toggle(&mut total, &read(row)?);
     }
     if total == expected {
-        Ok(all)
+        Ok(())
     } else {
         Err(damaged(format_args!("the table `{table}` is not what was written to it")))
     }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_uses.sql"),
     include_str!("migrations/0004_freezes.sql"),
     include_str!("migrations/0005_brokered.sql"),
+    include_str!("migrations/0006_recuts.sql"),
 ];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
@@ -336,11 +337,11 @@ mod tests {
             let digest = sums::digest(&[name, &version, b"active", created.as_bytes(), &row.sealed]);
             connection.execute("UPDATE meta SET ring = ?", [digest]).unwrap();
         }
-        let mut connection = prepare(&path).unwrap();
-        assert_eq!(read::ring(&mut connection).unwrap(), std::slice::from_ref(&row), "as it was made");
+        let connection = prepare(&path).unwrap();
+        assert_eq!(read::ring(&connection).unwrap(), std::slice::from_ref(&row), "as it was made");
         let gone = RingRow { state: RingState::Gone, sealed: vec![], ..row.clone() };
         let swap = Change::SwapRing { old: vec![row], new: vec![gone.clone()] };
         change::apply(&connection, &[swap]).unwrap();
-        assert_eq!(read::ring(&mut connection).unwrap(), [gone]);
+        assert_eq!(read::ring(&connection).unwrap(), [gone]);
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn digest(fields: &[&[u8]]) -> Digest {
     context.finish().as_ref().first_chunk().copied().unwrap_or_default()
 }
 
+/// The digest of a cut-off's row.
+pub(super) fn cutoff_digest(scope: &str, before: i64) -> Digest {
+    digest(&[scope.as_bytes(), &before.to_be_bytes()])
+}
+
 /// The first eight bytes of the digest, as SQLite keeps a number.
 pub(super) fn short(fields: &[&[u8]]) -> i64 {
     digest(fields).first_chunk().copied().map_or(0, i64::from_be_bytes)

@@ -13,6 +13,9 @@ const PRUNE: Duration = Duration::from_hours(1);
 /// How many are forgotten in one change, so that no request waits long behind it for its record.
 const AT_ONCE: usize = 2_000;
 
+/// How many are looked for at once, which is a walk through all that there are.
+const LOOKED_FOR: usize = 50 * AT_ONCE;
+
 impl App {
     /// Forgets for as long as the process lives.
     pub(super) async fn prune(&self) {
@@ -35,17 +38,19 @@ impl App {
         let mut pruned = 0;
         loop {
             let now = self.now();
-            let gone = self.directory.load().cutoffs().outlived(now, AT_ONCE);
+            // Looked for in the memory of this node, where it costs nothing as long as there are none.
+            let gone = self.directory.load().cutoffs().outlived(now, LOOKED_FOR);
             if gone.is_empty() {
                 return Ok(pruned);
             }
-            let count = gone.len();
-            let record = change_at(now, None, "cutoff.prune", &format!("{count} credentials"));
-            match self.opened.store.change(vec![Change::Uncut(gone)], record).await {
-                Ok(()) => pruned += count,
-                // Another node has just done the same.
-                Err(StoreError::Conflict(_)) => return Ok(pruned),
-                Err(fault) => return Err(fault.into()),
+            for some in gone.chunks(AT_ONCE) {
+                let record = change_at(now, None, "cutoff.prune", &format!("{} credentials", some.len()));
+                match self.opened.store.change(vec![Change::Uncut(some.to_vec())], record).await {
+                    Ok(()) => pruned += some.len(),
+                    // Another node has just done the same.
+                    Err(StoreError::Conflict(_)) => return Ok(pruned),
+                    Err(fault) => return Err(fault.into()),
+                }
             }
             self.refresh().await?;
         }

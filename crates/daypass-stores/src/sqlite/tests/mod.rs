@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod recuts;
 mod trouble;
 
 use crate::conformance::{self, Open};
