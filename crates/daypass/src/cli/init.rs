@@ -14,6 +14,13 @@ pub(super) struct Args {
     /// The folder for `daypass.toml`, `seal.key` and the data.
     #[arg(default_value = ".", value_name = "DIR")]
     directory: PathBuf,
+    /// The folder of the database [default: DIR/data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Name the seal key as the systemd credential `seal.key`, and not as the file that is written: the unit hands it to the
+    /// service, which then cannot reach the file.
+    #[arg(long)]
+    as_credential: bool,
     /// Print the configuration that `daypass dev` runs, and write nothing.
     #[arg(long)]
     demo: bool,
@@ -28,7 +35,11 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     create_directory(&args.directory)?;
     // Absolute, so that the service may be started from anywhere.
     let directory = std::path::absolute(&args.directory).map_err(anyhow::Error::from)?;
-    let (file, key, data) = (directory.join(CONFIG), directory.join("seal.key"), directory.join("data"));
+    let (file, key) = (directory.join(CONFIG), directory.join("seal.key"));
+    let data = match &args.data {
+        Some(data) => std::path::absolute(data).map_err(anyhow::Error::from)?,
+        None => directory.join("data"),
+    };
     let cases = directory.join("cases.toml");
     for path in [&file, &key, &cases] {
         if path.exists() {
@@ -37,7 +48,8 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     }
     create_directory(&data)?;
     create_private(&key, config::generate_seal_key(&KeyEntropy).expose())?;
-    create_private(&file, template(&key, &data).as_bytes())?;
+    let named = Some(&*key).filter(|_| !args.as_credential);
+    create_private(&file, template(named, &data).as_bytes())?;
     create_private(&cases, config::CASES.as_bytes())?;
     let text = format!(
         "wrote {}\nwrote {} (mode 0600; without it the data cannot be read: keep a copy in a safe place)\nwrote {} (cases for `daypass test`)\n\n\
@@ -50,6 +62,6 @@ pub(super) fn run(args: &Args, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-fn template(key: &Path, data: &Path) -> String {
+fn template(key: Option<&Path>, data: &Path) -> String {
     config::template(key, &data.join("daypass.db"), &KeyEntropy)
 }

@@ -6,11 +6,18 @@ use std::path::Path;
 /// The commented file, with `@words@` where an installation's own values go.
 const TEMPLATE: &str = include_str!("template.toml");
 
-/// A commented configuration for these paths, with a tenant of its own.
-pub(crate) fn template(seal_key: &Path, database: &Path, entropy: &dyn Entropy) -> String {
+/// The systemd credential that the seal key is, where the service gets it so. The shipped unit, image and chart have it.
+const SEAL_CREDENTIAL: &str = "seal.key";
+
+/// A commented configuration for these paths, with a tenant of its own. Without a file for the seal key, systemd hands it
+/// to the service as [`SEAL_CREDENTIAL`].
+pub(crate) fn template(seal_key: Option<&Path>, database: &Path, entropy: &dyn Entropy) -> String {
     let value = |word| match word {
         "store" => quoted(&format!("sqlite:{}", database.display())),
-        "seal_key" => quoted(&seal_key.display().to_string()),
+        "seal_key" => match seal_key {
+            Some(file) => format!("{{ file = {} }}", quoted(&file.display().to_string())),
+            None => format!("{{ credential = {} }}", quoted(SEAL_CREDENTIAL)),
+        },
         "account" => quoted(&account(entropy)),
         // `guid` and `audience`.
         _ => quoted(&id::random_uuid(entropy).to_string()),
@@ -38,10 +45,17 @@ mod tests {
     #[test]
     fn any_path_is_written_as_a_valid_string() {
         for path in ["/etc/it's/key", "/a \"b\"", "/a\\b", "/密钥", "/a\nb", "/@guid@/key"] {
-            let text = template(Path::new(path), Path::new("/d.db"), &SeededEntropy::new(1));
+            let text = template(Some(Path::new(path)), Path::new("/d.db"), &SeededEntropy::new(1));
             let table: toml::Table = text.parse().unwrap_or_else(|e| panic!("{path}: {e}"));
             assert_eq!(table["seal"]["key"]["file"].as_str(), Some(path));
         }
+    }
+
+    #[test]
+    fn a_seal_key_that_systemd_hands_over_is_named_and_has_no_file() {
+        let text = template(None, Path::new("/d.db"), &SeededEntropy::new(1));
+        let table: toml::Table = text.parse().unwrap();
+        assert_eq!(table["seal"]["key"].to_string(), "{ credential = \"seal.key\" }");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::path::Path;
 
 fn initial() -> String {
     template(
-        Path::new("/etc/daypass/seal.key"),
+        Some(Path::new("/etc/daypass/seal.key")),
         Path::new("/var/lib/daypass/daypass.db"),
         &SeededEntropy::new(1),
     )

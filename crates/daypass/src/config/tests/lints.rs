@@ -191,7 +191,7 @@ fn a_life_beyond_the_vendors_is_a_lint_or_an_error() {
 fn neither_the_demo_nor_a_new_file_has_findings() {
     let demo = crate::config::demo().unwrap();
     let template = crate::config::template(
-        std::path::Path::new("/s"),
+        Some(std::path::Path::new("/s")),
         std::path::Path::new("/d"),
         &daypass_core::testing::SeededEntropy::new(1),
     );

@@ -242,7 +242,7 @@ fn keys_of_tokens_belong_to_roles_with_an_audience() {
 
 #[test]
 fn the_template_shows_them() {
-    let text = crate::config::template("/seal.key".as_ref(), "/d.db".as_ref(), &SeededEntropy::new(1));
+    let text = crate::config::template(Some("/seal.key".as_ref()), "/d.db".as_ref(), &SeededEntropy::new(1));
     for key in ["#identifiers =", "#version =", "#profile =", "#claims =", "#variables ="] {
         assert!(text.lines().any(|line| line.starts_with(key)), "{key}");
     }
