@@ -1,13 +1,15 @@
 //! `[[forward_auth]]`: where reverse proxies ask about the requests to an API, and what each request takes.
 
 use super::diagnostic::Fault;
-use super::notes::{Given, Notes};
+use super::notes::{Given, Notes, Place};
 use super::section::{Section, find, list, no_such};
 use super::tenant::TenantEntry;
 use super::visited;
 use daypass_core::endpoint::Endpoint;
 use daypass_core::forward::{ForwardAuth, METHODS, Pattern, Proxy, Rule, Shows, Target};
 use daypass_core::verification::Wanted;
+use daypass_dialects::explain::wire::PATH as EXPLAIN;
+use daypass_dialects::verify::wire::PATH as VERIFY;
 use daypass_dialects::visit::DESK;
 
 /// The keys of the section.
@@ -48,7 +50,10 @@ fn one(section: Section<'_>, tenants: &[TenantEntry<'_>]) -> Option<Given<Forwar
     let path = path?;
     let names = (path.value, tenant?.name.value.to_owned());
     match ForwardAuth::new(names, proxy?.value, shows?, hosts?, rules) {
-        Ok(forward) => Some(Given { value: forward, place: path.place }),
+        Ok(forward) => {
+            refuse_above(notes, &forward, path.place);
+            Some(Given { value: forward, place: path.place })
+        }
         Err(conflict) => {
             let (one, other) = conflict.rules();
             let place = |n: usize| places.get(n).copied().unwrap_or(section.place());
@@ -56,6 +61,15 @@ fn one(section: Section<'_>, tenants: &[TenantEntry<'_>]) -> Option<Given<Forwar
             notes.error(place(one), Fault::new(conflict.to_string()).hint(hint));
             None
         }
+    }
+}
+
+/// What is below Envoy's path is Envoy's, and the questions of APIs and callers have paths of their own.
+fn refuse_above(notes: &Notes<'_>, forward: &ForwardAuth, place: Place) {
+    if let Some(own) = [VERIFY, EXPLAIN].into_iter().find(|own| forward.answers(own)) {
+        let fault =
+            Fault::new(format!("`{}` would take the place of `{own}`, which is below it", forward.path));
+        notes.error(place, fault.hint("such as \"/v1/forward-auth\""));
     }
 }
 

@@ -76,6 +76,12 @@ fn no_endpoint_is_hidden() {
         let exact = with_tenant(&format!("{}{endpoint}", SECTION.replace("/v1/forward-auth", path)));
         assert_eq!(production(&exact).is_err(), path != "/x", "{path}");
     }
+    for (path, own) in [("/v1", "/v1/verify"), ("/v1/explain", "/v1/explain/")] {
+        let at = SECTION.replace("/v1/forward-auth", path);
+        assert!(production(&with_tenant(&at)).is_ok(), "{path} alone is nobody else's");
+        let said = refused(&with_tenant(&at.replace("nginx", "envoy")));
+        assert!(said.contains(&format!("`{path}` would take the place of `{own}`")), "{said}");
+    }
     for path in [
         "/",
         "",
