@@ -16,12 +16,13 @@ use daypass_core::clock::Timestamp;
 use daypass_core::policy::{Authorized, Policy};
 use daypass_core::refusal::Refusal;
 use daypass_core::upstream::{self, RootKey, Upstream};
-use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_unique};
 use daypass_dialects::tencent::wire::{self, Action};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use uuid::Uuid;
 
 /// `RoleSessionName` and `SourceIdentity`. `Name` is documented as letters; the vendor's own COS helpers send hyphens, so
 /// the same characters are taken for it.
@@ -56,6 +57,7 @@ impl Tencent {
         parameters: &Value,
         key: &RootKey,
         at: Timestamp,
+        once: [u8; 16],
     ) -> Result<Reply, Fault> {
         let body = parameters.to_string();
         let host = self.address.host();
@@ -73,7 +75,7 @@ impl Tencent {
         let ask = Ask {
             address: &self.address,
             body: Some((wire::JSON, body.as_bytes())),
-            headers: reading::headers(sign_request(&signer, &request))?,
+            headers: reading::headers(sign_unique(&signer, &request, Uuid::from_bytes(once).to_string()))?,
             accept: JSON,
             limit: Duration::from_millis(self.upstream.timeout_ms.into()),
             most: MOST,
@@ -122,10 +124,10 @@ impl Cloud for Tencent {
         wanted: &Wanted,
         key: &RootKey,
         at: Timestamp,
-        _once: [u8; 16],
+        once: [u8; 16],
     ) -> Result<Fetched, Fault> {
         let (action, parameters) = question(wanted);
-        let Reply { mut inner, request, date } = self.call(action, &parameters, key, at).await?;
+        let Reply { mut inner, request, date } = self.call(action, &parameters, key, at, once).await?;
         let parts =
             parts(&mut inner).ok_or_else(|| reading::garbage("has no credential", request.clone()))?;
         let says = inner.integer("ExpiredTime").and_then(|seconds| Timestamp::from_second(seconds).ok());
@@ -135,9 +137,9 @@ impl Cloud for Tencent {
         Ok(Fetched { parts, expires, request, policy: None, answer: BTreeMap::new() })
     }
 
-    async fn canary(&self, key: &RootKey, at: Timestamp, _once: [u8; 16]) -> Result<Option<String>, Fault> {
+    async fn canary(&self, key: &RootKey, at: Timestamp, once: [u8; 16]) -> Result<Option<String>, Fault> {
         let Reply { mut inner, request, .. } =
-            self.call(Action::GetCallerIdentity, &json!({}), key, at).await?;
+            self.call(Action::GetCallerIdentity, &json!({}), key, at, once).await?;
         let account =
             inner.text("AccountId").ok_or_else(|| reading::garbage("names no account", request.clone()))?;
         check::account(&self.upstream, &account)?;

@@ -240,22 +240,30 @@ impl Outgoing<'_> {
 
 /// The value of the `Authorization` header of this request.
 pub fn authorization(key: &ClientKey<'_>, request: &Outgoing<'_>) -> String {
-    const SIGNED: &str = "content-type;host";
+    authorization_over(key, request, None)
+}
+
+/// The same, with the id of the request signed as well where it has one.
+fn authorization_over(key: &ClientKey<'_>, request: &Outgoing<'_>, trace_id: Option<&str>) -> String {
+    let signed_headers =
+        if trace_id.is_some() { "content-type;host;x-tc-traceid" } else { "content-type;host" };
     let get = request.method == "GET";
     let payload = match (request.unsigned_payload, get) {
         (true, _) => UNSIGNED_PAYLOAD.as_bytes(),
         (false, true) => b"",
         (false, false) => request.body,
     };
+    let mut headers = vec![
+        ("content-type", request.content_type().as_bytes().into()),
+        ("host", request.host.as_bytes().into()),
+    ];
+    headers.extend(trace_id.map(|id| (super::wire::header::TRACE_ID, id.as_bytes().into())));
     let canonical = CanonicalRequest {
         method: request.method,
         uri: "/",
         query: if get { request.query } else { "" },
-        headers: &[
-            ("content-type", request.content_type().as_bytes().into()),
-            ("host", request.host.as_bytes().into()),
-        ],
-        signed_headers: SIGNED,
+        headers: &headers,
+        signed_headers,
         payload: hash(payload),
     };
     let date = date(request.at);
@@ -264,7 +272,7 @@ pub fn authorization(key: &ClientKey<'_>, request: &Outgoing<'_>) -> String {
     let signature = StringToSign { timestamp: &timestamp, scope, request: canonical.digest() }
         .sign(&derive(key.secret, scope));
     format!(
-        "{ALGORITHM} Credential={}/{date}/{SERVICE}/{TERMINATOR}, SignedHeaders={SIGNED}, Signature={}",
+        "{ALGORITHM} Credential={}/{date}/{SERVICE}/{TERMINATOR}, SignedHeaders={signed_headers}, Signature={}",
         key.id,
         String::from_utf8_lossy(&hex(&signature))
     )
@@ -288,6 +296,22 @@ pub fn sign_request(key: &ClientKey<'_>, request: &Outgoing<'_>) -> Vec<(&'stati
     if request.unsigned_payload {
         headers.push((header::CONTENT_SHA256, UNSIGNED_PAYLOAD.to_owned()));
     }
+    headers
+}
+
+/// The same with an id of the request that is signed as well. Without one, two requests of one second that ask for the same are
+/// the same, and whoever takes the second for a repeat of the first answers both alike. The vendor's text says for what:
+/// further headers may be signed, to make a request unique.
+pub fn sign_unique(
+    key: &ClientKey<'_>,
+    request: &Outgoing<'_>,
+    trace_id: String,
+) -> Vec<(&'static str, String)> {
+    use super::wire::header;
+    let mut headers = sign_request(key, request);
+    headers.retain(|(name, _)| *name != header::AUTHORIZATION);
+    headers.push((header::AUTHORIZATION, authorization_over(key, request, Some(&trace_id))));
+    headers.push((header::TRACE_ID, trace_id));
     headers
 }
 
@@ -328,6 +352,13 @@ mod tests {
         assert!(authorization.starts_with(
             "TC3-HMAC-SHA256 Credential=AKID1/2023-11-14/sts/tc3_request, SignedHeaders=content-type;host, Signature="
         ));
+        let unique = |id: &str| sign_unique(&key, &request, id.to_owned());
+        let signature = |headers: &[(&str, String)]| {
+            headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| value.clone()).unwrap()
+        };
+        assert!(signature(&unique("a")).contains("SignedHeaders=content-type;host;x-tc-traceid, "));
+        assert_ne!(signature(&unique("a")), signature(&unique("b")), "two requests of one second");
+        assert_eq!(unique("a").iter().filter(|(name, _)| *name == "x-tc-traceid").count(), 1);
     }
 
     proptest! {

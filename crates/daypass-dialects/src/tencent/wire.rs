@@ -42,6 +42,8 @@ pub mod header {
     pub const TOKEN: &str = "x-tc-token";
     /// [`crate::tencent::sign::UNSIGNED_PAYLOAD`], or a hash that means nothing.
     pub const CONTENT_SHA256: &str = "x-tc-content-sha256";
+    /// An id of the request that its sender has made up; every SDK sends one.
+    pub const TRACE_ID: &str = "x-tc-traceid";
 }
 
 /// Names of the common parameters, which the older signature sends beside the action's own.

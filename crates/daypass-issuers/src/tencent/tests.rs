@@ -10,7 +10,7 @@ use daypass_core::role::Role;
 use daypass_core::testing::{START, allow, later};
 use daypass_core::triple::SessionKind;
 use daypass_dialects::tencent::Sts;
-use daypass_dialects::tencent::sign::{self, CanonicalRequest, Scope, StringToSign};
+use daypass_dialects::tencent::sign::{self, CanonicalRequest, Scope, StringToSign, sign_request};
 
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/soe";
 
@@ -36,8 +36,11 @@ fn assert_signed(asked: &Asked, payload: &[u8]) {
     let host = asked.header("host");
     assert!(host.starts_with("127.0.0.1:"), "{host}");
     let hex = |digest: &sign::Digest| String::from_utf8(sign::hex(digest).to_vec()).unwrap();
+    // Two questions of one second that ask for the same must not be the same.
+    let trace = asked.header("x-tc-traceid");
+    assert_eq!(trace.len(), 36, "{trace}");
     let canonical = format!(
-        "POST\n/\n\ncontent-type:application/json\nhost:{host}\n\ncontent-type;host\n{}",
+        "POST\n/\n\ncontent-type:application/json\nhost:{host}\nx-tc-traceid:{trace}\n\ncontent-type;host;x-tc-traceid\n{}",
         hex(&sign::hash(payload))
     );
     let to_sign = format!(
@@ -51,7 +54,7 @@ fn assert_signed(asked: &Asked, payload: &[u8]) {
     assert_eq!(
         asked.header("authorization"),
         format!(
-            "TC3-HMAC-SHA256 Credential=AKIDroot/2023-11-14/sts/tc3_request, SignedHeaders=content-type;host, \
+            "TC3-HMAC-SHA256 Credential=AKIDroot/2023-11-14/sts/tc3_request, SignedHeaders=content-type;host;x-tc-traceid, \
              Signature={signature}"
         )
     );
