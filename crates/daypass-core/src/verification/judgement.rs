@@ -281,6 +281,15 @@ mod tests {
     }
 
     #[test]
+    fn an_app_role_is_the_one_of_this_very_name() {
+        let has = |action: &str| Judgement::of_app_roles(&["orders.read".to_owned()], &wanted(action)).why;
+        assert_eq!(has("orders.read"), Why::AppRole);
+        for other in ["Orders.Read", "orders.rea", "orders.read ", "orders.*", "*", ""] {
+            assert_eq!(has(other), Why::NoAppRole, "{other}");
+        }
+    }
+
+    #[test]
     fn names_on_the_wire_are_distinct() {
         let names: BTreeSet<_> = Why::ALL.iter().map(|why| why.name()).collect();
         assert_eq!(names.len(), Why::ALL.len());

@@ -226,6 +226,9 @@ fn a_permanent_key_says_who_and_opens_nothing() {
         let (action, resource) = wanted(scheme);
         (asked["action"], asked["resource"]) = (json!(action), json!(resource));
         assert_eq!(service.valid(&asked)["decision"], json!({"allowed": false, "why": "permanent_key"}));
+        // Whoever asks an API with it uses it, so that it is not taken for one that nobody needs.
+        let used = service.pipeline.uses().due();
+        assert!(used.iter().any(|(key, _)| key == id), "{used:?}");
     }
 }
 
@@ -331,6 +334,11 @@ fn an_api_asks_about_its_own_audience_alone() {
             }
         }
     }
+    // Nor without naming what is wanted: who it is, is an answer too.
+    let service = Service::of(&["ram:ecs", "api://other"], "acme");
+    let mut asked = usual_question(&service, Scheme::Tc3);
+    asked.as_object_mut().unwrap().retain(|name, _| name != "action" && name != "resource");
+    assert_eq!(service.ask(&asked).0, 403);
     // Whatever it shows.
     let (status, told) = Service::of(&[], "acme").ask(&json!({"method": "GET", "path": "/"}));
     assert_eq!((status, &told["error"]), (403, &json!("access_denied")), "{told}");

@@ -168,6 +168,30 @@ fn the_way_that_is_asked_about_must_be_the_only_one() {
     service.invalid(&json!({"method": "GET", "path": "/", "host": HOST}), "missing_proof");
 }
 
+/// Attack: a proof that is none here, beside one that is: whoever reads the other header talks to somebody else.
+#[test]
+fn a_second_authorization_is_refused_whatever_it_is() {
+    let service = Service::new();
+    for scheme in [Scheme::Tc3, Scheme::Acs3, Scheme::Bearer] {
+        let good = usual_question(&service, scheme);
+        let name = good["headers"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .find(|name| name.eq_ignore_ascii_case("authorization"));
+        let name = name.unwrap().clone();
+        let own = good["headers"][&name].as_array().map_or(&good["headers"][&name], |all| &all[0]);
+        for other in ["Basic YTpi", "x", "", "Bearer x"] {
+            for both in [json!([own, other]), json!([other, own])] {
+                let mut asked = good.clone();
+                asked["headers"][&name] = both;
+                let (status, told) = service.ask(&asked);
+                assert_eq!((status, &told["valid"]), (200, &json!(false)), "{scheme:?} {other:?}: {told}");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_signature_leaves_out_must_not_be_there() {
     let service = Service::new();
