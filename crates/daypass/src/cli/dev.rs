@@ -156,7 +156,8 @@ fn reset(data: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
+/// Takes an address, and lets nobody connect to it yet.
+pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restart must not wait for the connections of the last run to time out.
     socket.set_reuseaddr(true)?;
@@ -164,7 +165,8 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
+/// Lets connections come.
+pub(super) fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
     let address = socket.local_addr()?;
     socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))
 }

@@ -17,13 +17,14 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 15] = [
+const GUIDES: [(&str, usize); 16] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
     ("docs/protect-your-api", 15),
     ("docs/use-in-programs", 11),
     ("docs/policy-guide", 15),
+    ("docs/emulate", 6),
     ("docs/check", 1),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
@@ -308,6 +309,7 @@ fn the_verbs_of_the_readme_exist() {
         "agent",
         "ticket",
         "trust",
+        "emulate",
         "explain",
         "role",
         "test",
