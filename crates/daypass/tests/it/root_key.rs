@@ -116,7 +116,14 @@ wildcard_reason = "SOE has no resource-level rights"
     fn key(&self, verb: &[&str]) -> Key {
         let made = json_of(&self.cloud.cli(&[verb, &["--json"]].concat()));
         let part = |name: &str| made["keys"][0][name].as_str().unwrap().to_owned();
-        Key { id: part("id"), secret: part("secret_key") }
+        let key = Key { id: part("id"), secret: part("secret_key") };
+        let file = json!({
+            "url": format!("http://{}", self.cloud.host()),
+            "tencent": {"secret_id": key.id, "secret_key": key.secret},
+        });
+        let path = self.write("probe.json", &file.to_string());
+        soon("the cloud knows its key", || token(&["tencent", "--whoami"], &path).status.success());
+        key
     }
 
     fn first(&self) -> Key {
