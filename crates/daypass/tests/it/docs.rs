@@ -1,5 +1,6 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
+mod live;
 mod oauth;
 mod policy;
 
@@ -23,6 +24,7 @@ const GUIDES: [(&str, usize); 16] = [
     ("docs/use-as-an-oauth-server", 50),
     ("docs/protect-your-api", 15),
     ("docs/use-in-programs", 11),
+    ("docs/going-live", 20),
     ("docs/policy-guide", 15),
     ("docs/emulate", 6),
     ("docs/check", 1),
@@ -223,9 +225,13 @@ fn the_tests_that_hold_what_is_defended_exist() {
         let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
         section.split("\n## ").next().unwrap()
     };
-    let sections =
-        ["OAuth clients and their tokens", "Credentials in programs", "Questions of other people's APIs"]
-            .map(section);
+    let sections = [
+        "OAuth clients and their tokens",
+        "Credentials in programs",
+        "Clouds behind it",
+        "Questions of other people's APIs",
+    ]
+    .map(section);
     let all = sources(&root().join("crates"));
     let rows = sections
         .into_iter()
@@ -313,6 +319,7 @@ fn the_verbs_of_the_readme_exist() {
         "explain",
         "role",
         "test",
+        "root-key",
     ] {
         assert!(page.contains(&format!("`{verb}")), "{verb} is in the table");
         let help = daypass().args([verb, "--help"]).output().unwrap();
