@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod brokered;
 mod cli;
 mod clients;
 mod credential;

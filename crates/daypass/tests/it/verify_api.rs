@@ -47,7 +47,7 @@ fn browsers_key(dev: &Dev) -> Value {
 }
 
 /// A call to the API, signed with that key.
-fn question(key: &Value) -> Value {
+pub(crate) fn question(key: &Value) -> Value {
     let text = |name: &str| key[name].as_str().unwrap();
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let at = Timestamp::from_second(i64::try_from(since.as_secs()).unwrap()).unwrap();

@@ -16,6 +16,7 @@ mod one_live;
 mod sight;
 
 use super::demo::{self, Credentials, read_json};
+use super::dev::{bind, listen};
 use super::files::{create_directory, create_private, write_private};
 use super::output::{Failure, Output};
 use super::place::{Place, database, seal_key, store_url};
@@ -40,7 +41,6 @@ use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::TcpListener;
 
 /// Emulate the clouds for tests: their own STS and token endpoints with a clock that can be set and faults on demand. Not for
 /// production.
@@ -147,9 +147,9 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     }
     telemetry::init(log, !std::io::stderr().is_terminal());
     let folder = folder(args.data.as_deref())?;
-    // Bound now, and opened to nobody before the credentials file is complete: until then nobody knows the port.
-    let (listener, control) = (bind(args.listen).await?, bind(args.control).await?);
-    let address = listener.local_addr().map_err(anyhow::Error::from)?;
+    // As in `dev`: taken now, and opened when the credentials file is complete, so that whoever can connect can also read it.
+    let (socket, control) = (bind(args.listen)?, bind(args.control)?);
+    let address = socket.local_addr().map_err(anyhow::Error::from)?;
     let scheme = if args.tls { "https" } else { "http" };
     let url = format!("{scheme}://{address}");
     let tls = if args.tls { Some(Arc::new(tls(&folder.path, address)?)) } else { None };
@@ -191,6 +191,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     });
     let controls = Control { token: Secret::new(access.token.as_str()), dial, faults, log, app: app.clone() };
     let stop = stop_signal();
+    let (listener, control) = (listen(socket)?, listen(control)?);
     announce(
         output,
         &written,
@@ -218,10 +219,6 @@ fn folder(data: Option<&Path>) -> anyhow::Result<Folder> {
     };
     create_directory(&folder.path)?;
     Ok(folder)
-}
-
-async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
 fn tls(data: &Path, address: SocketAddr) -> anyhow::Result<Tls> {
