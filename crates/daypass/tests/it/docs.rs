@@ -18,7 +18,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 16] = [
+const GUIDES: [(&str, usize); 17] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
