@@ -260,6 +260,30 @@ fn a_signature_over_something_else_is_none_over_the_question() {
     assert_eq!(service.send(both).0, 400, "two proofs");
 }
 
+/// Whether a client or a key exists is not for those who cannot prove it.
+#[test]
+fn a_stranger_is_told_the_same_of_what_exists_and_what_does_not() {
+    let service = Service::new();
+    let target = format!("{PATH}{}", service.decided(service.world.client.guid, 1));
+    let said = |request: Request| {
+        let (status, mut told) = service.send(request);
+        assert_eq!(status, 401, "{told}");
+        told.as_object_mut().unwrap().remove("request_id");
+        told
+    };
+    let basic = |client: Uuid, secret: &str| {
+        let value = format!("Basic {}", STANDARD.encode(format!("{client}:{secret}")));
+        said(request("GET", &target, &[("host", HOST), ("authorization", &value)], b""))
+    };
+    let wrong = basic(service.world.client.guid, "wrong");
+    assert_eq!(wrong, basic(Uuid::from_u128(9), "wrong"));
+    assert_eq!(wrong["error"], "invalid_client");
+    let elsewhere = format!("{PATH}{}", Uuid::from_u128(1));
+    let signed = [tc3("AKIDnobody", &target, "sts"), acs3("LTAInobody", &target, &target)].map(said);
+    let forged = [acs3("LTAIworld", &elsewhere, &target)].map(said);
+    assert_eq!((&signed[0], &signed[1]), (&forged[0], &forged[0]));
+}
+
 #[test]
 fn nothing_is_told_that_is_the_operators() {
     let mut policy = allow(Language::Ram, "oss:PutObject", "acs:oss:*:*:bucket/hema/*");
