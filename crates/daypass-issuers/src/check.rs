@@ -166,7 +166,7 @@ pub(crate) fn expires(
         format!("it gave {life} s of life, and {lifetime} were asked for")
     } else if wanted.capabilities.asks_lifetime && says > after(end, slack) {
         format!("it gave {life} s of life, which is longer than the {lifetime} that were asked for")
-    } else if life > i64::from(wanted.capabilities.max_lifetime) {
+    } else if !wanted.capabilities.asks_lifetime && life > i64::from(wanted.capabilities.max_lifetime) {
         format!(
             "it gave {life} s of life, and the longest that is believed is {}",
             wanted.capabilities.max_lifetime
@@ -266,6 +266,12 @@ mod tests {
                 expected,
                 "{says}"
             );
+        }
+        // A question that asks for the most there is takes its time too: the end is a little after that by our clock.
+        let most = wanted(true, 86_400);
+        for (says, expected) in [(86_401, Ok(86_400)), (86_701, Err(FaultKind::Wrong))] {
+            let seen = expires(&most, later(says), START, Some(START)).map_err(|fault| fault.kind);
+            assert_eq!(seen, expected.map(later), "{says}");
         }
         let skewed = expires(&asked, later(1_000), START, Some(later(31))).unwrap_err();
         assert_eq!(skewed.kind, FaultKind::Clock);
