@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Seconds after which a key that was taken is tried again.
 const AGAIN: i64 = DAY;
 /// Seconds after which one that was not taken is tried again: the cloud may only have been away.
-const SOONER: i64 = 600;
+const SOONER: i64 = 60;
 /// Seconds that a question may take beyond the cloud's own deadline before its node is taken for dead.
 const GRACE: u32 = 2;
 /// For how many seconds the nodes keep what was found.
