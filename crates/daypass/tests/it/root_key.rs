@@ -163,7 +163,7 @@ wildcard_reason = "SOE has no resource-level rights"
             let _ = log.read_to_string(&mut said);
             said
         });
-        Front { _server: server, host: text("address"), metrics: text("metrics"), log: Some(log) }
+        Front { server, host: text("address"), metrics: text("metrics"), log }
     }
 
     /// A client of the front, and the file that it asks with.
@@ -204,10 +204,10 @@ fn said(output: &Output) -> String {
 
 /// What stands in front of the cloud, running.
 struct Front {
-    _server: Served,
+    server: Served,
     host: String,
     metrics: String,
-    log: Option<std::thread::JoinHandle<String>>,
+    log: std::thread::JoinHandle<String>,
 }
 
 impl Front {
@@ -223,9 +223,9 @@ impl Front {
 
     /// Ends it and gives everything that it logged.
     fn stop(self) -> String {
-        let Self { _server, log, .. } = self;
-        drop(_server);
-        log.unwrap().join().unwrap()
+        let Self { server, log, .. } = self;
+        drop(server);
+        log.join().unwrap()
     }
 }
 
@@ -370,7 +370,7 @@ fn between(cloud: &Arc<Dev>, then: impl Fn() + Send + Sync + 'static) -> String 
             let (mut from, mut to) = (front.try_clone().unwrap(), back.try_clone().unwrap());
             let (then, seen) = (then.clone(), seen.clone());
             std::thread::spawn(move || {
-                let mut bytes = [0; 65_536];
+                let mut bytes = vec![0; 65_536];
                 while let Ok(n @ 1..) = from.read(&mut bytes) {
                     // The connection is kept between the two.
                     if bytes.starts_with(b"POST ") && seen.fetch_add(1, Ordering::SeqCst) == 1 {
