@@ -81,7 +81,7 @@ impl Flights {
                 }
             }
         };
-        let landing = Landing { flights: self.clone(), place };
+        let landing = Landing(Some((self.clone(), place)));
         tokio::spawn(async move { landing.announce(work.await) });
         Ok((waiter, true))
     }
@@ -101,24 +101,27 @@ fn crowded() -> Refusal {
 }
 
 /// The end of a question, whichever way it ends.
-struct Landing {
-    flights: Flights,
-    place: Mark,
-}
+struct Landing(Option<(Flights, Mark)>);
 
 impl Landing {
-    fn announce(self, ended: Ended) {
-        let sender = self.flights.0.lock().remove(&self.place);
-        if let Some(sender) = sender {
+    fn announce(mut self, ended: Ended) {
+        if let Some(sender) = self.land() {
             sender.send_replace(Some(ended));
         }
+    }
+
+    /// Ends this question, once. Whoever is told may ask the next one before this one is gone, and that one must stay: its
+    /// callers would be stranded, and a second one could be asked beside it.
+    fn land(&mut self) -> Option<watch::Sender<Option<Ended>>> {
+        let (flights, place) = self.0.take()?;
+        flights.0.lock().remove(&place)
     }
 }
 
 impl Drop for Landing {
     /// A question that died: the waiters' channel is closed, and the next one can be asked.
     fn drop(&mut self) {
-        self.flights.0.lock().remove(&self.place);
+        self.land();
     }
 }
 
@@ -177,5 +180,32 @@ mod tests {
         assert_eq!(waiter.answer().await.err().unwrap().reason, Reason::Internal);
         let (waiter, begun) = flights.start([1; 16], async { ended() }).unwrap();
         assert!(begun && waiter.answer().await.is_ok());
+    }
+
+    /// Asks the next question in the very moment in which it is told of the last one.
+    struct AsksAgain {
+        flights: Flights,
+        next: Mutex<Option<Waiter>>,
+    }
+
+    impl std::task::Wake for AsksAgain {
+        fn wake(self: Arc<Self>) {
+            let (waiter, begun) = self.flights.start([1; 16], std::future::pending()).unwrap();
+            assert!(begun, "the last one is over");
+            *self.next.lock() = Some(waiter);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_that_begins_while_the_last_one_ends_goes_on() {
+        let flights = Flights::default();
+        let (waiter, _) = flights.start([1; 16], std::future::pending()).unwrap();
+        let again = Arc::new(AsksAgain { flights: flights.clone(), next: Mutex::default() });
+        let mut waits = Box::pin(waiter.answer());
+        let waker = std::task::Waker::from(again.clone());
+        assert!(waits.as_mut().poll(&mut std::task::Context::from_waker(&waker)).is_pending());
+        Landing(Some((flights.clone(), [1; 16]))).announce(ended());
+        assert!(again.next.lock().is_some(), "it was told, and asked again");
+        assert!(flights.flies(&[1; 16]), "and that question is under way");
     }
 }
