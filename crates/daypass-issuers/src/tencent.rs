@@ -152,7 +152,9 @@ impl Cloud for Tencent {
 fn render(policy: &Policy) -> Result<String, String> {
     let text = wire::render_policy(policy).map_err(|unwritable| unwritable.to_string())?;
     if text.contains(['%', '+']) {
-        return Ok(form_urlencoded::byte_serialize(text.as_bytes()).collect());
+        let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        // A space as `+` would stay one for whoever decodes as RFC 3986 says: another resource than was authorized.
+        return Ok(encoded.replace('+', "%20"));
     }
     Ok(text)
 }

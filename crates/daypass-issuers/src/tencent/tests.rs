@@ -308,7 +308,8 @@ fn a_session_name_fits() {
 fn a_policy_means_the_same_whether_or_not_it_is_decoded_once_more() {
     let plain = render(&allow(Language::Cam, "cos:PutObject", "qcs::cos::uid/1:b-1/a/*")).unwrap();
     assert!(plain.starts_with('{'), "{plain}");
-    for resource in ["qcs::cos::uid/1:b-1/a%2A/x", "qcs::cos::uid/1:b-1/a+b/x"] {
+    for resource in ["qcs::cos::uid/1:b-1/a%2A/x", "qcs::cos::uid/1:b-1/a+b/x", "qcs::cos::uid/1:b-1/a b%/x"]
+    {
         let policy = allow(Language::Cam, "cos:PutObject", resource);
         let sent = render(&policy).unwrap();
         assert!(!sent.contains(['{', '+', ' ']), "{sent}");
