@@ -156,6 +156,7 @@ pub(super) fn top_faults() -> Vec<Own> {
         ("their clock is off", ahead(put("expiration", &rfc3339(START))), FaultKind::Clock),
         ("an end that is none", put("expiration", "1"), FaultKind::Garbage),
         ("another store", put("field_id", "8006"), FaultKind::Wrong),
+        ("another store as a number", with(&good, &format!("{result}/field_id"), 8006), FaultKind::Wrong),
         ("another tenant", put("tenant_code", "other"), FaultKind::Wrong),
         ("another product", put("product_code", "ecs"), FaultKind::Wrong),
         ("more actions", datas("action/string/0", "oss:*"), FaultKind::Wrong),
