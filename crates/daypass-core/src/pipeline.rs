@@ -365,12 +365,14 @@ impl Pipeline {
         let Issued { credential, issued, expires, brokered, policy, answer } =
             issuer.issue(directory, authorized, draw).await?;
         let confirmation = authorized.confirmation().filter(|_| brokered.is_none());
+        // Whoever counts the seconds that are left counts from here: the time for which a cloud was waited for is over.
+        let obtained = brokered.as_ref().map_or(draw.at(), |brokered| brokered.obtained);
         let mut fields = authorized.answer().clone();
         fields.extend(answer);
         Ok(Granted {
             credential,
             issued,
-            handed_out: draw.at(),
+            handed_out: draw.at().max(obtained),
             expires,
             brokered,
             account: authorized.tenant().account.clone(),
