@@ -31,7 +31,7 @@ use crate::tally::{HandedOut, Tally};
 use async_trait::async_trait;
 use budget::Call;
 use daypass_core::caller::Confirmation;
-use daypass_core::clock::{Clock, Timestamp};
+use daypass_core::clock::{Clock, Timestamp, after};
 use daypass_core::credential::Brokered;
 use daypass_core::directory::Directory;
 use daypass_core::id::{Draw, Entropy};
@@ -148,7 +148,7 @@ impl Issuer for Cached {
             handed
         };
         shop.tally.hand_out(handed.way);
-        shop.issued(handed, authorized)
+        shop.issued(handed, authorized, draw)
     }
 }
 
@@ -173,7 +173,7 @@ impl Shop {
                 let way = if fresh { HandedOut::Fresh } else { HandedOut::Kept };
                 Some(Handed { sheet, kept, way })
             }
-            Verdict::Over | Verdict::Unwanted => None,
+            Verdict::Over | Verdict::Unwanted { .. } => None,
         }
     }
 
@@ -182,7 +182,7 @@ impl Shop {
         for _ in 0..ATTEMPTS {
             let now = self.clock.now();
             let (kept, trouble) = self.memory.look(&question.place);
-            let mut beyond = 0;
+            let mut unwanted = (0, 0);
             if let Some(kept) = kept {
                 match question.judge(&kept, now) {
                     Verdict::Good(sheet) if self.is_sure(&kept, now) => {
@@ -191,7 +191,7 @@ impl Shop {
                         let way = if troubled { HandedOut::Stale } else { HandedOut::Kept };
                         return Ok(Handed { sheet, kept, way });
                     }
-                    Verdict::Unwanted => beyond = kept.turn,
+                    Verdict::Unwanted { doubted } => unwanted = (kept.turn, doubted),
                     Verdict::Good(_) | Verdict::Over => (),
                 }
             }
@@ -201,7 +201,7 @@ impl Shop {
             {
                 return Err(self.told(&trouble, now));
             }
-            if let Some(handed) = self.wait(question, beyond).await? {
+            if let Some(handed) = self.wait(question, unwanted).await? {
                 return Ok(handed);
             }
         }
@@ -210,11 +210,15 @@ impl Shop {
     }
 
     /// Waits for the question that is under way, or asks. None if what came is not for this request.
-    async fn wait(self: &Arc<Self>, question: &Question<'_>, beyond: u64) -> Result<Option<Handed>, Refusal> {
+    async fn wait(
+        self: &Arc<Self>,
+        question: &Question<'_>,
+        unwanted: (u64, u8),
+    ) -> Result<Option<Handed>, Refusal> {
         let (waiter, begun) = if let Some(waiter) = self.flights.join(&question.place) {
             (waiter?, false)
         } else {
-            let errand = self.errand(question, beyond, None)?;
+            let errand = self.errand(question, unwanted, None)?;
             self.flights.start(question.place, errand.run())?
         };
         let ended = waiter.answer().await?;
@@ -222,11 +226,12 @@ impl Shop {
         match ended {
             Ended::Got { kept, asked } => Ok(match question.judge(&kept, now) {
                 Verdict::Good(sheet) => {
-                    self.ask_ahead(question, &sheet, None, now);
-                    let way = way_of(begun, asked);
+                    let (_, trouble) = self.memory.look(&question.place);
+                    self.ask_ahead(question, &sheet, trouble.as_ref(), now);
+                    let way = way_of(begun, asked, trouble.is_some_and(|trouble| trouble.count > 0));
                     Some(Handed { sheet, kept, way })
                 }
-                Verdict::Over | Verdict::Unwanted => None,
+                Verdict::Over | Verdict::Unwanted { .. } => None,
             }),
             Ended::Failed(trouble) => Err(self.told(&trouble, now)),
             Ended::NoStore(error) => Err(Refusal::unavailable(error)),
@@ -253,17 +258,18 @@ impl Shop {
         let Ok(key) = self.root_key(question.directory) else { return };
         let budget = self.cloud.upstream().budget;
         let Ok((call, _)) = self.budgets.take(&key.id, budget, Duration::ZERO, now) else { return };
-        if let Ok(errand) = self.errand(question, sheet.turn, Some(call)) {
+        if let Ok(errand) = self.errand(question, (sheet.turn, 0), Some(call)) {
             // As many questions as may be are under way: the next request tries again.
             let _ = self.flights.start(question.place, errand.run());
         }
     }
 
-    /// Everything that a question to the cloud needs.
+    /// Everything that a question to the cloud needs. What is not wanted any more is named by its turn, and with how many
+    /// in a row were found refused.
     fn errand(
         self: &Arc<Self>,
         question: &Question<'_>,
-        beyond: u64,
+        (beyond, doubted): (u64, u8),
         call: Option<Call>,
     ) -> Result<Errand, Refusal> {
         let authorized = question.authorized;
@@ -275,6 +281,7 @@ impl Shop {
             key: self.root_key(question.directory)?,
             least: question.least,
             beyond,
+            doubted,
             client_key: authorized.key().map(str::to_owned),
             endpoint: authorized.endpoint().to_owned(),
             call,
@@ -303,10 +310,13 @@ impl Shop {
         trouble.fault.refusal(&self.cloud.upstream().name, trouble.again(now))
     }
 
-    fn issued(&self, handed: Handed, authorized: &Authorized) -> Result<Issued, Refusal> {
+    fn issued(&self, handed: Handed, authorized: &Authorized, draw: &Draw) -> Result<Issued, Refusal> {
         let Handed { mut sheet, way, .. } = handed;
         let upstream = self.cloud.upstream();
-        let (issued, expires) = (sheet.issued, sheet.expires);
+        // What everybody has may live longer than this role gives. It was asked for at whatever lifetime is the cloud's own.
+        let longest =
+            if place::one_live(upstream) { after(draw.at(), authorized.lifetime()) } else { sheet.expires };
+        let (issued, expires) = (sheet.issued, sheet.expires.min(longest));
         let brokered = Brokered {
             issuer: upstream.name.clone(),
             key: std::mem::take(&mut sheet.root),
@@ -323,9 +333,10 @@ impl Shop {
 }
 
 /// How what a question came to is handed out: whoever had it asked, and got an answer of the cloud's, has a fresh one.
-fn way_of(begun: bool, asked: bool) -> HandedOut {
+fn way_of(begun: bool, asked: bool, troubled: bool) -> HandedOut {
     match (begun, asked) {
         (true, true) => HandedOut::Fresh,
+        (_, false) if troubled => HandedOut::Stale,
         (true, false) => HandedOut::Kept,
         (false, _) => HandedOut::Waited,
     }

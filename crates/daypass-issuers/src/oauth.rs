@@ -144,7 +144,10 @@ impl Cloud for OAuth {
 
     fn wanted(&self, authorized: &Authorized) -> Result<Wanted, Refusal> {
         let wanted = check::wanted(&self.upstream, authorized, NAMES.session(authorized))?;
-        Ok(Wanted { scope: authorized.brokering().scope.clone(), ..wanted })
+        // The one that everybody has is not cut to the life that the first role to ask for it gives: it would be renewed, and
+        // everybody's with it, as often as that.
+        let lifetime = if self.call.one_live { wanted.capabilities.max_lifetime } else { wanted.lifetime };
+        Ok(Wanted { scope: authorized.brokering().scope.clone(), lifetime, ..wanted })
     }
 
     async fn fetch(

@@ -48,6 +48,8 @@ pub(super) struct Errand {
     pub(super) least: u32,
     /// Only one of a later turn will do: that of this one is not wanted any more.
     pub(super) beyond: u64,
+    /// How many in a row were given up because a caller found them refused.
+    pub(super) doubted: u8,
     /// The key of the client that asks.
     pub(super) client_key: Option<String>,
     /// The path that it asks at.
@@ -210,6 +212,7 @@ impl Errand {
             root: self.key.id.clone(),
             policy: policy.map(Arc::new),
             answer,
+            doubted: self.doubted,
             key: self.client_key.clone(),
             endpoint: self.endpoint.clone(),
         };
@@ -290,8 +293,13 @@ impl Errand {
             until,
             keep: keep.max(until),
         };
-        if let Err(error) = self.shop.store.end_turn(end).await {
-            tracing::warn!(issuer = self.issuer(), %error, "the pause is kept by this node alone");
+        match self.shop.store.end_turn(end).await {
+            Ok(true) => (),
+            // Another node has asked meanwhile, and what it got counts.
+            Ok(false) => return self.overtaken().await,
+            Err(error) => {
+                tracing::warn!(issuer = self.issuer(), %error, "the pause is kept by this node alone");
+            }
         }
         let trouble = Trouble { fault: Arc::new(fault), until, count };
         self.shop.memory.failed(self.place, trouble.clone(), came);

@@ -36,11 +36,20 @@ pub(super) fn of(
 ) -> Result<Mark, Refusal> {
     let ring = directory.ring();
     let key = ring.mac(Purpose::Replay, ring.active(Purpose::Replay));
-    let mut fields = Fields(hmac::Context::with_key(key.ok_or_else(|| Refusal::internal("no replay key"))?));
+    let key = key.ok_or_else(|| Refusal::internal("no replay key"))?;
+    // Of the one that everybody has nothing is to be guessed. While the ring is changed, nodes with the old key and nodes
+    // with the new one would have two places, and kill each other's tokens.
+    let nobodys = hmac::Key::new(hmac::HMAC_SHA256, LABEL.as_bytes());
+    let mut fields = Fields(hmac::Context::with_key(if one_live(upstream) { &nobodys } else { key }));
     fields.text(LABEL);
     // An issuer that is pointed elsewhere by a new configuration is another one.
     fields.text(&upstream.name).text(upstream.cloud.name()).text(&upstream.url);
     fields.maybe(upstream.account.as_deref());
+    match &upstream.cloud {
+        Cloud::Entra { tenant } => fields.text(tenant),
+        Cloud::OAuth(call) => fields.text(&call.id).map(&call.parameters),
+        Cloud::Tencent { .. } | Cloud::Alibaba | Cloud::Top => &mut fields,
+    };
     if !one_live(upstream) {
         what(&mut fields, authorized)?;
         if !authorized.brokering().shared {

@@ -6,7 +6,7 @@ use super::sheet::Sheet;
 use daypass_core::clock::{Timestamp, after};
 use daypass_core::directory::Directory;
 use daypass_core::policy::Authorized;
-use daypass_core::refusal::Refusal;
+use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::replay::Mark;
 use daypass_core::standing::{Earlier, recalled};
 use daypass_core::upstream::Upstream;
@@ -16,6 +16,15 @@ use daypass_core::upstream::Upstream;
 /// Attack: whoever says of every token that it was refused would have the cloud asked at each request, and where a new
 /// token kills the old one, would kill everybody's.
 const YOUNG: u32 = 10;
+
+/// Each renewal for that reason doubles the age that the next one must have, up to this many seconds.
+///
+/// Attack: one caller that always says so would use up the calls of a day, of which some services give two thousand, and
+/// nobody else would get a token then.
+const OLD: u32 = 600;
+
+/// One that has lasted this many seconds was no trouble, and its successor is believed in as the first was.
+const CALM: u32 = 3_600;
 
 /// One request, before its place.
 pub(super) struct Question<'a> {
@@ -34,7 +43,10 @@ pub(super) enum Verdict {
     /// It cannot be read, or too little of its life is left.
     Over,
     /// It was taken back since, or the caller found it refused: only one of a later turn will do.
-    Unwanted,
+    Unwanted {
+        /// How many in a row were given up because a caller found them refused, this one among them.
+        doubted: u8,
+    },
 }
 
 impl<'a> Question<'a> {
@@ -44,7 +56,15 @@ impl<'a> Question<'a> {
         authorized: &'a Authorized,
     ) -> Result<Self, Refusal> {
         let place = place::of(directory, upstream, authorized)?;
-        let least = authorized.brokering().min_remaining(authorized.lifetime());
+        let lifetime = authorized.lifetime();
+        let least = authorized.brokering().min_remaining(lifetime);
+        if lifetime <= least {
+            // Whatever the cloud gave would be too short, and it would be asked again and again.
+            let detail = format!(
+                "this role gives nothing with less than {least} seconds of life left, and {lifetime} were asked for"
+            );
+            return Err(Refusal::new(Reason::InvalidParameter, detail));
+        }
         Ok(Self { directory, authorized, place, least })
     }
 
@@ -58,16 +78,22 @@ impl<'a> Question<'a> {
         }
         let (id, endpoint) = (sheet.id(), sheet.endpoint.as_str());
         let earlier = Earlier { id: &id, key: sheet.key.as_deref(), endpoint, issued: sheet.issued };
-        if recalled(self.directory, self.authorized, &earlier) || self.refused(&sheet, now) {
-            return Verdict::Unwanted;
+        if recalled(self.directory, self.authorized, &earlier) {
+            return Verdict::Unwanted { doubted: 0 };
+        }
+        if self.refused(&sheet, now) {
+            let calm = after(sheet.obtained, CALM) <= now;
+            let doubted = if calm { 1 } else { sheet.doubted.saturating_add(1) };
+            return Verdict::Unwanted { doubted };
         }
         Verdict::Good(Box::new(sheet))
     }
 
     /// Whether the caller had this very token, it was refused, and that can still be so.
     fn refused(&self, sheet: &Sheet, now: Timestamp) -> bool {
+        let young = (YOUNG << u32::from(sheet.doubted).min(16)).min(OLD);
         self.authorized.refused().is_some_and(|fingerprint| {
-            after(sheet.obtained, YOUNG) < now && fingerprint == sheet.fingerprint()
+            after(sheet.obtained, young) < now && fingerprint == sheet.fingerprint()
         })
     }
 }

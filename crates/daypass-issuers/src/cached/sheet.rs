@@ -51,6 +51,8 @@ pub(super) struct Sheet {
     pub(super) policy: Option<Arc<Policy>>,
     /// Fields of the answer that the cloud has given.
     pub(super) answer: BTreeMap<String, String>,
+    /// How many in a row, up to the one before it, were given up because a caller found them refused.
+    pub(super) doubted: u8,
     /// The key of the client that first asked for it.
     pub(super) key: Option<String>,
     /// The path that it was first asked for at.
@@ -71,6 +73,7 @@ struct Plain<'a> {
     root: Cow<'a, str>,
     policy: Option<Arc<Policy>>,
     answer: Cow<'a, BTreeMap<String, String>>,
+    doubted: u8,
     key: Option<Cow<'a, str>>,
     endpoint: Cow<'a, str>,
 }
@@ -110,6 +113,7 @@ impl Sheet {
             root: (&self.root).into(),
             policy: self.policy.clone(),
             answer: Cow::Borrowed(&self.answer),
+            doubted: self.doubted,
             key: self.key.as_deref().map(Cow::from),
             endpoint: (&self.endpoint).into(),
         };
@@ -147,6 +151,7 @@ impl Sheet {
             root: plain.root.into_owned(),
             policy: plain.policy,
             answer: plain.answer.into_owned(),
+            doubted: plain.doubted,
             key: plain.key.map(Cow::into_owned),
             endpoint: plain.endpoint.into_owned(),
         })

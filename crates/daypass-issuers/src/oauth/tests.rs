@@ -18,7 +18,7 @@ async fn caught(call: TokenCall, scope: Option<&str>) -> Asked {
     let cloud = build(&upstream(upstream::Cloud::OAuth(call), &url, None, 10_000)).unwrap();
     let wanted = Wanted { scope: scope.map(str::to_owned), ..wanted(&*cloud, &devcenter()) };
     let fetched = cloud.fetch(&wanted, &key("wx id&1"), START, ONCE).await.unwrap();
-    assert_eq!(fetched.expires, later(3_600), "never longer than the role says");
+    assert_eq!(fetched.expires, later(7_200), "the one that everybody has lives as the service says");
     let [asked] = &hostile.asked()[..] else { panic!("one request") };
     asked.clone()
 }
@@ -78,6 +78,17 @@ async fn a_secret_in_the_query_is_in_no_fault() {
     let fault = cloud.fetch(&wanted, &key("wx1"), START, ONCE).await.err().unwrap();
     assert_eq!(fault.kind, FaultKind::Unreached);
     assert!(!format!("{fault:?}").contains("root-secret"), "{fault:?}");
+}
+
+#[tokio::test]
+async fn only_the_token_that_everybody_has_outlives_a_role() {
+    let hostile = Hostile::plain(good()).await;
+    for (one_live, end) in [(true, later(7_200)), (false, later(3_600))] {
+        let cloud = upstream::Cloud::OAuth(TokenCall { one_live, ..call(TokenCarrier::Form) });
+        let cloud = build(&upstream(cloud, &hostile.url("/token"), None, 10_000)).unwrap();
+        let fetched = cloud.fetch(&wanted(&*cloud, &devcenter()), &key("wx1"), START, ONCE).await.unwrap();
+        assert_eq!(fetched.expires, end, "{one_live}");
+    }
 }
 
 #[tokio::test]

@@ -203,3 +203,18 @@ async fn everything_ends_with_the_kept_one_and_begins_anew() {
     assert_eq!(bed.plain().number(&nodes[1]).await, 2, "the other node takes it up");
     assert_eq!(bed.cloud.calls(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_late_failure_does_not_hide_what_another_node_got() {
+    let bed = Bed::new();
+    let (slow, quick) = (bed.node(1), bed.node(2));
+    let (clock, request, other, cloud) = (bed.clock.clone(), bed.plain(), quick.clone(), bed.cloud.clone());
+    *bed.cloud.hook.lock() = Some(Box::pin(async move {
+        clock.jump(10_000);
+        assert_eq!(request.number(&other).await, 2);
+        cloud.faults.lock().push_back(Fault { retry_after: Some(60), ..down() });
+    }));
+    assert_eq!(bed.plain().number(&slow).await, 2, "its own answer, a failure, is thrown away");
+    assert_eq!(bed.plain().number(&slow).await, 2, "and no pause is kept for it");
+    assert_eq!(bed.cloud.calls(), 2);
+}

@@ -1,6 +1,8 @@
 //! What makes two requests ask for one thing.
 
 use super::*;
+use daypass_core::ring::Ring;
+use daypass_core::testing::kek;
 use daypass_core::triple::SessionKind;
 use std::collections::HashMap;
 
@@ -115,6 +117,32 @@ async fn an_issuer_that_is_pointed_elsewhere_is_another_one() {
         let mut other = upstream();
         change(&mut other);
         assert_ne!(place(&other), place(&upstream()), "{other:?}");
+    }
+    let entra = |tenant: &str| Upstream { cloud: Kind::Entra { tenant: tenant.into() }, ..upstream() };
+    assert_ne!(place(&entra("contoso.example.com")), place(&entra("fabrikam.example.com")));
+    let oauth = |parameters: BTreeMap<String, String>| match one_live() {
+        Upstream { cloud: Kind::OAuth(call), .. } => {
+            Upstream { cloud: Kind::OAuth(TokenCall { parameters, ..call }), ..upstream() }
+        }
+        other => other,
+    };
+    assert_ne!(place(&oauth(map("audience", "a"))), place(&oauth(map("audience", "b"))));
+}
+
+/// While the ring is changed some nodes have the old key and some the new one. What everybody has must be one all the same.
+#[tokio::test(start_paused = true)]
+async fn a_new_ring_gives_new_places_but_to_the_token_that_everybody_has() {
+    let rows = Ring::generate(&kek(), &SeededEntropy::new(43), START).unwrap();
+    let ring = Arc::new(Ring::open(&rows, &kek()).unwrap());
+    for (upstream, same) in [(upstream(), false), (one_live(), true)] {
+        let bed = Bed::of(upstream);
+        let request = if same { bed.request(&bearer()) } else { bed.plain() };
+        let world = &bed.world;
+        let plan = Arc::new(world.plan.clone());
+        let other =
+            Directory::new(plan, ring.clone(), vec![world.client.clone()], world.keys.clone(), vec![]);
+        let after = Request { directory: Arc::new(other.unwrap()), authorized: request.authorized.clone() };
+        assert_eq!(bed.place(&request) == bed.place(&after), same);
     }
 }
 

@@ -195,3 +195,75 @@ async fn one_for_everyone_is_asked_for_ahead_and_served_while_the_service_fails(
     seconds(1).await;
     assert!(request.number(&node).await > 1);
 }
+
+/// What a caller is given that says of every token that it was refused, each time so many seconds after the last.
+async fn doubts(bed: &Bed, node: &Cached, every: u64, times: usize) -> usize {
+    let mut last = bed.plain().number(node).await;
+    for _ in 0..times {
+        seconds(every).await;
+        last = bed.refused(&format!("token-{last}")).number(node).await;
+    }
+    last
+}
+
+/// Attack: one caller has everybody's token renewed until the service gives no more that day.
+#[tokio::test(start_paused = true)]
+async fn whoever_refuses_every_token_does_not_use_up_the_calls_of_the_day() {
+    let bed = Bed::new();
+    bed.cloud.life.store(86_400, Ordering::SeqCst);
+    for (number, seconds) in [(2, 11), (3, 21), (4, 41), (5, 81), (6, 161), (7, 321), (8, 601), (9, 601)] {
+        // Nodes that remember nothing: the count is all nodes'.
+        assert_eq!(doubts(&bed, &bed.node(1), seconds - 2, 1).await, number - 1, "too soon");
+        assert_eq!(doubts(&bed, &bed.node(2), 2, 1).await, number);
+    }
+    doubts(&bed, &bed.node(3), 5, 2 * 60 * 60 / 5).await;
+    assert!(bed.cloud.calls() <= 9 + 12, "{} calls after two hours more", bed.cloud.calls());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_has_lasted_ends_the_doubt() {
+    let bed = Bed::new();
+    bed.cloud.life.store(86_400, Ordering::SeqCst);
+    let node = bed.node(1);
+    assert_eq!(doubts(&bed, &node, 100, 2).await, 3);
+    assert_eq!(doubts(&bed, &node, 3_600, 1).await, 4, "an hour later it is refused for the first time");
+    assert_eq!(doubts(&bed, &node, 21, 1).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_for_another_reason_carries_no_doubt() {
+    let mut bed = Bed::new();
+    let node = bed.node(1);
+    assert_eq!(doubts(&bed, &node, 100, 2).await, 3);
+    bed.world.cutoffs = vec![Cutoff { scope: Scope::All, before: bed.clock.now() }];
+    seconds(1).await;
+    assert_eq!(bed.plain().number(&node).await, 4);
+    assert_eq!(doubts(&bed, &node, 11, 1).await, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_role_gives_the_token_that_everybody_has_for_longer_than_its_own_life() {
+    let bed = Bed::of(one_live());
+    bed.cloud.life.store(7_200, Ordering::SeqCst);
+    let node = bed.node(1);
+    let longest = bed.request(&bearer()).authorized.lifetime();
+    let short = Issue { lifetime: Some(600), ..bearer() };
+    for (issue, life) in [(bearer(), longest), (short, 600)] {
+        seconds(100).await;
+        let end = after(bed.clock.now(), life);
+        let issued = bed.request(&issue).ask(&node).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert_eq!((number(&issued), issued.expires), (1, end), "{life}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_cloud_fails_is_seen_where_only_the_store_was_asked() {
+    let bed = Bed::of(one_live());
+    let (node, request) = (bed.node(1), bed.request(&bearer()));
+    assert_eq!(request.number(&node).await, 1);
+    *bed.cloud.down.lock() = Some(down());
+    seconds(1_201).await;
+    assert_eq!(request.number(&node).await, 1);
+    seconds(1).await;
+    assert_eq!((request.number(&node).await, handed(&node, "stale")), (1, 1));
+}

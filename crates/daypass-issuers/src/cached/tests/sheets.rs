@@ -15,6 +15,7 @@ fn sheet(parts: Parts) -> Sheet {
         root: "AKIDroot".into(),
         policy: Some(Arc::new(narrow())),
         answer: [("end_point_public".to_owned(), "https://oss.example.com".to_owned())].into(),
+        doubted: 3,
         key: Some("AKIDworld".into()),
         endpoint: "/".into(),
     }
@@ -42,6 +43,7 @@ fn what_is_sealed_comes_back_whole_and_in_its_place_alone() {
     assert_eq!((opened.key.as_deref(), opened.endpoint.as_str()), (Some("AKIDworld"), "/"));
     assert_eq!(opened.policy.as_deref(), Some(&narrow()));
     assert_eq!(opened.answer["end_point_public"], "https://oss.example.com");
+    assert_eq!(opened.doubted, 3);
     assert_eq!((opened.id(), opened.request.as_deref()), ("AKIDcloud".to_owned(), Some("request-1")));
     let Some(Credential::Triple(back)) = opened.credential(Form::Triple(TripleKind::Alibaba)) else {
         panic!("a triple")

@@ -181,3 +181,17 @@ async fn what_cannot_be_bound_is_not_given_as_bound() {
     let refusal = bed.decide(&caller, "/", &bearer()).refusal(&bed.node(1)).await;
     assert_eq!((refusal.reason, bed.cloud.calls()), (Reason::DpopInvalid, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_life_that_is_all_reserve_is_refused_before_the_cloud_is_asked() {
+    let mut bed = Bed::new();
+    bed.brokering().min_remaining = Some(600);
+    let issue = Issue::new(RoleChoice::Default, Form::Triple(TripleKind::Tencent));
+    let ask = |seconds| bed.request(&Issue { lifetime: Some(seconds), ..issue.clone() });
+    let node = bed.node(1);
+    let refusal = ask(600).refusal(&node).await;
+    assert_eq!(refusal.reason, Reason::InvalidParameter);
+    assert!(refusal.detail.contains("less than 600 seconds of life left"), "{}", refusal.detail);
+    assert_eq!(bed.cloud.calls(), 0);
+    assert_eq!(ask(900).number(&node).await, 1);
+}
