@@ -1,10 +1,11 @@
 //! The clients: what each endpoint is asked, signed as its vendor's client signs.
 
 use crate::api::Questions;
+use crate::brokered::{Askers, Pages};
 use crate::clock;
 use crate::credentials::{Credentials, Resource};
 use crate::requests::{BROWSER, Requests, request};
-use crate::work::Work;
+use crate::work::{Delay, Whose, Work};
 use crate::yardstick;
 use daypass_core::clock::Timestamp;
 use daypass_core::role::Algorithm;
@@ -33,6 +34,8 @@ pub(crate) struct Asker {
     shown: Option<String>,
     /// What it asks on behalf of an API.
     questions: Option<Questions>,
+    /// The users on whose behalf it asks for what clouds make.
+    pages: Option<Pages>,
     /// How many signed requests were made. The number is part of each, so that no two signatures are the same.
     made: u64,
 }
@@ -41,7 +44,16 @@ impl Asker {
     /// Asks the server at this address.
     pub(crate) fn new(address: SocketAddr, credentials: Credentials, resources: Vec<Resource>) -> Self {
         let host = address.to_string();
-        Self { host, credentials, resources, bearer: None, shown: None, questions: None, made: 0 }
+        Self {
+            host,
+            credentials,
+            resources,
+            bearer: None,
+            shown: None,
+            questions: None,
+            pages: None,
+            made: 0,
+        }
     }
 
     /// The same, on behalf of a user who has signed in: every request of a page carries this token.
@@ -59,6 +71,14 @@ impl Asker {
     /// The same, on behalf of an API.
     pub(crate) fn asking(self, questions: Questions) -> Self {
         Self { questions: Some(questions), ..self }
+    }
+
+    /// The same, on behalf of the clients and users of a server with clouds behind it.
+    pub(crate) fn of_brokered(self, askers: Askers) -> Self {
+        let Askers { credentials, pages } = askers;
+        let audience = Askers::resource().to_owned();
+        let resources = vec![Resource { audience, algorithm: Algorithm::Es256 }];
+        Self { credentials, resources, pages: Some(pages), ..self }
     }
 
     /// What it asks on behalf of an API.
@@ -98,14 +118,23 @@ impl Asker {
                 self.post(yardstick::FORM, &self.token_form(&self.credentials.entra.client_id)),
             ),
             // A page's request is the same for Daypass and for the samples, but for what it proves.
-            Work::GetAuthorization | Work::Cached | Work::Sample(_) => {
+            Work::GetAuthorization | Work::Cached | Work::Sample(..) => {
                 Requests::Same(self.get(&self.credentials.get_authorization.path))
+            }
+            Work::Brokered(whose @ Whose::New, delay) => {
+                Requests::once((0..count).map(|_| self.page(whose, delay)))
+            }
+            Work::Brokered(whose, delay) => Requests::Same(self.page(whose, delay)),
+            // A new one, whom all of them are.
+            Work::Crowd(delay) => Requests::Same(self.page(Whose::New, delay)),
+            Work::BrokeredTop => Requests::once((0..count).map(|_| self.top(at, SignMethod::HmacSha256))),
+            Work::BrokeredToken => {
+                Requests::Same(self.post(&self.token_path(), &self.token_form(Askers::resource())))
             }
             Work::Token(algorithm) => {
                 let audience =
                     self.resource(algorithm).map(|resource| resource.audience.clone()).unwrap_or_default();
-                let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
-                Requests::Same(self.post(&path, &self.token_form(&audience)))
+                Requests::Same(self.post(&self.token_path(), &self.token_form(&audience)))
             }
             Work::ProviderToken(algorithm) => {
                 Requests::Same(self.post("/token", &self.provider_form(algorithm.name())))
@@ -139,8 +168,22 @@ impl Asker {
     }
 
     fn get(&self, path: &str) -> Vec<u8> {
+        self.get_as(path, self.bearer.as_deref())
+    }
+
+    /// A request of a page whose credentials a cloud makes.
+    fn page(&mut self, whose: Whose, delay: Delay) -> Vec<u8> {
+        let (path, bearer) = self.pages.as_mut().map(|pages| pages.ask(whose, delay)).unwrap_or_default();
+        self.get_as(&path, bearer.as_deref())
+    }
+
+    fn token_path(&self) -> String {
+        format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant)
+    }
+
+    fn get_as(&self, path: &str, bearer: Option<&str>) -> Vec<u8> {
         let origin = ("origin", self.credentials.get_authorization.origin.as_str());
-        let bearer = self.bearer.as_ref().map(|token| format!("Bearer {token}"));
+        let bearer = bearer.map(|token| format!("Bearer {token}"));
         let proof = bearer.as_ref().map(|value| ("authorization", value.as_str()));
         let headers = [("host", self.host.as_str())].into_iter().chain(BROWSER.iter().copied());
         request("GET", path, headers.chain([origin]).chain(proof), b"")
@@ -195,7 +238,7 @@ impl Asker {
         if work == Work::ProviderIntrospect {
             return self.post("/token", &self.provider_form("opaque"));
         }
-        let path = format!("/{}/oauth2/v2.0/token", self.credentials.entra.tenant);
+        let path = self.token_path();
         let audience = self.resource(Algorithm::Es256).or(self.resources.first());
         let audience = audience.map(|resource| resource.audience.clone()).unwrap_or_default();
         self.post(&path, &self.token_form(&audience))
@@ -310,137 +353,4 @@ impl Asker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::credentials::tests::sample;
-    use crate::work::Peer;
-    use std::collections::HashSet;
-
-    fn asker() -> Asker {
-        let resource = Resource { audience: "aud".into(), algorithm: Algorithm::Es256 };
-        Asker::new("127.0.0.1:5050".parse().unwrap(), sample(), vec![resource])
-    }
-
-    fn all(mut requests: Requests, count: usize) -> Vec<String> {
-        (0..count).map(|_| String::from_utf8(requests.next().unwrap().to_vec()).unwrap()).collect()
-    }
-
-    #[test]
-    fn no_two_signed_requests_are_the_same() {
-        let mut asker = asker();
-        for (work, mark, length) in [
-            (Work::Tc3, "Signature=", 64),
-            (Work::Top, "&sign=", 64),
-            (Work::TopMd5, "&sign=", 32),
-            (Work::Acs3, "Signature=", 64),
-        ] {
-            let requests: Vec<_> = (0..2).flat_map(|_| all(asker.requests(work, 50), 50)).collect();
-            let signature = |text: &String| text.split_once(mark).unwrap().1[..length].to_owned();
-            let signatures: HashSet<_> = requests.iter().map(signature).collect();
-            assert_eq!(signatures.len(), 100, "{work}");
-        }
-    }
-
-    #[test]
-    fn a_tc3_request_carries_what_the_contract_wants() {
-        let text = all(asker().requests(Work::Tc3, 1), 1).remove(0);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("POST / HTTP/1.1\r\n"));
-        for field in ["host: 127.0.0.1:5050", "x-tc-action: GetFederationToken", "x-tc-version: 2018-08-13"] {
-            assert!(head.contains(field), "{field} in {head}");
-        }
-        assert!(head.contains(&format!("content-length: {}", body.len())));
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!((&body["Name"], &body["DurationSeconds"]), (&json!("bench-00000001"), &json!(1800)));
-        assert_eq!(body["Policy"], SOE_POLICY);
-    }
-
-    #[test]
-    fn a_top_request_is_signed_over_its_decoded_parameters() {
-        for (work, method) in [(Work::Top, SignMethod::HmacSha256), (Work::TopMd5, SignMethod::Md5)] {
-            let text = all(asker().requests(work, 1), 1).remove(0);
-            let body = text.split_once("\r\n\r\n").unwrap().1;
-            let params: Vec<(String, String)> =
-                form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-            let pairs = params.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-            let expected = alibaba::sign(method, b"top-secret", pairs);
-            assert_eq!(params.last().unwrap(), &("sign".to_owned(), expected));
-            assert!(params.contains(&("sign_method".to_owned(), method.name().to_owned())));
-        }
-    }
-
-    #[test]
-    fn an_assume_role_request_names_the_demo_role_and_uses_no_nonce_twice() {
-        let texts = all(asker().requests(Work::Acs3, 2), 2);
-        for text in &texts {
-            assert!(
-                text.starts_with(
-                    "POST /?DurationSeconds=1800&Format=JSON&RoleArn=acs%3Aram%3A%3A1%3Arole%2Fz&"
-                )
-            );
-            for field in
-                ["x-acs-action: AssumeRole", "x-acs-version: 2015-04-01", "Credential=x,SignedHeaders=host;"]
-            {
-                assert!(text.contains(field), "{field} in {text}");
-            }
-        }
-        let nonce = |text: &String| {
-            text.split_once("x-acs-signature-nonce: ").unwrap().1.split_once('\r').unwrap().0.to_owned()
-        };
-        assert_ne!(nonce(&texts[0]), nonce(&texts[1]));
-    }
-
-    #[test]
-    fn a_token_is_asked_for_the_resource_of_its_algorithm() {
-        let mut asker = asker();
-        let text = all(asker.requests(Work::Token(Algorithm::Es256), 1), 1).remove(0);
-        assert!(
-            text.starts_with("POST /387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/token HTTP/1.1\r\n")
-        );
-        assert!(text.contains("scope=aud%2F.default"), "{text}");
-        assert_eq!(asker.resource(Algorithm::Rs256), None);
-        let signed = [Work::Tc3, Work::Top, Work::TopMd5, Work::Acs3];
-        let works: Vec<_> = [Work::GetAuthorization]
-            .into_iter()
-            .chain(signed)
-            .chain([Work::Token(Algorithm::Es256), Work::Introspect, Work::Keys])
-            .collect();
-        assert_eq!(asker.works(), works);
-    }
-
-    #[test]
-    fn both_are_asked_about_the_token_that_is_shown() {
-        let mut asker = asker();
-        let made = |asker: &Asker, work| String::from_utf8(asker.for_a_token(work)).unwrap();
-        assert!(made(&asker, Work::Introspect).contains("scope=aud%2F.default"));
-        assert!(
-            made(&asker, Work::ProviderIntrospect).contains("resource=https%3A%2F%2Fapi.example%2Fopaque")
-        );
-        asker.show("e.y.J".into());
-        let text = all(asker.requests(Work::Introspect, 1), 1).remove(0);
-        assert!(
-            text.starts_with("POST /387c56a8-cf86-45de-b9f5-b4de88cac054/oauth2/v2.0/introspect "),
-            "{text}"
-        );
-        assert!(text.ends_with("token=e.y.J&client_id=c&client_secret=s%7E1"), "{text}");
-        let mut asker = asker.known_as(("them", "theirs"));
-        let text = all(asker.requests(Work::ProviderIntrospect, 1), 1).remove(0);
-        assert!(text.ends_with("token=e.y.J&client_id=them&client_secret=theirs"), "{text}");
-        let text = all(asker.requests(Work::ProviderToken(Algorithm::EdDsa), 1), 1).remove(0);
-        assert!(text.starts_with("POST /token ") && text.contains("api.example%2FEdDSA"), "{text}");
-        assert!(all(asker.requests(Work::ProviderKeys, 1), 1)[0].starts_with("GET /jwks "));
-    }
-
-    #[test]
-    fn pages_and_forms_are_asked_as_a_browser_does() {
-        let mut asker = asker();
-        assert!(all(asker.requests(Work::Hello, 1), 1)[0].starts_with("GET /hello HTTP/1.1\r\n"));
-        assert!(all(asker.requests(Work::Form, 1), 1)[0].starts_with("POST /form HTTP/1.1\r\n"));
-        let page = all(asker.requests(Work::GetAuthorization, 1), 1).remove(0);
-        assert!(page.contains("origin: http://127.0.0.1:88\r\n"), "{page}");
-        assert!(!page.contains("authorization:"), "{page}");
-        assert_eq!(page, all(asker.requests(Work::Sample(Peer::Flask), 1), 1)[0], "the samples get the same");
-        let page = all(asker.signed_in("e.y.J".into()).requests(Work::Cached, 1), 1).remove(0);
-        assert!(page.contains("\r\nauthorization: Bearer e.y.J\r\n"), "{page}");
-    }
-}
+mod tests;

@@ -2,15 +2,16 @@
 
 use crate::asker::Asker;
 use crate::clock;
+use crate::cloud;
 use crate::requests::{Requests, request};
 use crate::response::{Response, Shape};
-use crate::sts;
-use crate::work::Work;
+use crate::work::{Whose, Work};
 use crate::yardstick;
 use anyhow::{Context as _, bail, ensure};
 use daypass_core::clock::unix;
 use daypass_core::role::Algorithm;
 use daypass_dialects::alibaba::sign::ClientKey as AlibabaKey;
+use daypass_dialects::alibaba::wire::ROOT as TOP_ROOT;
 use daypass_dialects::tencent::sign::ClientKey;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
@@ -52,7 +53,8 @@ pub(crate) fn learn(address: SocketAddr, asker: &mut Asker, work: Work) -> anyho
     bodies
         .and_then(|bodies| {
             is_fresh(work, &bodies)?;
-            Shape::of(&bodies).context("no sample")
+            let shape = Shape::of(&bodies).context("no sample")?;
+            Ok(if work == Work::BrokeredToken { shape.before_digits() } else { shape })
         })
         .with_context(|| format!("{work} answers wrongly"))
 }
@@ -76,8 +78,8 @@ fn about(asker: &Asker, value: &Value) -> anyhow::Result<()> {
 /// Where a new credential is asked for, all answers differ; where one user asks again, all are the same credential.
 fn is_fresh(work: Work, bodies: &[Vec<u8>]) -> anyhow::Result<()> {
     let wanted = match work {
-        Work::GetAuthorization => bodies.len(),
-        Work::Cached => 1,
+        Work::GetAuthorization | Work::Sample(..) | Work::Brokered(Whose::New, _) => bodies.len(),
+        Work::Cached | Work::Brokered(..) | Work::Crowd(_) => 1,
         _ => return Ok(()),
     };
     let id = |body: &Vec<u8>| Ok(serde_json::from_slice::<Triple>(body)?.credentials.tmp_secret_id);
@@ -115,7 +117,12 @@ fn one(address: SocketAddr, asker: &Asker, work: Work, requests: &mut Requests) 
             let keys: JwkSet = serde_json::from_value(value.clone()).with_context(shown)?;
             ensure!(keys.keys.len() >= Algorithm::ALL.len(), "{} keys", keys.keys.len());
         }
-        Work::Sample(_) => stand_in(&value).with_context(shown)?,
+        Work::Sample(..) | Work::Brokered(..) | Work::Crowd(_) => stand_in(&value).with_context(shown)?,
+        Work::BrokeredTop => {
+            top(asker, &value).with_context(shown)?;
+            is_the_clouds(&value, &format!("/{TOP_ROOT}/result/access_key_id")).with_context(shown)?;
+        }
+        Work::BrokeredToken => is_the_clouds(&value, "/access_token").with_context(shown)?,
         Work::Verify(_) | Work::Revoked(_) => known(&value).with_context(shown)?,
         Work::Narrow(_) => narrowed(address, asker, &value).with_context(shown)?,
         Work::Forward => {}
@@ -189,7 +196,14 @@ fn narrowed(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result
 fn stand_in(value: &Value) -> anyhow::Result<()> {
     let triple = Triple::deserialize(value)?;
     ensure!(triple.expired_time > unix(clock::wall()), "it has expired already");
-    ensure!(triple.credentials.tmp_secret_id == sts::SECRET_ID, "not the stand-in's credential");
+    ensure!(triple.credentials.tmp_secret_id.starts_with(cloud::MARK), "not the stand-in's credential");
+    Ok(())
+}
+
+/// What stands there was made by the stand-in.
+fn is_the_clouds(value: &Value, pointer: &str) -> anyhow::Result<()> {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    ensure!(text.is_some_and(|text| text.starts_with(cloud::MARK)), "not the stand-in's credential");
     Ok(())
 }
 
@@ -219,9 +233,8 @@ fn assumed(address: SocketAddr, asker: &Asker, value: &Value) -> anyhow::Result<
 
 /// The TOP call's result: complete, for what was asked, with a policy that names tenant and store.
 fn top(asker: &Asker, value: &Value) -> anyhow::Result<()> {
-    const ROOT: &str = "alibaba_security_deepvision_proxy_security_common_token_get_response";
     let alibaba = &asker.credentials().alibaba;
-    let response = value.get(ROOT).context("not a success")?;
+    let response = value.get(TOP_ROOT).context("not a success")?;
     let result = response.get("result").context("no result")?;
     let text = |name: &str| result.get(name).and_then(Value::as_str).unwrap_or_default();
     for name in ["access_key_id", "access_key_secret", "token", "expiration"] {
@@ -285,6 +298,7 @@ fn signed(
 mod tests {
     use super::*;
     use crate::credentials::tests::sample;
+    use crate::work::{Delay, Peer};
     use serde_json::json;
     use std::net::TcpListener;
     use std::thread;
@@ -407,6 +421,18 @@ mod tests {
         assert!(is_fresh(Work::GetAuthorization, &same).is_err());
         assert!(is_fresh(Work::Cached, &different).is_err());
         assert!(is_fresh(Work::Cached, &[b"{}".to_vec()]).is_err());
+        for delay in Delay::ALL {
+            for (work, new) in [
+                (Work::Brokered(Whose::New, delay), true),
+                (Work::Brokered(Whose::Anyones, delay), false),
+                (Work::Brokered(Whose::Own, delay), false),
+                (Work::Crowd(delay), false),
+                (Work::Sample(Peer::Flask, delay), true),
+            ] {
+                assert_eq!(is_fresh(work, &different).is_ok(), new, "{work}");
+                assert_eq!(is_fresh(work, &same).is_ok(), !new, "{work}");
+            }
+        }
     }
 
     #[test]
@@ -415,9 +441,10 @@ mod tests {
             json!({"Credentials": {"Token": "t", "TmpSecretId": id, "TmpSecretKey": "k"},
                    "Expiration": "x", "ExpiredTime": expires, "RequestId": "r"})
         };
-        stand_in(&answer(sts::SECRET_ID, 4_000_000_000)).unwrap();
+        let id = format!("{}0000000001", cloud::MARK);
+        stand_in(&answer(&id, 4_000_000_000)).unwrap();
         assert!(stand_in(&answer("AKIDother", 4_000_000_000)).is_err());
-        assert!(stand_in(&answer(sts::SECRET_ID, 1)).is_err());
+        assert!(stand_in(&answer(&id, 1)).is_err());
         // What the Express sample gives with status 200 when STS cannot be reached.
         assert!(stand_in(&json!({"code": "ECONNREFUSED"})).is_err());
     }

@@ -30,6 +30,14 @@ pub(crate) const SAMPLES: Goal = Goal::AtLeast(10.0);
 pub(crate) const PROVIDER: Goal = Goal::AtLeast(10.0);
 /// CPU per request of a verification where a thousand or a million credentials were taken back, over one where none was.
 pub(crate) const REVOKED: Goal = Goal::AtMost(1.10);
+/// CPU per request of a vendor's sample over that of `getAuthorization` of a role whose credentials a cloud makes, the cloud
+/// being as far from both: per CPU-second, ten times as many.
+pub(crate) const BROKERED: Goal = Goal::AtLeast(10.0);
+/// How many milliseconds longer than the cloud's own answer it takes until the last of a thousand who ask at once for what
+/// nobody has yet is answered.
+pub(crate) const CROWD_MILLIS: Goal = Goal::AtMost(50.0);
+/// How often the cloud is asked for all of them.
+pub(crate) const CROWD_CALLS: Goal = Goal::AtMost(1.0);
 /// Requests that got no right answer.
 pub(crate) const FAULTS: Goal = Goal::AtMost(0.0);
 
@@ -67,6 +75,9 @@ pub(crate) fn cpu_target(work: Work) -> Option<CpuTarget> {
         // The goal of target 1 is for records that are written at intervals; here they are durable at once.
         // Where nothing is made or recorded, a signature is checked, which is as long as several bare requests.
         Work::GetAuthorization | Work::Cached => ("1", Limit::Hello, None),
+        // What is kept is opened, judged and recorded. What is new waits for a cloud, and for the store three times.
+        Work::Brokered(..) | Work::BrokeredTop => ("25", Limit::Hello, None),
+        Work::BrokeredToken => ("25", Limit::Form, None),
         Work::Token(algorithm) => match algorithm {
             Algorithm::Es256 => ("3", Limit::Signature(algorithm), Some(0.55)),
             Algorithm::EdDsa => ("4", Limit::Signature(algorithm), Some(0.45)),
@@ -99,7 +110,7 @@ pub(crate) fn latency_is_judged(work: Work) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::work::Peer;
+    use crate::work::{Delay, Peer};
 
     #[test]
     fn every_endpoint_of_ours_has_a_cpu_target_of_its_own() {
@@ -114,7 +125,12 @@ mod tests {
             over_provider(Work::Introspect).is_some()
                 && over_provider(Work::Token(Algorithm::Rs256)).is_none()
         );
-        for none in [Work::Hello, Work::Form, Work::Sample(Peer::Flask), Work::ProviderKeys] {
+        for fetched in Work::of_brokered() {
+            let shown = cpu_target(fetched).map(|target| (target.number, target.goal.is_none()));
+            assert_eq!(shown, (!matches!(fetched, Work::Crowd(_))).then_some(("25", true)), "{fetched}");
+        }
+        let sample = Work::Sample(Peer::Flask, Delay::Far);
+        for none in [Work::Hello, Work::Form, sample, Work::ProviderKeys] {
             assert!(cpu_target(none).is_none());
         }
     }

@@ -55,6 +55,8 @@ impl Faults {
 pub(crate) struct Closed {
     /// Right answers.
     pub(crate) answers: u64,
+    /// Requests that were sent, before, while and after they were counted. All were answered, or are faults.
+    pub(crate) sent: u64,
     /// How long they were counted.
     pub(crate) elapsed: Duration,
     /// What the server used in that while.
@@ -111,6 +113,7 @@ pub(crate) struct Loader {
     connections: Vec<Connection>,
     buffer: Vec<u8>,
     prompt: bool,
+    sent: u64,
 }
 
 impl Loader {
@@ -122,6 +125,7 @@ impl Loader {
             connections: Vec::new(),
             buffer: vec![0; BUFFER],
             prompt: false,
+            sent: 0,
         };
         for index in 0..connections {
             let connection = loader.open(index)?;
@@ -174,6 +178,7 @@ impl Loader {
         match connection.stream.write(request) {
             Ok(written) if written == request.len() => {
                 connection.since = Some(since);
+                self.sent += 1;
                 // The kernel forgets it with every exchange. Where it cannot, an answer comes later, but it comes.
                 if self.prompt {
                     let _ = set_tcp_quickack(&connection.stream, true);
@@ -242,6 +247,7 @@ impl Loader {
         slice: Duration,
     ) -> anyhow::Result<Closed> {
         self.refresh()?;
+        let sent = self.sent;
         let mut faults = Faults::default();
         let mut latency = histogram()?;
         let mut window = Window::new(u64::try_from(connections)?);
@@ -282,7 +288,23 @@ impl Loader {
             }
         }
         self.drain(&mut events, shape, &mut faults)?;
-        window.result(latency, faults)
+        Ok(Closed { sent: self.sent - sent, ..window.result(latency, faults)? })
+    }
+
+    /// Asks over every connection at once, once; gives how long it takes until the last is answered.
+    pub(crate) fn at_once(
+        &mut self,
+        requests: &mut Requests,
+        shape: &Shape,
+    ) -> anyhow::Result<(Duration, Faults)> {
+        let mut faults = Faults::default();
+        let mut events = Events::with_capacity(self.connections.len().max(1));
+        let begin = clock::now();
+        for index in 0..self.connections.len() {
+            self.send(index, begin, requests, &mut faults);
+        }
+        self.drain(&mut events, shape, &mut faults)?;
+        Ok((begin.elapsed(), faults))
     }
 
     /// Sends requests on a schedule over all connections, and waits for every answer.
@@ -414,7 +436,7 @@ impl Window {
         })?;
         let (end, cpu_then) = self.end.context("the slice was not closed")?;
         let used = cpu_then.since(&cpu);
-        Ok(Closed { answers: self.answers, elapsed: end - begin, used, latency, faults })
+        Ok(Closed { answers: self.answers, sent: 0, elapsed: end - begin, used, latency, faults })
     }
 }
 

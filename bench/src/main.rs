@@ -5,8 +5,10 @@
 
 mod api;
 mod asker;
+mod brokered;
 mod check;
 mod clock;
+mod cloud;
 mod credentials;
 mod goals;
 mod loader;
@@ -21,13 +23,14 @@ mod schedule;
 mod signed_in;
 mod start;
 mod statistics;
-mod sts;
 mod work;
 mod yardstick;
 
 use anyhow::Context as _;
 use api::{Apis, Questions, Weight};
+use brokered::Brokered;
 use clap::{Args, Parser, Subcommand};
+use cloud::Clouds;
 use peers::Peers;
 use process::{Core, Cores, Server};
 use report::{Machine, Report};
@@ -38,7 +41,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
-use work::{Held, Party, Peer, Wanted, Work};
+use work::{Delay, Held, Party, Peer, Wanted, Work};
 
 /// Measures a release build of Daypass beside yardsticks and prints ratios to them.
 #[derive(Parser)]
@@ -80,11 +83,14 @@ enum Role {
         #[arg(long)]
         listen: SocketAddr,
     },
-    /// Be the stand-in for the vendor's STS that the samples ask (the bench starts it itself).
+    /// Be the stand-in for the clouds that credentials are fetched from (the bench starts it itself).
     #[command(hide = true)]
-    Sts {
+    Cloud {
         #[arg(long)]
         listen: SocketAddr,
+        /// How long it takes for each answer.
+        #[arg(long)]
+        delay_ms: u64,
     },
 }
 
@@ -92,7 +98,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.role {
         Some(Role::Yardstick { listen }) => yardstick::serve(listen).map(|()| ExitCode::SUCCESS),
-        Some(Role::Sts { listen }) => sts::serve(listen, clock::wall()).map(|()| ExitCode::SUCCESS),
+        Some(Role::Cloud { listen, delay_ms }) => {
+            cloud::serve(listen, Duration::from_millis(delay_ms)).map(|()| ExitCode::SUCCESS)
+        }
         None => bench(&cli.options),
     };
     result.unwrap_or_else(|error| {
@@ -123,16 +131,21 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
     let starts = start::measure(&installation, cores, if options.quick { 3 } else { 9 })?;
 
     let wanted = Wanted::new(&options.only);
-    let asked = |peer: &Peer| peer.works().iter().any(|work| wanted.has(*work));
-    let asked: Vec<_> = Peer::ALL.into_iter().filter(asked).collect();
-    let peers = Peers::start(cores, &this, &home.join("peers"), &asked)?;
+    let clouds = Clouds::start(cores, &this, &Delay::ALL)?;
+    let pairs = Peer::ALL.into_iter().flat_map(|peer| Delay::ALL.map(|delay| (peer, delay)));
+    let asked = |(peer, delay): &(Peer, Delay)| peer.works(*delay).iter().any(|work| wanted.has(*work));
+    let asked: Vec<_> = pairs.filter(asked).collect();
+    let peers = Peers::start(cores, &home.join("peers"), &clouds, &asked)?;
     let apis = ApiServers::start(&installation, &wanted, cores)?;
     let mut sides = sides(&this, &installation, peers.servers, &wanted, cores)?;
     for (party, server, questions) in apis.servers {
         let asker = installation.asker(&server)?.asking(questions);
         sides.push(Side::new(party, server, asker)?);
     }
-    let run = Run::prepare(cores, sides, peers.sts, folder.path().to_owned(), slice, &wanted)?;
+    if Work::of_brokered().any(|work| wanted.has(work)) {
+        sides.push(brokered(&installation, &clouds, cores)?);
+    }
+    let run = Run::prepare(cores, sides, clouds, folder.path().to_owned(), slice, &wanted)?;
     let works = run.works();
     let seed = clock::wall().as_microsecond().unsigned_abs();
     let results = run.rounds(rounds, seed, &|step| eprintln!("{step}"))?;
@@ -152,7 +165,7 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
 fn sides(
     this: &Path,
     installation: &Installation,
-    peers: Vec<(Peer, Server)>,
+    peers: Vec<(Peer, Delay, Server)>,
     wanted: &Wanted,
     cores: Cores,
 ) -> anyhow::Result<Vec<Side>> {
@@ -175,14 +188,23 @@ fn sides(
         let asker = installation.asker(&server)?.signed_in(signed_in.token);
         sides.push(Side::new(Party::SignedIn, server, asker)?);
     }
-    for (peer, server) in peers {
+    for (peer, delay, server) in peers {
         let mut asker = installation.asker(&server)?;
         if peer == Peer::OidcProvider {
             asker = asker.known_as(peers::CLIENT);
         }
-        sides.push(Side::new(Party::Peer(peer), server, asker)?);
+        sides.push(Side::new(Party::Peer(peer, delay), server, asker)?);
     }
     Ok(sides)
+}
+
+/// Starts Daypass with clouds behind it.
+fn brokered(installation: &Installation, clouds: &Clouds, cores: Cores) -> anyhow::Result<Side> {
+    let folder = installation.folder.join("brokered");
+    let brokered = Brokered::prepare(&installation.daypass, &folder, clouds, installation.demo()?)?;
+    let server = brokered.start(cores)?;
+    let asker = installation.asker(&server)?.of_brokered(brokered.askers()?);
+    Side::new(Party::Brokered, server, asker)
 }
 
 /// The servers that APIs ask.

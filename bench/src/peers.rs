@@ -1,10 +1,11 @@
-//! The vendor's samples as servers: what they need is installed into the target folder, and each is started beside
-//! a stand-in for the vendor's STS.
+//! The vendor's samples as servers: what they need is installed into the target folder, and each is started once for each
+//! distance of the cloud that it asks.
 
 mod install;
 
+use crate::cloud::{Clouds, KEY};
 use crate::process::{Core, Cores, Server};
-use crate::work::Peer;
+use crate::work::{Delay, Peer};
 use anyhow::Context as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,47 +13,45 @@ use std::process::Command;
 
 /// Where the samples and their pinned packages are.
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
-/// The stand-in looks at no signature, so any key does.
-const KEY: [(&str, &str); 2] = [("SECRET_ID", "AKIDbench"), ("SECRET_KEY", "bench")];
 /// The one client that oidc-provider is told of: its id and its secret.
 pub(crate) const CLIENT: (&str, &str) = ("bench", "a-secret-as-long-as-those-that-daypass-makes-0123");
 
-/// The samples that run, the stand-in that they ask, and why others do not run.
+/// The samples that run, and why others do not run.
 pub(crate) struct Peers {
-    /// None if no sample runs.
-    pub(crate) sts: Option<Server>,
-    /// Those that run.
-    pub(crate) servers: Vec<(Peer, Server)>,
+    /// Those that run, with how far away their cloud is.
+    pub(crate) servers: Vec<(Peer, Delay, Server)>,
     /// One line for each that could not be installed.
     pub(crate) skipped: Vec<String>,
 }
 
 impl Peers {
-    /// Installs and starts these samples. `this` is the present program, `folder` is where packages are kept from
-    /// one run to the next.
-    pub(crate) fn start(cores: Cores, this: &Path, folder: &Path, wanted: &[Peer]) -> anyhow::Result<Self> {
-        let (mut ready, mut skipped) = (Vec::new(), Vec::new());
-        for peer in wanted {
-            match peer.install(folder) {
-                Ok(program) => ready.push((*peer, program)),
-                Err(why) => skipped.push(format!("{}: {why:#}", peer.file())),
-            }
-        }
-        if ready.is_empty() {
-            return Ok(Self { sts: None, servers: Vec::new(), skipped });
-        }
-        let sts = Server::start(cores, Core::Loader, |address| {
-            let mut command = Command::new(this);
-            command.args(["sts", "--listen", &address.to_string()]);
-            command
-        })?;
-        let start = |(peer, program): (Peer, PathBuf)| {
-            let command = |address| peer.command(&program, folder, address, sts.address);
+    /// Installs and starts these, each with a cloud so far behind it. `folder` is where packages are kept from one run to
+    /// the next.
+    pub(crate) fn start(
+        cores: Cores,
+        folder: &Path,
+        clouds: &Clouds,
+        wanted: &[(Peer, Delay)],
+    ) -> anyhow::Result<Self> {
+        let mut peers = Self { servers: Vec::new(), skipped: Vec::new() };
+        for (peer, delay) in wanted {
+            let program = match peer.install(folder) {
+                Ok(program) => program,
+                Err(why) => {
+                    let line = format!("{}: {why:#}", peer.file());
+                    if !peers.skipped.contains(&line) {
+                        peers.skipped.push(line);
+                    }
+                    continue;
+                }
+            };
+            let cloud = peer.asks_a_cloud().then(|| clouds.address(*delay)).transpose()?;
+            let command = |address| peer.command(&program, folder, address, cloud);
             let server = Server::start(cores, Core::Servers, command);
-            Ok((peer, server.with_context(|| format!("{} in {}", peer.file(), folder.display()))?))
-        };
-        let servers = ready.into_iter().map(start).collect::<anyhow::Result<_>>()?;
-        Ok(Self { sts: Some(sts), servers, skipped })
+            let server = server.with_context(|| format!("{} in {}", peer.file(), folder.display()))?;
+            peers.servers.push((*peer, *delay, server));
+        }
+        Ok(peers)
     }
 }
 
@@ -73,10 +72,22 @@ impl Peer {
         }
     }
 
-    fn command(self, program: &Path, folder: &Path, listen: SocketAddr, sts: SocketAddr) -> Command {
+    fn asks_a_cloud(self) -> bool {
+        matches!(self, Self::Flask | Self::Express)
+    }
+
+    fn command(
+        self,
+        program: &Path,
+        folder: &Path,
+        listen: SocketAddr,
+        cloud: Option<SocketAddr>,
+    ) -> Command {
         let mut command = Command::new(program);
         command.arg(Path::new(SAMPLES).join(self.file()));
-        command.envs(KEY).env("STS", sts.to_string()).env("PORT", listen.port().to_string());
+        command.env("PORT", listen.port().to_string());
+        command.env("SECRET_ID", KEY.0).env("SECRET_KEY", KEY.1);
+        command.envs(cloud.map(|address| ("STS", address.to_string())));
         command.env("CLIENT_ID", CLIENT.0).env("CLIENT_SECRET", CLIENT.1);
         // Nothing is written beside the samples; and Express is to be as fast as its own guide makes it.
         command.env("PYTHONDONTWRITEBYTECODE", "1").env("NODE_ENV", "production");
@@ -94,11 +105,15 @@ mod tests {
     fn a_sample_is_told_where_it_listens_and_whom_it_asks() {
         let [listen, sts] = ["127.0.0.1:5050", "127.0.0.1:9"].map(|text| text.parse().unwrap());
         for peer in Peer::SAMPLES {
-            let command = peer.command(Path::new("/bin/x"), Path::new("/kept"), listen, sts);
+            let command = peer.command(Path::new("/bin/x"), Path::new("/kept"), listen, Some(sts));
             let value = |name: &str| command.get_envs().find(|(key, _)| *key == name).unwrap().1.unwrap();
             assert_eq!((value("PORT").to_str(), value("STS").to_str()), (Some("5050"), Some("127.0.0.1:9")));
             let sample = std::fs::read_to_string(command.get_args().next().unwrap()).unwrap();
-            for name in ["PORT", "STS"].into_iter().chain(KEY.map(|(name, _)| name)) {
+            assert_eq!(
+                (value("SECRET_ID").to_str(), value("SECRET_KEY").to_str()),
+                (Some(KEY.0), Some(KEY.1))
+            );
+            for name in ["PORT", "STS", "SECRET_ID", "SECRET_KEY"] {
                 assert!(sample.contains(name), "{} does not read {name}", peer.file());
             }
         }
@@ -106,8 +121,8 @@ mod tests {
 
     #[test]
     fn oidc_provider_is_told_where_it_listens_and_who_its_client_is() {
-        let [listen, sts] = ["127.0.0.1:5050", "127.0.0.1:9"].map(|text| text.parse().unwrap());
-        let command = Peer::OidcProvider.command(Path::new("node"), Path::new("/kept"), listen, sts);
+        let listen = "127.0.0.1:5050".parse().unwrap();
+        let command = Peer::OidcProvider.command(Path::new("node"), Path::new("/kept"), listen, None);
         let program = std::fs::read_to_string(command.get_args().next().unwrap()).unwrap();
         let told: HashMap<_, _> = command.get_envs().collect();
         for name in ["PORT", "CLIENT_ID", "CLIENT_SECRET", "NODE_PATH"] {
@@ -144,8 +159,9 @@ mod tests {
 
     #[test]
     fn nothing_is_started_when_nothing_is_wanted() {
-        let none = Peers::start(Cores::choose().unwrap(), Path::new("/no/such"), Path::new("/no/such"), &[])
-            .unwrap();
-        assert!(none.sts.is_none() && none.servers.is_empty() && none.skipped.is_empty());
+        let (cores, folder) = (Cores::choose().unwrap(), Path::new("/no/such"));
+        let clouds = Clouds::start(cores, folder, &[]).unwrap();
+        let none = Peers::start(cores, folder, &clouds, &[]).unwrap();
+        assert!(none.servers.is_empty() && none.skipped.is_empty());
     }
 }

@@ -77,6 +77,13 @@ impl Shape {
         })
     }
 
+    /// The same, but only what comes before the first digit must be as it was: what is left of a life counts down.
+    pub(crate) fn before_digits(mut self) -> Self {
+        let end = self.prefix.iter().position(u8::is_ascii_digit).unwrap_or(self.prefix.len());
+        self.prefix.truncate(end);
+        self
+    }
+
     /// Whether this is such an answer.
     pub(crate) fn fits(&self, response: &Response<'_>) -> bool {
         response.status == 200
@@ -142,6 +149,19 @@ mod tests {
             "a refusal with status 200"
         );
         assert_eq!(Shape::of(&[]), None);
+    }
+
+    #[test]
+    fn what_counts_down_may_differ() {
+        let answer = |left: u32| format!(r#"{{"expires_in":{left},"token":"x"}}"#).into_bytes();
+        let shape = Shape::of(&[answer(3_599)]).unwrap();
+        assert!(!fits(&shape, 200, &answer(3_574)));
+        let shape = shape.before_digits();
+        assert!(
+            fits(&shape, 200, &answer(3_574)) && !fits(&shape, 200, br#"{"error":1234567890123456789,""}"#)
+        );
+        let without = Shape::of(&[b"hello".to_vec()]).unwrap();
+        assert_eq!(without.clone().before_digits(), without);
     }
 
     #[test]

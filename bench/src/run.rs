@@ -6,13 +6,14 @@
 use crate::asker::Asker;
 use crate::check;
 use crate::clock;
+use crate::cloud::Clouds;
 use crate::loader::{Closed, Faults, Loader, Open, histogram};
 use crate::primitives::{self, Signers};
 use crate::process::{Cores, Cpu, Server};
 use crate::requests::Requests;
 use crate::response::Shape;
 use crate::schedule::Schedule;
-use crate::work::{Party, Wanted, Work};
+use crate::work::{Delay, Party, Wanted, Work};
 use anyhow::Context as _;
 use daypass_core::role::Algorithm;
 use hdrhistogram::Histogram;
@@ -31,6 +32,8 @@ pub(crate) const ALONE: usize = 1;
 pub(crate) const FEW: usize = 32;
 /// As a public endpoint has.
 pub(crate) const MANY: usize = 256;
+/// As many as ask at once for one thing that nobody has yet.
+pub(crate) const CROWD: usize = 1_000;
 /// Tails are pooled over at least this many open-loop slices.
 pub(crate) const OPEN_SLICES: usize = 20;
 /// What an endpoint is taken to manage before it was measured: enough requests are signed for that.
@@ -54,7 +57,7 @@ pub(crate) struct Side {
 impl Side {
     /// Opens connections to a server; to a sample for each slice anew.
     pub(crate) fn new(party: Party, server: Server, asker: Asker) -> anyhow::Result<Self> {
-        let connections = if matches!(party, Party::Peer(_)) { 0 } else { MANY };
+        let connections = if matches!(party, Party::Peer(..)) { 0 } else { MANY };
         let loader = Loader::connect(server.address, connections)?;
         Ok(Self { used: clock::now(), party, loader, server, asker })
     }
@@ -67,7 +70,7 @@ impl Side {
 
     /// Makes sure that no connection of one of our servers was closed while it rested.
     fn wake(&mut self) -> anyhow::Result<()> {
-        if self.used.elapsed() > REST && !matches!(self.party, Party::Peer(_)) {
+        if self.used.elapsed() > REST && !matches!(self.party, Party::Peer(..)) {
             self.loader = Loader::connect(self.server.address, MANY)?;
         }
         self.used = clock::now();
@@ -80,7 +83,8 @@ impl Side {
             Party::Axum => vec![Work::Hello, Work::Form],
             Party::Daypass => self.asker.works(),
             Party::SignedIn => vec![Work::Cached],
-            Party::Peer(peer) => peer.works(),
+            Party::Peer(peer, delay) => peer.works(delay),
+            Party::Brokered => Work::of_brokered().collect(),
             Party::Api => Work::of_apis().collect(),
             Party::Held(held) => vec![Work::Revoked(held)],
         }
@@ -92,8 +96,29 @@ impl Side {
 enum Task {
     Closed(Work, usize),
     Open(Work),
+    Crowd(Delay),
     Sign(Algorithm),
     Disk,
+}
+
+/// What came of a crowd that asked at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    /// From the first question until the last answer.
+    pub(crate) took: Duration,
+    /// How long the cloud took for one question just before.
+    pub(crate) cloud: Duration,
+    /// How many credentials the cloud gave for them.
+    pub(crate) given: u64,
+}
+
+/// What a cloud gave while an endpoint was asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Fetched {
+    /// Requests to the endpoint.
+    pub(crate) requests: u64,
+    /// Credentials that the cloud gave for them.
+    pub(crate) given: u64,
 }
 
 /// What was measured, round by round.
@@ -108,8 +133,12 @@ pub(crate) struct Results {
     pub(crate) disk: Histogram<u64>,
     /// Resident memory of the server with all connections open, right after load over them, in kilobytes.
     pub(crate) resident: Vec<u64>,
-    /// How much of the loader's core the stand-in for the vendor's STS used while a sample was asked.
-    pub(crate) sts: Vec<f64>,
+    /// How much of the loader's core the cloud behind an endpoint used while a few connections asked it.
+    pub(crate) behind: HashMap<Work, Vec<f64>>,
+    /// What the cloud behind an endpoint gave while it was asked over so many connections, all rounds together.
+    pub(crate) fetched: HashMap<(Work, usize), Fetched>,
+    /// Crowds, one a round.
+    pub(crate) crowds: HashMap<Delay, Vec<Crowd>>,
     /// Everything that went wrong.
     pub(crate) faults: Faults,
 }
@@ -118,7 +147,7 @@ pub(crate) struct Results {
 pub(crate) struct Run {
     cores: Cores,
     sides: Vec<Side>,
-    sts: Option<Server>,
+    clouds: Clouds,
     works: Vec<(Work, Shape)>,
     algorithms: Vec<Algorithm>,
     signers: Signers,
@@ -129,11 +158,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Checks every wanted endpoint's answers in full and prepares the run. `sts` is what the samples ask.
+    /// Checks every wanted endpoint's answers in full and prepares the run.
     pub(crate) fn prepare(
         cores: Cores,
         mut sides: Vec<Side>,
-        sts: Option<Server>,
+        clouds: Clouds,
         folder: PathBuf,
         slice: Duration,
         wanted: &Wanted,
@@ -153,7 +182,9 @@ impl Run {
             sign: HashMap::new(),
             disk: histogram()?,
             resident: Vec::new(),
-            sts: Vec::new(),
+            behind: HashMap::new(),
+            fetched: HashMap::new(),
+            crowds: HashMap::new(),
             faults: Faults::default(),
         };
         let algorithms = works
@@ -164,7 +195,7 @@ impl Run {
         Ok(Self {
             cores,
             sides,
-            sts,
+            clouds,
             works,
             algorithms,
             signers,
@@ -210,6 +241,9 @@ impl Run {
             if work.has_open_loop() {
                 tasks.extend(std::iter::repeat_n(Task::Open(*work), open));
             }
+            if let Work::Crowd(delay) = work {
+                tasks.push(Task::Crowd(*delay));
+            }
         }
         tasks
     }
@@ -233,6 +267,10 @@ impl Run {
                 if let Some(slices) = rounds.last_mut() {
                     slices.push(slice);
                 }
+            }
+            Task::Crowd(delay) => {
+                let crowd = self.crowd(delay)?;
+                self.results.crowds.entry(delay).or_default().push(crowd);
             }
             Task::Sign(algorithm) => {
                 // On the servers' core, at the same time as the servers: cores need not be equally fast.
@@ -267,7 +305,7 @@ impl Run {
         let rate = self.rates.get(&(work, connections)).copied().unwrap_or(GUESS);
         // A third more than the last slice used, and what ramp and end need.
         let mut requests = self.requests(work, rate + rate / 3, length, 4 * connections)?;
-        let before = self.sts_cpu(work, connections)?;
+        let before = self.behind(work)?;
         let begin = clock::now();
         let (side, shape) = self.side(work)?;
         if work.is_a_peers() {
@@ -276,18 +314,39 @@ impl Run {
         side.wake()?;
         let server = &side.server;
         let slice = side.loader.closed(&|| server.cpu(), &mut requests, shape, connections, length)?;
-        if let Some((before, after)) = before.zip(self.sts_cpu(work, connections)?) {
-            let used = after.since(&before).time;
-            self.results.sts.push(used.as_secs_f64() / begin.elapsed().as_secs_f64());
+        let elapsed = begin.elapsed();
+        if let Some(((cpu, given), (cpu_then, given_then))) = before.zip(self.behind(work)?) {
+            let fetched = self.results.fetched.entry((work, connections)).or_default();
+            fetched.requests += slice.sent;
+            fetched.given += given_then.saturating_sub(given);
+            if connections == FEW {
+                let used = cpu_then.since(&cpu).time;
+                let part = used.as_secs_f64() / elapsed.as_secs_f64();
+                self.results.behind.entry(work).or_default().push(part);
+            }
         }
         self.rates.insert((work, connections), per_second(slice.answers, slice.elapsed));
         Ok(slice)
     }
 
-    /// What the samples' STS has used so far. None where it is not kept busy.
-    fn sts_cpu(&self, work: Work, connections: usize) -> anyhow::Result<Option<Cpu>> {
-        let sts = self.sts.as_ref().filter(|_| matches!(work, Work::Sample(_)) && connections == FEW);
-        sts.map(Server::cpu).transpose()
+    /// What the cloud behind an endpoint has used and given so far. None where there is none.
+    fn behind(&self, work: Work) -> anyhow::Result<Option<(Cpu, u64)>> {
+        let seen = |delay| Ok((self.clouds.cpu(delay)?, self.clouds.given(delay)?));
+        work.cloud().map(seen).transpose()
+    }
+
+    /// Has a crowd ask at once for what nobody has yet.
+    fn crowd(&mut self, delay: Delay) -> anyhow::Result<Crowd> {
+        let work = Work::Crowd(delay);
+        let mut requests = self.requests(work, 0, Duration::ZERO, CROWD)?;
+        let cloud = self.clouds.latency(delay)?;
+        let before = self.clouds.given(delay)?;
+        let (side, shape) = self.side(work)?;
+        let mut loader = Loader::connect(side.server.address, CROWD)?;
+        let (took, faults) = loader.at_once(&mut requests, shape)?;
+        drop(loader);
+        self.results.faults.merge(&faults);
+        Ok(Crowd { took, cloud, given: self.clouds.given(delay)?.saturating_sub(before) })
     }
 
     /// At half of what the endpoint itself managed over as many connections a moment ago.

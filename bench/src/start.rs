@@ -26,7 +26,7 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    fn credentials(&self) -> PathBuf {
+    fn credentials_file(&self) -> PathBuf {
         self.folder.join("credentials.json")
     }
 
@@ -36,20 +36,24 @@ impl Installation {
             let mut command = Command::new(&self.daypass);
             command.arg("dev").args(["--listen", &address.to_string()]);
             command.arg("--data").arg(self.folder.join("data"));
-            command.arg("--credentials").arg(self.credentials());
+            command.arg("--credentials").arg(self.credentials_file());
             command
         })
     }
 
     /// Who asks it. It must have been started once.
     pub(crate) fn asker(&self, server: &Server) -> anyhow::Result<Asker> {
-        let credentials = Credentials::read(&self.credentials())?;
-        Ok(Asker::new(server.address, credentials, self.resources.clone()))
+        Ok(Asker::new(server.address, self.demo()?, self.resources.clone()))
     }
 
     /// The browser's endpoint. It must have been started once.
     pub(crate) fn page(&self) -> anyhow::Result<GetAuthorization> {
-        Ok(Credentials::read(&self.credentials())?.get_authorization)
+        Ok(self.demo()?.get_authorization)
+    }
+
+    /// The demo's clients. It must have been started once.
+    pub(crate) fn demo(&self) -> anyhow::Result<Credentials> {
+        Credentials::read(&self.credentials_file())
     }
 
     fn first_token(&self, server: &Server) -> anyhow::Result<()> {

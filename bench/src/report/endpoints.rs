@@ -4,7 +4,7 @@ use super::table::Table;
 use super::{number, spread};
 use crate::api::Weight;
 use crate::loader::Closed;
-use crate::run::{CONNECTIONS, FEW, Results};
+use crate::run::{CONNECTIONS, FEW, Fetched, Results};
 use crate::start::Starts;
 use crate::statistics::{self, Quartiles, micros};
 use crate::work::Work;
@@ -26,6 +26,8 @@ pub(super) struct Endpoint {
     per_second: Vec<f64>,
     /// How much of its core the server used, one value a round.
     server_use: Vec<f64>,
+    /// Credentials that the cloud behind it gave, for each request; none where no cloud is behind it.
+    upstream: Option<f64>,
     /// Latency over all rounds, in microseconds.
     p50_micros: f64,
     p99_micros: f64,
@@ -51,6 +53,13 @@ impl Closed {
     /// How much of its core the server used.
     pub(super) fn server_use(&self) -> f64 {
         self.used.time.as_secs_f64() / self.elapsed.as_secs_f64()
+    }
+}
+
+impl Fetched {
+    /// Credentials that the cloud gave, for each request. None if there was none.
+    fn each(&self) -> Option<f64> {
+        (self.requests > 0).then(|| statistics::number(self.given) / statistics::number(self.requests))
     }
 }
 
@@ -105,6 +114,7 @@ impl Endpoint {
             turns: slices.iter().filter_map(Closed::turns).collect(),
             per_second: slices.iter().map(Closed::per_second).collect(),
             server_use: slices.iter().map(Closed::server_use).collect(),
+            upstream: None,
             p50_micros: percentile(latency, 50.0),
             p99_micros: percentile(latency, 99.0),
             p999_micros: percentile(latency, 99.9),
@@ -119,7 +129,10 @@ pub(super) fn endpoints(works: &[Work], results: &Results) -> Vec<Endpoint> {
         for connections in CONNECTIONS {
             let Some(slices) = results.closed.get(&(*work, connections)) else { continue };
             let Some(latency) = pooled(slices.iter().map(|slice| &slice.latency)) else { continue };
-            all.push(Endpoint::new(work.to_string(), format!("closed, {connections}"), slices, &latency));
+            let upstream = results.fetched.get(&(*work, connections)).and_then(Fetched::each);
+            let endpoint =
+                Endpoint::new(work.to_string(), format!("closed, {connections}"), slices, &latency);
+            all.push(Endpoint { upstream, ..endpoint });
         }
         let open = results.open.get(work).into_iter().flatten().flatten();
         if let Some(latency) = pooled(open.map(|slice| &slice.latency)) {
@@ -138,6 +151,7 @@ pub(super) fn table(endpoints: &[Endpoint]) -> Table {
         "turns/request",
         "requests/s",
         "server use",
+        "asked of a cloud",
         "p50 us",
         "p99 us",
         "p99.9 us",
@@ -153,6 +167,7 @@ pub(super) fn table(endpoints: &[Endpoint]) -> Table {
             statistics::median(&endpoint.turns).map_or_else(|| "-".to_owned(), number),
             shown(&endpoint.per_second),
             percent,
+            endpoint.upstream.map_or_else(|| "-".to_owned(), |each| format!("{each:.4}")),
             number(endpoint.p50_micros),
             number(endpoint.p99_micros),
             number(endpoint.p999_micros),
@@ -206,10 +221,14 @@ pub(super) fn yardsticks(results: &Results, starts: &Starts) -> Vec<Yardstick> {
     all.push(Yardstick { what: "write 256 bytes and fdatasync, same disk".to_owned(), values, unit: "us" });
     let p99 = Quartiles::exact(percentile(disk, 99.0));
     all.push(Yardstick { what: "the same, 99th percentile".to_owned(), values: p99, unit: "us" });
-    let percents: Vec<f64> = results.sts.iter().map(|part| part * 100.0).collect();
-    if let Some(values) = Quartiles::of(&percents) {
-        let what = format!("the samples' STS: its part of the loader's core while they were asked, c{FEW}");
-        all.push(Yardstick { what, values, unit: "%" });
+    let mut behind: Vec<_> = results.behind.iter().map(|(work, parts)| (work.to_string(), parts)).collect();
+    behind.sort_by(|one, other| one.0.cmp(&other.0));
+    for (work, parts) in behind {
+        let percents: Vec<f64> = parts.iter().map(|part| part * 100.0).collect();
+        if let Some(values) = Quartiles::of(&percents) {
+            let what = format!("the cloud behind {work}: its part of the loader's core meanwhile, c{FEW}");
+            all.push(Yardstick { what, values, unit: "%" });
+        }
     }
     let empty = Quartiles::exact(starts.empty.as_secs_f64() * 1e3);
     let what = "start to first token with an empty folder (keys are made)".to_owned();

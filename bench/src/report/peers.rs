@@ -25,9 +25,12 @@ pub(super) struct Comparison {
 
 /// Every endpoint that has samples, against each of them.
 pub(super) fn comparisons(works: &[Work], slices: Slices<'_>) -> Vec<Comparison> {
-    let samples: Vec<Work> = works.iter().copied().filter(|work| matches!(work, Work::Sample(_))).collect();
-    let ours = works.iter().copied().filter(|work| work.has_peers());
-    ours.flat_map(|work| samples.iter().map(move |sample| compare(work, *sample, slices))).collect()
+    let samples = |ours: Work| {
+        let delay = ours.peers();
+        let theirs = move |work: &&Work| work.is_a_samples() && delay.is_some() && work.cloud() == delay;
+        works.iter().filter(theirs).map(move |sample| compare(ours, *sample, slices))
+    };
+    works.iter().flat_map(|work| samples(*work)).collect()
 }
 
 fn compare(ours: Work, sample: Work, slices: Slices<'_>) -> Comparison {

@@ -4,10 +4,10 @@ use super::Target;
 use super::endpoints::{Slices, percentile, pooled};
 use crate::goals::{self, Limit};
 use crate::loader::Open;
-use crate::run::{FEW, MANY, OPEN_SLICES, Results};
+use crate::run::{CROWD, Crowd, FEW, MANY, OPEN_SLICES, Results};
 use crate::start::Starts;
 use crate::statistics::{FULL_USE, Goal, Quartiles, Verdict, median, micros, number, ratios};
-use crate::work::{Held, Statements, Work};
+use crate::work::{Delay, Held, Statements, Work};
 use std::time::Duration;
 
 /// Every target that applies to what was measured, in the order of their numbers.
@@ -25,9 +25,9 @@ pub(super) fn all(works: &[Work], results: &Results, starts: &Starts, rounds: us
         targets.extend(view.open(*work));
         targets.push(view.fairness(*work));
     }
-    let samples = works.iter().copied().filter(|work| matches!(work, Work::Sample(_)));
-    if ours.contains(&Work::GetAuthorization) {
-        targets.extend(samples.map(|sample| view.sample(sample)));
+    for work in works {
+        targets.extend(view.samples(*work, works));
+        targets.extend(view.crowd(*work));
     }
     targets.extend(ours.iter().filter_map(|work| view.provider(*work, works)));
     let faults = Quartiles::exact(number(results.faults.count));
@@ -192,12 +192,39 @@ impl View<'_> {
         [Target { note, ..named("p50", goals::OPEN_MEDIAN, p50) }, tail]
     }
 
-    /// What the vendor's sample costs, over what we cost for a new credential.
-    fn sample(&self, sample: Work) -> Target {
-        let ours = Work::GetAuthorization;
-        let [over, under] = [sample, ours].map(|work| self.slices.cpu_micros(work, FEW));
-        let what = format!("{sample}: CPU over that of {ours}, c{FEW}");
-        self.target("21", what, Some(goals::SAMPLES), Quartiles::of(&ratios(&over, &under)))
+    /// What the vendor's samples cost, over what we cost for a new credential, or for one that the same cloud has made.
+    fn samples(&self, ours: Work, works: &[Work]) -> Vec<Target> {
+        let (number, goal, delay) = match ours {
+            Work::GetAuthorization => ("21", goals::SAMPLES, Delay::None),
+            Work::Brokered(_, delay) => ("23", goals::BROKERED, delay),
+            _ => return Vec::new(),
+        };
+        let samples = works.iter().filter(|work| work.is_a_samples() && work.cloud() == Some(delay));
+        let target = |sample: &Work| {
+            let [over, under] = [*sample, ours].map(|work| self.slices.cpu_micros(work, FEW));
+            let what = format!("{sample}: CPU over that of {ours}, c{FEW}");
+            self.target(number, what, Some(goal), Quartiles::of(&ratios(&over, &under)))
+        };
+        samples.map(target).collect()
+    }
+
+    /// How long a crowd waits beyond what the cloud takes, and how often the cloud is asked for all of it.
+    fn crowd(&self, work: Work) -> Vec<Target> {
+        let Work::Crowd(delay) = work else { return Vec::new() };
+        let crowds = self.results.crowds.get(&delay).map(Vec::as_slice).unwrap_or_default();
+        let of = |value: fn(&Crowd) -> f64| Quartiles::of(&crowds.iter().map(value).collect::<Vec<_>>());
+        let beyond = of(|crowd| crowd.took.saturating_sub(crowd.cloud).as_secs_f64() * 1e3);
+        let given = of(|crowd| number(crowd.given));
+        let [took, cloud] =
+            [of(|crowd| crowd.took.as_secs_f64() * 1e3), of(|crowd| crowd.cloud.as_secs_f64() * 1e3)]
+                .map(|values| values.map_or_else(|| "-".to_owned(), super::spread));
+        let what = |what: &str| format!("{work}: {CROWD} cold askers of one thing, {what}");
+        let wait = what("ms until the last is answered beyond the cloud's own");
+        let wait = self.target("24", wait, Some(goals::CROWD_MILLIS), beyond);
+        let note = format!("the last was answered after {took} ms; the cloud alone takes {cloud} ms");
+        let calls = what("questions to the cloud");
+        let calls = self.target("24", calls, Some(goals::CROWD_CALLS), given);
+        vec![Target { note: Some(note), ..wait }, calls]
     }
 
     /// What oidc-provider costs for the same, over what we cost.

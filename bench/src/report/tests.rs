@@ -1,13 +1,13 @@
 use super::*;
 use crate::loader::{Closed, Faults, Open, histogram};
 use crate::process::Used;
-use crate::run::{ALONE, FEW, MANY, OPEN_SLICES};
+use crate::run::{ALONE, Crowd, FEW, Fetched, MANY, OPEN_SLICES};
 use crate::statistics::Goal;
-use crate::work::{Held, Peer, Statements};
+use crate::work::{Delay, Held, Peer, Statements, Whose};
 use daypass_core::role::Algorithm;
 use std::collections::HashMap;
 
-const SAMPLE: Work = Work::Sample(Peer::Flask);
+const SAMPLE: Work = Work::Sample(Peer::Flask, Delay::None);
 const WORKS: [Work; 5] =
     [Work::Hello, Work::GetAuthorization, Work::Tc3, Work::Token(Algorithm::Es256), SAMPLE];
 const ROUNDS: usize = 9;
@@ -17,7 +17,14 @@ fn slice(answers: u64, cpu_micros: u64, latency_micros: u64) -> Closed {
     let mut latency = histogram().unwrap();
     latency.record_n(latency_micros * 1_000, answers).unwrap();
     let used = Used { time: Duration::from_micros(answers * cpu_micros), turns: answers / 4 };
-    Closed { answers, elapsed: Duration::from_secs(1), used, latency, faults: Faults::default() }
+    Closed {
+        answers,
+        sent: answers,
+        elapsed: Duration::from_secs(1),
+        used,
+        latency,
+        faults: Faults::default(),
+    }
 }
 
 fn results() -> Results {
@@ -46,7 +53,17 @@ fn results() -> Results {
     let sign = HashMap::from([(Algorithm::Es256, vec![Duration::from_micros(30); ROUNDS])]);
     let mut disk = histogram().unwrap();
     disk.record(100_000).unwrap();
-    Results { closed, open, sign, disk, resident: vec![20_000], sts: vec![0.03], faults: Faults::default() }
+    Results {
+        closed,
+        open,
+        sign,
+        disk,
+        resident: vec![20_000],
+        behind: HashMap::from([(SAMPLE, vec![0.03])]),
+        fetched: HashMap::from([((SAMPLE, FEW), Fetched { requests: 4_000, given: 4_000 })]),
+        crowds: HashMap::new(),
+        faults: Faults::default(),
+    }
 }
 
 fn starts() -> Starts {
@@ -105,7 +122,10 @@ fn samples_are_compared_with_what_hands_out_the_same() {
     let tc3 = cells(row("| GetFederationToken TC3 | Flask sample"));
     assert_eq!(tc3[3..7], ["40.0", "40.0", "-", "-"], "nobody asked it alone");
     assert!(!text.contains("token ES256 | Flask"), "another protocol");
-    assert!(text.contains("part of the loader's core while they were asked, c32: 3.00 %"), "{text}");
+    assert!(
+        text.contains("the cloud behind Flask sample: its part of the loader's core meanwhile, c32: 3.00 %"),
+        "{text}"
+    );
     assert!(!text.contains("SKIPPED"));
 }
 
@@ -255,4 +275,44 @@ fn cut_offs_are_compared_with_none_and_statements_with_one() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
+}
+
+#[test]
+fn what_a_cloud_has_made_is_compared_with_the_samples_that_ask_it_from_as_far() {
+    let mut results = results();
+    let far = Work::Sample(Peer::Flask, Delay::Far);
+    let [kept, cold] = [Whose::Anyones, Whose::New].map(|whose| Work::Brokered(whose, Delay::Far));
+    for (work, cpu) in [(far, 3_000), (kept, 30), (cold, 600)] {
+        results.closed.insert((work, FEW), vec![slice(100, cpu, 32_000); ROUNDS]);
+        results.closed.insert((work, ALONE), vec![slice(100, cpu, 31_000); ROUNDS]);
+    }
+    results.fetched.insert((cold, FEW), Fetched { requests: 1_000, given: 1_000 });
+    results.fetched.insert((kept, FEW), Fetched { requests: 10_000, given: 5 });
+    let crowd =
+        |took: u64| Crowd { took: Duration::from_millis(took), cloud: Duration::from_millis(31), given: 1 };
+    results.crowds.insert(Delay::Far, vec![crowd(61); ROUNDS]);
+    results.crowds.insert(Delay::None, vec![crowd(91); ROUNDS]);
+    let works = [SAMPLE, far, kept, cold, Work::Crowd(Delay::Far), Work::Crowd(Delay::None)];
+    let machine = Machine::look(Cores::choose().unwrap(), Path::new("daypass"), true);
+    let report = Report::new(machine, ROUNDS, Duration::from_millis(400), 7, &works, &results, &starts());
+    let of = |what: &str| (find(&report, what).measured.unwrap().median, find(&report, what).verdict.clone());
+    assert_eq!(of("Flask sample, 30 ms: CPU over that of brokered kept"), (100.0, Verdict::Met));
+    assert_eq!(of("Flask sample, 30 ms: CPU over that of brokered cold"), (5.0, Verdict::Missed));
+    assert!(
+        !report.targets.iter().any(|target| target.what.starts_with("Flask sample: CPU")),
+        "another cloud"
+    );
+    assert_eq!(of("brokered crowd, 30 ms: 1000 cold askers of one thing, ms"), (30.0, Verdict::Met));
+    assert_eq!(of("brokered crowd, 0 ms: 1000 cold askers of one thing, ms"), (60.0, Verdict::Missed));
+    assert_eq!(of("brokered crowd, 30 ms: 1000 cold askers of one thing, questions"), (1.0, Verdict::Met));
+    let text = report.text();
+    assert!(text.contains("the last was answered after 61.0 ms; the cloud alone takes 31.0 ms"), "{text}");
+    let row = |name: &str, load: &str| {
+        let found = text.lines().find(|line| line.contains(name) && line.contains(load)).unwrap();
+        found.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(row("| brokered cold, 30 ms", "closed, 32")[7], "1.0000");
+    assert_eq!(row("| brokered kept, 30 ms", "closed, 32")[7], "0.0005");
+    let compared = row("| brokered kept, 30 ms | Flask sample, 30 ms", "|");
+    assert_eq!(compared[3], "100");
 }
