@@ -35,8 +35,9 @@ const NOW: [&str; 2] = ["qcs:current_time", "acs:CurrentTime"];
 
 /// What stands before the colon of keys that belong to no one service, and that no service is therefore called by.
 ///
-/// Attack: an API that is registered as that of a service `acs` states `acs:MFAPresent`.
-const COMMON: [&str; 3] = ["qcs", "acs", "sts"];
+/// Attack: an API that is registered as that of a service `acs` states `acs:MFAPresent`, and as that of `oidc` whom a
+/// provider has vouched for.
+const COMMON: [&str; 5] = ["qcs", "acs", "sts", "saml", "oidc"];
 
 /// What an API has stated, with the present.
 #[derive(Debug)]
@@ -195,8 +196,13 @@ mod tests {
 
     #[test]
     fn a_service_with_the_name_of_what_all_share_gives_no_keys() {
-        let stated = Context::from([("acs:MFAPresent".to_owned(), vec!["true".to_owned()])]);
-        assert!(Facts::of(&stated, &[(Language::Ram, "acs")], START).is_err());
+        for key in ["acs:MFAPresent", "qcs:uin", "sts:RoleSessionName", "saml:sub", "oidc:sub"] {
+            let stated = Context::from([(key.to_owned(), vec!["true".to_owned()])]);
+            let service = key.split(':').next().unwrap();
+            for language in [Language::Ram, Language::Cam] {
+                assert!(Facts::of(&stated, &[(language, service)], START).is_err(), "{key}");
+            }
+        }
     }
 
     #[test]
