@@ -129,6 +129,8 @@ async fn only_the_issuers_own_feed_of_now_is_believed() {
         ("another's key", feed(&stranger, NOW, &nothing, &nothing, &nothing)),
         ("an access token", token(&json!({"revoked": {}}))),
         ("no type", headed(&json!({"typ": null}))),
+        ("another type", headed(&json!({"typ": "at+jwt"}))),
+        ("the type as a media type", headed(&json!({"typ": "application/jwt"}))),
         ("no key id", headed(&json!({"kid": null}))),
         ("an unknown key", headed(&json!({"kid": "x"}))),
         ("no algorithm", headed(&json!({"alg": "none"}))),
