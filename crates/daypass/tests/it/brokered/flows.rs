@@ -88,7 +88,9 @@ fn a_gateway_in_the_middle_feeds_the_box_of_a_store() {
         "the cloud's: {answer}"
     );
     let asked = cloud.control("GET", "/requests", &json!(null));
-    let last = asked["requests"].as_array().unwrap().iter().rfind(|asked| asked["cloud"] == "top").unwrap();
+    // The node tries its root key as well, when it likes: by a call without parameters, which the gateway refuses as such.
+    let is_question = |asked: &&Value| asked["cloud"] == "top" && asked["result"] != "40";
+    let last = asked["requests"].as_array().unwrap().iter().rfind(is_question).unwrap();
     assert_eq!(
         (&last["key"], &last["result"]),
         (&json!(cloud.text("alibaba", "app_key")), &json!("ok")),
