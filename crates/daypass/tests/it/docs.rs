@@ -18,7 +18,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 17] = [
+const GUIDES: [(&str, usize); 18] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -27,6 +27,7 @@ const GUIDES: [(&str, usize); 17] = [
     ("docs/going-live", 20),
     ("docs/policy-guide", 15),
     ("docs/emulate", 6),
+    ("docs/run-in-production", 14),
     ("docs/check", 1),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),

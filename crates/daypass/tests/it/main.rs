@@ -16,6 +16,7 @@ mod cli;
 mod clients;
 mod credential;
 mod decisions;
+mod deploy;
 mod docs;
 mod exchange;
 mod explain;
