@@ -184,12 +184,11 @@ fn one_live(what: Complaint) -> Plain {
 
 /// How an answer ended, in one word: `ok`, or the cloud's own code.
 pub(super) fn result(cloud: Cloud, status: StatusCode, body: &[u8]) -> String {
-    let code = match serde_json::from_slice::<Value>(body) {
-        Ok(document) => code(cloud, &document),
-        Err(_) => {
-            let text = String::from_utf8_lossy(body);
-            between(&text, "<Code>", "</Code>").or(between(&text, "<code>", "</code>")).map(str::to_owned)
-        }
+    let code = if let Ok(document) = serde_json::from_slice::<Value>(body) {
+        code(cloud, &document)
+    } else {
+        let text = String::from_utf8_lossy(body);
+        between(&text, "<Code>", "</Code>").or(between(&text, "<code>", "</code>")).map(str::to_owned)
     };
     match code {
         Some(code) => code,

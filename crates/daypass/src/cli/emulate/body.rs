@@ -15,7 +15,8 @@ use tokio::time::{Sleep, sleep};
 /// How much a huge answer sends, and how much a packed one unpacks to, in bytes.
 pub(super) const HUGE: usize = 64 * 1024 * 1024;
 /// One piece of it.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 16 * 1024;
+const BLANKS: &[u8] = &[b' '; PIECE];
 /// Between two bytes of a slow answer.
 const PACE: Duration = Duration::from_secs(1);
 
@@ -70,7 +71,7 @@ impl HttpBody for Body {
             Self::Flood { left: 0 } => Poll::Ready(None),
             Self::Flood { left } => {
                 *left = left.saturating_sub(PIECE);
-                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b' '; PIECE])))))
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(BLANKS)))))
             }
         }
     }
@@ -89,7 +90,7 @@ impl HttpBody for Body {
 pub(super) fn bomb() -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory cannot fail.
-    let _ = encoder.write_all(&[b' '; PIECE]);
+    let _ = encoder.write_all(BLANKS);
     Bytes::from(encoder.finish().unwrap_or_default().repeat(HUGE / PIECE))
 }
 

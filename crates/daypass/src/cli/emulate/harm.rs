@@ -78,7 +78,7 @@ fn end(document: &mut Value, ends: Timestamp, now: Timestamp) {
                     "ExpiredTime" => *value = json!(ends.as_second()),
                     "Expiration" | "expiration" => *value = json!(rfc3339(ends)),
                     "expires_in" | "ext_expires_in" => {
-                        *value = json!((ends.as_second() - now.as_second()).max(0))
+                        *value = json!((ends.as_second() - now.as_second()).max(0));
                     }
                     _ => end(value, ends, now),
                 }

@@ -83,12 +83,12 @@ pub(super) struct Args {
     /// The keys are those of root accounts: GetFederationToken gives at most 7200 seconds and not 129600.
     #[arg(long)]
     root_account: bool,
-    /// The longest session of the RAM role, as its MaxSessionDuration.
+    /// The longest session of the RAM role that AssumeRole takes.
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = session)]
     max_session: String,
 }
 
-/// The MaxSessionDuration of a RAM role: one to twelve hours (Alibaba Cloud, `CreateRole`).
+/// The `MaxSessionDuration` of a RAM role: one to twelve hours (Alibaba Cloud, `CreateRole`).
 fn session(text: &str) -> Result<String, String> {
     let hours = text.strip_suffix('h').and_then(|hours| hours.parse::<u8>().ok());
     match hours.filter(|hours| (1..=12).contains(hours)) {
@@ -210,12 +210,11 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
 }
 
 fn folder(data: Option<&Path>) -> anyhow::Result<Folder> {
-    let folder = match data {
-        Some(data) => Folder { path: std::path::absolute(data)?, thrown_away: false },
-        None => {
-            let name = format!("daypass-emulate-{}", random_uuid(&KeyEntropy).simple());
-            Folder { path: std::env::temp_dir().join(name), thrown_away: true }
-        }
+    let folder = if let Some(data) = data {
+        Folder { path: std::path::absolute(data)?, thrown_away: false }
+    } else {
+        let name = format!("daypass-emulate-{}", random_uuid(&KeyEntropy).simple());
+        Folder { path: std::env::temp_dir().join(name), thrown_away: true }
     };
     create_directory(&folder.path)?;
     Ok(folder)

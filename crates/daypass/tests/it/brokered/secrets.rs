@@ -68,7 +68,7 @@ fn no_secret_of_a_cloud_stands_in_a_file_a_log_a_record_or_a_metric() {
     assert!(log.contains("issuer tencent: down") && log.contains("issuer alibaba: garbage"), "{log}");
     let files = kept(shop.folder.path());
     assert!(
-        files.iter().any(|(name, bytes)| name.ends_with(".db") && bytes.len() > 4_096),
+        files.iter().any(|(name, bytes)| name.ends_with("daypass.db") && bytes.len() > 4_096),
         "the store is among them"
     );
     for secret in &secrets {
