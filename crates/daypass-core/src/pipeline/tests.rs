@@ -1,5 +1,6 @@
 //! The order of the phases, seen from outside through a dialect as small as can be.
 
+mod brokered;
 mod explained;
 mod proofs;
 mod replay;
