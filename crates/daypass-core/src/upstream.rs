@@ -158,7 +158,7 @@ pub struct TokenCall {
     pub secret: String,
     /// Parameters beside these, `grant_type` among them.
     pub parameters: BTreeMap<String, String>,
-    /// Each new token kills the one before, as WeChat's does. Then there is one for everyone who asks, and it is asked for
+    /// Each new token kills the one before, as `WeChat`'s does. Then there is one for everyone who asks, and it is asked for
     /// anew only ahead of its end, or when someone says that just this one was refused.
     pub one_live: bool,
 }
@@ -202,6 +202,10 @@ impl Brokering {
 
 /// What a cloud can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four questions that an operator asks, each answered by yes or no"
+)]
 pub struct Capabilities {
     /// What its credentials look like; none for access tokens.
     pub triple: Option<TripleKind>,
