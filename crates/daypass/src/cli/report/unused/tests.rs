@@ -8,7 +8,9 @@ use serde_json::json;
 /// What is reported of a world in which this happened, looking back to a second after its client was added.
 fn report(world: &World, records: &[Record], last: &HashMap<Uuid, Timestamp>) -> (String, Value) {
     let (directory, mut usage) = (world.directory(), Usage::default());
-    records.iter().for_each(|record| usage.take(&directory, record));
+    for record in records {
+        usage.take(&directory, record);
+    }
     let clients: Vec<_> = [&world.client].into_iter().chain(&world.others).cloned().collect();
     let looked = Looked {
         since: after(START, 1),
@@ -19,7 +21,7 @@ fn report(world: &World, records: &[Record], last: &HashMap<Uuid, Timestamp>) ->
     (report.text(), report.document())
 }
 
-fn granted(world: &World, role: &str, policy: Value) -> Record {
+fn granted(world: &World, role: &str, policy: &Value) -> Record {
     let mut record = Record::change(Uuid::from_u128(1), after(START, 5), Some("acme".into()), "", "");
     let asked = json!({ "role": { "named": role }, "form": "tencent", "policy": "issued" });
     record.event = serde_json::from_value(json!({
@@ -42,7 +44,7 @@ fn what_nobody_needed_is_told_and_nothing_else() {
     let elsewhere = json!({ "language": "cam", "statements": [{
         "effect": "allow", "actions": ["soe:Other"], "resources": ["*"], "conditions": [],
     }] });
-    let (text, document) = report(&world, &[granted(&world, "soe", elsewhere)], &HashMap::new());
+    let (text, document) = report(&world, &[granted(&world, "soe", &elsewhere)], &HashMap::new());
     insta::assert_snapshot!(text, @r"
     clients that did nothing:
     TENANT  CLIENT   LAST USE
@@ -101,7 +103,7 @@ fn what_is_newer_or_disabled_or_elsewhere_is_not_judged() {
 fn what_cannot_be_told_is_said() {
     let world = World::new();
     let role = world.plan.roles[0].policy.as_ref().unwrap().bind(&[].into()).unwrap();
-    let mut whole = granted(&world, "soe", json!(role));
+    let mut whole = granted(&world, "soe", &json!(role));
     let text =
         serde_json::to_string(&whole.event).unwrap().replace("\"policy\":\"issued\"", "\"lifetime\":60");
     whole.event = serde_json::from_str(&text).unwrap();

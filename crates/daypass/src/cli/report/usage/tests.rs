@@ -20,7 +20,9 @@ fn grant(more: &Value) -> Value {
 fn usage(world: &World, records: &[Record]) -> Usage {
     let directory = world.directory();
     let mut usage = Usage::default();
-    records.iter().for_each(|record| usage.take(&directory, record));
+    for record in records {
+        usage.take(&directory, record);
+    }
     usage
 }
 
