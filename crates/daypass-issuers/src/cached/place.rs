@@ -17,9 +17,10 @@ pub(super) fn one_live(upstream: &Upstream) -> bool {
     matches!(&upstream.cloud, Cloud::OAuth(call) if call.one_live)
 }
 
-/// Whether others than the asker have the same credential.
+/// Whether others than the asker have the same credential. Of visitors whom nobody knows, none can be told from another.
 pub(super) fn shared(upstream: &Upstream, authorized: &Authorized) -> bool {
-    one_live(upstream) || authorized.brokering().shared
+    let nobody = authorized.client().is_none() && authorized.subject().is_none();
+    one_live(upstream) || authorized.brokering().shared || nobody
 }
 
 /// The place of what this request may have. A keyed hash, so that a stolen database confirms no guess about who asked for

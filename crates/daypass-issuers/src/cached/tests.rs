@@ -254,9 +254,12 @@ impl Bed {
 
     /// A request of a user of the page.
     fn visitor(&self, name: &str) -> Request {
-        let subject = Subject { name: name.into(), variables: BTreeMap::new() };
+        self.visits(Way::Session, Some(Subject { name: name.into(), variables: BTreeMap::new() }))
+    }
+
+    fn visits(&self, way: Way, subject: Option<Subject>) -> Request {
         let endpoint = self.world.plan.endpoints[0].clone();
-        let visitor = Visitor { endpoint, way: Way::Session, subject: Some(subject), ticket: None };
+        let visitor = Visitor { endpoint, way, subject, ticket: None };
         let caller = Caller::for_test(self.world.plan.tenants[0].clone(), Proof::Visitor(Box::new(visitor)));
         let issue = Issue::new(RoleChoice::Endpoint, Form::Triple(TripleKind::Tencent));
         self.decide(&caller, "/getAuthorization", &issue)

@@ -1,8 +1,9 @@
 //! What makes two requests ask for one thing.
 
 use super::*;
+use daypass_core::policy::Language;
 use daypass_core::ring::Ring;
-use daypass_core::testing::kek;
+use daypass_core::testing::{allow, kek};
 use daypass_core::triple::SessionKind;
 use std::collections::HashMap;
 
@@ -57,6 +58,23 @@ async fn whatever_is_asked_otherwise_is_another_thing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_clients_and_two_ways_to_know_one_name_are_two() {
+    let mut bed = Bed::new();
+    let alice = || Some(Subject { name: "alice".into(), variables: BTreeMap::new() });
+    let mut requests = vec![
+        ("by a session", bed.visits(Way::Session, alice())),
+        ("by a token", bed.visits(Way::Jwt, alice())),
+        ("one client", bed.plain()),
+    ];
+    bed.world.client.guid = Uuid::from_u128(0xa11);
+    for key in &mut bed.world.keys {
+        key.client = bed.world.client.guid;
+    }
+    requests.push(("another client", bed.plain()));
+    assert_eq!(marks(&bed, requests).len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn key_endpoint_and_what_was_refused_make_no_difference() {
     let bed = Bed::new();
     let elsewhere = bed.decide(&bed.world.caller("another key"), "/elsewhere", &tencent());
@@ -89,11 +107,7 @@ async fn a_policy_and_what_the_role_says_of_its_cloud_count() {
         change(bed.brokering());
         seen.push(bed.place(&bed.plain()));
     }
-    let narrower = daypass_core::testing::allow(
-        daypass_core::policy::Language::Cam,
-        "soe:TransmitOralProcessWithInit",
-        "qcs::soe:::a",
-    );
+    let narrower = allow(Language::Cam, "soe:TransmitOralProcessWithInit", "qcs::soe:::a");
     seen.push(bed.place(&bed.request(&Issue { policy: Some(narrower), ..tencent() })));
     let mut distinct = seen.clone();
     distinct.sort_unstable();

@@ -30,6 +30,36 @@ async fn unless_the_role_says_so_and_then_the_record_says_so() {
     assert_eq!(bed.session("another").number(&node).await, 2, "another session is asked for by that name");
 }
 
+#[tokio::test(start_paused = true)]
+async fn visitors_whom_nobody_knows_are_one_and_the_record_says_so() {
+    let bed = Bed::new();
+    let node = bed.node(1);
+    for _ in 0..2 {
+        let stranger = bed.visits(Way::Anonymous, None);
+        let issued = stranger.ask(&node).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+        assert!(number(&issued) == 1 && issued.brokered.unwrap().shared);
+    }
+    assert_eq!(bed.visitor("alice").number(&node).await, 2, "one who is known has another");
+}
+
+#[tokio::test(start_paused = true)]
+async fn roles_that_say_the_same_share_nothing() {
+    let mut bed = Bed::new();
+    bed.brokering().shared = true;
+    let mut twin = (*bed.world.plan.roles[0]).clone();
+    twin.name = "twin".into();
+    bed.world.plan.roles.push(Arc::new(twin));
+    let mut grant = bed.world.client.grants[0].clone();
+    grant.role = "twin".into();
+    bed.world.client.grants.push(grant);
+    let named = |name: &str| {
+        let issue = Issue::new(RoleChoice::Named(name.into()), Form::Triple(TripleKind::Tencent));
+        bed.place(&bed.request(&issue))
+    };
+    assert_ne!(named("soe"), named("twin"));
+    assert_eq!(named("twin"), named("twin"));
+}
+
 /// What a request gets after this was taken back, everything up to this many seconds from the start.
 async fn after_cut(bed: &mut Bed, node: &Cached, scope: Scope, seconds: u32) -> usize {
     bed.world.cutoffs = vec![Cutoff { scope, before: after(START, seconds) }];
