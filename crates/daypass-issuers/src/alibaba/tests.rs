@@ -5,12 +5,14 @@ use crate::cloud::tests::{authorized, key, upload, upstream, wanted};
 use crate::testing::hostile::{Act, Asked, Hostile, Reply};
 use daypass_core::client::Grant;
 use daypass_core::dialect::Issue;
-use daypass_core::policy::{Language, Pattern, Template};
+use daypass_core::policy::{Effect, Language, Pattern, Statement, Template, within};
 use daypass_core::refusal::Reason;
 use daypass_core::role::Role;
 use daypass_core::testing::{START, World, allow, later};
 use daypass_dialects::alibaba::Sts;
 use daypass_dialects::alibaba::sign::acs3;
+use proptest::collection::vec;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const OURS: &str = "acs:ram::100000000001:role/store-upload";
@@ -229,5 +231,21 @@ fn a_session_name_fits() {
     for strange in ["盒马", "a b", "a+b", "a=b", "x", &"n".repeat(65)] {
         let sent = named(strange);
         assert!(NAMES.take(&sent) && sent != strange, "{sent}");
+    }
+}
+
+proptest! {
+    /// A policy as it is sent, read as the cloud reads it.
+    #[test]
+    fn what_is_sent_gives_what_was_authorized_and_no_more(
+        actions in vec("oss:[A-Za-z*]{1,6}", 1..3),
+        resources in vec("acs:oss:\\*:\\*:b-1/[A-Za-z0-9/%+ *._课-]{1,12}", 1..3),
+    ) {
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::parse(text)).collect();
+        let (actions, resources) = (patterns(&actions), patterns(&resources));
+        let statement = Statement { effect: Effect::Allow, actions, resources, conditions: vec![] };
+        let policy = Policy { language: Language::Ram, statements: vec![statement] };
+        let read = daypass_dialects::alibaba::policy::parse(&render(&policy).unwrap()).unwrap();
+        prop_assert!(within(&read, &policy) && within(&policy, &read), "{:?}", read);
     }
 }

@@ -4,13 +4,15 @@ use crate::cloud::tests::round::{ONCE, Round, opened};
 use crate::cloud::tests::{authorized, key, soe, upstream, wanted};
 use crate::testing::hostile::{Act, Asked, Hostile};
 use daypass_core::dialect::Issue;
-use daypass_core::policy::{Language, Pattern, Template};
+use daypass_core::policy::{Effect, Language, Pattern, Statement, Template, within};
 use daypass_core::refusal::Reason;
 use daypass_core::role::Role;
 use daypass_core::testing::{START, allow, later};
 use daypass_core::triple::SessionKind;
 use daypass_dialects::tencent::Sts;
 use daypass_dialects::tencent::sign::{self, CanonicalRequest, Scope, StringToSign, sign_request};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 const ROLE: &str = "qcs::cam::uin/100000000001:roleName/soe";
 
@@ -315,5 +317,21 @@ fn a_policy_means_the_same_whether_or_not_it_is_decoded_once_more() {
         assert!(!sent.contains(['{', '+', ' ']), "{sent}");
         let decoded: Vec<_> = form_urlencoded::parse(sent.as_bytes()).collect();
         assert_eq!(decoded[0].0, wire::render_policy(&policy).unwrap());
+    }
+}
+
+proptest! {
+    /// A policy as it is sent, read as the cloud reads it.
+    #[test]
+    fn what_is_sent_gives_what_was_authorized_and_no_more(
+        actions in vec("[a-z]{1,4}:[A-Za-z*]{1,6}", 1..3),
+        resources in vec("qcs::cos:[*]:uid/1:b-1/[A-Za-z0-9/%+ *._课-]{1,12}", 1..3),
+    ) {
+        let patterns = |texts: &[String]| texts.iter().map(|text| Pattern::parse(text)).collect();
+        let (actions, resources) = (patterns(&actions), patterns(&resources));
+        let statement = Statement { effect: Effect::Allow, actions, resources, conditions: vec![] };
+        let policy = Policy { language: Language::Cam, statements: vec![statement] };
+        let read = daypass_dialects::tencent::policy::parse_sent(&render(&policy).unwrap()).unwrap();
+        prop_assert!(within(&read, &policy) && within(&policy, &read), "{:?}", read);
     }
 }
