@@ -97,6 +97,7 @@ pub struct Cutoffs {
     layers: Vec<Arc<Layer>>,
     hasher: RandomState,
     live: usize,
+    tokens: usize,
 }
 
 /// How many times larger a layer must be than the one on it.
@@ -150,6 +151,11 @@ impl Cutoffs {
         self.live
     }
 
+    /// How many there are of single access tokens, which every tenant's revocation feed has to list.
+    pub fn tokens(&self) -> usize {
+        self.tokens
+    }
+
     /// Whether nothing was ever taken back.
     pub fn is_empty(&self) -> bool {
         self.live == 0
@@ -158,20 +164,23 @@ impl Cutoffs {
     /// With these scopes cut off at these instants, or not any more, whatever was said of them before.
     #[must_use]
     pub fn with(&self, changes: impl IntoIterator<Item = (Scope, Option<Timestamp>)>) -> Self {
-        let Self { mut layers, hasher, mut live } = self.clone();
+        let Self { mut layers, hasher, mut live, mut tokens } = self.clone();
         let mut top = Layer::default();
         for (scope, before) in changes {
             let name = layer::name(&scope);
             let hash = hasher.hash_one(name.as_slice());
             let there = top.find(hash, &name).or_else(|| self.find(hash, &name, self.layers.len()));
-            live -= usize::from(there.is_some_and(|before| before != GONE));
-            live += usize::from(before.is_some());
+            let (was, is) = (there.is_some_and(|before| before != GONE), before.is_some());
+            live = live + usize::from(is) - usize::from(was);
+            if layer::is_token(&name) {
+                tokens = tokens + usize::from(is) - usize::from(was);
+            }
             top.put(&hasher, hash, &name, before.map_or(GONE, Timestamp::as_millisecond));
         }
         top.shrink();
         layers.push(Arc::new(top));
         fold(&mut layers, &hasher);
-        Self { layers, hasher, live }
+        Self { layers, hasher, live, tokens }
     }
 
     fn millis(&self, name: &[u8]) -> Option<i64> {
@@ -257,8 +266,8 @@ impl Gathered {
     pub fn finish(self) -> Cutoffs {
         let Self { mut layer, hasher } = self;
         layer.shrink();
-        let live = layer.len();
-        Cutoffs { layers: vec![Arc::new(layer)], hasher, live }
+        let (live, tokens) = (layer.len(), layer.entries().filter(|(name, _)| layer::is_token(name)).count());
+        Cutoffs { layers: vec![Arc::new(layer)], hasher, live, tokens }
     }
 }
 
@@ -384,6 +393,16 @@ mod tests {
         let all = |scopes: &[Scope]| sorted(scopes.iter().cloned().map(|scope| (scope, START)));
         let expected = [scopes[0].clone(), scopes[1].clone(), scopes[3].clone(), scopes[4].clone()];
         assert_eq!(sorted(cuts.of_tokens()), all(&expected));
+
+        assert_eq!(cuts.tokens(), 2);
+        let less = cuts.with([
+            (credential(one), None),
+            (credential("AKIDtemp"), None),
+            (credential("no one"), None),
+        ]);
+        assert_eq!((less.tokens(), less.len()), (1, 4));
+        let again = less.with([(credential(one), Some(START)), (credential(other), Some(later(5)))]);
+        assert_eq!((again.tokens(), again.len()), (2, 5));
     }
 
     #[test]

@@ -45,6 +45,10 @@ pub type Revoked = BTreeMap<Named, i64>;
 /// What changed in a list: the new last second, or none for what is not in it any more.
 pub type Changes = BTreeMap<Named, Option<i64>>;
 
+/// The most names in a list that is published. One that left some out would be a lie, so a longer one is none: whoever reads
+/// the list has to hold it, and fetches it whole when he starts, some three megabytes of this many.
+pub const MOST: usize = 50_000;
+
 /// What is taken back of a tenant's tokens now. What nothing can live under any more is left out. None where it is more than
 /// so many names, which is found out without collecting them all.
 pub fn revoked(directory: &Directory, tenant: &Tenant, now: Timestamp, most: usize) -> Option<Revoked> {
@@ -218,6 +222,25 @@ mod tests {
         assert_eq!(&apply(&list(&[(1, 10), (2, 10), (3, 10), (4, 10)]), &changes), journal.list());
         assert_eq!(journal.since(&second), Some(Changes::new()));
         assert_eq!(journal.since("made up"), None);
+    }
+
+    /// What came and went meanwhile is told to nobody: it leads from a state that is past to one that is past.
+    #[test]
+    fn from_a_state_that_came_again_only_what_changed_since_is_told() {
+        let mut journal = Journal::default();
+        let (one, two) =
+            ([(1, 10), (2, 10), (3, 10), (4, 10)], [(1, 10), (2, 10), (3, 10), (4, 10), (5, 10)]);
+        let first = advance(&mut journal, &one);
+        let second = advance(&mut journal, &two);
+        assert_eq!(advance(&mut journal, &one), first);
+        let changes = |journal: &Journal, state: &str| {
+            journal.since(state).map(|changes| changes.into_iter().collect::<Vec<_>>())
+        };
+        assert_eq!(changes(&journal, &first), Some(vec![]));
+        assert_eq!(changes(&journal, &second), None, "it leads nowhere any more");
+        advance(&mut journal, &[(1, 10), (2, 10), (3, 10), (4, 10), (6, 10)]);
+        let sixth = (Named::Token(Uuid::from_u128(6)), Some(10));
+        assert_eq!(changes(&journal, &first), Some(vec![sixth]));
     }
 
     #[test]

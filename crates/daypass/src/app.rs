@@ -215,12 +215,16 @@ impl App {
     pub(crate) fn concerns(&self) -> Vec<String> {
         let ours = self.key_ages().iter().filter(|age| age.overdue).count();
         let theirs = self.ending.load(Ordering::Relaxed);
-        let frozen = self.directory.load().freezes().len();
+        let (frozen, tokens) = {
+            let directory = self.directory.load();
+            (directory.freezes().len(), directory.cutoffs().tokens())
+        };
         let days = expiry::URGENT;
         let all = [
             (ours, "keys of Daypass's own that have worked for too long".to_owned()),
             (theirs, format!("keys of clients that end within {days} days")),
             (frozen, "places where an operator has stopped that anything is issued".to_owned()),
+            prune::unlisted(tokens),
         ];
         all.into_iter()
             .chain(self.root_concerns())

@@ -94,6 +94,11 @@ pub(super) fn is_triple(name: &[u8]) -> bool {
     }
 }
 
+/// Whether this is the name of a single access token.
+pub(super) fn is_token(name: &[u8]) -> bool {
+    is_single(name) && !is_triple(name)
+}
+
 /// How a slot of the table is divided: the number of a name and one, so that an empty slot is zero, and above it some bits
 /// of the name's hash, so that other names are seldom looked at.
 const NUMBER: u32 = 40;

@@ -18,7 +18,7 @@ use daypass_core::client::Tenant;
 use daypass_core::directory::Directory;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::Head;
-use daypass_core::revoked::{Changes, Named, Revoked, revoked};
+use daypass_core::revoked::{Changes, MOST, Named, Revoked, revoked};
 use daypass_core::role::{Algorithm, TokenVersion};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,9 +45,6 @@ const TURN: i64 = 60;
 
 /// For how many seconds it may be kept: what is taken back must be known soon.
 pub(super) const MAX_AGE: u32 = 2;
-
-/// The most entries. A feed that left some out would be a lie, so a longer one is none.
-const MOST: usize = 50_000;
 
 /// The parameter that names the state since which the changes are wanted.
 const SINCE: &str = "since";

@@ -4,6 +4,7 @@
 //! back, for as long as the store lives.
 
 use super::{App, change_at};
+use daypass_core::revoked::MOST;
 use daypass_core::store::{Change, StoreError};
 use std::time::Duration;
 
@@ -15,6 +16,14 @@ const AT_ONCE: usize = 2_000;
 
 /// How many are looked for at once, which is a walk through all that there are.
 const LOOKED_FOR: usize = 50 * AT_ONCE;
+
+/// What is to be said where so many access tokens were taken back one by one: how many, if a feed cannot list them. APIs that
+/// follow the feed will refuse tokens then, and only the operator can take back something wider in their place.
+pub(super) fn unlisted(tokens: usize) -> (usize, String) {
+    let what =
+        format!("access tokens taken back one by one, and a revocation feed lists no more than {MOST}");
+    (if tokens > MOST { tokens } else { 0 }, what)
+}
 
 impl App {
     /// Forgets for as long as the process lives.
@@ -112,6 +121,16 @@ mod tests {
         assert_eq!(store.cutoffs().await.unwrap(), [of_token(3, late), wide]);
         assert_eq!(pruned(&store), ["2 credentials"]);
         assert_eq!(app.prune_once().await.unwrap(), 0, "and this node knows of it");
+    }
+
+    #[tokio::test]
+    async fn more_than_a_feed_lists_is_pointed_out() {
+        assert_eq!(unlisted(MOST).0, 0);
+        assert_eq!(unlisted(MOST + 1).0, MOST + 1);
+        let (store, clock) = begin(vec![of_token(1, START), of_token(2, START)]).await;
+        let app = node(&store, &clock).await;
+        assert_eq!(app.directory.load().cutoffs().tokens(), 2);
+        assert!(app.concerns().iter().all(|concern| !concern.contains("feed")), "{:?}", app.concerns());
     }
 
     #[tokio::test]
