@@ -3,7 +3,7 @@
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::contents::Contents;
-use crate::cutoff::Cutoff;
+use crate::cutoff::{Cutoff, Scope};
 use crate::freeze::{Freeze, Place};
 use crate::held::{Held, Turn, TurnEnd, Wish};
 use crate::record::{Chain, ChainHead, Entry, Link, Record};
@@ -135,6 +135,9 @@ pub trait Store: Send + Sync {
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError>;
     /// Every cut-off, however long it takes: there may be a million.
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
+    /// The instant of the cut-off of one scope, if there is one: for whoever has no time to read all. Unlike all of them
+    /// together, one row is proved by nothing: it is no reason to leave undone what it says is done.
+    async fn cutoff(&self, scope: Scope) -> Result<Option<Timestamp>, StoreError>;
     /// Every place where nothing is issued.
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError>;
     /// Every root key of every issuer.

@@ -158,6 +158,11 @@ impl Store for MemoryStore {
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         Ok(self.inner.lock().cutoffs.clone())
     }
+    async fn cutoff(&self, scope: Scope) -> Result<Option<Timestamp>, StoreError> {
+        let inner = self.inner.lock();
+        let cutoff = inner.cutoffs.iter().find(|cutoff| cutoff.scope == scope);
+        Ok(cutoff.and_then(|cutoff| Timestamp::from_millisecond(cutoff.before.as_millisecond()).ok()))
+    }
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {
         Ok(self.inner.lock().freezes.clone())
     }

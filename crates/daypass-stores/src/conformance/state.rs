@@ -162,6 +162,11 @@ pub async fn of_two_cut_offs_the_later_counts(open: &Open) {
     }
     put(&store, 4, vec![Change::Cut(cutoff("AKID2", 5)), Change::Cut(cutoff("AKID2", 4))]).await.unwrap();
     assert_eq!(contents(&store).await.3, [cutoff("AKID1", 30), cutoff("AKID2", 5)]);
+    let one = async |key: &str| store.cutoff(cutoff(key, 0).scope).await.unwrap();
+    assert_eq!(
+        [one("AKID1").await, one("AKID2").await, one("AKID").await],
+        [Some(at(30)), Some(at(5)), None]
+    );
 }
 
 /// Whoever clears up has looked some time ago: what was cut off again since, or is gone, is a conflict, and nothing of
@@ -411,6 +416,7 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("keys", &store.keys().await);
     refused("ring", &store.ring().await);
     refused("cutoffs", &store.cutoffs().await);
+    refused("cutoff", &store.cutoff(Scope::All).await);
     refused("freezes", &store.freezes().await);
     refused("contents", &store.contents(&Contents::default()).await);
     refused("version", &store.version().await);

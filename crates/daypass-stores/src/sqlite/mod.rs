@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
 use daypass_core::contents::Contents;
-use daypass_core::cutoff::Cutoff;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
 use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
@@ -125,6 +125,10 @@ impl Store for SqliteStore {
 
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         self.pool.snapshot_whole(read::cutoffs).await
+    }
+
+    async fn cutoff(&self, scope: Scope) -> Result<Option<Timestamp>, StoreError> {
+        self.pool.read(move |connection| read::cutoff(connection, &scope)).await
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {

@@ -9,7 +9,7 @@ use daypass_core::freeze::Freeze;
 use daypass_core::record::{ChainHead, Link, Record};
 use daypass_core::ring::{Purpose, RingRow};
 use daypass_core::store::{RecordQuery, Stored};
-use rusqlite::{Connection, Row, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
@@ -55,6 +55,16 @@ pub(super) fn cutoffs(snapshot: &Connection) -> Result<Vec<Cutoff>, Fault> {
         Ok(())
     })?;
     Ok(all)
+}
+
+/// The instant of one scope's cut-off.
+pub(super) fn cutoff(connection: &Connection, scope: &Scope) -> Result<Option<Timestamp>, Fault> {
+    let scope = serde_json::to_string(scope).map_err(damaged)?;
+    let before: Option<i64> = connection
+        .prepare_cached("SELECT before FROM cutoffs WHERE scope = ?")?
+        .query_row([scope], |row| row.get(0))
+        .optional()?;
+    before.map(Timestamp::from_millisecond).transpose().map_err(damaged)
 }
 
 /// Gives every cut-off away as it is read, with its instant in milliseconds. If it ends with a fault, what was given is not

@@ -9,9 +9,10 @@ use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use daypass_core::clock::{SignedDuration, Timestamp};
-use daypass_core::cutoff::{Cutoff, Cutoffs};
+use daypass_core::contents::Contents;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::record::Record;
-use daypass_core::store::Change;
+use daypass_core::store::{Change, Store};
 use effect::Effect;
 use target::{Target, What};
 
@@ -85,8 +86,7 @@ async fn revoke(
     output: &Output,
 ) -> Result<(), Failure> {
     let Target { scope, tenant } = target::find(place, what).await?;
-    let cutoffs = Cutoffs::new(place.opened.store.cutoffs().await?);
-    let changed = !cutoffs.cut(before, &scope);
+    let changed = !is_cut(&*place.opened.store, &scope, before).await?;
     if changed {
         let record = Record { why: reason, ..app::change(tenant.as_deref(), "revoke", &scope.to_string()) };
         let cutoff = Cutoff { scope: scope.clone(), before };
@@ -96,6 +96,17 @@ async fn revoke(
     let effect = Effect::of(place, &scope, before).await?;
     output.show(effect.text(&scope, before, changed), || effect.document(&scope, before, changed));
     Ok(())
+}
+
+/// Whether this is taken back already. One row says quickly that it is not, which is when there is a hurry; that it is, and
+/// that nothing is to be done, is believed only when all rows together are proved to be what was written.
+async fn is_cut(store: &dyn Store, scope: &Scope, before: Timestamp) -> Result<bool, Failure> {
+    let cut = |at: Timestamp| before.as_millisecond() <= at.as_millisecond();
+    if !store.cutoff(scope.clone()).await?.is_some_and(cut) {
+        return Ok(false);
+    }
+    let contents = store.contents(&Contents::default()).await?;
+    Ok(contents.cutoffs.held().cut(before, scope))
 }
 
 /// When `--before` is.
