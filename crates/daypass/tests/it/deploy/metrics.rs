@@ -210,6 +210,9 @@ fn the_installation_of_the_guide_is_probed_measured_and_put_back() {
 
     let running = folder.path().join("running.db");
     let copied = while_it_runs(folder.path(), &running);
+    if !copied {
+        eprintln!("there is no sqlite3: the copy of a running node was not made");
+    }
     signal(server.0.id(), "TERM");
     assert!(server.0.wait().unwrap().success());
     let data = folder.path().join("data");
@@ -232,7 +235,6 @@ fn the_installation_of_the_guide_is_probed_measured_and_put_back() {
 /// The guide's copy of a running node, where there is a shell of SQLite to make it with.
 fn while_it_runs(folder: &Path, copy: &Path) -> bool {
     if Command::new("sqlite3").arg("--version").output().is_err() {
-        eprintln!("there is no sqlite3: the copy of a running node was not made");
         return false;
     }
     let commands = block("copy");
