@@ -1,7 +1,10 @@
 //! What makes two requests ask for one thing.
 
 use super::*;
-use daypass_core::policy::Language;
+use daypass_core::caller::How;
+use daypass_core::client::Client;
+use daypass_core::inspect::OwnToken;
+use daypass_core::policy::{Language, authorize_exchange};
 use daypass_core::ring::Ring;
 use daypass_core::testing::{allow, kek};
 use daypass_core::triple::SessionKind;
@@ -72,6 +75,55 @@ async fn two_clients_and_two_ways_to_know_one_name_are_two() {
     }
     requests.push(("another client", bed.plain()));
     assert_eq!(marks(&bed, requests).len(), 4);
+}
+
+/// Attack: a service in the middle asks for two users' tokens, and is given one's for the other.
+#[tokio::test(start_paused = true)]
+async fn what_is_exchanged_is_each_tokens_own() {
+    let mut bed = Bed::new();
+    let named = |number: u128, name: &str, world: &World| Client {
+        guid: Uuid::from_u128(number),
+        object: Uuid::from_u128(number << 8),
+        name: name.into(),
+        audiences: vec![RESOURCE.into()],
+        ..world.client.clone()
+    };
+    let (api, bob) = (named(0xac, "orders", &bed.world), named(0xb0b, "bob", &bed.world));
+    bed.world.others = vec![api.clone(), bob.clone()];
+    let directory = Arc::new(bed.world.directory());
+    let proof =
+        Proof::Key { client: Arc::new(api), key: "key".into(), weak: None, how: How::ClientSecretPost };
+    let caller = Caller::for_test(bed.world.plan.tenants[0].clone(), proof);
+    let exchange = |id: u128, client: Uuid| {
+        let token = OwnToken {
+            id: Uuid::from_u128(id),
+            tenant: "acme".into(),
+            client,
+            subject: None,
+            key: None,
+            origin: None,
+            earlier: vec![],
+            origin_keys: vec![],
+            audience: RESOURCE.into(),
+            app_roles: vec!["orders.read".into()],
+            issued: START,
+            expires: after(START, 3_600),
+            confirmation: None,
+            actor: None,
+        };
+        let issue = Issue { role: RoleChoice::Named("soe".into()), ..tencent() };
+        let authorized = authorize_exchange(&directory, &caller, "/", &issue, &token, START);
+        let authorized = Arc::new(authorized.unwrap_or_else(|refusal| panic!("{refusal:?}")));
+        Request { directory: directory.clone(), authorized }
+    };
+    let alice = bed.world.client.guid;
+    let requests = vec![
+        ("alice", exchange(1, alice)),
+        ("alice again", exchange(1, alice)),
+        ("another token of hers", exchange(2, alice)),
+        ("bob", exchange(1, bob.guid)),
+    ];
+    assert_eq!(marks(&bed, requests).len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
