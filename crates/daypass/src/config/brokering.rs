@@ -42,17 +42,26 @@ pub(super) fn read(role: Section<'_>, upstream: Option<&Upstream>) -> Option<Bro
         None => Some(None),
         Some(_) => duration::seconds(section, "min_remaining", 0, 0..=LONGEST_LIFE).map(Some),
     };
-    Some(Brokering { assume: assume?, scope: scope?, shared: shared?, min_remaining: min_remaining? })
+    Some(Brokering {
+        assume: assume.ok()?,
+        scope: scope.ok()?,
+        shared: shared?,
+        min_remaining: min_remaining?,
+    })
 }
 
+/// What is wrong has been noted already.
+struct Noted;
+
+/// A key that need not be there.
 fn optional(
     section: Section<'_>,
     key: &str,
     read: fn(&str) -> Result<String, Fault>,
-) -> Option<Option<String>> {
+) -> Result<Option<String>, Noted> {
     match section.node(key) {
-        None => Some(None),
-        Some(_) => section.need_parsed(key, read).map(|given| Some(given.value)),
+        None => Ok(None),
+        Some(_) => section.need_parsed(key, read).map(|given| Some(given.value)).ok_or(Noted),
     }
 }
 

@@ -133,17 +133,17 @@ fn plain(section: Section<'_>, url: &str) -> bool {
 fn budget(section: Section<'_>) -> Option<Budget> {
     let Some(node) = section.node("budget") else { return Some(BUDGET) };
     let table = Section::of(section.notes(), node, "budget", &["per_second", "burst"])?;
-    let number = |key: &str, standard: u32| match table.key(key) {
-        None => Some(standard),
-        Some(_) => {
-            let given = table.whole(key)?;
-            let number = u32::try_from(given.value).ok().filter(|_| (1..=MOST_CALLS).contains(&given.value));
-            if number.is_none() {
-                let message = format!("`{key}` is 1 to {MOST_CALLS} calls");
-                table.notes().error(given.place, Fault::new(message));
-            }
-            number
+    let number = |key: &str, standard: u32| {
+        if table.key(key).is_none() {
+            return Some(standard);
         }
+        let given = table.whole(key)?;
+        let number = u32::try_from(given.value).ok().filter(|_| (1..=MOST_CALLS).contains(&given.value));
+        if number.is_none() {
+            let message = format!("`{key}` is 1 to {MOST_CALLS} calls");
+            table.notes().error(given.place, Fault::new(message));
+        }
+        number
     };
     let (per_second, burst) = (number("per_second", BUDGET.per_second), number("burst", BUDGET.burst));
     Some(Budget { per_second: per_second?, burst: burst? })
@@ -159,7 +159,7 @@ fn read_ca(path: &Path) -> Result<String, Fault> {
     Err(Fault::new(format!("`{}` holds no certificate in PEM", path.display())))
 }
 
-impl<'a> Issuers<'a> {
+impl Issuers<'_> {
     /// Which issuer a role names: `local`, or a declared one. None for one that was declared and not understood.
     pub(super) fn of_role(&self, role: Section<'_>) -> (String, Option<&Upstream>) {
         let Some(name) = role.text("issuer").filter(|name| name.value != LOCAL) else {
