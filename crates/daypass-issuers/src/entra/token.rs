@@ -107,4 +107,26 @@ mod tests {
             assert_eq!(is_other(audience, scope), other, "{audience} {scope}");
         }
     }
+
+    /// Each of the two catches what the other does not know: a domain names no GUID, and no account may be configured.
+    #[test]
+    fn another_tenants_token_is_found_by_the_tenant_or_by_the_account() {
+        const OURS: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
+        const THEIRS: &str = "00000003-0000-0000-c000-000000000000";
+        let claims = URL_SAFE_NO_PAD.encode(format!(r#"{{"tid":"{THEIRS}"}}"#));
+        let token = Secret::new(format!("e30.{claims}.x"));
+        for (tenant, account, passes) in [
+            (OURS, None, false),
+            ("contoso.example.com", Some(OURS), false),
+            (THEIRS, Some(OURS), false),
+            (THEIRS, None, true),
+            ("contoso.example.com", Some(THEIRS), true),
+        ] {
+            let cloud = daypass_core::upstream::Cloud::Entra { tenant: tenant.into() };
+            let upstream = crate::cloud::tests::upstream(cloud, "https://login.example.com/", None, 1_000);
+            let upstream = Upstream { account: account.map(str::to_owned), ..(*upstream).clone() };
+            let expected = Expected { tenant, client: "app", scope: "api/.default" };
+            assert_eq!(check(&token, &expected, &upstream).is_ok(), passes, "{tenant} {account:?}");
+        }
+    }
 }

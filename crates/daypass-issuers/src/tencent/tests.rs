@@ -1,7 +1,7 @@
 use super::*;
 use crate::cloud::build;
 use crate::cloud::tests::round::{ONCE, Round, opened};
-use crate::cloud::tests::{authorized, key, soe, upstream, wanted};
+use crate::cloud::tests::{authorized, key, soe, upload, upstream, wanted};
 use crate::testing::hostile::{Act, Asked, Hostile};
 use daypass_core::dialect::Issue;
 use daypass_core::policy::{Effect, Language, Pattern, Statement, Template, within};
@@ -334,4 +334,13 @@ proptest! {
         let read = daypass_dialects::tencent::policy::parse_sent(&render(&policy).unwrap()).unwrap();
         prop_assert!(within(&read, &policy) && within(&policy, &read), "{:?}", read);
     }
+}
+
+#[test]
+fn a_key_of_another_vendors_form_is_not_asked_for() {
+    let cloud = upstream::Cloud::Tencent { region: "ap-beijing".into(), unsigned_payload: false };
+    let cloud = build(&upstream(cloud, "http://127.0.0.1:9/", None, 1_000)).unwrap();
+    let refusal = cloud.wanted(&authorized(|_| (), &upload())).err().unwrap();
+    assert_eq!(refusal.reason, Reason::Internal);
+    assert!(refusal.cause.is_some_and(|cause| cause.contains("is asked for Triple(Alibaba)")));
 }
