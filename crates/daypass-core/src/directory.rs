@@ -245,6 +245,12 @@ impl Directory {
         self.contents.cutoffs.held()
     }
 
+    /// In the place of an earlier snapshot that this one was not made from: the memory of what was published is taken over.
+    #[must_use]
+    pub fn after(self, earlier: &Self) -> Self {
+        Self { board: earlier.board.clone(), number: earlier.number + 1, ..self }
+    }
+
     /// What is published, with the number of this snapshot: a later one has a greater number.
     pub fn board(&self) -> (&Board, u64) {
         (&self.board, self.number)
