@@ -2,8 +2,10 @@
 
 use super::diagnostic::Fault;
 use super::duration::{self, show};
-use super::notes::Place;
+use super::issuer::{Issuers, LOCAL};
+use super::notes::{Notes, Place};
 use super::section::Section;
+use super::tenant::TenantEntry;
 use super::tree::Value;
 use daypass_core::limits::LONGEST_LIFE;
 use daypass_core::policy::Language;
@@ -21,7 +23,7 @@ pub(super) fn read(role: Section<'_>, upstream: Option<&Upstream>) -> Option<Bro
     let Some(node) = role.node("upstream") else { return Some(Brokering::default()) };
     let notes = role.notes();
     let section = Section::of(notes, node, "upstream", KEYS)?;
-    if upstream.is_none() && role.glance("issuer").is_none_or(|name| name.value == super::issuer::LOCAL) {
+    if upstream.is_none() && role.glance("issuer").is_none_or(|name| name.value == LOCAL) {
         let message =
             "`upstream` belongs to a role whose `issuer` is a cloud; this one is made by Daypass itself";
         notes.error(role.key("upstream").unwrap_or(node.place), Fault::new(message));
@@ -188,5 +190,37 @@ fn check_life(section: Section<'_>, role: &Role, upstream: &Upstream, can: Capab
             show(life.default)
         );
         notes.error(section.key("upstream").unwrap_or(place), Fault::new(message));
+    }
+}
+
+/// Visitors whom nobody knows cannot be told apart, so that a cloud's credential for one of them is one for all.
+pub(super) fn point_out_shared(notes: &Notes<'_>, place: Place, role: &Role) {
+    if role.issuer != LOCAL && !role.brokering.shared {
+        let message = format!(
+            "visitors whom nobody knows get one credential of `{}` between them, and `{}` does not say that it is shared",
+            role.issuer, role.name
+        );
+        let fault = Fault::new(message);
+        notes
+            .warning(place, fault.hint("upstream = { shared = true } in the role, or a caller who is known"));
+    }
+}
+
+/// Where each new token kills the one before, there is one for everyone who asks the issuer: two scopes of it cannot be.
+pub(super) fn agree(notes: &Notes<'_>, tenants: &[TenantEntry<'_>], issuers: &Issuers<'_>) {
+    let roles = || tenants.iter().flat_map(|tenant| &tenant.roles);
+    for (n, entry) in roles().enumerate() {
+        let Some(role) = entry.role.as_ref().filter(|role| issuers.has_one_live(&role.issuer)) else {
+            continue;
+        };
+        let other = |one: &Role| one.issuer == role.issuer && one.brokering.scope != role.brokering.scope;
+        let earlier = roles().take(n).filter_map(|entry| entry.role.as_ref()).find(|one| other(one));
+        if let Some(earlier) = earlier {
+            let message = format!(
+                "`{}` has one live token for everyone, and `{}` asks for another scope of it than `{}`",
+                role.issuer, role.name, earlier.name
+            );
+            notes.error(entry.name.place, Fault::new(message));
+        }
     }
 }

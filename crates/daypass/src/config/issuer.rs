@@ -10,7 +10,7 @@ use super::secret::{self, NOT_PRIVATE, SecretSource, read_file};
 use super::section::{Section, find, refuse_twice};
 use super::source::Spot;
 use super::url;
-use daypass_core::upstream::{Budget, RootKey, RootSource, Upstream};
+use daypass_core::upstream::{Budget, Cloud, RootKey, RootSource, Upstream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -174,6 +174,13 @@ impl Issuers<'_> {
     pub(super) fn named(&self, name: &str) -> Option<&Upstream> {
         let entry = self.0.iter().find(|entry| entry.name.value == name);
         entry.and_then(|entry| entry.declared.as_ref()).map(|declared| &declared.upstream)
+    }
+
+    /// Whether the issuer of this name has one live token for everyone.
+    pub(super) fn has_one_live(&self, name: &str) -> bool {
+        let declared = self.0.iter().filter_map(|entry| entry.declared.as_ref());
+        let mut found = declared.map(|declared| &declared.upstream).filter(|upstream| upstream.name == name);
+        found.any(|upstream| matches!(&upstream.cloud, Cloud::OAuth(call) if call.one_live))
     }
 
     /// Every issuer that was understood.

@@ -210,6 +210,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let endpoints = endpoint::read(root, &tenants, refuses, proxies, mode);
     let forward = forward_auth::read(root, &tenants, &endpoints);
     provider::point_out_idle(&notes, &tenants, &endpoints);
+    brokering::agree(&notes, &tenants, &issuers);
     lint::roles(&notes, &tenants, &issuers);
     let spots = lint::Spots::read(&notes, &tenants);
     if let Some(server) = &server {

@@ -1,6 +1,7 @@
 //! An `[[endpoint]]` whose callers carry no signature: `tencent.getAuthorization` and `alibaba.credentials`.
 
 use super::boundary::Boundaries;
+use super::brokering;
 use super::diagnostic::Fault;
 use super::duration::show;
 use super::notes::{Given, Notes, Place};
@@ -72,6 +73,7 @@ pub(super) fn read(
                 && mode == Mode::Production
             {
                 check_anonymous(section, place, whence);
+                brokering::point_out_shared(notes, place.place, role);
             }
         }
     }

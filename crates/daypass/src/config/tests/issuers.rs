@@ -213,3 +213,31 @@ fn a_role_promises_no_more_than_its_cloud_can_do() {
        |          ^^^^^^
     "#);
 }
+
+#[test]
+fn one_live_token_has_one_scope() {
+    let second =
+        "[[tenant.role]]\nname = \"s\"\nissuer = \"main\"\naudience = \"api://stock\"\nroles = [\"r\"]\n";
+    let scoped = |scope: &str| format!("{AUDIENCE}\n{scope}\n{second}");
+    assert!(production(&file(WEIXIN, &scoped(""))).is_ok());
+    let other = scoped("upstream = { scope = \"wide\" }");
+    assert_snapshot!(refused(&file(WEIXIN, &other)), @r#"
+    daypass.toml:28:8: `main` has one live token for everyone, and `s` asks for another scope of it than `r`
+    28 | name = "s"
+       |        ^^^
+    "#);
+    let plain = WEIXIN.replace("one_live = true\n", "");
+    assert!(production(&file(&plain, &other)).is_ok(), "each has a token of its own");
+}
+
+#[test]
+fn visitors_whom_nobody_knows_share_what_a_cloud_makes() {
+    let endpoint = "[[endpoint]]\ndialect = \"tencent.getAuthorization\"\npath = \"/getAuthorization\"\ntenant = \"acme\"\nrole = \"r\"\norigins = [\"https://lesson.example.com\"]\ncaller = { anonymous = { reason = \"a public page\" } }\nquota = { address = 10, endpoint = 100 }\n";
+    let life = "lifetime = { default = \"10m\", max = \"10m\" }";
+    let said = |role: &str| {
+        let text = file(TENCENT, &format!("{CAM}\n{life}\n{role}\n{endpoint}"));
+        warned(&text)
+    };
+    assert!(said("").contains("visitors whom nobody knows get one credential of `main` between them"));
+    assert!(!said("upstream = { shared = true }").contains("visitors whom nobody knows"));
+}
