@@ -9,18 +9,24 @@ use std::sync::Arc;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod postgres;
 mod sqlite;
+mod sums;
 
 /// Opens the store at this address, making it if there is none: `sqlite:PATH` is one file (and the two that
-/// SQLite keeps beside it), readable by its owner alone, in a folder that must exist.
+/// SQLite keeps beside it), readable by its owner alone, in a folder that must exist; `postgres://USER@HOST/DATABASE` is a
+/// database, in which its tables are made.
 ///
-/// This is start-up work: it blocks on the disk, and may take as long as reading a log that a crash left behind.
+/// This is start-up work: it blocks on the disk or the network, and may take as long as reading a log that a crash left behind
+/// or as another node that changes the tables.
 pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", path)) => Ok(Arc::new(sqlite::SqliteStore::open(path)?)),
+        Some(("postgres" | "postgresql", _)) => Ok(Arc::new(postgres::PostgresStore::open(url)?)),
         // Not the address itself: one that was meant for another server may carry a password.
         other => Err(StoreError::BadUrl(format!(
-            "the store's address {}; supported is `sqlite:PATH`, such as `sqlite:/var/lib/daypass/daypass.db`",
+            "the store's address {}; supported are `sqlite:PATH`, such as \
+             `sqlite:/var/lib/daypass/daypass.db`, and `postgres://USER@HOST/DATABASE`",
             match other {
                 Some((scheme, _)) => format!("begins with `{scheme}:`, which this Daypass cannot open"),
                 None => "has no kind in front".to_owned(),
@@ -33,8 +39,14 @@ pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
 pub fn exists(url: &str) -> Result<bool, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", path)) => sqlite::SqliteStore::exists(path),
+        Some(("postgres" | "postgresql", _)) => postgres::PostgresStore::exists(url),
         _ => open(url).map(|_| true),
     }
+}
+
+/// How often transactions of this process were done again because the database took them back, by what they were for.
+pub fn done_again() -> impl Iterator<Item = (&'static str, u64)> {
+    postgres::done_again()
 }
 
 #[cfg(test)]
@@ -47,8 +59,8 @@ mod tests {
 
     #[test]
     fn an_address_that_is_not_a_store_is_refused_by_name() {
-        let text = refusal("postgres://daypass:hunter2@db/daypass");
-        assert!(text.contains("`postgres:`") && text.contains("`sqlite:PATH`"), "{text}");
+        let text = refusal("mysql://daypass:hunter2@db/daypass");
+        assert!(text.contains("`mysql:`") && text.contains("`sqlite:PATH`"), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
         assert!(refusal("/var/lib/daypass.db").contains("has no kind in front"));
     }

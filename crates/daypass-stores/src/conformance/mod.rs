@@ -135,6 +135,19 @@ pub(crate) async fn put(
     store.change(changes, record(number, START, None)).await
 }
 
+/// The version of another handle's store, once it is not this one any more. How soon a store tells is its own business, within
+/// the two seconds that a change may take to be in force everywhere.
+pub(crate) async fn told(store: &Arc<dyn Store>, before: u64) -> u64 {
+    for _ in 0..400 {
+        let version = store.version().await.unwrap();
+        if version != before {
+            return version;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("the change after {before} was not told of within two seconds")
+}
+
 pub(crate) async fn read(store: &Arc<dyn Store>, query: RecordQuery) -> Vec<u128> {
     store.records(query).await.unwrap().iter().map(|stored| stored.record.id.as_u128()).collect()
 }

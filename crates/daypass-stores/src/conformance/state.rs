@@ -1,6 +1,6 @@
 //! Clients, keys, the ring, cut-offs, single-use marks, and the life of a handle.
 
-use super::{Open, at, chain, client, entry, everything, put, read, verify, writer};
+use super::{Open, at, chain, client, entry, everything, put, read, told, verify, writer};
 use daypass_core::client::{Client, Key, KeyKind};
 use daypass_core::clock::Timestamp;
 use daypass_core::contents::Contents;
@@ -280,12 +280,15 @@ pub async fn a_change_is_all_or_nothing(open: &Open) {
 /// Other processes' changes move it, and records do not.
 pub async fn the_version_counts_every_change_and_no_append(open: &Open) {
     let (one, two) = (writer(open, 1).await, writer(open, 2).await);
-    let mut seen = HashSet::from([one.version().await.unwrap()]);
+    let mut last = one.version().await.unwrap();
+    let mut seen = HashSet::from([last]);
     for number in 1..=6 {
-        let store = if number % 2 == 0 { &one } else { &two };
+        let (store, other) = if number % 2 == 0 { (&one, &two) } else { (&two, &one) };
         put(store, number, vec![Change::Cut(cutoff("AKID1", 1))]).await.unwrap();
-        assert!(seen.insert(one.version().await.unwrap()), "change {number} is not seen");
-        assert_eq!(one.version().await.unwrap(), two.version().await.unwrap());
+        let version = store.version().await.unwrap();
+        assert!(seen.insert(version), "change {number} is not seen where it was made");
+        assert_eq!(told(other, last).await, version);
+        last = version;
 
         let before = one.version().await.unwrap();
         store.append(entry(100 + number)).await.unwrap();

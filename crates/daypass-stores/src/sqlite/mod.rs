@@ -13,9 +13,9 @@ mod pool;
 mod read;
 mod schema;
 mod session;
-mod sums;
 mod writer;
 
+use crate::sums;
 use answers::Answers;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
