@@ -35,6 +35,15 @@ pub fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     }
 }
 
+/// Whether an address is one that [`open`] understands, without opening anything: what is wrong with it is told where it is written.
+pub fn understand(url: &str) -> Result<(), StoreError> {
+    match url.split_once(':') {
+        Some(("postgres" | "postgresql", _)) => postgres::understand(url),
+        Some(("sqlite", _)) => Ok(()),
+        _ => open(url).map(|_| ()),
+    }
+}
+
 /// Whether there is a store at this address. What only looks must not leave an empty one behind.
 pub fn exists(url: &str) -> Result<bool, StoreError> {
     match url.split_once(':') {

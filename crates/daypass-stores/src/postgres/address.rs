@@ -103,13 +103,18 @@ impl Address {
 
     /// Makes a connection that is set up as [`schema::SESSION`] says. Its driver runs by itself until the client is dropped,
     /// and tells `notices` of notifications if anybody listens.
-    pub(super) async fn dial(&self, notices: Option<mpsc::Sender<()>>) -> Result<(Client, JoinHandle<()>), Error> {
+    pub(super) async fn dial(
+        &self,
+        notices: Option<mpsc::Sender<()>>,
+    ) -> Result<(Client, JoinHandle<()>), Error> {
         let mut config = self.config.clone();
         if let Some(path) = &self.password {
             match password(path) {
                 Ok(secret) => _ = config.password(secret.expose()),
                 // The server may let us in without one; if not, this says why.
-                Err(reason) => tracing::error!(file = %path.display(), %reason, "the store's password cannot be read"),
+                Err(reason) => {
+                    tracing::error!(file = %path.display(), %reason, "the store's password cannot be read")
+                }
             }
         }
         let (client, driver) = match &self.tls {
@@ -178,8 +183,10 @@ impl Parameters {
             Some("verify-full") => true,
             Some("disable") => false,
             Some(_) => {
-                return Err(bad("has an `sslmode` that is neither `verify-full` nor `disable`; what is between them looks \
-                                safe and lets anyone be the server"));
+                return Err(bad(
+                    "has an `sslmode` that is neither `verify-full` nor `disable`; what is between them looks \
+                                safe and lets anyone be the server",
+                ));
             }
             None => !config.get_hosts().iter().all(here),
         };
@@ -218,7 +225,9 @@ fn authorities(path: &Path) -> Result<RootCertStore, StoreError> {
 fn here(host: &Host) -> bool {
     match host {
         Host::Unix(_) => true,
-        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        }
     }
 }
 
@@ -264,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_password_in_the_address_is_refused_and_not_repeated() {
-        for url in ["postgres://daypass:hunter2@db/daypass", "postgres://daypass@db/daypass?password=hunter2"] {
+        for url in ["postgres://daypass:hunter2@db/daypass", "postgres://daypass@db/daypass?password=hunter2"]
+        {
             assert!(!refusal(url).contains("hunter2"), "{url}");
         }
         assert!(refusal("postgres://daypass:hunter2@db/daypass").contains("carries a password"));
@@ -291,7 +301,9 @@ mod tests {
         assert!(encrypted("postgres://daypass@localhost/daypass?sslmode=verify-full"));
         assert!(!encrypted("postgres://daypass@/daypass?host=/run/postgresql"));
         for mode in ["prefer", "require", "verify-ca", "allow", ""] {
-            assert!(refusal(&format!("postgres://daypass@db/daypass?sslmode={mode}")).contains("verify-full"));
+            assert!(
+                refusal(&format!("postgres://daypass@db/daypass?sslmode={mode}")).contains("verify-full")
+            );
         }
         assert!(refusal("postgres://daypass@localhost/daypass?sslrootcert=/x").contains("uses no TLS"));
         assert!(refusal("postgres://daypass@db/daypass?sslrootcert=/nowhere").contains("/nowhere"));

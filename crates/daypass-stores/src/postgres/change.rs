@@ -181,7 +181,8 @@ async fn put_key(client: &impl GenericClient, total: &mut Digest, key: &Key) -> 
         return Err(conflict(format!("the key `{id}` is for the client {owner}, which does not exist")));
     }
     let old = row(client, "SELECT client, document FROM keys WHERE id = $1", &[id]).await?;
-    let old = old.map(|row| Ok::<_, Fault>((column::<Uuid>(&row, 0)?, column::<Vec<u8>>(&row, 1)?))).transpose()?;
+    let old =
+        old.map(|row| Ok::<_, Fault>((column::<Uuid>(&row, 0)?, column::<Vec<u8>>(&row, 1)?))).transpose()?;
     // Ids are drawn at random, TOP's from eight digits: two can be the same, and the first owner must not lose its key to
     // the second.
     if old.as_ref().is_some_and(|(first, _)| first != owner) {
@@ -362,7 +363,11 @@ async fn put_root(client: &impl GenericClient, total: &mut Digest, root: &RootRo
     let document = document(root)?;
     let sql = "INSERT INTO roots (issuer, slot, document) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     if execute(client, sql, &[&root.issuer, &root.slot.name(), &document]).await? != 1 {
-        return Err(conflict(format!("slot {} of `{}` holds another root key", root.slot.name(), root.issuer)));
+        return Err(conflict(format!(
+            "slot {} of `{}` holds another root key",
+            root.slot.name(),
+            root.issuer
+        )));
     }
     toggle(total, &digest(&[&document]));
     Ok(())

@@ -23,7 +23,8 @@ pub(super) async fn contents(snapshot: &Transaction<'_>, known: &Contents) -> Re
         clients: at(&known.clients, stamps.clients, shared(snapshot, "clients", "guid")).await?,
         keys: at(&known.keys, stamps.keys, shared(snapshot, "keys", "id")).await?,
         ring: at(&known.ring, stamps.ring, read::ring(snapshot)).await?,
-        cutoffs: at(&known.cutoffs, stamps.cutoffs, cutoffs(snapshot, &known.cutoffs, stamps.cutoffs)).await?,
+        cutoffs: at(&known.cutoffs, stamps.cutoffs, cutoffs(snapshot, &known.cutoffs, stamps.cutoffs))
+            .await?,
         freezes: at(&known.freezes, stamps.freezes, read::freezes(snapshot)).await?,
         roots: at(&known.roots, stamps.roots, read::documents(snapshot, "roots", "issuer, slot")).await?,
     })

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
 use daypass_core::clock::Timestamp;
 use daypass_core::contents::Contents;
-use daypass_core::cutoff::Cutoff;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
 use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
@@ -29,7 +29,9 @@ use daypass_core::replay::Mark;
 use daypass_core::ring::RingRow;
 use daypass_core::root::RootRow;
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
+};
 use fault::{Fault, closed, column, late};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -45,6 +47,11 @@ use writer::{Command, Pending, QUEUE, Ticket, Write, Writer};
 /// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands. With the writer
 /// and the watch, a node has at most six connections.
 const READERS: usize = 4;
+
+/// Whether this is an address, without asking anybody.
+pub(crate) fn understand(url: &str) -> Result<(), StoreError> {
+    Address::parse(url).map(|_| ())
+}
 
 /// A handle on the database. Dropping it ends its threads once what waits has been written.
 pub(crate) struct PostgresStore {
@@ -107,8 +114,11 @@ impl PostgresStore {
 }
 
 /// Runs something on a thread with a runtime of its own, which ends with it.
-fn on_a_thread(work: impl FnOnce(tokio::runtime::Runtime) + Send + 'static) -> Result<JoinHandle<()>, StoreError> {
-    let cannot = |error: std::io::Error| StoreError::Unavailable(format!("no thread can be started: {error}"));
+fn on_a_thread(
+    work: impl FnOnce(tokio::runtime::Runtime) + Send + 'static,
+) -> Result<JoinHandle<()>, StoreError> {
+    let cannot =
+        |error: std::io::Error| StoreError::Unavailable(format!("no thread can be started: {error}"));
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("daypass-postgres")
@@ -198,8 +208,12 @@ enum Patience {
 
 /// A view of one state of the database.
 async fn snapshot(client: &mut Object, patience: Patience) -> Result<Transaction<'_>, Fault> {
-    let transaction =
-        client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true).start().await?;
+    let transaction = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await?;
     if patience == Patience::Endless {
         transaction.batch_execute("SET LOCAL statement_timeout TO 0").await?;
     }
@@ -241,6 +255,10 @@ impl Store for PostgresStore {
                 read::cutoffs(&snapshot(&mut client, Patience::Endless).await?).await
             })
             .await
+    }
+
+    async fn cutoff(&self, scope: Scope) -> Result<Option<Timestamp>, StoreError> {
+        self.reads.read(async move |client| read::cutoff(&client, &scope).await).await
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, StoreError> {

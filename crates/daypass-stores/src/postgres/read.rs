@@ -64,6 +64,14 @@ pub(super) async fn cutoffs(client: &impl GenericClient) -> Result<Vec<Cutoff>, 
     Ok(all)
 }
 
+/// The instant of one scope's cut-off.
+pub(super) async fn cutoff(client: &impl GenericClient, scope: &Scope) -> Result<Option<Timestamp>, Fault> {
+    let scope = serde_json::to_string(scope).map_err(damaged)?;
+    let select = client.prepare_cached("SELECT before FROM cutoffs WHERE scope = $1").await?;
+    let Some(row) = client.query_opt(&select, &[&scope]).await? else { return Ok(None) };
+    Timestamp::from_millisecond(column(&row, 0)?).map(Some).map_err(damaged)
+}
+
 /// Gives every cut-off away as it is read, with its instant in milliseconds. If it ends with a fault, what was given is not
 /// what was written.
 pub(super) async fn each_cutoff(
@@ -92,9 +100,8 @@ pub(super) async fn freezes(client: &impl GenericClient) -> Result<Vec<Freeze>, 
 /// When each key was last used.
 pub(super) async fn uses(client: &impl GenericClient) -> Result<Vec<(String, Timestamp)>, Fault> {
     let rows = client.query("SELECT key, at FROM uses", &[]).await?;
-    let one = |row: &Row| {
-        Ok((column(row, 0)?, Timestamp::from_millisecond(column(row, 1)?).map_err(damaged)?))
-    };
+    let one =
+        |row: &Row| Ok((column(row, 0)?, Timestamp::from_millisecond(column(row, 1)?).map_err(damaged)?));
     rows.iter().map(one).collect()
 }
 
@@ -122,7 +129,8 @@ async fn each_row(
     select: &str,
     mut read: impl FnMut(&Row) -> Result<Digest, Fault> + Send,
 ) -> Result<(), Fault> {
-    let meta = client.query_one(&client.prepare_cached(&format!("SELECT {table} FROM meta")).await?, &[]).await?;
+    let meta =
+        client.query_one(&client.prepare_cached(&format!("SELECT {table} FROM meta")).await?, &[]).await?;
     let expected: Digest = bytes(&meta, 0)?;
     let mut total = [0; 32];
     let select = client.prepare_cached(select).await?;

@@ -200,7 +200,11 @@ impl Session {
                 ],
             )
             .await?;
-        if moved == 1 { Ok(()) } else { Err(damaged("the chain of this process does not end where it left it")) }
+        if moved == 1 {
+            Ok(())
+        } else {
+            Err(damaged("the chain of this process does not end where it left it"))
+        }
     }
 
     /// The time by this process's own clock, as its records tell it.

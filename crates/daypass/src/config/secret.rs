@@ -84,15 +84,31 @@ impl SecretSource {
                 Ok(Secret::new(value.into_encoded_bytes()))
             }
             Self::Credential(name) => {
-                let directory = variable("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    Fault::new(format!("systemd passed no credentials to this process, and `{name}` is one"))
-                        .hint(format!("add LoadCredential={name}:/path to the unit"))
-                })?;
+                let directory = credentials(name, variable)?;
                 // systemd guards the directory itself, by an access list that shows as group permissions.
-                read_file(&Path::new(&directory).join(name), NOT_PRIVATE, LIMIT)
+                read_file(&directory.join(name), NOT_PRIVATE, LIMIT)
             }
         }
     }
+}
+
+impl SecretSource {
+    /// The file that holds the secret, for who reads it again and again; none for a variable, which nobody can change any more.
+    pub(super) fn path(&self, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<PathBuf>, Fault> {
+        match self {
+            Self::File(path) => Ok(Some(path.clone())),
+            Self::Variable(_) => Ok(None),
+            Self::Credential(name) => Ok(Some(credentials(name, variable)?.join(name))),
+        }
+    }
+}
+
+/// The folder in which systemd put what it passed.
+fn credentials(name: &str, variable: &dyn Fn(&str) -> Option<OsString>) -> Result<PathBuf, Fault> {
+    variable("CREDENTIALS_DIRECTORY").map(PathBuf::from).ok_or_else(|| {
+        Fault::new(format!("systemd passed no credentials to this process, and `{name}` is one"))
+            .hint(format!("add LoadCredential={name}:/path to the unit"))
+    })
 }
 
 /// Reads a secret from a file that only its owner may read.

@@ -1,24 +1,53 @@
 //! `[store]`: where clients, keys and records are kept.
 
 use super::diagnostic::Fault;
+use super::environment::variable;
+use super::secret;
 use super::section::Section;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["url"];
+pub(super) const KEYS: &[&str] = &["url", "password"];
 
-/// Reads the section: the store's URL, its path made absolute against `base`.
+/// What stands in front of a database server's address.
+const SERVERS: [&str; 2] = ["postgres:", "postgresql:"];
+
+/// Reads the section: the store's URL, a path in it made absolute against `base`, with the file of its password if it has one.
 pub(super) fn read(root: Section<'_>, base: &Path) -> Option<String> {
     let section = root.need_section("store", KEYS)?;
     let given = section.need_text("url")?;
-    if given.value.contains('@') {
-        // A database's password stands before the `@`.
+    if given.value.contains(['@', '?']) {
+        // Where a database's password stands that does not belong there.
         section.notes().hide(given.place);
     }
-    section.parsed(given, |url| store_url(url, base)).map(|url| url.value)
+    let password = match section.node("password") {
+        Some(node) => {
+            let source = secret::source(section, "password", node, base)?;
+            let found = source.path(&variable).and_then(|path| {
+                let path = path.ok_or_else(|| {
+                    Fault::new("the store's password is read anew for each connection, and a variable stays as it is")
+                        .hint("{ file = \"/path\" } or { credential = \"NAME\" }")
+                });
+                if SERVERS.iter().any(|kind| given.value.starts_with(kind)) {
+                    path
+                } else {
+                    Err(Fault::new("a store in a file has no password").hint("remove `password`"))
+                }
+            });
+            match found {
+                Ok(path) => Some(path),
+                Err(fault) => {
+                    section.notes().error(node.place, fault);
+                    return None;
+                }
+            }
+        }
+        None => None,
+    };
+    section.parsed(given, |url| store_url(url, password, base)).map(|url| url.value)
 }
 
-fn store_url(url: &str, base: &Path) -> Result<String, Fault> {
+fn store_url(url: &str, password: Option<PathBuf>, base: &Path) -> Result<String, Fault> {
     match url.split_once(':') {
         Some(("sqlite", path)) => {
             if path.is_empty() || path.starts_with("//") || path.contains(['?', '#']) {
@@ -31,9 +60,17 @@ fn store_url(url: &str, base: &Path) -> Result<String, Fault> {
             Ok(format!("sqlite:{}", base.join(path).display()))
         }
         Some(("postgres" | "postgresql", _)) => {
-            Err(Fault::new("PostgreSQL is not in this version").hint("sqlite:PATH"))
+            daypass_stores::understand(url).map_err(|fault| {
+                Fault::new(fault.to_string()).hint(
+                    "postgres://daypass@db.example.com/daypass, and below it password = { file = \"/path\" }",
+                )
+            })?;
+            let Some(path) = password else { return Ok(url.to_owned()) };
+            let path: String = form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect();
+            Ok(format!("{url}{}passwordfile={path}", if url.contains('?') { '&' } else { '?' }))
         }
-        _ => Err(Fault::new("the store is not one that exists").hint("sqlite:/var/lib/daypass/daypass.db")),
+        _ => Err(Fault::new("the store is not one that exists")
+            .hint("sqlite:/var/lib/daypass/daypass.db or postgres://daypass@db.example.com/daypass")),
     }
 }
 
@@ -41,22 +78,37 @@ fn store_url(url: &str, base: &Path) -> Result<String, Fault> {
 mod tests {
     use super::*;
 
+    fn url(url: &str, password: Option<&str>) -> Result<String, String> {
+        store_url(url, password.map(PathBuf::from), Path::new("/etc/daypass")).map_err(|fault| fault.message)
+    }
+
     #[test]
     fn a_relative_path_starts_at_the_configuration() {
-        let url = |url| store_url(url, Path::new("/etc/daypass")).map_err(|fault| fault.message);
-        assert_eq!(url("sqlite:/var/lib/d.db").as_deref(), Ok("sqlite:/var/lib/d.db"));
-        assert_eq!(url("sqlite:d.db").as_deref(), Ok("sqlite:/etc/daypass/d.db"));
+        assert_eq!(url("sqlite:/var/lib/d.db", None).as_deref(), Ok("sqlite:/var/lib/d.db"));
+        assert_eq!(url("sqlite:d.db", None).as_deref(), Ok("sqlite:/etc/daypass/d.db"));
+        for bad in
+            ["", "d.db", "sqlite:", "sqlite://d.db", "sqlite::memory:", "sqlite:a?mode=ro", "mysql://x"]
+        {
+            assert!(url(bad, None).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_database_has_its_password_in_a_file() {
+        let plain = "postgres://daypass@db/daypass";
+        assert_eq!(url(plain, None).as_deref(), Ok(plain));
+        let with = url(plain, Some("/etc/daypass/db password")).unwrap();
+        assert_eq!(with, format!("{plain}?passwordfile=%2Fetc%2Fdaypass%2Fdb+password"));
+        assert_eq!(daypass_stores::understand(&with), Ok(()));
+        let with = url(&format!("{plain}?sslmode=disable"), Some("/p")).unwrap();
+        assert!(with.ends_with("?sslmode=disable&passwordfile=%2Fp"), "{with}");
         for bad in [
-            "",
-            "d.db",
-            "sqlite:",
-            "sqlite://d.db",
-            "sqlite::memory:",
-            "sqlite:a?mode=ro",
-            "mysql://x",
+            "postgres://daypass:hunter2@db/daypass",
             "postgres://x",
+            "postgres://daypass@db/daypass?sslmode=require",
         ] {
-            assert!(url(bad).is_err(), "{bad}");
+            let refused = url(bad, None).unwrap_err();
+            assert!(!refused.contains("hunter2"), "{refused}");
         }
     }
 }

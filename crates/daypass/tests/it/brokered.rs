@@ -6,6 +6,7 @@ mod emulated;
 mod faults;
 mod flows;
 mod nodes;
+mod postgres;
 mod secrets;
 mod standing;
 
@@ -271,6 +272,11 @@ struct Shop {
 impl Shop {
     /// A new installation with these issuers and this tenant.
     fn new(issuers: impl FnOnce(&Path) -> String, tenant: &str) -> Self {
+        Self::on(None, issuers, tenant)
+    }
+
+    /// One whose store is at this address, or else in a file.
+    fn on(store: Option<&str>, issuers: impl FnOnce(&Path) -> String, tenant: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
         let file = folder.path().join("daypass.toml");
@@ -278,7 +284,7 @@ impl Shop {
         let line = |begin: &str| text.lines().find(|line| line.starts_with(begin)).unwrap();
         let head = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\nmetrics = \"127.0.0.1:0\"\n[store]\n{}\n[seal]\n{}\n",
-            line("url = "),
+            store.map_or_else(|| line("url = ").to_owned(), |url| format!("url = \"{url}\"")),
             line("key = ")
         );
         std::fs::write(&file, format!("{head}{}{tenant}", issuers(folder.path()))).unwrap();
@@ -290,7 +296,12 @@ impl Shop {
 
     /// One before this cloud, with every kind of client.
     fn before(cloud: &Emulated, more: &str) -> Self {
-        let mut shop = Self::new(|folder| issuers(folder, cloud, more), &tenant());
+        Self::before_on(None, cloud, more)
+    }
+
+    /// The same with its store at this address.
+    fn before_on(store: Option<&str>, cloud: &Emulated, more: &str) -> Self {
+        let mut shop = Self::on(store, |folder| issuers(folder, cloud, more), &tenant());
         let bind = ["--bind", "tenant_code=hema", "--bind", "poi_id=8005,8006"];
         let roles = ["--role", "store-upload", "--role", "store-mirror"];
         shop.clients["alibaba"] = shop.add(&[&["box", "--kind", "top"], &roles[..], &bind[..]].concat());

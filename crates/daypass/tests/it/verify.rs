@@ -139,17 +139,17 @@ fn the_example_of_the_guide_is_an_api() {
 }
 
 /// A key of a client, and proofs that it holds it (RFC 9449).
-struct Holder(EcdsaKeyPair);
+pub(crate) struct Holder(EcdsaKeyPair);
 
 impl Holder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let der = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
         Self(EcdsaKeyPair::from_pkcs8(algorithm, der.as_ref()).unwrap())
     }
 
     /// A proof for one request; with the token that goes along, if there is one.
-    fn proves(&self, id: &str, method: &str, url: &str, token: Option<&str>) -> String {
+    pub(crate) fn proves(&self, id: &str, method: &str, url: &str, token: Option<&str>) -> String {
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         let point = self.0.public_key().as_ref();
         let jwk =

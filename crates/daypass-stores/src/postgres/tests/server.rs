@@ -25,7 +25,10 @@ pub(super) struct Server {
 }
 
 /// The folder of the programs, or none, which is said on the standard error.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads where a test's server is to be found")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads where a test's server is to be found"
+)]
 pub(super) fn programs() -> Option<PathBuf> {
     if let Some(given) = std::env::var_os("DAYPASS_POSTGRES").filter(|given| !given.is_empty()) {
         return Some(given.into());

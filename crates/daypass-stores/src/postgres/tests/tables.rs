@@ -35,7 +35,8 @@ async fn the_tables_of_a_newer_version_are_refused() {
     let url = server.url(&database);
     let running = crate::open(&url).unwrap();
     running.begin(chain(1)).await.unwrap();
-    let client = pool(&Address::parse(&url).unwrap(), 1).map_err(|fault| fault.error).unwrap().get().await.unwrap();
+    let client =
+        pool(&Address::parse(&url).unwrap(), 1).map_err(|fault| fault.error).unwrap().get().await.unwrap();
     let mut steps = schema::STEPS.to_vec();
     steps.push("ALTER TABLE clients ADD COLUMN note text; CREATE TABLE more (one integer)");
     schema::prepare_for_test(&client, &steps).await.unwrap();
@@ -77,13 +78,17 @@ async fn a_row_that_was_changed_or_removed_is_damage() {
 async fn a_lax_database_is_not_lax_with_us() {
     let Some(server) = Server::start() else { return };
     let database = server.database();
-    let settings = "synchronous_commit = off; ALTER DATABASE DB SET default_transaction_isolation = 'serializable'";
+    let settings =
+        "synchronous_commit = off; ALTER DATABASE DB SET default_transaction_isolation = 'serializable'";
     server.psql(&database, &format!("ALTER DATABASE DB SET {settings}").replace("DB", &database)).unwrap();
-    let client = pool(&Address::parse(&server.url(&database)).unwrap(), 1).map_err(|fault| fault.error).unwrap();
+    let client =
+        pool(&Address::parse(&server.url(&database)).unwrap(), 1).map_err(|fault| fault.error).unwrap();
     let client = client.get().await.unwrap();
-    for (setting, expected) in
-        [("synchronous_commit", "on"), ("default_transaction_isolation", "read committed"), ("statement_timeout", "2s")]
-    {
+    for (setting, expected) in [
+        ("synchronous_commit", "on"),
+        ("default_transaction_isolation", "read committed"),
+        ("statement_timeout", "2s"),
+    ] {
         let row = client.query_one(&format!("SHOW {setting}"), &[]).await.unwrap();
         assert_eq!(row.get::<_, String>(0), expected);
     }
@@ -118,7 +123,10 @@ async fn a_transaction_that_was_taken_back_is_done_again() {
     assert!(count() >= before + 2);
     put(&store, 2, vec![Change::PutClient(client(1, "acme", "app"))]).await.unwrap();
     let refused = store.append(entry(3)).await;
-    assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("not now")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("not now")),
+        "{refused:?}"
+    );
     server.psql(&database, "DROP TRIGGER refuse ON daypass.records").unwrap();
     store.append(entry(4)).await.unwrap();
     assert_eq!(read(&store, everything()).await, [1, 2, 4]);

@@ -256,10 +256,10 @@ previous = { env = "OLD_SEAL" }
     4 | behind_proxy = ["0.0.0.0/0", "10.1.2.3/8", "ten", 10]
       |                                                   ^^
 
-    daypass.toml:6:7: PostgreSQL is not in this version
+    daypass.toml:6:7: the store's address carries a password, which belongs in a file of its own
     6 | url = •••••••••••••••••••••••••••••••••••••••
       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      hint: sqlite:PATH
+      hint: postgres://daypass@db.example.com/daypass, and below it password = { file = "/path" }
 
     daypass.toml:9:1: changing the seal key is not in this version
     9 | previous = { env = "OLD_SEAL" }

@@ -281,8 +281,8 @@ fn a_bad_override_is_named() {
     DAYPASS__TENANT__NAME: no such override
       hint: the overrides are `DAYPASS__SERVER__LISTEN`, `DAYPASS__SERVER__PUBLIC_URL`, `DAYPASS__STORE__URL`
 
-    DAYPASS__STORE__URL: PostgreSQL is not in this version
-      hint: sqlite:PATH
+    DAYPASS__STORE__URL: the store's address carries a password, which belongs in a file of its own
+      hint: postgres://daypass@db.example.com/daypass, and below it password = { file = "/path" }
     "#);
     let text = "server = 1\n[store]\nurl = \"sqlite:/d\"\n[seal]\nkey = { env = \"K\" }\n";
     let errors = parse("daypass.toml", text, Mode::Production, &variables[..1]).unwrap_err();
