@@ -145,7 +145,8 @@ pub(crate) async fn told(store: &Arc<dyn Store>, before: u64) -> u64 {
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    panic!("the change after {before} was not told of within two seconds")
+    assert_ne!(store.version().await.unwrap(), before, "a change was not told of within two seconds");
+    before
 }
 
 pub(crate) async fn read(store: &Arc<dyn Store>, query: RecordQuery) -> Vec<u128> {

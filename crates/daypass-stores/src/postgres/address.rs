@@ -110,22 +110,21 @@ impl Address {
         let mut config = self.config.clone();
         if let Some(path) = &self.password {
             match password(path) {
-                Ok(secret) => _ = config.password(secret.expose()),
+                Ok(secret) => {
+                    config.password(secret.expose());
+                }
                 // The server may let us in without one; if not, this says why.
                 Err(reason) => {
-                    tracing::error!(file = %path.display(), %reason, "the store's password cannot be read")
+                    tracing::error!(file = %path.display(), %reason, "the store's password cannot be read");
                 }
             }
         }
-        let (client, driver) = match &self.tls {
-            Some(tls) => {
-                let (client, connection) = config.connect(tls.clone()).await?;
-                (client, drive(connection, notices))
-            }
-            None => {
-                let (client, connection) = config.connect(NoTls).await?;
-                (client, drive(connection, notices))
-            }
+        let (client, driver) = if let Some(tls) = &self.tls {
+            let (client, connection) = config.connect(tls.clone()).await?;
+            (client, drive(connection, notices))
+        } else {
+            let (client, connection) = config.connect(NoTls).await?;
+            (client, drive(connection, notices))
         };
         client.batch_execute(schema::SESSION).await?;
         Ok((client, driver))
@@ -202,10 +201,10 @@ impl Parameters {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| bad(error))?;
+            .map_err(bad)?;
         let builder = match &self.roots {
             Some(path) => builder.with_root_certificates(authorities(path)?),
-            None => builder.with_platform_verifier().map_err(|error| bad(error))?,
+            None => builder.with_platform_verifier().map_err(bad)?,
         };
         Ok(Some(MakeRustlsConnect::new(builder.with_no_client_auth())))
     }

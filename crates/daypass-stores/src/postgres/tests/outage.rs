@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A little more than the deadline: a test's own threads may be late.
-const BOUND: Duration = Duration::from_millis(DEADLINE.as_millis() as u64 + 700);
+const BOUND: Duration = DEADLINE.saturating_add(Duration::from_millis(700));
 
 /// An answer, which must come in time.
 async fn in_time<T>(answer: impl Future<Output = T>) -> T {
@@ -123,7 +123,7 @@ async fn whatever_was_acknowledged_survives_the_servers_end() {
     recover(&stores[0], 90_000_001).await;
     recover(&stores[1], 90_000_002).await;
     let stored = read(&stores[0], everything()).await;
-    let set = BTreeSet::from_iter(stored.iter().copied());
+    let set = stored.iter().copied().collect::<BTreeSet<_>>();
     let lost: Vec<_> = acknowledged.difference(&set).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
     assert!(refused > 0 && acknowledged.len() > 500, "{refused} refused, {} written", acknowledged.len());

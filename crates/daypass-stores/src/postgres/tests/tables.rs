@@ -4,7 +4,7 @@ use super::super::address::Address;
 use super::super::{pool, schema};
 use super::server::Server;
 use crate::conformance::{chain, client, entry, everything, put, read, verify};
-use daypass_core::store::{Change, Store as _, StoreError};
+use daypass_core::store::{Change, StoreError};
 
 /// Of many nodes that start at once on an empty database, each finds the tables.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
