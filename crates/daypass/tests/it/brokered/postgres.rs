@@ -121,7 +121,7 @@ fn a_proof_is_spent_once_at_two_nodes() {
 fn a_hundred_cold_askers_at_two_nodes_are_one_question() {
     let Some(server) = Server::start() else { return };
     let cloud = Emulated::start(&[]);
-    let shop = Shop::before_on(Some(&server.tcp(&server.database())), &cloud, "");
+    let shop = Shop::before_on(Some(&server.url(&server.database())), &cloud, "");
     let nodes = [shop.serve(), shop.serve()];
     let start = Barrier::new(100);
     let tokens: BTreeSet<String> = thread::scope(|scope| {
