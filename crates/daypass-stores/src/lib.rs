@@ -12,6 +12,7 @@ pub mod conformance;
 mod postgres;
 mod sqlite;
 mod sums;
+mod waiting;
 
 /// Opens the store at this address, making it if there is none: `sqlite:PATH` is one file (and the two that
 /// SQLite keeps beside it), readable by its owner alone, in a folder that must exist; `postgres://USER@HOST/DATABASE` is a

@@ -16,6 +16,7 @@ mod transactions;
 mod watch;
 mod writer;
 
+use crate::waiting::{Pending, Ticket, Write};
 use address::Address;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
@@ -42,7 +43,7 @@ use tokio_postgres::IsolationLevel;
 pub(crate) use transactions::done_again;
 use uuid::Uuid;
 use watch::Watch;
-use writer::{Command, Pending, QUEUE, Ticket, Write, Writer};
+use writer::{Command, QUEUE, Writer};
 
 /// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands. With the writer
 /// and the watch, a node has at most six connections.

@@ -18,14 +18,12 @@ use super::held;
 use super::session::{Place, Session, Tail};
 use super::transactions::{Name, again, transact};
 use super::watch::{CHANNEL, Watch};
-use daypass_core::clock::Timestamp;
-use daypass_core::held::{Turn, TurnEnd, Wish};
-use daypass_core::record::{Chain, DEADLINE, Entry, Record};
-use daypass_core::replay::Mark;
-use daypass_core::store::{Appended, Change, Spent, StoreError};
+use crate::waiting::{Ticket, Write};
+use daypass_core::record::{Chain, DEADLINE, Record};
+use daypass_core::store::{Change, Spent, StoreError};
 use deadpool_postgres::{GenericClient, Object, Pool};
 use std::collections::{HashMap, HashSet};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 
@@ -43,61 +41,11 @@ const EXPIRED: i64 = 4;
 /// it still means something.
 const SPENT_SLACK: i64 = 600_000;
 
-/// Where an answer goes.
-pub(super) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
-
 /// What the writer is asked.
 pub(super) enum Command {
     Begin(Box<Chain>, Ticket<()>),
     Write(Write),
     Close,
-}
-
-/// What goes into a commit together with whatever else waits.
-pub(super) enum Write {
-    Append(Box<Entry>, Pending<Appended>),
-    Change(Vec<Change>, Box<Record>, Pending<()>),
-    Spend(Mark, Timestamp, Pending<Spent>),
-    Uses(Vec<(String, Timestamp)>, Pending<()>),
-    TakeTurn(Wish, Pending<Turn>),
-    EndTurn(TurnEnd, Pending<bool>),
-}
-
-/// An answer that may be given once the commit is durable.
-pub(super) struct Pending<T> {
-    ticket: Ticket<T>,
-    result: Option<Result<T, StoreError>>,
-}
-
-impl<T> Pending<T> {
-    pub(super) fn new(ticket: Ticket<T>) -> Self {
-        Self { ticket, result: None }
-    }
-
-    /// Nobody waits any more: the caller gave up or went away, and has been given nothing.
-    fn abandoned(&self) -> bool {
-        self.ticket.is_closed()
-    }
-
-    /// Gives the answer; whoever does not wait for it any more does not mind.
-    fn send(self, failed: Option<&StoreError>) {
-        if let Some(result) = failed.map(|error| Err(error.clone())).or(self.result) {
-            let _ = self.ticket.send(result);
-        }
-    }
-}
-
-impl Write {
-    /// Gives the answer that was found, or the failure of the whole commit.
-    fn send(self, failed: Option<&StoreError>) {
-        match self {
-            Self::Append(_, pending) => pending.send(failed),
-            Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
-            Self::Spend(_, _, pending) => pending.send(failed),
-            Self::TakeTurn(_, pending) => pending.send(failed),
-            Self::EndTurn(_, pending) => pending.send(failed),
-        }
-    }
 }
 
 /// The task's state.

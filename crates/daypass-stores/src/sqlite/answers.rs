@@ -4,7 +4,7 @@
 //! of the runtime, which runs one request and sleeps again: with many waiting, more than a turn of the processor for
 //! each. So a whole batch goes to one task of the runtime, which wakes the requests where they run.
 
-use super::writer::Write;
+use crate::waiting::Write;
 use daypass_core::store::StoreError;
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;

@@ -16,6 +16,7 @@ mod session;
 mod writer;
 
 use crate::sums;
+use crate::waiting::{Pending, Ticket, Write};
 use answers::Answers;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
@@ -36,7 +37,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use uuid::Uuid;
-use writer::{Command, Pending, QUEUE, Ticket, Write, Writer};
+use writer::{Command, QUEUE, Writer};
 
 /// A handle on the file. Dropping it ends its thread once what waits has been written.
 pub(crate) struct SqliteStore {

@@ -24,14 +24,14 @@ use super::fault::Fault;
 use super::held;
 use super::schema::{self, Use};
 use super::session::Session;
+use crate::waiting::{Ticket, Write};
 use daypass_core::clock::Timestamp;
-use daypass_core::held::{Turn, TurnEnd, Wish};
-use daypass_core::record::{Chain, Entry, Record};
+use daypass_core::record::{Chain, Record};
 use daypass_core::replay::Mark;
-use daypass_core::store::{Appended, Change, Spent, StoreError};
+use daypass_core::store::{Change, Spent, StoreError};
 use rusqlite::{Connection, params};
 use std::path::PathBuf;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// How many requests may wait for the writer. A commit takes 0.1 to 20 ms and serves all of them; more than this
 /// waiting means that the disk stands still, and then the next one is better told at once.
@@ -50,9 +50,6 @@ const EXPIRED: i64 = 4;
 /// behind ours, and to them it still means something.
 const SPENT_SLACK: i64 = 600_000;
 
-/// Where an answer goes.
-pub(super) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
-
 /// What the writer thread is asked.
 pub(super) enum Command {
     Begin(Box<Chain>, Ticket<()>),
@@ -60,53 +57,6 @@ pub(super) enum Command {
     Close,
     #[cfg(test)]
     Try(Box<dyn Fn(&Connection) + Send>),
-}
-
-/// What goes into a commit together with whatever else waits.
-pub(super) enum Write {
-    Append(Box<Entry>, Pending<Appended>),
-    Change(Vec<Change>, Box<Record>, Pending<()>),
-    Spend(Mark, Timestamp, Pending<Spent>),
-    Uses(Vec<(String, Timestamp)>, Pending<()>),
-    TakeTurn(Wish, Pending<Turn>),
-    EndTurn(TurnEnd, Pending<bool>),
-}
-
-/// An answer that may be given once the commit is durable.
-pub(super) struct Pending<T> {
-    ticket: Ticket<T>,
-    result: Option<Result<T, StoreError>>,
-}
-
-impl<T> Pending<T> {
-    pub(super) fn new(ticket: Ticket<T>) -> Self {
-        Self { ticket, result: None }
-    }
-
-    /// Nobody waits any more: the caller gave up or went away, and has been given nothing.
-    fn abandoned(&self) -> bool {
-        self.ticket.is_closed()
-    }
-
-    /// Gives the answer; whoever does not wait for it any more does not mind.
-    fn send(self, failed: Option<&StoreError>) {
-        if let Some(result) = failed.map(|error| Err(error.clone())).or(self.result) {
-            let _ = self.ticket.send(result);
-        }
-    }
-}
-
-impl Write {
-    /// Gives the answer that was found, or the failure of the whole commit.
-    pub(super) fn send(self, failed: Option<&StoreError>) {
-        match self {
-            Self::Append(_, pending) => pending.send(failed),
-            Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
-            Self::Spend(_, _, pending) => pending.send(failed),
-            Self::TakeTurn(_, pending) => pending.send(failed),
-            Self::EndTurn(_, pending) => pending.send(failed),
-        }
-    }
 }
 
 /// The thread's state.
