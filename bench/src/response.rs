@@ -77,7 +77,7 @@ impl Shape {
         })
     }
 
-    /// The same, but only what comes before the first digit must be as it was: what is left of a life counts down.
+    /// The same, but only what comes before the first digit must be as it was, for answers in which something moves on from there.
     pub(crate) fn before_digits(mut self) -> Self {
         let end = self.prefix.iter().position(u8::is_ascii_digit).unwrap_or(self.prefix.len());
         self.prefix.truncate(end);
