@@ -1,7 +1,9 @@
 //! Whether a credential that was handed out still counts.
 
+mod earlier;
 mod token;
 
+pub use earlier::{Earlier, recalled};
 pub use token::standing_of_token;
 
 use crate::caller::{Outside, WEB_IDENTITY};
@@ -11,7 +13,6 @@ use crate::cutoff::{Cutoffs, Scope};
 use crate::directory::Directory;
 use crate::endpoint::Endpoint;
 use crate::identity::Subject;
-use crate::policy::Authorized;
 use crate::triple::Claims;
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -129,44 +130,6 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
         return Err(Fallen::Role);
     }
     taken_back(directory.cutoffs(), grounds).map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
-}
-
-/// Whether something that was made for an earlier request like this one was taken back since. `key` and `endpoint` are
-/// that request's.
-pub fn recalled(directory: &Directory, authorized: &Authorized, earlier: &Earlier<'_>) -> bool {
-    let behalf = authorized.behalf();
-    let origins: Vec<_> = behalf.iter().flat_map(|b| b.earlier.iter().chain([&b.origin])).copied().collect();
-    let grounds = Grounds {
-        id: earlier.id,
-        tenant: &authorized.tenant().name,
-        client: authorized.client(),
-        key: earlier.key,
-        endpoint: Some(earlier.endpoint),
-        role: authorized.role(),
-        via: authorized.via(),
-        subject: authorized.subject(),
-        session: authorized.session(),
-        behalf: authorized.behalf().map(|behalf| behalf.client),
-        actors: &[],
-        origins: &origins,
-        origin_keys: &[],
-        issued: earlier.issued,
-        expires: earlier.issued,
-    };
-    taken_back(directory.cutoffs(), &grounds).is_some()
-}
-
-/// What is known of a credential that was made for an earlier request.
-#[derive(Clone, Copy, Debug)]
-pub struct Earlier<'a> {
-    /// Its id.
-    pub id: &'a str,
-    /// The key that was asked with.
-    pub key: Option<&'a str>,
-    /// The path that was asked at.
-    pub endpoint: &'a str,
-    /// When it was made.
-    pub issued: Timestamp,
 }
 
 /// The scope of a cut-off that takes a credential back, if one does.
