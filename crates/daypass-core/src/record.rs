@@ -5,6 +5,7 @@
 //! head of each chain is stored beside it, sealed by the same key, so that a truncated one shows too.
 
 mod chain;
+pub mod tree;
 
 pub use chain::{Chain, ChainFault, ChainHead, Checker, Link, Mac};
 
