@@ -11,6 +11,7 @@ use std::sync::Arc;
 pub mod conformance;
 mod postgres;
 mod sqlite;
+mod steps;
 mod sums;
 mod waiting;
 

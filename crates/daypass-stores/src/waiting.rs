@@ -16,6 +16,7 @@ pub(crate) enum Write {
     Change(Vec<Change>, Box<Record>, Pending<()>),
     Spend(Mark, Timestamp, Pending<Spent>),
     Uses(Vec<(String, Timestamp)>, Pending<()>),
+    Clock(Timestamp, Pending<Timestamp>),
     TakeTurn(Wish, Pending<Turn>),
     EndTurn(TurnEnd, Pending<bool>),
 }
@@ -46,12 +47,18 @@ impl<T> Pending<T> {
 }
 
 impl Write {
+    /// Whether it adds to the store for a request, and so has to stand back where room is left for operators alone.
+    pub(crate) fn stands_back(&self) -> bool {
+        matches!(self, Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::TakeTurn(..))
+    }
+
     /// Gives the answer that was found, or the failure of the whole commit.
     pub(crate) fn send(self, failed: Option<&StoreError>) {
         match self {
             Self::Append(_, pending) => pending.send(failed),
             Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
             Self::Spend(_, _, pending) => pending.send(failed),
+            Self::Clock(_, pending) => pending.send(failed),
             Self::TakeTurn(_, pending) => pending.send(failed),
             Self::EndTurn(_, pending) => pending.send(failed),
         }

@@ -45,6 +45,7 @@ pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Re
                     put_ring(client, &mut meta.ring, row, Old::Goes).await?;
                 }
             }
+            Change::SetClock(to) => super::clock::set(client, *to).await?,
             Change::Cut(cutoff) => cut(client, &mut meta, cutoff).await?,
             Change::Uncut(gone) => {
                 for cutoff in gone {

@@ -5,6 +5,7 @@
 
 mod address;
 mod change;
+mod clock;
 mod contents;
 mod fault;
 mod held;
@@ -307,6 +308,14 @@ impl Store for PostgresStore {
 
     async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
         self.write(|pending| Write::Uses(uses, pending)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.reads.read(async |client| clock::read(&client).await).await
+    }
+
+    async fn note_clock(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.write(|pending| Write::Clock(now, pending)).await
     }
 
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {

@@ -2,11 +2,18 @@
 
 use super::fault::{Fault, column, damaged};
 use super::transactions::{Name, transact};
+use crate::steps::{self, Step};
+#[cfg(test)]
 use daypass_core::store::StoreError;
 use deadpool_postgres::{GenericClient, Object};
 
-/// Every step forward, in order; `version` counts those that were taken. There is none back.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+/// Every step forward, in order; `version` counts those that were taken. There is none back. Programs of before the second
+/// refuse whatever they do not know.
+const MIGRATIONS: &[Step] = &[
+    Step::breaking(include_str!("migrations/0001_first.sql")),
+    Step::additive(include_str!("migrations/0002_oldest.sql")),
+    Step::additive(include_str!("migrations/0003_clock.sql")),
+];
 
 /// What a connection is set to.
 ///
@@ -49,52 +56,67 @@ pub(super) async fn exists(client: &Object) -> Result<bool, Fault> {
     Ok(version(client).await?.is_some())
 }
 
+/// Whether this program may write a store of which the row `tail` says this.
+pub(super) fn may_write(oldest: i64) -> Result<(), Fault> {
+    Ok(steps::may_write(MIGRATIONS, oldest)?)
+}
+
 /// Makes the tables if there are none, and brings them up to date. Of several nodes that start at once, one does it.
 pub(super) async fn prepare(client: &Object) -> Result<(), Fault> {
     prepare_by(client, MIGRATIONS).await
 }
 
-async fn prepare_by(client: &Object, steps: &[&str]) -> Result<(), Fault> {
+async fn prepare_by(client: &Object, steps: &[Step]) -> Result<(), Fault> {
     // Looked at without a lock first: an account that may not change the tables can start when there is nothing to change.
-    if pending(version(client).await?.unwrap_or(0), steps)?.is_empty() {
+    let found = version(client).await?;
+    if pending(client, steps, found).await?.is_empty() {
         return Ok(());
     }
     transact(Name::Migrate, client, async |client| {
         client.batch_execute(PATIENCE).await?;
         client.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
         let found = version(client).await?;
-        if found.is_none() {
-            client
-                .batch_execute(
-                    "CREATE SCHEMA IF NOT EXISTS daypass;
-                     CREATE TABLE daypass.version (
-                         one integer PRIMARY KEY CHECK (one = 1), version bigint NOT NULL
-                     );
-                     INSERT INTO daypass.version VALUES (1, 0)",
-                )
-                .await?;
+        match found {
+            None => client.batch_execute(FIRST).await?,
+            // Before any other table is touched: who writes holds this one and wants the others.
+            Some(_) => client.batch_execute("LOCK TABLE daypass.tail IN ACCESS EXCLUSIVE MODE").await?,
         }
-        for step in pending(found.unwrap_or(0), steps)? {
-            client.batch_execute(step).await?;
+        let pending = pending(client, steps, found).await?;
+        for step in pending {
+            client.batch_execute(step.sql()).await?;
         }
-        let known = i64::try_from(steps.len()).map_err(damaged)?;
-        client.execute("UPDATE daypass.version SET version = $1", &[&known]).await?;
+        if !pending.is_empty() {
+            client.execute("UPDATE daypass.version SET version = $1", &[&steps::known(steps)]).await?;
+            let oldest = "UPDATE daypass.tail SET oldest = greatest(oldest, $1)";
+            client.execute(oldest, &[&steps::oldest(steps)]).await?;
+        }
         Ok(())
     })
     .await
 }
 
-/// The steps that are still to be taken.
-fn pending<'a, 'b>(found: i64, steps: &'a [&'b str]) -> Result<&'a [&'b str], Fault> {
-    let newer = || StoreError::Newer { found, known: i64::try_from(steps.len()).unwrap_or(i64::MAX) };
-    let taken = usize::try_from(found).map_err(damaged)?;
-    Ok(steps.get(taken..).ok_or_else(newer)?)
+/// Where there is nothing yet.
+const FIRST: &str = "
+    CREATE SCHEMA IF NOT EXISTS daypass;
+    CREATE TABLE daypass.version (one integer PRIMARY KEY CHECK (one = 1), version bigint NOT NULL);
+    INSERT INTO daypass.version VALUES (1, 0)";
+
+/// The steps that are still to be taken, or that this program must not write.
+async fn pending<'a>(client: &Object, steps: &'a [Step], found: Option<i64>) -> Result<&'a [Step], Fault> {
+    let found = found.unwrap_or(0);
+    let oldest = if found > steps::known(steps) {
+        let row = client.query_opt("SELECT oldest FROM daypass.tail", &[]).await?;
+        Some(column(&row.ok_or_else(|| damaged("the table `tail` is empty"))?, 0)?)
+    } else {
+        None
+    };
+    Ok(steps::pending(steps, found, oldest)?)
 }
 
 #[cfg(test)]
-pub(super) async fn prepare_for_test(client: &Object, steps: &[&str]) -> Result<(), StoreError> {
+pub(super) async fn prepare_for_test(client: &Object, steps: &[Step]) -> Result<(), StoreError> {
     prepare_by(client, steps).await.map_err(|fault| fault.error)
 }
 
 #[cfg(test)]
-pub(super) const STEPS: &[&str] = MIGRATIONS;
+pub(super) const STEPS: &[Step] = MIGRATIONS;

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, bytes, column, damaged};
 use super::others::Others;
+use super::schema;
 use daypass_core::clock::Timestamp;
 use daypass_core::record::{Chain, ChainHead, Link, Mac, Record};
 use daypass_core::replay::Mark;
@@ -52,8 +53,10 @@ pub(super) struct Tail {
 impl Tail {
     /// Waits until all that others write is written, and keeps them from writing until the transaction ends.
     pub(super) async fn lock(client: &impl GenericClient) -> Result<Self, Fault> {
-        let select = client.prepare_cached("SELECT position, latest FROM tail FOR UPDATE").await?;
+        let select = client.prepare_cached("SELECT position, latest, oldest FROM tail FOR UPDATE").await?;
         let row = client.query_one(&select, &[]).await?;
+        // A newer program may have changed the tables since this one started.
+        schema::may_write(column(&row, 2)?)?;
         Ok(Self { position: column(&row, 0)?, latest: column(&row, 1)? })
     }
 }

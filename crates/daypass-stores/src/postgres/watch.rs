@@ -6,6 +6,7 @@
 
 use super::address::Address;
 use super::fault::{Fault, closed, column, late};
+use super::schema;
 use daypass_core::record::DEADLINE;
 use daypass_core::store::StoreError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -96,7 +97,7 @@ impl Watch {
             }
             tracing::info!(reason = %error.error, "the server tells of no changes; it is asked twice a second");
         }
-        let select = within(client.prepare("SELECT changes FROM meta")).await?;
+        let select = within(client.prepare("SELECT changes, oldest FROM meta, tail")).await?;
         loop {
             self.look(&client, &select).await?;
             tokio::select! {
@@ -109,6 +110,8 @@ impl Watch {
     async fn look(&self, client: &Client, select: &Statement) -> Result<(), Fault> {
         let before = self.before();
         let row = within(client.query_one(select, &[])).await?;
+        // A node that cannot write any more is not ready either.
+        schema::may_write(column(&row, 1)?)?;
         self.seen(before, column(&row, 0)?);
         Ok(())
     }

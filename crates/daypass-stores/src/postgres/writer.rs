@@ -13,6 +13,7 @@
 //! mind, and finds out under the lock of the next transaction.
 
 use super::change;
+use super::clock;
 use super::fault::{Fault, late};
 use super::held;
 use super::session::{Place, Session, Tail};
@@ -231,6 +232,7 @@ async fn write_each(
             Write::TakeTurn(_, pending) if pending.abandoned() => (),
             Write::TakeTurn(wish, pending) => pending.result = Some(Ok(held::take(client, wish).await?)),
             Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(client, end).await?)),
+            Write::Clock(now, pending) => pending.result = Some(Ok(clock::note(client, *now).await?)),
             Write::Spend(..) | Write::Uses(..) => (),
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
                 old.iter().try_for_each(|row| take_ring(connection, &mut meta.ring, row))?;
                 new.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
+            Change::SetClock(to) => super::clock::set(connection, *to)?,
             Change::Cut(cutoff) => cut(connection, &mut meta, cutoff)?,
             Change::Uncut(gone) => {
                 gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta, cutoff))?;

@@ -10,11 +10,13 @@ pub(super) struct Fault {
     pub(super) error: StoreError,
     /// The disk itself failed to read, write or sync. What the kernel holds of the file may differ from the disk.
     pub(super) disk: bool,
+    /// The disk is full.
+    pub(super) full: bool,
 }
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self { error, disk: false }
+        Self { error, disk: false, full: false }
     }
 }
 
@@ -26,7 +28,9 @@ impl From<rusqlite::Error> for Fault {
             // not what this program wrote.
             return StoreError::Damaged(text).into();
         };
-        let disk = failure.code == ErrorCode::SystemIoFailure;
+        // The log's index is a file as well, and has an error of its own for a disk that is full.
+        let full = failure.code == ErrorCode::DiskFull || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+        let disk = failure.code == ErrorCode::SystemIoFailure && !full;
         let error = match failure.code {
             // A read past the end of the file: it was cut off. Any other I/O error is the disk's.
             _ if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ => StoreError::Damaged(text),
@@ -38,7 +42,7 @@ impl From<rusqlite::Error> for Fault {
             ErrorCode::Unknown => StoreError::Damaged(text),
             _ => StoreError::Unavailable(text),
         };
-        Self { error, disk }
+        Self { error, disk, full }
     }
 }
 
@@ -64,11 +68,14 @@ mod tests {
         assert!(matches!(fault(ffi::SQLITE_CORRUPT).error, StoreError::Damaged(_)));
         assert!(matches!(fault(ffi::SQLITE_NOTADB).error, StoreError::Damaged(_)));
         assert!(matches!(fault(ffi::SQLITE_IOERR_SHORT_READ).error, StoreError::Damaged(_)));
-        assert!(matches!(fault(ffi::SQLITE_FULL), Fault { error: StoreError::Unavailable(_), disk: false }));
-        assert!(matches!(fault(ffi::SQLITE_BUSY), Fault { error: StoreError::Unavailable(_), disk: false }));
+        assert!(matches!(fault(ffi::SQLITE_FULL), Fault { error: StoreError::Unavailable(_), disk: false, full: true }));
+        assert!(matches!(
+            fault(ffi::SQLITE_BUSY),
+            Fault { error: StoreError::Unavailable(_), disk: false, full: false }
+        ));
         assert!(matches!(
             fault(ffi::SQLITE_IOERR_FSYNC),
-            Fault { error: StoreError::Unavailable(_), disk: true }
+            Fault { error: StoreError::Unavailable(_), disk: true, full: false }
         ));
     }
 

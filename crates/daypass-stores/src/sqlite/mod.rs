@@ -5,12 +5,14 @@
 mod answers;
 mod change;
 mod checkpoint;
+mod clock;
 mod contents;
 mod fault;
 mod held;
 mod others;
 mod pool;
 mod read;
+mod reserve;
 mod schema;
 mod session;
 mod writer;
@@ -28,9 +30,12 @@ use daypass_core::held::{Held, Turn, TurnEnd, Wish};
 use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
 use daypass_core::replay::Mark;
 use daypass_core::ring::RingRow;
+use daypass_core::room::Room;
 use daypass_core::root::RootRow;
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use fault::Fault;
 use pool::{Pool, Watch, closed, late};
+use reserve::Reserve;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -46,23 +51,26 @@ pub(crate) struct SqliteStore {
     pool: Pool,
     watch: Watch,
     answers: Answers,
+    reserve: Reserve,
 }
 
 impl SqliteStore {
     /// Opens the file at this path, as it stands behind `sqlite:`.
     pub(crate) fn open(path: &str) -> Result<Self, StoreError> {
         let path = schema::path(path)?;
+        let reserve = Reserve::beside(&path);
+        reserve.make_way();
         let connection = schema::prepare(&path).map_err(|fault| fault.error)?;
         let watch = Watch::new(&path).map_err(|fault| fault.error)?;
         let pool = Pool::new(&path);
         let (commands, queue) = mpsc::channel(QUEUE);
         let answers = Answers::default();
-        let writer = Writer::new(path, connection, queue, answers.clone());
+        let writer = Writer::new(path, connection, queue, answers.clone(), reserve.clone());
         let thread = std::thread::Builder::new()
             .name("daypass-writer".into())
             .spawn(|| writer.run())
             .map_err(|e| StoreError::Unavailable(format!("no thread can be started: {e}")))?;
-        Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch, answers })
+        Ok(Self { commands, thread: Mutex::new(Some(thread)), pool, watch, answers, reserve })
     }
 
     /// Whether the file at this path is there.
@@ -79,6 +87,19 @@ impl SqliteStore {
 
     async fn write<T>(&self, write: impl FnOnce(Pending<T>) -> Write) -> Result<T, StoreError> {
         self.ask(|ticket| Command::Write(write(Pending::new(ticket)))).await
+    }
+
+    /// Looks at the disk or writes the reserve, on a thread that may block. A disk that stands still is not waited for.
+    async fn on_disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reserve) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reserve = self.reserve.clone();
+        match timeout(DEADLINE, tokio::task::spawn_blocking(move || work(&reserve))).await {
+            Ok(Ok(answer)) => answer.map_err(|fault| fault.error),
+            Ok(Err(_)) => Err(StoreError::Unavailable("a look at the disk was broken off".into())),
+            Err(_) => Err(late()),
+        }
     }
 
     fn send<T>(
@@ -173,6 +194,22 @@ impl Store for SqliteStore {
 
     async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
         self.write(|pending| Write::Uses(uses, pending)).await
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.pool.read(|connection| clock::read(connection)).await
+    }
+
+    async fn note_clock(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.write(|pending| Write::Clock(now, pending)).await
+    }
+
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        self.on_disk(|reserve| reserve.room().map(Some)).await
+    }
+
+    async fn keep_free(&self, bytes: Option<u64>) -> Result<u64, StoreError> {
+        self.on_disk(move |reserve| reserve.keep(bytes)).await
     }
 
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {

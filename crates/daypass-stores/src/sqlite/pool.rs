@@ -135,6 +135,8 @@ impl Watching {
         {
             return Ok(changes);
         }
+        // A node that cannot write any more is not ready either.
+        schema::may_write(&self.connection)?;
         let changes = read::changes(&self.connection)?.cast_unsigned();
         self.seen = Some((commits, changes));
         Ok(changes)

@@ -29,22 +29,24 @@ pub(super) fn documents<T: DeserializeOwned>(
     })
 }
 
-/// Every ring key.
+/// Every ring key of a purpose that this program knows: a newer one beside it may have more.
 pub(super) fn ring(snapshot: &Connection) -> Result<Vec<RingRow>, Fault> {
-    whole_table(snapshot, "ring", RingColumns::SELECT, |row| {
+    let mut all = Vec::new();
+    each_row(snapshot, "ring", RingColumns::SELECT, |row| {
         let columns = RingColumns::read(row)?;
         let digest = columns.digest();
-        let unknown = || damaged(format_args!("the ring has an unknown purpose `{}`", columns.purpose));
-        let row = RingRow {
-            purpose: Purpose::named(&columns.purpose).ok_or_else(unknown)?,
+        let Some(purpose) = Purpose::named(&columns.purpose) else { return Ok(digest) };
+        all.push(RingRow {
+            purpose,
             version: columns.version,
             state: serde_json::from_value(columns.state.into()).map_err(damaged)?,
             created: columns.created.parse().map_err(damaged)?,
             since: columns.since.unwrap_or(columns.created).parse().map_err(damaged)?,
             sealed: columns.sealed,
-        };
-        Ok((row, digest))
-    })
+        });
+        Ok(digest)
+    })?;
+    Ok(all)
 }
 
 /// Every cut-off.

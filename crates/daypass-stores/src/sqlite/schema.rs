@@ -1,6 +1,7 @@
 //! The file: making it, opening it, bringing it up to date, and refusing one that cannot be right.
 
 use super::fault::{Fault, damaged};
+use crate::steps::{self, Step};
 use daypass_core::store::StoreError;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -13,14 +14,17 @@ use std::time::Duration;
 /// `Dayp`: the file is ours and not some other program's SQLite database.
 const APPLICATION: i64 = 0x4461_7970;
 
-/// Every step forward, in order; the file's `user_version` counts those it has taken. There is none back.
-const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_first.sql"),
-    include_str!("migrations/0002_ring_since.sql"),
-    include_str!("migrations/0003_uses.sql"),
-    include_str!("migrations/0004_freezes.sql"),
-    include_str!("migrations/0005_brokered.sql"),
-    include_str!("migrations/0006_recuts.sql"),
+/// Every step forward, in order; the file's `user_version` counts those that were taken. There is none back. Programs of before the seventh
+/// refuse whatever they do not know.
+const MIGRATIONS: &[Step] = &[
+    Step::breaking(include_str!("migrations/0001_first.sql")),
+    Step::breaking(include_str!("migrations/0002_ring_since.sql")),
+    Step::breaking(include_str!("migrations/0003_uses.sql")),
+    Step::breaking(include_str!("migrations/0004_freezes.sql")),
+    Step::breaking(include_str!("migrations/0005_brokered.sql")),
+    Step::breaking(include_str!("migrations/0006_recuts.sql")),
+    Step::additive(include_str!("migrations/0007_oldest.sql")),
+    Step::additive(include_str!("migrations/0008_clock.sql")),
 ];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
@@ -142,29 +146,42 @@ fn refuse_strangers(connection: &Connection) -> Result<(), Fault> {
     if tables > 0 && application != APPLICATION {
         return Err(damaged("the file is the database of another program, or its first page was changed"));
     }
-    let (found, known) = (version(connection)?, known());
-    if found > known { Err(StoreError::Newer { found, known }.into()) } else { Ok(()) }
+    pending(connection).map(|_| ())
+}
+
+/// The steps that are still to be taken, or that this program must not write.
+fn pending(connection: &Connection) -> Result<&'static [Step], Fault> {
+    let found = version(connection)?;
+    let oldest = if found > steps::known(MIGRATIONS) { Some(oldest(connection)?) } else { None };
+    Ok(steps::pending(MIGRATIONS, found, oldest)?)
+}
+
+fn oldest(connection: &Connection) -> Result<i64, Fault> {
+    Ok(connection.prepare_cached("SELECT oldest FROM meta")?.query_row([], |row| row.get(0))?)
+}
+
+/// Asked in every transaction that writes: while this process runs, another one of a newer version may change the tables.
+pub(super) fn may_write(connection: &Connection) -> Result<(), Fault> {
+    Ok(steps::may_write(MIGRATIONS, oldest(connection)?)?)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {
-    if version(connection)? == known() {
+    if pending(connection)?.is_empty() {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Asked again, now that nobody else can be taking the same steps.
-    let taken =
-        usize::try_from(version(&transaction)?).map_err(|_| damaged("the schema version is negative"))?;
-    for step in MIGRATIONS.iter().skip(taken) {
-        transaction.execute_batch(step)?;
+    let pending = pending(&transaction)?;
+    for step in pending {
+        transaction.execute_batch(step.sql())?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION)?;
-    transaction.pragma_update(None, "user_version", known())?;
+    if !pending.is_empty() {
+        transaction.execute("UPDATE meta SET oldest = max(oldest, ?)", [steps::oldest(MIGRATIONS)])?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", steps::known(MIGRATIONS))?;
+    }
     transaction.commit()?;
     Ok(())
-}
-
-fn known() -> i64 {
-    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 
 fn version(connection: &Connection) -> Result<i64, Fault> {
@@ -251,12 +268,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let connection = prepare(&path).unwrap();
-        connection.pragma_update(None, "user_version", 7).unwrap();
+        let known = steps::known(MIGRATIONS);
+        connection.pragma_update(None, "user_version", known + 2).unwrap();
+        connection.execute("UPDATE meta SET oldest = ?", [known + 1]).unwrap();
         release(&connection, false).unwrap();
         drop(connection);
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(error(&path), StoreError::Newer { found: 7, known: known() });
+        assert_eq!(error(&path), StoreError::Newer { found: known + 2, known });
         assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
+
+    /// One version back: what the newer program added stays, and so does the number of its steps.
+    #[test]
+    fn a_newer_file_that_was_only_added_to_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = prepare(&path).unwrap();
+        let newer = steps::known(MIGRATIONS) + 1;
+        connection.execute_batch("ALTER TABLE clients ADD COLUMN note TEXT NOT NULL DEFAULT ''").unwrap();
+        connection.pragma_update(None, "user_version", newer).unwrap();
+        drop(connection);
+        for _ in 0..2 {
+            let connection = prepare(&path).unwrap();
+            may_write(&connection).unwrap();
+            assert_eq!(version(&connection).unwrap(), newer);
+        }
     }
 
     #[test]
@@ -327,7 +363,7 @@ mod tests {
             File::create(&path).unwrap();
             let connection = connect(&path, Use::Write).unwrap();
             log_mode(&connection).unwrap();
-            connection.execute_batch(MIGRATIONS[0]).unwrap();
+            connection.execute_batch(MIGRATIONS[0].sql()).unwrap();
             connection.pragma_update(None, "application_id", APPLICATION).unwrap();
             connection.pragma_update(None, "user_version", 1).unwrap();
             let columns = (row.purpose.name(), row.version, "active", &created, &row.sealed);

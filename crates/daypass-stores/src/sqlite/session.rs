@@ -3,6 +3,7 @@
 use super::fault::{Fault, damaged};
 use super::others::Others;
 use super::read::RecordRow;
+use super::schema;
 use daypass_core::clock::Timestamp;
 use daypass_core::record::{Chain, Mac, Record};
 use daypass_core::replay::Mark;
@@ -37,6 +38,7 @@ impl Session {
     /// Claims the chain's writer id, and notes in the file itself that it is in use from now on.
     pub(super) fn begin(connection: &mut Connection, chain: Chain) -> Result<Self, Fault> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        schema::may_write(&transaction)?;
         let writer = chain.writer();
         let taken =
             transaction.query_row("SELECT 1 FROM writers WHERE guid = ?", [writer], |_| Ok(())).optional()?;

@@ -21,7 +21,9 @@ use super::answers::Answers;
 use super::change;
 use super::checkpoint::Checkpoints;
 use super::fault::Fault;
+use super::clock;
 use super::held;
+use super::reserve::{self, Reserve};
 use super::schema::{self, Use};
 use super::session::Session;
 use crate::waiting::{Ticket, Write};
@@ -70,6 +72,7 @@ pub(super) struct Writer {
     /// The disk failed, and nothing is believed until a full checkpoint has succeeded.
     disk_failed: bool,
     answers: Answers,
+    reserve: Reserve,
 }
 
 impl Writer {
@@ -78,9 +81,10 @@ impl Writer {
         connection: Connection,
         commands: mpsc::Receiver<Command>,
         answers: Answers,
+        reserve: Reserve,
     ) -> Self {
         let (connection, checkpoints) = (Some(connection), Checkpoints::default());
-        Self { path, commands, connection, session: None, checkpoints, disk_failed: false, answers }
+        Self { path, commands, connection, session: None, checkpoints, disk_failed: false, answers, reserve }
     }
 
     /// Works until every handle is gone or one of them closes the store.
@@ -131,6 +135,7 @@ impl Writer {
     }
 
     fn begin(&mut self, chain: Chain) -> Result<(), StoreError> {
+        self.reserve.make_way();
         self.ready()?;
         let Some(connection) = &mut self.connection else { return Err(closed()) };
         match Session::begin(connection, chain) {
@@ -148,7 +153,11 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let failed = self.transact(batch).err();
+        self.keep_room(batch);
+        if batch.is_empty() {
+            return;
+        }
+        let failed = self.transact_or_make_way(batch).err();
         self.answers.give(std::mem::take(batch), failed);
         let Some(connection) = &self.connection else { return };
         if let Err(fault) = self.checkpoints.after_commit(connection) {
@@ -164,9 +173,31 @@ impl Writer {
         self.connection.take_if(|_| disk);
     }
 
-    fn transact(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
+    /// Where room is left for operators alone, what requests would add is refused before it is tried.
+    fn keep_room(&mut self, batch: &mut Vec<Write>) {
+        if batch.iter().any(Write::stands_back) && self.reserve.low() {
+            let (back, rest) = std::mem::take(batch).into_iter().partition(Write::stands_back);
+            *batch = rest;
+            self.answers.give(back, Some(reserve::full()));
+        }
+        if !batch.iter().all(Write::stands_back) {
+            self.reserve.make_way();
+        }
+    }
+
+    /// A change that meets a full disk takes the reserve and tries once more.
+    fn transact_or_make_way(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
+        match self.transact(batch) {
+            Err(Fault { full: true, .. }) if !batch.iter().all(Write::stands_back) && self.reserve.give_up() => {
+                self.transact(batch).map_err(|fault| fault.error)
+            }
+            done => done.map_err(|fault| fault.error),
+        }
+    }
+
+    fn transact(&mut self, batch: &mut [Write]) -> Result<(), Fault> {
         self.ready()?;
-        let Some(connection) = &self.connection else { return Err(closed()) };
+        let Some(connection) = &self.connection else { return Err(closed().into()) };
         let before = self.session.as_ref().map(Session::place);
         let Err(fault) = write_all(connection, self.session.as_mut(), batch) else { return Ok(()) };
         self.connection = None;
@@ -175,7 +206,7 @@ impl Writer {
             session.go_back(before);
         }
         tracing::error!(error = %fault.error, waiting = batch.len(), "a commit failed, nothing of it is answered");
-        Err(fault.error)
+        Err(fault)
     }
 
     /// A connection that is known to be good, as the head of this module says.
@@ -221,6 +252,7 @@ fn write_all(
     batch: &mut [Write],
 ) -> Result<(), Fault> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    schema::may_write(connection)?;
     if let Some(session) = &mut session {
         session.catch_up(connection)?;
     }
@@ -248,6 +280,7 @@ fn write_all(
             Write::TakeTurn(_, pending) if pending.abandoned() => (),
             Write::TakeTurn(wish, pending) => pending.result = Some(Ok(held::take(connection, wish)?)),
             Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(connection, end)?)),
+            Write::Clock(now, pending) => pending.result = Some(Ok(clock::note(connection, *now)?)),
             Write::Uses(uses, pending) => pending.result = Some(Ok(note_uses(connection, uses)?)),
         }
     }

@@ -4,6 +4,7 @@ use super::super::address::Address;
 use super::super::{pool, schema};
 use super::server::Server;
 use crate::conformance::{chain, client, entry, everything, put, read, verify};
+use crate::steps::{self, Step};
 use daypass_core::store::{Change, StoreError};
 
 /// Of many nodes that start at once on an empty database, each finds the tables.
@@ -28,30 +29,135 @@ async fn many_nodes_start_at_once() {
     assert_eq!(verify(&crate::open(&url).unwrap()).await, 8);
 }
 
+/// Tables as they are made by a program that knows these steps beyond ours.
+async fn bring_forward(url: &str, further: &[Step]) -> Result<(), StoreError> {
+    let client = pool(&Address::parse(url)?, 1).map_err(|fault| fault.error)?.get().await.unwrap();
+    schema::prepare_for_test(&client, &[schema::STEPS, further].concat()).await
+}
+
+const ADDITIVE: Step =
+    Step::additive("ALTER TABLE clients ADD COLUMN note text; CREATE TABLE more (one integer)");
+const BREAKING: Step = Step::breaking("ALTER TABLE clients ADD COLUMN needed text");
+const LAST: Step = Step::additive("CREATE TABLE last (one integer)");
+
+/// A rolling upgrade and the way back: this program, which is the older one then, runs on, starts again, and writes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_tables_of_a_newer_version_are_refused() {
+async fn behind_what_a_newer_version_added_an_older_one_goes_on() {
     let Some(server) = Server::start() else { return };
     let database = server.database();
     let url = server.url(&database);
     let running = crate::open(&url).unwrap();
     running.begin(chain(1)).await.unwrap();
-    let client =
-        pool(&Address::parse(&url).unwrap(), 1).map_err(|fault| fault.error).unwrap().get().await.unwrap();
-    let mut steps = schema::STEPS.to_vec();
-    steps.push("ALTER TABLE clients ADD COLUMN note text; CREATE TABLE more (one integer)");
-    schema::prepare_for_test(&client, &steps).await.unwrap();
-    schema::prepare_for_test(&client, &steps).await.unwrap();
-    let known = i64::try_from(schema::STEPS.len()).unwrap();
-    let refused = crate::open(&url).err().unwrap();
-    assert_eq!(refused, StoreError::Newer { found: known + 1, known });
-    assert!(refused.to_string().contains("use the newer one"));
     running.append(entry(1)).await.unwrap();
+    bring_forward(&url, &[ADDITIVE]).await.unwrap();
+    bring_forward(&url, &[ADDITIVE]).await.unwrap();
+    running.append(entry(2)).await.unwrap();
+    put(&running, 3, vec![Change::PutClient(client(1, "acme", "app"))]).await.unwrap();
+    let back = crate::open(&url).unwrap();
+    back.begin(chain(2)).await.unwrap();
+    back.append(entry(4)).await.unwrap();
+    assert_eq!(back.clients().await.unwrap().len(), 1);
+    assert_eq!(verify(&back).await, 4);
+    let known = steps::known(schema::STEPS);
+    let version = server.psql(&database, "SELECT version FROM daypass.version");
+    assert_eq!(version, Ok((known + 1).to_string()), "what was taken stays counted");
+}
+
+/// One that runs is told by its next transaction, and is not ready any more; one that starts is refused. Nothing is written.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_what_a_newer_version_changed_an_older_one_writes_nothing() {
+    let Some(server) = Server::start() else { return };
+    let database = server.database();
+    let url = server.url(&database);
+    let running = crate::open(&url).unwrap();
+    running.begin(chain(1)).await.unwrap();
+    running.append(entry(1)).await.unwrap();
+    let known = steps::known(schema::STEPS);
+    bring_forward(&url, &[ADDITIVE, BREAKING, LAST]).await.unwrap();
+    let newer = StoreError::Newer { found: known + 2, known };
+    assert_eq!(running.append(entry(2)).await, Err(newer.clone()));
+    assert_eq!(put(&running, 3, vec![]).await, Err(newer.clone()));
+    assert_eq!(running.spend([1; 16], daypass_core::testing::later(60)).await, Err(newer.clone()));
+    let refused = crate::open(&url).err().unwrap();
+    assert_eq!(refused, StoreError::Newer { found: known + 3, known });
+    assert!(refused.to_string().contains("use the newer one"));
+    for _ in 0..100 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        if running.version().await == Err(newer.clone()) {
+            break;
+        }
+    }
+    assert_eq!(running.version().await, Err(newer), "it is not ready");
+    assert_eq!(server.psql(&database, "SELECT count(*) FROM daypass.records"), Ok("1".into()));
 
     // A step that fails leaves nothing of itself.
-    steps.push("CREATE TABLE half (one integer); SELECT 1 / 0");
-    assert!(schema::prepare_for_test(&client, &steps).await.is_err());
-    assert_eq!(server.psql(&database, "SELECT version FROM daypass.version"), Ok((known + 1).to_string()));
+    let half = Step::additive("CREATE TABLE half (one integer); SELECT 1 / 0");
+    assert!(bring_forward(&url, &[ADDITIVE, BREAKING, LAST, half]).await.is_err());
+    assert_eq!(server.psql(&database, "SELECT version FROM daypass.version"), Ok((known + 3).to_string()));
     assert_eq!(server.psql(&database, "SELECT to_regclass('daypass.half') IS NULL"), Ok("t".into()));
+}
+
+/// The tables change while nodes write as fast as they can: nobody deadlocks, and what was acknowledged is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_are_brought_forward_under_load() {
+    let Some(server) = Server::start() else { return };
+    let url = server.url(&server.database());
+    let stores = [crate::open(&url).unwrap(), crate::open(&url).unwrap()];
+    let mut tasks = Vec::new();
+    for (node, store) in (0_u128..).zip(&stores) {
+        store.begin(chain(node + 1)).await.unwrap();
+        for task in 0..4 {
+            let store = store.clone();
+            tasks.push(tokio::spawn(async move {
+                for n in 0..150 {
+                    store.append(entry((node * 4 + task) * 1000 + n)).await.unwrap();
+                }
+            }));
+        }
+    }
+    let further: Vec<_> = (0..12)
+        .map(|n| {
+            let sql = format!(
+                "ALTER TABLE tail ADD COLUMN more{n} text; ALTER TABLE records ADD COLUMN more{n} text"
+            );
+            Step::additive(sql.leak())
+        })
+        .collect();
+    for taken in 1..=further.len() {
+        bring_forward(&url, &further[..taken]).await.unwrap();
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(verify(&stores[0]).await, 1200);
+}
+
+/// Keys for what only a newer version knows are its own business.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ring_key_of_an_unknown_purpose_is_left_alone() {
+    let Some(server) = Server::start() else { return };
+    let database = server.database();
+    let store = crate::open(&server.url(&database)).unwrap();
+    store.begin(chain(1)).await.unwrap();
+    let rows = daypass_core::testing::ring_rows();
+    put(&store, 1, vec![Change::AddRing(rows.clone())]).await.unwrap();
+    let time = rows[0].created.to_string();
+    let fields =
+        [b"future".as_slice(), &1_i64.to_be_bytes(), b"active", time.as_bytes(), time.as_bytes(), b"sealed"];
+    let digest = crate::sums::digest(&fields).map(|byte| format!("{byte:02x}")).concat();
+    // The digests' XOR, as PostgreSQL does it: on strings of bits.
+    let sql = format!(
+        "INSERT INTO daypass.ring (purpose, version, state, created, since, sealed)
+         VALUES ('future', 1, 'active', '{time}', '{time}', 'sealed');
+         UPDATE daypass.meta SET ring = (
+             SELECT decode(string_agg(lpad(to_hex(get_byte(ring, n) # get_byte('\\x{digest}', n)), 2, '0'), '' ORDER BY n), 'hex')
+             FROM generate_series(0, 31) AS n)"
+    );
+    server.psql(&database, &sql).unwrap();
+    assert_eq!(store.ring().await.unwrap().len(), rows.len());
+    let swap = Change::SwapRing { old: vec![rows[0].clone()], new: vec![rows[0].clone()] };
+    put(&store, 2, vec![swap]).await.unwrap();
+    assert_eq!(store.ring().await.unwrap().len(), rows.len());
 }
 
 /// A digest tells what the program did not write.

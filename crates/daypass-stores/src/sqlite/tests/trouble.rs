@@ -185,3 +185,24 @@ fn after_a_failure_the_chain_goes_on_from_what_the_store_has() {
         assert!(matches!(session.settle(&connection).unwrap_err().error, StoreError::Damaged(_)));
     }
 }
+
+/// Another process of a newer version changes the tables while this one runs: its next commit is refused, and it is not ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_version_may_keep_a_running_one_from_writing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.db");
+    let store: Arc<dyn Store> = sqlite(&path);
+    store.begin(chain(1)).await.unwrap();
+    store.append(entry(1)).await.unwrap();
+    let newer = Connection::open(&path).unwrap();
+    newer.execute_batch("ALTER TABLE clients ADD COLUMN note TEXT; PRAGMA user_version = 1000").unwrap();
+    store.append(entry(2)).await.unwrap();
+    assert!(store.version().await.is_ok(), "it was only added to");
+    newer.execute("UPDATE meta SET oldest = 1000", []).unwrap();
+    let refused = store.append(entry(3)).await;
+    assert!(matches!(refused, Err(StoreError::Newer { found: 1000, .. })), "{refused:?}");
+    assert!(matches!(put(&store, 4, vec![]).await, Err(StoreError::Newer { .. })));
+    assert!(matches!(store.version().await, Err(StoreError::Newer { .. })));
+    assert_eq!(read(&store, everything()).await, [1, 2]);
+    assert!(matches!(SqliteStore::open(path.to_str().unwrap()).err(), Some(StoreError::Newer { .. })));
+}

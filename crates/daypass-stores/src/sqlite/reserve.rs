@@ -1,0 +1,193 @@
+//! The part of the disk that is kept for operators: a file beside the database that holds nothing and can be given up.
+//!
+//! A disk that is full refuses everyone, and so also the operator who would freeze what fills it, revoke what was stolen or
+//! disable a client. So while less than [`Room::least`] is left, what requests add is refused, and changes go on; and where
+//! even a change finds no room, the reserve goes. Whichever process makes the change can give it up, the command line beside a
+//! running server too. The server makes it again when there is room.
+
+use super::fault::Fault;
+use daypass_core::room::Room;
+use daypass_core::store::StoreError;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How much is kept where nobody has said otherwise, in bytes: thousands of changes.
+const USUAL: u64 = 16 << 20;
+
+/// On a small disk it is no more than this part of the whole.
+const PART: u64 = 8;
+
+/// What stands in the file is written in pieces of this size.
+const PIECE: usize = 64 << 10;
+
+/// The reserve beside one database. Copies are of the same one.
+#[derive(Clone)]
+pub(super) struct Reserve {
+    file: Arc<Path>,
+    /// How much shall be kept; nothing in a process that only makes changes.
+    wanted: Arc<AtomicU64>,
+}
+
+impl Reserve {
+    /// Of the database at this path.
+    pub(super) fn beside(database: &Path) -> Self {
+        let mut file = database.as_os_str().to_owned();
+        file.push("-reserve");
+        Self { file: PathBuf::from(file).into(), wanted: Arc::default() }
+    }
+
+    /// From now on keeps so much, or what suits the disk, and says how much that is. One that is there and smaller or larger is
+    /// made anew.
+    pub(super) fn keep(&self, bytes: Option<u64>) -> Result<u64, Fault> {
+        let usual = || Ok::<_, Fault>(USUAL.min(self.disk()?.0 / PART));
+        let wanted = bytes.map_or_else(usual, Ok)?;
+        self.wanted.store(wanted, Ordering::Relaxed);
+        let there = self.there();
+        if there != wanted && there > 0 {
+            std::fs::remove_file(&self.file)?;
+        }
+        self.make()?;
+        Ok(wanted)
+    }
+
+    /// What is left, after the reserve was made again if there was room for it.
+    pub(super) fn room(&self) -> Result<Room, Fault> {
+        self.make()?;
+        self.look()
+    }
+
+    /// Whether what is left is for operators alone. A disk that does not tell has room.
+    pub(super) fn low(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed) > 0 && self.look().is_ok_and(|room| room.low())
+    }
+
+    /// Before something is written that must not fail: gives the reserve up if there is hardly any room without it.
+    pub(super) fn make_way(&self) {
+        let there = self.there();
+        if there > 0 && self.disk().is_ok_and(|(_, free)| free < there / 4) {
+            self.give_up();
+        }
+    }
+
+    /// Gives the reserve up, and says whether there was one.
+    pub(super) fn give_up(&self) -> bool {
+        let there = self.there();
+        if there == 0 || std::fs::remove_file(&self.file).is_err() {
+            return false;
+        }
+        tracing::error!(bytes = there, "the disk is full; the reserve was given up for a change");
+        true
+    }
+
+    fn look(&self) -> Result<Room, Fault> {
+        let (_, free) = self.disk()?;
+        Ok(Room { free, reserve: self.there(), wanted: self.wanted.load(Ordering::Relaxed) })
+    }
+
+    /// Makes the file if it is wanted, is not there, and would leave room for what is under way.
+    fn make(&self) -> Result<(), Fault> {
+        let wanted = self.wanted.load(Ordering::Relaxed);
+        if wanted == 0 || self.there() > 0 || self.look()?.low() {
+            return Ok(());
+        }
+        // Under another name first: a process that ends here leaves no half of it.
+        let mut draft = self.file.as_os_str().to_owned();
+        draft.push("-new");
+        let draft = PathBuf::from(draft);
+        let made = fill(&draft, wanted).and_then(|()| std::fs::rename(&draft, &self.file));
+        if made.is_err() {
+            let _ = std::fs::remove_file(&draft);
+        } else {
+            tracing::info!(bytes = wanted, "some of the disk is kept in reserve for changes");
+        }
+        Ok(made?)
+    }
+
+    fn there(&self) -> u64 {
+        std::fs::metadata(&self.file).map_or(0, |file| file.len())
+    }
+
+    /// The size of the file system and what is free for this process, in bytes.
+    fn disk(&self) -> Result<(u64, u64), Fault> {
+        let folder = self.file.parent().unwrap_or(Path::new("/"));
+        let disk = rustix::fs::statvfs(folder).map_err(std::io::Error::from)?;
+        Ok((disk.f_blocks.saturating_mul(disk.f_frsize), disk.f_bavail.saturating_mul(disk.f_frsize)))
+    }
+}
+
+/// Writes what no file system makes smaller: nothing repeats.
+fn fill(path: &Path, bytes: u64) -> std::io::Result<()> {
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    let (mut state, mut left) = (0x9e37_79b9_7f4a_7c15_u64, bytes);
+    let mut piece = Vec::with_capacity(PIECE);
+    while left > 0 {
+        piece.clear();
+        while piece.len() < PIECE {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            piece.extend_from_slice(&state.to_le_bytes());
+        }
+        let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        file.write_all(piece.get(..length).unwrap_or(&piece))?;
+        left = left.saturating_sub(length as u64);
+    }
+    file.sync_all()
+}
+
+/// What a request is told whose record would take the room that is left.
+pub(super) fn full() -> StoreError {
+    StoreError::Unavailable("the disk is almost full, and the rest is kept for changes".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_made_of_the_wanted_size_and_holds_nothing_that_shrinks() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = Reserve::beside(&folder.path().join("a.db"));
+        assert!(!reserve.low(), "nobody wants one yet");
+        assert_eq!(reserve.room().unwrap().reserve, 0);
+        assert_eq!(reserve.keep(Some(1_000_000)).unwrap(), 1_000_000);
+        let room = reserve.room().unwrap();
+        assert_eq!((room.reserve, room.wanted), (1_000_000, 1_000_000));
+        let bytes = std::fs::read(folder.path().join("a.db-reserve")).unwrap();
+        let pieces: std::collections::HashSet<_> = bytes.chunks(512).collect();
+        assert_eq!(pieces.len(), bytes.chunks(512).len());
+
+        assert_eq!(reserve.keep(Some(2_000)).unwrap(), 2_000);
+        assert_eq!(reserve.room().unwrap().reserve, 2_000, "made anew");
+        reserve.make_way();
+        assert_eq!(reserve.look().unwrap().reserve, 2_000, "there is room without it");
+        assert!(reserve.give_up() && !reserve.give_up());
+        assert_eq!(reserve.look().unwrap().reserve, 0);
+        assert_eq!(reserve.room().unwrap().reserve, 2_000, "made again");
+        assert_eq!(reserve.keep(Some(0)).unwrap(), 0);
+        assert_eq!(reserve.room().unwrap().reserve, 0);
+        let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 0, "{left:?}");
+    }
+
+    #[test]
+    fn more_than_the_disk_has_is_not_even_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = Reserve::beside(&folder.path().join("a.db"));
+        assert_eq!(reserve.keep(Some(u64::MAX / 4)).unwrap(), u64::MAX / 4);
+        assert!(reserve.low());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_usual_is_no_more_than_a_part_of_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let reserve = Reserve::beside(&folder.path().join("a.db"));
+        let kept = reserve.keep(None).unwrap();
+        assert_eq!(kept, USUAL.min(reserve.disk().unwrap().0 / PART));
+    }
+}
