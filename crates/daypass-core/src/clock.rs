@@ -1,5 +1,9 @@
 //! Time as an argument.
 
+mod steady;
+
+pub use steady::{AHEAD, BEHIND, BELIEVED_AFTER, Steady};
+
 pub use jiff::{SignedDuration, Timestamp};
 
 /// Where the present comes from. The server passes the wall clock, a test passes a fixed one.

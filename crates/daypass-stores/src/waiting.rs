@@ -4,7 +4,7 @@ use daypass_core::clock::Timestamp;
 use daypass_core::held::{Turn, TurnEnd, Wish};
 use daypass_core::record::{Entry, Record};
 use daypass_core::replay::Mark;
-use daypass_core::store::{Appended, Change, Spent, StoreError};
+use daypass_core::store::{Appended, Change, Proof, Spent, StoreError};
 use tokio::sync::oneshot;
 
 /// Where an answer goes.
@@ -19,6 +19,7 @@ pub(crate) enum Write {
     Clock(Timestamp, Pending<Timestamp>),
     TakeTurn(Wish, Pending<Turn>),
     EndTurn(TurnEnd, Pending<bool>),
+    Prove(Box<Proof>, Pending<bool>),
 }
 
 /// An answer that may be given once the commit is durable.
@@ -52,6 +53,11 @@ impl Write {
         matches!(self, Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::TakeTurn(..))
     }
 
+    /// Whether it is worth the reserve: what an operator does, and what keeps the records provable.
+    pub(crate) fn worth_the_reserve(&self) -> bool {
+        !self.stands_back() && !matches!(self, Self::Clock(..) | Self::EndTurn(..))
+    }
+
     /// Gives the answer that was found, or the failure of the whole commit.
     pub(crate) fn send(self, failed: Option<&StoreError>) {
         match self {
@@ -61,6 +67,7 @@ impl Write {
             Self::Clock(_, pending) => pending.send(failed),
             Self::TakeTurn(_, pending) => pending.send(failed),
             Self::EndTurn(_, pending) => pending.send(failed),
+            Self::Prove(_, pending) => pending.send(failed),
         }
     }
 }

@@ -23,6 +23,7 @@ use super::checkpoint::Checkpoints;
 use super::fault::Fault;
 use super::clock;
 use super::held;
+use super::proofs;
 use super::reserve::{self, Reserve};
 use super::schema::{self, Use};
 use super::session::Session;
@@ -180,7 +181,7 @@ impl Writer {
             *batch = rest;
             self.answers.give(back, Some(reserve::full()));
         }
-        if !batch.iter().all(Write::stands_back) {
+        if batch.iter().any(Write::worth_the_reserve) {
             self.reserve.make_way();
         }
     }
@@ -188,7 +189,9 @@ impl Writer {
     /// A change that meets a full disk takes the reserve and tries once more.
     fn transact_or_make_way(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
         match self.transact(batch) {
-            Err(Fault { full: true, .. }) if !batch.iter().all(Write::stands_back) && self.reserve.give_up() => {
+            Err(Fault { full: true, .. })
+                if batch.iter().any(Write::worth_the_reserve) && self.reserve.give_up() =>
+            {
                 self.transact(batch).map_err(|fault| fault.error)
             }
             done => done.map_err(|fault| fault.error),
@@ -280,6 +283,7 @@ fn write_all(
             Write::TakeTurn(_, pending) if pending.abandoned() => (),
             Write::TakeTurn(wish, pending) => pending.result = Some(Ok(held::take(connection, wish)?)),
             Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(connection, end)?)),
+            Write::Prove(proof, pending) => pending.result = Some(Ok(proofs::keep(connection, proof)?)),
             Write::Clock(now, pending) => pending.result = Some(Ok(clock::note(connection, *now)?)),
             Write::Uses(uses, pending) => pending.result = Some(Ok(note_uses(connection, uses)?)),
         }
