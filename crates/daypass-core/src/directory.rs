@@ -27,7 +27,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What the configuration says; it does not change while the server runs.
+/// What the configuration says. A reload puts another one in its place, whole.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Where clients reach us, without a trailing slash. The only source of our own name in any answer.
@@ -75,7 +75,7 @@ pub enum Certificates {
 pub struct Directory {
     plan: Arc<Plan>,
     rules: Arc<Rules>,
-    roles: Arc<HashMap<String, BTreeMap<String, Arc<Role>>>>,
+    roles: Arc<Roles>,
     contents: Contents,
     people: Arc<People>,
     freezes: Arc<Freezes>,
@@ -83,6 +83,17 @@ pub struct Directory {
     stand_ins: Arc<StandIns>,
     board: Arc<Board>,
     number: u64,
+}
+
+/// The roles by their tenants and names.
+type Roles = HashMap<String, BTreeMap<String, Arc<Role>>>;
+
+fn by_tenant(roles: &[Arc<Role>]) -> Roles {
+    let mut all = Roles::new();
+    for role in roles {
+        all.entry(role.tenant.clone()).or_default().insert(role.name.clone(), role.clone());
+    }
+    all
 }
 
 /// What takes the places of keys that are not there.
@@ -133,13 +144,9 @@ impl Directory {
 
     /// Puts the first snapshot of a store together. `ring` is opened from what is in it.
     pub fn of(plan: Arc<Plan>, ring: Arc<Ring>, contents: Contents) -> Result<Self, SealFault> {
-        let mut roles: HashMap<String, BTreeMap<String, Arc<Role>>> = HashMap::new();
-        for role in &plan.roles {
-            roles.entry(role.tenant.clone()).or_default().insert(role.name.clone(), role.clone());
-        }
         Ok(Self {
             rules: Arc::new(Rules::of(&plan)),
-            roles: Arc::new(roles),
+            roles: Arc::new(by_tenant(&plan.roles)),
             people: Arc::new(People::new(contents.clients.held(), contents.keys.held())),
             freezes: Arc::new(Freezes::new(contents.freezes.held().iter().cloned())),
             stand_ins: Arc::new(StandIns::new(&ring)?),
@@ -171,6 +178,46 @@ impl Directory {
             contents,
             ring,
         })
+    }
+
+    /// The snapshot that comes after this one when the configuration has changed and the store has not.
+    #[must_use]
+    pub fn planned(&self, plan: Arc<Plan>) -> Self {
+        Self {
+            rules: Arc::new(Rules::of(&plan)),
+            roles: Arc::new(by_tenant(&plan.roles)),
+            number: self.number + 1,
+            plan,
+            ..self.again()
+        }
+    }
+
+    /// What the store held here, under the configuration of an earlier snapshot: for a request that began with that one, and
+    /// is judged by it to its end.
+    #[must_use]
+    pub fn under(&self, earlier: &Self) -> Self {
+        Self {
+            plan: earlier.plan.clone(),
+            rules: earlier.rules.clone(),
+            roles: earlier.roles.clone(),
+            number: earlier.number,
+            ..self.again()
+        }
+    }
+
+    fn again(&self) -> Self {
+        Self {
+            plan: self.plan.clone(),
+            rules: self.rules.clone(),
+            roles: self.roles.clone(),
+            contents: self.contents.clone(),
+            people: self.people.clone(),
+            freezes: self.freezes.clone(),
+            ring: self.ring.clone(),
+            stand_ins: self.stand_ins.clone(),
+            board: self.board.clone(),
+            number: self.number,
+        }
     }
 
     /// What the store held.

@@ -77,21 +77,22 @@ impl<C> Verified<C> {
     }
 }
 
-/// The phases and what they remember between requests.
+/// The phases and what they remember between requests. A copy shares that memory.
+#[derive(Clone)]
 pub struct Pipeline {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     store: Arc<dyn Store>,
     issuers: HashMap<String, Arc<dyn Issuer>>,
     identity: Arc<dyn Identity>,
-    window: Window,
-    rations: Rations,
-    shelf: Shelf,
-    signatures: Signatures,
-    own: OwnSignatures,
-    strangers: Strangers,
-    guesses: Guesses,
-    uses: Uses,
+    window: Arc<Window>,
+    rations: Arc<Rations>,
+    shelf: Arc<Shelf>,
+    signatures: Arc<Signatures>,
+    own: Arc<OwnSignatures>,
+    strangers: Arc<Strangers>,
+    guesses: Arc<Guesses>,
+    uses: Arc<Uses>,
 }
 
 /// An answer with what the log says about it.
@@ -182,15 +183,21 @@ impl Pipeline {
             store,
             issuers,
             identity,
-            window: Window::default(),
-            rations: Rations::default(),
-            shelf: Shelf::default(),
-            signatures: Signatures::default(),
-            own: OwnSignatures::default(),
-            strangers: Strangers::default(),
-            guesses: Guesses::default(),
-            uses: Uses::default(),
+            window: Arc::default(),
+            rations: Arc::default(),
+            shelf: Arc::default(),
+            signatures: Arc::default(),
+            own: Arc::default(),
+            strangers: Arc::default(),
+            guesses: Arc::default(),
+            uses: Arc::default(),
         }
+    }
+
+    /// The same with other ports to ask, and with all that this one remembers: for when the configuration has changed.
+    #[must_use]
+    pub fn with(&self, issuers: HashMap<String, Arc<dyn Issuer>>, identity: Arc<dyn Identity>) -> Self {
+        Self { issuers, identity, ..self.clone() }
     }
 
     /// Answers one request.

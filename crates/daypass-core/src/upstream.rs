@@ -1,6 +1,6 @@
 //! The clouds behind Daypass: what the configuration says of each, and what each can do.
 
-use crate::secret::Secret;
+use crate::secret::{Secret, same};
 use crate::triple::TripleKind;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +28,17 @@ pub struct Upstream {
     pub root: RootSource,
 }
 
+impl Upstream {
+    /// Whether this is the very same cloud, asked in the same way with the same key: what is known of one is true of the
+    /// other.
+    pub fn is(&self, other: &Self) -> bool {
+        let Self { name, cloud, url, ca, timeout_ms, budget, account, root } = self;
+        (name, cloud, url, ca) == (&other.name, &other.cloud, &other.url, &other.ca)
+            && (timeout_ms, budget, account) == (&other.timeout_ms, &other.budget, &other.account)
+            && root.is(&other.root)
+    }
+}
+
 /// Calls that one root key may make on one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
@@ -46,6 +57,16 @@ pub enum RootSource {
     Unread,
     /// The store keeps it, sealed, in one of two slots ([`crate::root`]).
     Stored,
+}
+
+impl RootSource {
+    fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Configured(one), Self::Configured(other)) => one.is(other),
+            (Self::Unread, Self::Unread) | (Self::Stored, Self::Stored) => true,
+            (Self::Configured(_) | Self::Unread | Self::Stored, _) => false,
+        }
+    }
 }
 
 /// A key of ours at a cloud, opened.
@@ -89,6 +110,19 @@ struct Document {
 }
 
 impl RootKey {
+    /// Whether this is the same key.
+    fn is(&self, other: &Self) -> bool {
+        self.id == other.id
+            && match (&self.proof, &other.proof) {
+                (RootProof::Secret(one), RootProof::Secret(other)) => same(one.expose(), other.expose()),
+                (
+                    RootProof::PrivateKey { pem: one, thumbprint },
+                    RootProof::PrivateKey { pem: other, thumbprint: others },
+                ) => thumbprint == others && same(one.expose(), other.expose()),
+                (RootProof::Secret(_) | RootProof::PrivateKey { .. }, _) => false,
+            }
+    }
+
     /// Reads a root key as an operator keeps it: `ID:SECRET` on one line, or a JSON object.
     pub fn parse(text: &Secret) -> Result<Self, BadRootKey> {
         let bytes = text.expose().trim_ascii();
@@ -319,5 +353,38 @@ mod tests {
         let proof = RootProof::Secret(Arc::new(Secret::new("hidden")));
         let text = format!("{:?}", RootKey { id: "AKIDroot".into(), proof });
         assert!(text.contains("AKIDroot") && !text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn an_upstream_is_the_same_only_if_nothing_of_it_is_another() {
+        let key = |text: &str| RootSource::Configured(Arc::new(RootKey::parse(&Secret::new(text)).unwrap()));
+        let upstream = || Upstream {
+            name: "main".into(),
+            cloud: Cloud::Tencent { region: "ap-guangzhou".into(), unsigned_payload: false },
+            url: "https://sts.example.com".into(),
+            ca: None,
+            timeout_ms: 5_000,
+            budget: Budget { per_second: 20, burst: 40 },
+            account: None,
+            root: key("AKIDroot:s3cret"),
+        };
+        assert!(upstream().is(&upstream()), "read twice, it is the same");
+        let document = r#"{"id":"AKIDroot","private_key":"s3cret"}"#;
+        for other in [
+            Upstream { name: "other".into(), ..upstream() },
+            Upstream { cloud: Cloud::Alibaba, ..upstream() },
+            Upstream { url: "https://sts.example.org".into(), ..upstream() },
+            Upstream { ca: Some("PEM".into()), ..upstream() },
+            Upstream { timeout_ms: 5_001, ..upstream() },
+            Upstream { budget: Budget { per_second: 20, burst: 41 }, ..upstream() },
+            Upstream { account: Some("100000000001".into()), ..upstream() },
+            Upstream { root: RootSource::Stored, ..upstream() },
+            Upstream { root: key("AKIDother:s3cret"), ..upstream() },
+            Upstream { root: key("AKIDroot:s3creT"), ..upstream() },
+            Upstream { root: key(document), ..upstream() },
+        ] {
+            assert!(!upstream().is(&other) && !other.is(&upstream()), "{other:?}");
+            assert!(other.is(&other.clone()));
+        }
     }
 }

@@ -4,6 +4,10 @@ mod idle;
 mod issuers;
 mod prune;
 mod roots;
+mod setup;
+mod view;
+
+pub(crate) use setup::{Settings, Setup, View};
 
 use crate::identity::Outbound;
 use crate::metrics::Counts;
@@ -21,7 +25,6 @@ use daypass_core::record::{Chain, Entry, Record};
 use daypass_core::replay::Mark;
 use daypass_core::ring::{Age, Kek, Purpose, Ring, RingRow, RingState, Stage};
 use daypass_core::store::{Change, Spent, Store, StoreError};
-use daypass_issuers::tally::Tally;
 use issuers::Issuers;
 use parking_lot::Mutex;
 use roots::Roots;
@@ -156,17 +159,15 @@ impl Ambient {
 
 /// Everything that answers requests.
 pub(crate) struct App {
-    pub(crate) pipeline: Pipeline,
-    pub(crate) directory: ArcSwap<Directory>,
+    /// What requests see now. It is replaced whole, by whoever holds `reading`.
+    view: ArcSwap<View>,
     pub(crate) ambient: Ambient,
     /// How many requests ended in which way.
     pub(crate) counts: Counts,
-    /// What the clouds behind this node have done.
-    pub(crate) tallies: Vec<Arc<Tally>>,
     /// What is known of our root keys at those clouds.
     roots: Roots,
     opened: Opened,
-    /// Held while the directory is read: an older state must never take the place of a newer one.
+    /// Held while the next view is made: an older state must never take the place of a newer one.
     reading: tokio::sync::Mutex<()>,
     heard: AtomicI64,
     warned: AtomicI64,
@@ -178,16 +179,22 @@ pub(crate) struct App {
 
 impl App {
     /// Puts the parts together.
-    pub(crate) async fn build(opened: Opened, plan: Plan, ambient: Ambient) -> anyhow::Result<Arc<Self>> {
-        let Issuers { all, tallies, clouds } = Issuers::of(&plan, &opened.store, &ambient)?;
+    pub(crate) async fn build(
+        opened: Opened,
+        settings: impl Into<Settings>,
+        ambient: Ambient,
+    ) -> anyhow::Result<Arc<Self>> {
+        let Settings { plan, proxies } = settings.into();
+        let issuers = Issuers::of(&plan, &opened.store, &ambient)?;
         let Ambient { clock, entropy } = &ambient;
         let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
-        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), opened.store.clone(), all, identity);
-        let directory = first(&opened, Arc::new(plan)).await?;
+        let (all, store) = (issuers.all.clone(), opened.store.clone());
+        let pipeline = Pipeline::new(clock.clone(), entropy.clone(), store, all, identity.clone());
+        let directory = Arc::new(first(&opened, Arc::new(plan)).await?);
         idle::point_out(&directory);
+        let setup = Arc::new(Setup { pipeline, proxies, issuers, identity });
         Ok(Arc::new(Self {
-            pipeline,
-            directory: ArcSwap::from_pointee(directory),
+            view: ArcSwap::from_pointee(View { setup, directory }),
             reading: tokio::sync::Mutex::default(),
             heard: AtomicI64::new(ambient.clock.now().as_second()),
             warned: AtomicI64::new(i64::MIN),
@@ -195,8 +202,7 @@ impl App {
             announced: Mutex::default(),
             ambient,
             counts: Counts::default(),
-            tallies,
-            roots: Roots::new(clouds, &KeyEntropy),
+            roots: Roots::new(&KeyEntropy),
             opened,
         }))
     }
@@ -216,7 +222,7 @@ impl App {
         let ours = self.key_ages().iter().filter(|age| age.overdue).count();
         let theirs = self.ending.load(Ordering::Relaxed);
         let (frozen, tokens) = {
-            let directory = self.directory.load();
+            let directory = self.directory();
             (directory.freezes().len(), directory.cutoffs().tokens())
         };
         let days = expiry::URGENT;
@@ -236,7 +242,7 @@ impl App {
     /// Counts the keys of clients that end soon. Not when somebody asks: there may be many keys, and the asking costs
     /// nothing.
     fn count_ending(&self) {
-        let (directory, now) = (self.directory.load(), self.now());
+        let (directory, now) = (self.directory(), self.now());
         let ending = directory
             .clients_keys()
             .filter(|(client, key)| expiry::ends_within(client, key, expiry::URGENT, now))
@@ -275,7 +281,7 @@ impl App {
         strangers.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             strangers.tick().await;
-            self.pipeline.record_strangers().await;
+            self.setup().pipeline.record_strangers().await;
         }
     }
 
@@ -284,7 +290,7 @@ impl App {
         turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             turn.tick().await;
-            self.note_uses(self.pipeline.uses().due()).await;
+            self.note_uses(self.setup().pipeline.uses().due()).await;
         }
     }
 
@@ -294,7 +300,7 @@ impl App {
             return;
         }
         match self.opened.store.note_uses(uses.clone()).await {
-            Ok(()) => self.pipeline.uses().stored(&uses),
+            Ok(()) => self.setup().pipeline.uses().stored(&uses),
             // Whoever asks for something is told that the store does not answer; this can wait.
             Err(error) => tracing::debug!(%error, "the last uses of keys are not written; trying again"),
         }
@@ -317,7 +323,7 @@ impl App {
     /// Announces the ends of clients' keys whose time has come and that no node has announced, in the log and in the
     /// records. Gives how many there were.
     pub(crate) async fn announce_ends(&self) -> Result<usize, StoreError> {
-        let (directory, now) = (self.directory.load_full(), self.now());
+        let (directory, now) = (self.directory(), self.now());
         let mut announced = 0;
         for (client, key) in directory.clients_keys() {
             let Some(warning) = expiry::due(client, key, now) else { continue };
@@ -372,7 +378,7 @@ impl App {
 
     /// Takes the step that is due the longest, if one is and no other node has taken it.
     pub(crate) async fn rotate_once(&self) -> anyhow::Result<Option<Stage>> {
-        let directory = self.directory.load_full();
+        let directory = self.directory();
         let stage = rotation::next(&self.opened, &directory, self.now()).await?;
         if stage.is_some() {
             // At once, so that what this node says of its keys is right without waiting for the next look.
@@ -402,7 +408,7 @@ impl App {
 
     /// How old each of our keys is now: what a gauge of key ages shows.
     pub(crate) fn key_ages(&self) -> Vec<Age> {
-        let directory = self.directory.load();
+        let directory = self.directory();
         directory.rules().ages(directory.ring().stages(), self.ambient.clock.now())
     }
 
@@ -412,7 +418,7 @@ impl App {
         let _reading = self.reading.lock().await;
         let version = self.opened.store.version().await?;
         self.heard.store(self.ambient.clock.now().as_second(), Ordering::Relaxed);
-        let before = self.directory.load_full();
+        let View { setup, directory: before } = &*self.view();
         if before.contents().version == version {
             return Ok(());
         }
@@ -425,8 +431,8 @@ impl App {
             Ok(earlier.next(ring, contents)?)
         };
         let directory = Arc::new(tokio::task::spawn_blocking(put_together).await??);
-        self.directory.store(directory.clone());
-        if !directory.has_people_of(&before) {
+        self.view.store(Arc::new(View { setup: setup.clone(), directory: directory.clone() }));
+        if !directory.has_people_of(before) {
             self.count_ending();
         }
         let version = directory.contents().version;
@@ -436,8 +442,8 @@ impl App {
 
     /// Writes what is pending and closes the store.
     pub(crate) async fn close(&self) {
-        self.pipeline.record_strangers().await;
-        self.note_uses(self.pipeline.uses().rest()).await;
+        self.setup().pipeline.record_strangers().await;
+        self.note_uses(self.setup().pipeline.uses().rest()).await;
         if let Err(error) = self.opened.store.close().await {
             tracing::error!(%error, "the store did not close cleanly");
         }

@@ -88,3 +88,24 @@ async fn what_has_not_changed_is_shared_with_the_next_snapshot() {
     assert!(third.contents().cutoffs.is(&second.contents().cutoffs));
     assert!(third.key("AKIDworld", KeyKind::Tencent, START).is_some());
 }
+
+#[test]
+fn another_configuration_comes_with_all_that_the_store_held() {
+    let world = World::new();
+    let first = world.directory();
+    let mut plan = world.plan.clone();
+    plan.public_url = "https://other.example.com".to_owned();
+    plan.roles.retain(|role| role.name != "devcenter");
+    let second = first.planned(Arc::new(plan));
+    assert_eq!((first.board().1, second.board().1), (0, 1), "what is published is made anew");
+    assert!(std::ptr::eq(first.board().0, second.board().0) && second.has_people_of(&first));
+    let seen = |of: &Directory| (of.plan().public_url.clone(), of.role("acme", "devcenter").is_some());
+    assert_eq!(seen(&first), (world.plan.public_url.clone(), true));
+    assert_eq!(seen(&second), ("https://other.example.com".to_owned(), false));
+
+    // What is frozen from now on holds for a request that began with the first configuration as well.
+    let frozen = second.frozen(vec![Freeze { place: Frozen::All, since: START }]);
+    let begun = frozen.under(&first);
+    assert_eq!(seen(&begun), seen(&first));
+    assert_eq!((begun.freezes().len(), begun.board().1), (1, 0));
+}

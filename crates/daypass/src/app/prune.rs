@@ -48,7 +48,7 @@ impl App {
         loop {
             let now = self.now();
             // Looked for in the memory of this node, where it costs nothing as long as there are none.
-            let gone = self.directory.load().cutoffs().outlived(now, LOOKED_FOR);
+            let gone = self.directory().cutoffs().outlived(now, LOOKED_FOR);
             if gone.is_empty() {
                 return Ok(pruned);
             }
@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(unlisted(MOST + 1).0, MOST + 1);
         let (store, clock) = begin(vec![of_token(1, START), of_token(2, START)]).await;
         let app = node(&store, &clock).await;
-        assert_eq!(app.directory.load().cutoffs().tokens(), 2);
+        assert_eq!(app.directory().cutoffs().tokens(), 2);
         assert!(app.concerns().iter().all(|concern| !concern.contains("feed")), "{:?}", app.concerns());
     }
 
@@ -179,7 +179,7 @@ mod tests {
             store.change(vec![Change::Cut(cutoff)], record).await.unwrap();
             let (one, other) = tokio::join!(app.refresh(), app.refresh());
             assert!(one.is_ok() && other.is_ok());
-            assert!(app.directory.load().cutoffs().cut(START, &scope));
+            assert!(app.directory().cutoffs().cut(START, &scope));
         }
     }
 }

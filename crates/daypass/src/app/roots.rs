@@ -43,9 +43,8 @@ const REFUSED: &str = "root.refused";
 /// Keeps the places of canaries apart from those of credentials.
 const LABEL: &[u8] = b"daypass canary v1";
 
-/// The clouds of a node, and what it knows of our keys there.
+/// What a node knows of our keys at the clouds behind it.
 pub(super) struct Roots {
-    clouds: Vec<Arc<dyn Cloud>>,
     node: Uuid,
     known: Mutex<BTreeMap<String, Known>>,
 }
@@ -100,9 +99,14 @@ impl Word {
 }
 
 impl Roots {
-    /// Of these clouds. Nothing is asked yet.
-    pub(super) fn new(clouds: Vec<Arc<dyn Cloud>>, entropy: &dyn Entropy) -> Self {
-        Self { clouds, node: random_uuid(entropy), known: Mutex::default() }
+    /// Nothing is known yet.
+    pub(super) fn new(entropy: &dyn Entropy) -> Self {
+        Self { node: random_uuid(entropy), known: Mutex::default() }
+    }
+
+    /// Forgets the issuers that are not among these any more.
+    pub(super) fn keep(&self, clouds: &[Arc<dyn Cloud>]) {
+        self.known.lock().retain(|issuer, _| clouds.iter().any(|cloud| cloud.upstream().name == *issuer));
     }
 
     /// Whether each key is there and was taken when it was last tried, by issuer. What was not tried is not there.
@@ -187,10 +191,12 @@ impl App {
 
     /// Tries the keys that are to be tried now and that no other node has tried.
     pub(crate) async fn try_roots(&self) -> Result<(), StoreError> {
-        let directory = self.directory.load_full();
-        for cloud in &self.roots.clouds {
-            self.try_root(&**cloud, &directory).await?;
+        let view = self.view();
+        for cloud in view.setup.clouds() {
+            self.try_root(&**cloud, &view.directory).await?;
         }
+        // What was found meanwhile of an issuer that a reload has taken out is of no interest.
+        self.roots.keep(self.setup().clouds());
         Ok(())
     }
 
@@ -275,7 +281,7 @@ impl App {
     /// How many root keys are not there or not taken, and how many end soon or have ended.
     pub(super) fn root_concerns(&self) -> [(usize, String); 2] {
         let refused = self.roots.taken().iter().filter(|(_, taken)| !taken).count();
-        let (directory, now) = (self.directory.load(), self.now());
+        let (directory, now) = (self.directory(), self.now());
         let ending =
             stored(&directory).filter(|row| expiry::root_ends_within(row, expiry::URGENT, now)).count();
         let days = expiry::URGENT;
@@ -287,7 +293,7 @@ impl App {
 
     /// Announces the ends of root keys as those of clients' keys are. Gives how many there were.
     pub(crate) async fn announce_root_ends(&self) -> Result<usize, StoreError> {
-        let (directory, now) = (self.directory.load_full(), self.now());
+        let (directory, now) = (self.directory(), self.now());
         let mut announced = 0;
         for row in stored(&directory) {
             let (Some((days, mark)), Some(ends)) = (expiry::root_due(row, now), row.expires) else {

@@ -139,12 +139,13 @@ async fn a_use_that_is_not_written_stays_due() {
     );
     let form = ("content-type", "application/x-www-form-urlencoded");
     let target = format!("/{ACME}/oauth2/v2.0/token");
-    let directory = app.directory.load_full();
+    let directory = app.directory();
     let asked = request("POST", &target, &[("host", "t"), form], body.as_bytes());
-    let answer = app.pipeline.answer(&Entra, &directory, asked).await;
+    let answer = app.setup().pipeline.answer(&Entra, &directory, asked).await;
     assert!(answer.summary.result.is_ok(), "{:?}", answer.summary);
 
-    let due = || app.pipeline.uses().due();
+    let pipeline = app.setup().pipeline.clone();
+    let due = || pipeline.uses().due();
     assert_eq!(due(), [(key.clone(), START)]);
     store.go_down();
     app.note_uses(due()).await;

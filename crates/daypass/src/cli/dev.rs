@@ -7,7 +7,7 @@ use super::place::{DATA, Place, database, seal_key, store_url};
 use super::{authority, quote, trust};
 use crate::app::{Ambient, App, Opened};
 use crate::config::{self, Pair};
-use crate::server::{Door, Proxies, Server, Tls, stop_signal};
+use crate::server::{Door, Server, Tls, stop_signal};
 use crate::system::KeyEntropy;
 use crate::{app, telemetry};
 use anyhow::Context as _;
@@ -99,7 +99,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     }
     let authority = args.tls.then(|| authority::certificate(&data));
     announce(output, &credentials, &file, authority.as_deref(), mutual_tls_url.as_deref());
-    Server::new(app.clone(), Proxies::default()).run(doors, stop).await;
+    Server::new(app.clone()).run(doors, stop).await;
     background.abort();
     app.close().await;
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::output::Failure;
 use super::place::{CONFIG, load};
-use crate::app::{Ambient, App, Opened};
+use crate::app::{Ambient, App, Opened, Settings};
 use crate::metrics::{self, Scrape};
 use crate::server::{Door, Proxies, Server, Tls, Watch, stop_signal};
 use crate::system::SystemClock;
@@ -56,10 +56,10 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     }
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let plan = Plan { public_url: public_url.clone(), ..plan };
-    let app = App::build(opened, plan, Ambient::system()).await?;
-    let background = tokio::spawn(app.clone().background());
     let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
-    let server = Server::new(app.clone(), proxies);
+    let app = App::build(opened, Settings { plan, proxies }, Ambient::system()).await?;
+    let background = tokio::spawn(app.clone().background());
+    let server = Server::new(app.clone());
     let watch = watch.map(|watch| tokio::spawn(watch.run()));
     let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     let scrape = Scrape::new(app.clone(), shown);

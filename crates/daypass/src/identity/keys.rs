@@ -34,7 +34,28 @@ const AGAIN_WITHOUT: SignedDuration = SignedDuration::from_secs(1);
 pub(super) struct Keys {
     http: Arc<Http>,
     clock: Arc<dyn Clock>,
-    memory: Memory<(String, String), Held>,
+    memory: Memory<Whose, Held>,
+}
+
+/// Whose keys they are, and where they are found. Attack: a provider that a reload has sent to look elsewhere must not be
+/// believed by the keys of the old place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Whose {
+    tenant: String,
+    provider: String,
+    issuer: String,
+    url: Option<String>,
+}
+
+impl Whose {
+    fn of(provider: &Provider) -> Self {
+        let url = match &provider.keys {
+            KeySource::Url(url) => Some(url.clone()),
+            KeySource::Discovery | KeySource::Inline(_) => None,
+        };
+        let (tenant, issuer) = (provider.tenant.clone(), provider.issuer.clone());
+        Self { tenant, provider: provider.name.clone(), issuer, url }
+    }
 }
 
 /// What the last look, and those before it, have given.
@@ -84,10 +105,12 @@ impl Keys {
         if let KeySource::Inline(keys) = &provider.keys {
             return Ok(keys.clone());
         }
-        let name = (provider.tenant.clone(), provider.name.clone());
         let ask = |older| look(self.http.clone(), self.clock.now(), provider.clone(), older);
-        let held =
-            self.memory.get(name, |held, now| held.serves(kid, now), ask).await.map_err(unavailable)?;
+        let held = self
+            .memory
+            .get(Whose::of(provider), |held, now| held.serves(kid, now), ask)
+            .await
+            .map_err(unavailable)?;
         let Held { keys, why, .. } = held;
         keys.map(|fetched| fetched.keys)
             .ok_or_else(|| unavailable(format!("provider {}: {why}", provider.name)))

@@ -28,16 +28,24 @@ use std::sync::Arc;
 pub(crate) struct Outbound {
     sessions: Sessions,
     keys: Keys,
+    distant: bool,
 }
 
 impl Outbound {
     /// Prepares to ask whomever the plan names. `entropy` is for one key that lives as long as the process.
     pub(crate) fn new(plan: &Plan, clock: &Arc<dyn Clock>, entropy: &dyn Entropy) -> anyhow::Result<Self> {
-        let http = Arc::new(Http::new(if reaches_out(plan) { Trust::System } else { Trust::Nobody })?);
+        let distant = reaches_out(plan);
+        let http = Arc::new(Http::new(if distant { Trust::System } else { Trust::Nobody })?);
         Ok(Self {
+            distant,
             sessions: Sessions::new(http.clone(), clock.clone(), entropy),
             keys: Keys::new(http, clock.clone()),
         })
+    }
+
+    /// Whether it can also ask whomever this plan names, with all that it remembers.
+    pub(crate) fn suits(&self, plan: &Plan) -> bool {
+        self.distant || !reaches_out(plan)
     }
 }
 

@@ -89,7 +89,7 @@ impl Source {
     }
 
     fn clients_keys(&self, out: &mut Out<'_>) -> fmt::Result {
-        let directory = self.app.directory.load();
+        let directory = self.app.directory();
         let keys = directory.clients_keys().filter(|(client, key)| client.enabled && key.enabled);
         let ends = keys.filter_map(|(client, key)| {
             let labels = [("tenant", &*client.tenant), ("client", &*client.name), ("key", &*key.id)];
@@ -100,7 +100,8 @@ impl Source {
     }
 
     fn clouds(&self, out: &mut Out<'_>) -> fmt::Result {
-        let tallies = &self.app.tallies;
+        let setup = self.app.setup();
+        let tallies = setup.tallies();
         let calls = tallies.iter().flat_map(|tally| {
             let ended = tally.calls().filter(|(_, count)| *count > 0);
             ended.map(|(result, count)| {
@@ -129,7 +130,7 @@ impl Source {
             taken.iter().map(|(issuer, taken)| ([("issuer", &**issuer)], ConstGauge::new(i64::from(*taken))));
         let help = "Whether a cloud took our root key when it was last tried";
         out.family("root_key_ok", help, None, MetricType::Gauge, taken)?;
-        let directory = self.app.directory.load();
+        let directory = self.app.directory();
         let ends = directory.roots().iter().filter_map(|root| {
             let labels = [("issuer", &*root.issuer), ("slot", root.slot.name()), ("key", &*root.id)];
             Some((labels, ConstGauge::new(unix(root.expires?))))

@@ -51,7 +51,7 @@ impl Server {
     ) {
         let Accepted { stream, peer, slot: _slot } = accepted;
         let ip = peer.ip().to_canonical();
-        let _place = if ip.is_loopback() || self.proxies.trusts(ip) {
+        let _place = if ip.is_loopback() || self.app.setup().proxies.trusts(ip) {
             None
         } else {
             let Some(place) = self.crowd.enter(ip) else { return };

@@ -3,13 +3,13 @@
 use super::Server;
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
+use crate::app::View;
 use bytes::Bytes;
 use daypass_core::clock::Timestamp;
 use daypass_core::dialect::Dialect;
-use daypass_core::directory::Directory;
 use daypass_core::id::{Entropy, uuid_v7};
 use daypass_core::limits;
-use daypass_core::pipeline::{Answer, Success};
+use daypass_core::pipeline::{Answer, Pipeline, Success};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, explain, tencent, verify};
@@ -57,8 +57,10 @@ impl Server {
             as_in_http1(&mut parts);
         }
         let received = self.app.ambient.clock.now();
+        let view = self.app.view();
+        let proxies = &view.setup.proxies;
         let mut head = Head {
-            source: self.proxies.source(who.address, &parts.headers),
+            source: proxies.source(who.address, &parts.headers),
             method: parts.method,
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -67,18 +69,17 @@ impl Server {
             request_id: request_id(&*self.app.ambient.entropy, received),
             received,
         };
-        let directory = self.app.directory.load();
+        let directory = &*view.directory;
         // A path that holds another one is judged by whoever reads that other one.
         let holds = directory.forward(&head.path).is_some_and(|forward| forward.proxy.appends_path());
         let mut fault = check_head(&head, &parts.uri, version, holds).err();
-        match self.proxies.certificate(&who, &mut head.headers, head.received) {
+        match proxies.certificate(&who, &mut head.headers, head.received) {
             Ok(peer) => head.peer = peer,
             Err(refusal) => fault = fault.or(Some(refusal)),
         }
         let head = Arc::new(head);
-        let route = by_head(&head, &directory);
-        drop(directory);
-        let (mut response, whole) = self.dispatch(route, head, fault, body).await;
+        let route = by_head(&head, directory);
+        let (mut response, whole) = self.dispatch(view, route, head, fault, body).await;
         if version != Version::HTTP_2 && (last || self.draining() || !whole) {
             // A body that was not read to its end makes the connection useless for a next request. HTTP/2 has no such
             // header: there the connection itself says when it ends.
@@ -90,6 +91,7 @@ impl Server {
     /// Answers, and says whether the request was read to its end.
     async fn dispatch(
         &self,
+        began: Arc<View>,
         route: Route,
         head: Arc<Head>,
         fault: Option<Refusal>,
@@ -112,48 +114,49 @@ impl Server {
             Ok(body) => body,
             Err(refusal) => {
                 linger(&mut incoming).await;
-                return (self.refuse(&route, &head, refusal), false);
+                return (self.refuse(&began, &route, &head, refusal), false);
             }
         };
         if let Err(silent) = self.app.ready() {
             // Whoever cannot hear of a revocation must not vouch for anything.
-            return (self.refuse(&route, &head, Refusal::unavailable(silent)), true);
+            return (self.refuse(&began, &route, &head, Refusal::unavailable(silent)), true);
         }
         let request = Request { head, body };
-        // As it is now: while a body trickles in, a key may be revoked.
-        let directory = &*self.app.directory.load_full();
+        // As the store is now: while a body trickles in, a key may be revoked.
+        let view = &*self.app.view_since(began);
         let response = match by_request(route, &request) {
             Route::GetAuthorization(endpoint) => {
-                self.answer(&tencent::GetAuthorization::new(endpoint), directory, request).await
+                self.answer(&tencent::GetAuthorization::new(endpoint), view, request).await
             }
             Route::Credentials(endpoint) => {
-                self.answer(&alibaba::Credentials::new(endpoint), directory, request).await
+                self.answer(&alibaba::Credentials::new(endpoint), view, request).await
             }
-            Route::TencentSts => self.answer(&tencent::Sts, directory, request).await,
-            Route::Top => self.answer(&alibaba::Top, directory, request).await,
-            Route::AlibabaSts => self.answer(&alibaba::Sts, directory, request).await,
-            Route::Entra => self.answer(&entra::Entra, directory, request).await,
-            Route::Verify => self.answer(&verify::Verify, directory, request).await,
+            Route::TencentSts => self.answer(&tencent::Sts, view, request).await,
+            Route::Top => self.answer(&alibaba::Top, view, request).await,
+            Route::AlibabaSts => self.answer(&alibaba::Sts, view, request).await,
+            Route::Entra => self.answer(&entra::Entra, view, request).await,
+            Route::Verify => self.answer(&verify::Verify, view, request).await,
             Route::ForwardAuth(forward) => {
-                self.answer(&verify::forward::Forward::new(forward), directory, request).await
+                self.answer(&verify::forward::Forward::new(forward), view, request).await
             }
-            Route::Explain => self.answer(&explain::Explain, directory, request).await,
+            Route::Explain => self.answer(&explain::Explain, view, request).await,
             Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
         };
         (response, true)
     }
 
-    async fn answer<D: Dialect>(&self, dialect: &D, directory: &Directory, request: Request) -> Response {
+    async fn answer<D: Dialect>(&self, dialect: &D, view: &View, request: Request) -> Response {
         let head = request.head.clone();
+        let pipeline = &view.setup.pipeline;
         // Pinned here: passing it on by value would copy its whole state.
-        let work = std::pin::pin!(self.app.pipeline.answer(dialect, directory, request));
+        let work = std::pin::pin!(pipeline.answer(dialect, &view.directory, request));
         let answer = match unpanicked(work).await {
             Some(answer) if answer.summary.result == Ok(Success::Changed) => {
-                self.in_force(dialect, &head, answer).await
+                self.in_force(pipeline, dialect, &head, answer).await
             }
             Some(answer) => answer,
             // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
-            None => self.app.pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
+            None => pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
         };
         self.app.counts.count(&answer.summary);
         log(&head, answer)
@@ -161,20 +164,26 @@ impl Server {
 
     /// Whoever is told that something was taken back must not find it alive here a moment later. If this node cannot read
     /// its own change, the answer is that of a store that is down, and the client asks again (RFC 7009 §2.2.1).
-    async fn in_force<D: Dialect>(&self, dialect: &D, head: &Head, answer: Answer) -> Answer {
+    async fn in_force<D: Dialect>(
+        &self,
+        pipeline: &Pipeline,
+        dialect: &D,
+        head: &Head,
+        answer: Answer,
+    ) -> Answer {
         // Boxed, so that no other request carries the space for it.
         match Box::pin(self.app.refresh()).await {
             Ok(()) => answer,
             Err(error) => {
                 let refusal =
                     Refusal::unavailable(format!("the change is made and not in force here: {error:#}"));
-                self.app.pipeline.refuse(dialect, head, refusal)
+                pipeline.refuse(dialect, head, refusal)
             }
         }
     }
 
-    fn refuse(&self, route: &Route, head: &Head, refusal: Refusal) -> Response {
-        let pipeline = &self.app.pipeline;
+    fn refuse(&self, view: &View, route: &Route, head: &Head, refusal: Refusal) -> Response {
+        let pipeline = &view.setup.pipeline;
         let answer = match route {
             Route::GetAuthorization(endpoint) => {
                 pipeline.refuse(&tencent::GetAuthorization::new(endpoint.clone()), head, refusal)

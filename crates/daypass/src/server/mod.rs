@@ -56,17 +56,16 @@ impl Door {
 /// What all connections share, by whichever door they came: one count of them, one share for each network.
 pub(crate) struct Server {
     app: Arc<App>,
-    proxies: Proxies,
     slots: Arc<Semaphore>,
     crowd: Arc<Crowd>,
     draining: AtomicBool,
 }
 
 impl Server {
-    /// A server for this application. `proxies` may say of whom they speak.
-    pub(crate) fn new(app: Arc<App>, proxies: Proxies) -> Arc<Self> {
+    /// A server for this application.
+    pub(crate) fn new(app: Arc<App>) -> Arc<Self> {
         let (slots, crowd) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::default());
-        Arc::new(Self { app, proxies, slots, crowd, draining: AtomicBool::new(false) })
+        Arc::new(Self { app, slots, crowd, draining: AtomicBool::new(false) })
     }
 
     fn draining(&self) -> bool {

@@ -7,7 +7,7 @@ mod tls;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
 use super::{CONNECTIONS, Door, Proxies, Server, Tls};
-use crate::app::{Ambient, App, Opened};
+use crate::app::{Ambient, App, Opened, Settings};
 use daypass_core::limits;
 use daypass_core::record::Record;
 use daypass_core::store::{Change, Store as _};
@@ -53,11 +53,11 @@ impl Running {
         let clock = Arc::new(FixedClock::new(START));
         let ambient = Ambient { clock: clock.clone(), entropy: Arc::new(SeededEntropy::new(1)) };
         let opened = Opened::for_test(store.clone(), testing::ring(), testing::kek());
-        let app = App::build(opened, world.plan, ambient).await.unwrap();
+        let app = App::build(opened, Settings { proxies, ..world.plan.into() }, ambient).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let server = Server::new(app.clone(), proxies);
+        let server = Server::new(app.clone());
         let slots = server.slots.clone();
         let mut doors = vec![Door::new(listener, tls)];
         let mut second = None;
@@ -173,7 +173,7 @@ async fn what_is_revoked_while_a_body_arrives_is_refused() {
     sleep(Duration::from_millis(100)).await;
     let mut world = World::new();
     world.keys.clear();
-    server.app.directory.store(Arc::new(world.directory()));
+    server.app.put_directory(world.directory());
     stream.write_all(rest.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

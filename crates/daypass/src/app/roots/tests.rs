@@ -39,7 +39,8 @@ impl Site {
         plan.upstreams = vec![Arc::new(upstream)];
         let app = App::build(opened, plan, ambient).await.unwrap();
         let mut app = Arc::into_inner(app).unwrap();
-        app.roots = Roots::new(vec![cloud.clone()], &*entropy);
+        app.roots = Roots::new(&*entropy);
+        app.put_clouds(vec![cloud.clone()]);
         app
     }
 

@@ -22,7 +22,7 @@ use super::output::{Failure, Output};
 use super::place::{Place, database, seal_key, store_url};
 use super::{authority, quote};
 use crate::app::{self, Ambient, App, Opened};
-use crate::server::{Proxies, Server, Tls, stop_signal};
+use crate::server::{Server, Tls, stop_signal};
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
 use crate::{config, telemetry};
 use anyhow::Context as _;
@@ -179,7 +179,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     let app = App::build(place.opened, plan, ambient).await?;
     let (faults, log) = (Arc::new(Faults::new(args.faults, args.seed)), Arc::new(Log::default()));
     let front = Arc::new(Front {
-        server: Server::new(app.clone(), Proxies::default()),
+        server: Server::new(app.clone()),
         dial: dial.clone(),
         faults: faults.clone(),
         limits: Limits::new(args.root_account, args.rates),

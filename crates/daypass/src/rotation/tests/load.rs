@@ -202,7 +202,7 @@ async fn operate(site: &Site) {
 }
 
 async fn by_hand(site: &Site, order: Order) -> Result<(), NotTaken> {
-    let directory = site.app.directory.load_full();
+    let directory = site.app.directory();
     take(&site.opened, order, directory.rules(), site.clock.now()).await?;
     site.app.hear().await.unwrap();
     Ok(())
@@ -239,7 +239,7 @@ async fn check_ring(site: &Site) {
 
 /// Old secrets work under the old pepper, new ones are hashed with the new one, and the old one is still needed.
 async fn check_secrets(site: &Site) {
-    let ring = site.app.directory.load().ring().clone();
+    let ring = site.app.directory().ring().clone();
     let (client, entropy) = (site.world.client.guid, SeededEntropy::new(77));
     let span = Span::from(site.clock.now());
     let made = keys::make(&ring, SecretKind::ClientSecret, client, &entropy, span).unwrap();

@@ -2,7 +2,7 @@
 
 use super::{ROTATION, node};
 use crate::app::{App, Opened};
-use crate::server::{Door, Proxies, Server};
+use crate::server::{Door, Server};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_core::client::{Grant, KeyKind};
@@ -83,8 +83,7 @@ impl Site {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(
-            Server::new(app.clone(), Proxies::default())
-                .run(vec![Door::new(listener, None)], async { _ = stopped.await }),
+            Server::new(app.clone()).run(vec![Door::new(listener, None)], async { _ = stopped.await }),
         );
         Arc::new(Self {
             address,

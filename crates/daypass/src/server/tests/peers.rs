@@ -58,7 +58,7 @@ fn register(server: &Running, rule: CertificateRule) {
         ..world.keys[0].clone()
     };
     world.keys = vec![key];
-    server.app.directory.store(Arc::new(world.directory()));
+    server.app.put_directory(world.directory());
 }
 
 fn pinned(made: &Made) -> CertificateRule {
