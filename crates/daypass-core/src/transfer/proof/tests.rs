@@ -1,0 +1,110 @@
+//! What is told of rows with which something is wrong.
+
+use super::*;
+use crate::record::{Chain, Link, Record};
+use crate::ring::Kek;
+use crate::testing::{self, Rows, START, World, chain_part, later, ring, ring_part, ring_rows};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// A store with a ring, a client, and a chain of so many records.
+fn store(records: u128) -> Vec<Row> {
+    let mut chain = Chain::begin(&ring(), Uuid::from_u128(7)).unwrap();
+    let all: Vec<(Record, Link)> = (0..records)
+        .map(|n| {
+            let at = later(u32::try_from(n).unwrap());
+            let record = Record::change(Uuid::from_u128(n), at, Some("acme".into()), "test", "it");
+            let link = chain.link(&record).unwrap();
+            (record, link)
+        })
+        .collect();
+    let mut rows = ring_part(&ring_rows());
+    rows.push(Row::Client(serde_json::to_string(&World::new().client).unwrap()));
+    rows.push(Row::Cutoff { scope: r#""all""#.into(), before: START.as_millisecond() });
+    rows.extend(chain_part(&chain.head(), &all));
+    rows
+}
+
+/// Nothing here waits for anything.
+fn proved(rows: &[Row], kek: Option<&Kek>) -> Result<Proved, Unproved> {
+    let open = |rows: &[RingRow]| Ring::open(rows, kek.unwrap());
+    let mut pages = Rows::new(rows);
+    let mut future = pin!(prove(&mut pages, kek.map(|_| &open as Opens<'_>)));
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn fault(rows: &[Row]) -> String {
+    proved(rows, Some(&testing::kek())).err().unwrap().to_string()
+}
+
+fn record(rows: &mut [Row], at: usize) -> &mut RecordRow {
+    let records = rows.iter_mut().filter_map(|row| if let Row::Record(row) = row { Some(row) } else { None });
+    records.into_iter().nth(at).unwrap()
+}
+
+#[test]
+fn what_is_whole_is_proved() {
+    let rows = store(5);
+    let found = proved(&rows, Some(&testing::kek())).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(found.census[&Part::Record].rows, 5);
+    assert_eq!(found.census[&Part::Ring].rows, ring_rows().len() as u64);
+    assert_eq!((found.writers.len(), found.end), (1, Some((5, later(4).as_millisecond()))));
+    assert!(found.ring.is_some());
+    // Without the seal key, rows are counted and neither ring nor chains are judged.
+    let counted = proved(&rows, None).unwrap_or_else(|fault| panic!("{fault}"));
+    assert!(counted.ring.is_none() && counted.census == found.census);
+}
+
+#[test]
+fn a_wrong_seal_key_is_told() {
+    let rows = store(1);
+    let wrong = proved(&rows, Some(&Kek::new(&[1; 32]).unwrap())).err().unwrap();
+    assert!(matches!(wrong, Unproved::Ring(_)), "{wrong}");
+}
+
+#[test]
+fn records_that_were_changed_or_cut_off_are_told() {
+    let mut rows = store(5);
+    let document = &mut record(&mut rows, 2).document;
+    *document = document.replace("acme", "evil");
+    assert!(fault(&rows).contains("record 3 of writer"), "{}", fault(&rows));
+
+    let mut rows = store(5);
+    rows.pop();
+    assert!(fault(&rows).contains("records 5 to 5 of writer"), "{}", fault(&rows));
+
+    let mut rows = store(5);
+    rows.retain(|row| !matches!(row, Row::Record(row) if row.seq == 2));
+    assert!(fault(&rows).contains("the record at position 3 does not follow"), "{}", fault(&rows));
+}
+
+#[test]
+fn rows_that_no_store_has_are_told() {
+    let mut rows = store(2);
+    record(&mut rows, 1).writer = 9;
+    assert!(fault(&rows).contains("position 2 has no writer"));
+
+    let mut rows = store(2);
+    record(&mut rows, 1).latest = 0;
+    assert!(fault(&rows).contains("earlier than it may be"));
+
+    let mut rows = store(2);
+    record(&mut rows, 1).mac.0.pop();
+    assert!(fault(&rows).contains("is no link"));
+
+    let mut rows = store(1);
+    let last = rows.remove(0);
+    rows.push(last);
+    assert!(fault(&rows).contains("ring keys stand behind"), "{}", fault(&rows));
+
+    let mut rows = store(1);
+    rows.iter_mut().for_each(|row| {
+        if let Row::Client(document) = row {
+            document.truncate(20);
+        }
+    });
+    assert!(fault(&rows).starts_with("one of the clients: "), "{}", fault(&rows));
+}

@@ -1,0 +1,6 @@
+-- Whether what is here is in service: nothing where it is, or else where it has moved, or that it was filled and the move has not
+-- come to its end (core's transfer.rs).
+CREATE TABLE standing (
+    one      INTEGER PRIMARY KEY CHECK (one = 1),
+    document TEXT NOT NULL
+) STRICT;
