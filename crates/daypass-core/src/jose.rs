@@ -10,12 +10,14 @@ pub(crate) mod dpop;
 mod key_set;
 pub(crate) mod own;
 mod signatures;
+mod signed;
 mod verify;
 
 pub use key_set::{BadKeySet, KeySet, algorithm_names};
 pub(crate) use key_set::{is_secret, thumbprint};
 pub use own::own_claims;
 pub use signatures::Signatures;
+pub(crate) use signed::signed_claims;
 pub use verify::{kid_of, verify_outside};
 
 use crate::role::Algorithm;
@@ -71,6 +73,22 @@ impl PublishedKey {
         Ok(Self { kid, jwk, verifier })
     }
 
+    /// The Ed25519 key of this point, in base64url without padding: what a stranger who checks a statement of ours has.
+    pub fn ed25519(x: &str) -> Result<Self, BadKey> {
+        // Other texts of the same point would be other key ids.
+        let canonical = URL_SAFE_NO_PAD.decode(x).is_ok_and(|point| point.len() == 32);
+        if !canonical {
+            return Err(BadKey("parsed"));
+        }
+        Self::new(Algorithm::EdDsa, json!({"crv": "Ed25519", "kty": "OKP", "x": x}))
+    }
+
+    /// The point of an Ed25519 key, as [`PublishedKey::ed25519`] takes it; none of a key of another kind.
+    pub fn ed25519_text(&self) -> Option<&str> {
+        self.jwk.get("crv").filter(|curve| *curve == "Ed25519")?;
+        self.jwk.get("x").and_then(Value::as_str)
+    }
+
     /// The JWK as JSON.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.jwk.to_string().into_bytes()
@@ -103,6 +121,11 @@ enum Pair {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the signing key cannot be {0}")]
 pub struct BadKey(&'static str);
+
+impl BadKey {
+    /// There is none.
+    pub(crate) const MISSING: Self = Self("found");
+}
 
 impl Signer {
     /// Makes a new private key, as PKCS#8. An RSA key takes 40 to 250 ms: only ever at first start or rotation.

@@ -5,9 +5,13 @@
 //! head of each chain is stored beside it, sealed by the same key, so that a truncated one shows too.
 
 mod chain;
+pub mod checkpoint;
+pub mod covered;
+pub mod export;
+pub mod filter;
 pub mod tree;
 
-pub use chain::{Chain, ChainFault, ChainHead, Checker, Link, Mac};
+pub use chain::{Chain, ChainFault, ChainHead, Checker, Link, Mac, Placed, Point};
 
 use crate::asked::Asked;
 use crate::clock::Timestamp;

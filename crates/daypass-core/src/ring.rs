@@ -4,11 +4,14 @@
 //! the other, as several servers of this kind have found out.
 //!
 //! A key is **prepared**, then **active**, then **retiring**, then **gone**. The rules of when are in
-//! [`rotation`](Rules), the steps themselves in [`step`](Order).
+//! [`rotation`](Rules), the steps themselves in [`step`](Order); what wraps all of them is a [`Kek`].
 
+mod follow;
+mod kek;
 mod rotation;
 mod step;
 
+pub use kek::{Kek, SealId, SealMisfit, SealRole, SealRow, Wrapped, wrap_again, wrapped_by};
 pub use rotation::{Age, Due, Rotation, Rules};
 pub use step::{Order, Refused, Situation, Step, Taken};
 
@@ -21,6 +24,7 @@ use crate::secret::Secret;
 use aws_lc_rs::hmac;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a ring key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -46,6 +50,8 @@ pub enum Purpose {
     JwtEs256,
     /// Signs access tokens with Ed25519.
     JwtEddsa,
+    /// Signs checkpoints of the records (Ed25519).
+    Checkpoint,
 }
 
 impl Purpose {
@@ -61,6 +67,7 @@ impl Purpose {
         Self::JwtRs256,
         Self::JwtEs256,
         Self::JwtEddsa,
+        Self::Checkpoint,
     ];
 
     /// The name in the store, the command line and JSON.
@@ -76,6 +83,7 @@ impl Purpose {
             Self::JwtRs256 => "jwt-rs256",
             Self::JwtEs256 => "jwt-es256",
             Self::JwtEddsa => "jwt-eddsa",
+            Self::Checkpoint => "checkpoint",
         }
     }
 
@@ -84,14 +92,20 @@ impl Purpose {
         Self::ALL.iter().copied().find(|p| p.name() == name)
     }
 
-    /// The signature algorithm of the keys that sign access tokens.
+    /// The signature algorithm of the keys that sign, whether access tokens or checkpoints.
     pub fn algorithm(self) -> Option<Algorithm> {
         match self {
             Self::JwtRs256 => Some(Algorithm::Rs256),
             Self::JwtEs256 => Some(Algorithm::Es256),
-            Self::JwtEddsa => Some(Algorithm::EdDsa),
+            Self::JwtEddsa | Self::Checkpoint => Some(Algorithm::EdDsa),
             _ => None,
         }
+    }
+
+    /// Whether its keys sign access tokens, and so stand in the key set that verifiers of tokens fetch. Attack: a
+    /// checkpoint's key in that set would make whatever it signs a candidate for a token.
+    pub fn signs_tokens(self) -> bool {
+        self.algorithm().is_some() && self != Self::Checkpoint
     }
 }
 
@@ -167,7 +181,8 @@ pub struct RingRow {
     /// From when it is in this state. For an active key it may lie some seconds ahead; until then the one before works.
     pub since: Timestamp,
     /// The key, sealed by the seal key for this purpose and version. Of a signing key that is retiring, the public half
-    /// alone; of a key that is gone, nothing.
+    /// alone; of a key that is gone, nothing, unless it has signed checkpoints, which are verified for as long as there
+    /// are records: then the public half stays.
     pub sealed: Vec<u8>,
 }
 
@@ -180,7 +195,21 @@ impl RingRow {
 
     /// Whether only the public half is kept.
     fn is_public(&self) -> bool {
-        self.state == RingState::Retiring && self.purpose.algorithm().is_some()
+        match self.state {
+            RingState::Retiring => self.purpose.algorithm().is_some(),
+            RingState::Gone => self.verifies_for_ever(),
+            RingState::Prepared | RingState::Active => false,
+        }
+    }
+
+    /// Whether anything is left of the key.
+    fn is_kept(&self) -> bool {
+        self.state != RingState::Gone || self.verifies_for_ever()
+    }
+
+    /// Whether it is gone, and what it signed is verified all the same.
+    fn verifies_for_ever(&self) -> bool {
+        self.state == RingState::Gone && self.purpose == Purpose::Checkpoint && !self.sealed.is_empty()
     }
 
     /// The column that the sealed bytes are bound to, so that a public half never stands where a key is expected.
@@ -188,18 +217,18 @@ impl RingRow {
         if self.is_public() { "public" } else { "sealed" }
     }
 
-    fn open(&self, kek: &Kek) -> Result<Secret, RingFault> {
+    /// Gives the place that the key is sealed for.
+    fn at<T>(&self, work: impl FnOnce(Place<'_>) -> T) -> T {
         let row = Self::row(self.purpose, self.version);
-        let place = Place { table: "ring", row: &row, column: self.column() };
-        kek.0.open_at(place, &self.sealed).map_err(|_| RingFault::WrongSealKey(row))
+        work(Place { table: "ring", row: &row, column: self.column() })
+    }
+
+    fn open(&self, kek: &Kek) -> Result<Secret, SealFault> {
+        self.at(|place| kek.open(place, self))
     }
 
     fn seal(&mut self, kek: &Kek, entropy: &dyn Entropy, plain: &[u8]) -> Result<(), SealFault> {
-        let mut nonce = [0; 12];
-        entropy.fill(&mut nonce);
-        let row = Self::row(self.purpose, self.version);
-        let place = Place { table: "ring", row: &row, column: self.column() };
-        self.sealed = kek.0.seal_at(place, nonce, plain)?;
+        self.sealed = self.at(|place| kek.seal(place, entropy, plain))?;
         Ok(())
     }
 
@@ -234,9 +263,30 @@ enum Material {
     Public(PublishedKey),
 }
 
+#[derive(Clone)]
 struct Entry {
     state: RingState,
-    material: Material,
+    material: Arc<Material>,
+}
+
+impl Entry {
+    fn of(row: &RingRow, kek: &Kek) -> Result<Self, RingFault> {
+        let plain = row.open(kek).map_err(|_| RingFault::WrongSealKey(row.stage().name()))?;
+        let material = if row.is_public() {
+            Material::Public(PublishedKey::parse(plain.expose())?)
+        } else {
+            Material::parse(row.purpose, row.version, &plain)?
+        };
+        Ok(Self { state: row.state, material: Arc::new(material) })
+    }
+
+    fn public(&self) -> Option<&PublishedKey> {
+        match &*self.material {
+            Material::Signer(signer) => Some(signer.public()),
+            Material::Public(public) => Some(public),
+            Material::Seal(_) | Material::Mac(_) => None,
+        }
+    }
 }
 
 /// The opened ring.
@@ -244,17 +294,8 @@ pub struct Ring {
     keys: BTreeMap<(Purpose, u32), Entry>,
     active: BTreeMap<Purpose, u32>,
     stages: Vec<Stage>,
-}
-
-/// The seal key (KEK): 32 bytes that wrap the ring at rest and nothing else.
-pub struct Kek(SealKey);
-
-impl Kek {
-    /// The seal key of these bytes. It has no versions of its own in the ciphertext: which one it was is known by
-    /// whether it opens, and a wrong one is refused at start.
-    pub fn new(bytes: &[u8; 32]) -> Result<Self, SealFault> {
-        SealKey::new(0, bytes).map(Self)
-    }
+    /// The stored keys that this process cannot open, and the purposes whose keys are as they were before.
+    unopened: Vec<Stage>,
 }
 
 impl Ring {
@@ -298,26 +339,21 @@ impl Ring {
         let mut active = BTreeMap::new();
         let mut stages: Vec<_> = rows.iter().map(RingRow::stage).collect();
         stages.sort_by_key(|stage| (stage.purpose, stage.version));
-        for row in rows.iter().filter(|row| row.state != RingState::Gone) {
-            let plain = row.open(kek)?;
-            let material = if row.is_public() {
-                Material::Public(PublishedKey::parse(plain.expose())?)
-            } else {
-                Material::parse(row.purpose, row.version, &plain)?
-            };
+        for row in rows.iter().filter(|row| row.is_kept()) {
+            let entry = Entry::of(row, kek)?;
             if row.state == RingState::Active && active.insert(row.purpose, row.version).is_some() {
                 return Err(RingFault::NoActive(row.purpose.name()));
             }
-            keys.insert((row.purpose, row.version), Entry { state: row.state, material });
+            keys.insert((row.purpose, row.version), entry);
         }
         match Purpose::ALL.iter().find(|p| !active.contains_key(p)) {
             Some(missing) => Err(RingFault::NoActive(missing.name())),
-            None => Ok(Self { keys, active, stages }),
+            None => Ok(Self { keys, active, stages, unopened: Vec::new() }),
         }
     }
 
     fn get(&self, purpose: Purpose, version: u32) -> Option<&Material> {
-        self.keys.get(&(purpose, version)).map(|entry| &entry.material)
+        self.keys.get(&(purpose, version)).map(|entry| &*entry.material)
     }
 
     /// The version of a purpose's active key.
@@ -379,13 +415,24 @@ impl Ring {
         }
     }
 
-    /// Every public key that a verifier should know: of prepared, active and retiring keys.
+    /// Every public key that a verifier of tokens should know: of prepared, active and retiring keys.
     pub fn published(&self) -> impl Iterator<Item = (&PublishedKey, RingState)> {
-        self.keys.values().filter_map(|entry| match &entry.material {
-            Material::Signer(signer) => Some((signer.public(), entry.state)),
-            Material::Public(public) => Some((public, entry.state)),
-            Material::Seal(_) | Material::Mac(_) => None,
-        })
+        let tokens = self.keys.iter().filter(|((purpose, _), _)| purpose.signs_tokens());
+        tokens.filter_map(|(_, entry)| Some((entry.public()?, entry.state)))
+    }
+
+    /// The key that signs checkpoints of the records.
+    pub fn checkpoint_signer(&self) -> Option<&Signer> {
+        match self.get(Purpose::Checkpoint, self.active(Purpose::Checkpoint)) {
+            Some(Material::Signer(signer)) => Some(&**signer),
+            _ => None,
+        }
+    }
+
+    /// Every public key that a checkpoint may be signed by, those of gone keys included, oldest first.
+    pub fn checkpoint_keys(&self) -> impl Iterator<Item = &PublishedKey> {
+        let all = self.keys.range((Purpose::Checkpoint, 0)..=(Purpose::Checkpoint, u32::MAX));
+        all.filter_map(|(_, entry)| entry.public())
     }
 }
 

@@ -6,10 +6,14 @@ use crate::contents::Contents;
 use crate::cutoff::{Cutoff, Scope};
 use crate::freeze::{Freeze, Place};
 use crate::held::{Held, Turn, TurnEnd, Wish};
-use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::record::checkpoint::Kept;
+use crate::ration::Due;
+use crate::record::{Chain, ChainHead, Entry, Link, Placed, Point, Record};
 use crate::replay::Mark;
-use crate::ring::RingRow;
+use crate::ring::{RingRow, SealRow};
+use crate::room::Room;
 use crate::root::RootRow;
+use crate::transfer::Pages;
 use async_trait::async_trait;
 use uuid::Uuid;
 
@@ -35,6 +39,9 @@ pub enum StoreError {
     /// The change contradicts what is there, such as a second client of one name.
     #[error("{0}")]
     Conflict(String),
+    /// It is not in service: it has moved, or is being filled.
+    #[error("{0}")]
+    OutOfService(String),
     /// The address names no store that this version of Daypass can open.
     #[error("{0}")]
     BadUrl(String),
@@ -65,6 +72,21 @@ pub enum Change {
     PutClient(Client),
     /// Adds a key, or replaces the one with its id.
     PutKey(Key),
+    /// Replaces clients' keys by others of the same ids. A conflict where one of the old ones is not there exactly as it is
+    /// given: what was only sealed or hashed anew must not undo what an operator has changed meanwhile.
+    SwapKeys {
+        /// What was decided on.
+        old: Vec<Key>,
+        /// What is there from now on.
+        new: Vec<Key>,
+    },
+    /// Says which seal key wraps the ring from now on. A conflict where something else than the old one is said.
+    SwapSeal {
+        /// What was said; none in a store that has said nothing yet.
+        old: Option<SealRow>,
+        /// What is said from now on.
+        new: SealRow,
+    },
     /// Adds ring keys. A conflict where one of the same purpose and version is there: of two processes that start on
     /// an empty store, only one may give it its keys.
     AddRing(Vec<RingRow>),
@@ -78,12 +100,24 @@ pub enum Change {
         /// What is there from now on.
         new: Vec<RingRow>,
     },
+    /// Takes this for the latest time that was believed, though a later one is there: an operator has said that the later
+    /// one was wrong.
+    SetClock(Timestamp),
     /// Adds a cut-off; of two for one scope the later counts.
     Cut(Cutoff),
     /// Removes cut-offs that mean nothing any more. A conflict where one is not there exactly as it is given, to the
     /// millisecond: of two nodes that clear up at once, the second finds nothing to do, and a scope that was cut off
     /// again meanwhile stays so.
     Uncut(Vec<Cutoff>),
+    /// Removes the oldest records of the store, up to a position, and moves the beginnings of their chains. A conflict where a
+    /// chain does not begin where it is said to, or the records that go are not those between: of two nodes that remove at
+    /// once, the second did not decide on what is there now.
+    CutRecords {
+        /// The position of the last record that goes.
+        through: i64,
+        /// The chains that the removed records belong to.
+        cuts: Vec<Cut>,
+    },
     /// Stops issuing at a place; one that is frozen already stays so from when it was.
     Freeze(Freeze),
     /// Goes on issuing at a place. A conflict where it is not frozen.
@@ -97,6 +131,47 @@ pub enum Change {
         /// What is there from now on.
         new: Vec<RootRow>,
     },
+}
+
+/// What is kept beside the chains so that they can be proved. It is no change and makes no record: it says nothing new, and a
+/// record for each would make the chains grow for ever.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// The next checkpoint, with how much it says of which chains. Refused where its number is not the next one: of two nodes
+    /// that sign at once, one has made it.
+    Checkpoint {
+        /// As it is signed.
+        kept: Kept,
+        /// The chains that have grown, and to how many records.
+        grown: Vec<(Uuid, u64)>,
+        /// The chains that were cut, and how many records are gone.
+        cut: Vec<(Uuid, u64)>,
+    },
+    /// The end of a chain with its tree, found from its links. Refused where the chain does not end there any more.
+    Tip {
+        /// The chain's writer.
+        writer: Uuid,
+        /// The end.
+        tip: Point,
+    },
+    /// A second place has got every checkpoint up to this one. Of two nodes that say so, the higher number counts.
+    Delivered {
+        /// The place, as the configuration says it.
+        place: String,
+        /// The number of the checkpoint.
+        number: u64,
+    },
+}
+
+/// Where what is kept of a chain begins from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// The chain's writer.
+    pub writer: Uuid,
+    /// How many of its records were gone before.
+    pub before: u64,
+    /// The place behind the last record that goes.
+    pub base: Point,
 }
 
 /// Which records to read, newest last.
@@ -124,7 +199,8 @@ pub struct Stored {
 /// What keeps state. Two backends pass one conformance suite, and nothing outside their folders asks which it is.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Begins to write under this chain. Needed once before the first [`Store::change`] or [`Store::append`].
+    /// Begins to write under this chain. Needed before the first [`Store::change`] or [`Store::append`]. Once more, with a
+    /// chain of another writer id, ends the one before: what is written from then on belongs to the new one.
     async fn begin(&self, chain: Chain) -> Result<(), StoreError>;
 
     /// Every client.
@@ -133,6 +209,9 @@ pub trait Store: Send + Sync {
     async fn keys(&self) -> Result<Vec<Key>, StoreError>;
     /// Every ring key.
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError>;
+    /// Which seal key wraps the ring; none in a store that is new, or that an older version has made. Like the ring's own
+    /// rows it is read without anything being believed of it.
+    async fn seal(&self) -> Result<Option<SealRow>, StoreError>;
     /// Every cut-off, however long it takes: there may be a million.
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError>;
     /// The instant of the cut-off of one scope, if there is one: for whoever has no time to read all. Unlike all of them
@@ -165,8 +244,34 @@ pub trait Store: Send + Sync {
     /// after the answer that it is about, and be lost with the process.
     async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError>;
 
+    /// Notes what a node has counted so far of a day: a process's own number, and all of each count and not what has come
+    /// since, so that the same again changes nothing and a smaller one neither. Gives what all other nodes have counted of
+    /// the same. Days before the last one are forgotten. Like [`Store::note_uses`] it leaves [`Store::version`] as it is.
+    async fn note_counts(&self, node: Uuid, due: Due) -> Result<Vec<(Mark, u64)>, StoreError>;
+    /// What all nodes but this one have counted of a day, however long it takes: this is how a node starts.
+    async fn counts(&self, day: i64, but: Uuid) -> Result<Vec<(Mark, u64)>, StoreError>;
+
     /// Uses a single-use mark (the `jti` of an assertion, a ticket) that means nothing any more after `until`.
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError>;
+
+    /// The latest time that was believed ([`crate::clock::Steady`]), none in a store that nobody has noted one in.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Notes a time that is believed, durable when it returns, and gives the latest one that is there now: an earlier one changes
+    /// nothing. [`Store::version`] stays as it is. It is a real write by the way that records take, and so says as well
+    /// whether a record could be written.
+    async fn note_clock(&self, now: Timestamp) -> Result<Timestamp, StoreError>;
+
+    /// What is left of the disk that it writes to; none where that is the business of another machine. A reserve that had to be
+    /// given up is made again here where there is room for it.
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        Ok(None)
+    }
+    /// From now on keeps so many bytes of the disk in reserve for changes, or a good part of a small disk where no number is
+    /// given; and refuses what adds records for requests while less than [`Room::least`] is left. It says how many are kept.
+    async fn keep_free(&self, bytes: Option<u64>) -> Result<u64, StoreError> {
+        let _ = bytes;
+        Ok(0)
+    }
 
     /// What nodes hold at this place, if they hold anything.
     async fn held(&self, place: Mark) -> Result<Option<Held>, StoreError>;
@@ -183,6 +288,22 @@ pub trait Store: Send + Sync {
     async fn heads(&self) -> Result<Vec<ChainHead>, StoreError>;
     /// Up to `limit` links of a writer's chain behind number `after`, in order.
     async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError>;
+
+    /// One state of all of it, to be read row by row for as long as that takes, while everybody else goes on.
+    async fn snapshot(&self) -> Result<Box<dyn Pages>, StoreError>;
+
+    /// Up to `limit` links of all chains behind a position, in order; [`i64::MIN`] is before all.
+    async fn placed(&self, after: i64, limit: usize) -> Result<Vec<Placed>, StoreError>;
+
+    /// Up to `limit` checkpoints behind number `after`, in order.
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<Kept>, StoreError>;
+    /// The newest checkpoint.
+    async fn last_checkpoint(&self) -> Result<Option<Kept>, StoreError>;
+    /// Which second place has got every checkpoint up to which.
+    async fn delivered(&self) -> Result<Vec<(String, u64)>, StoreError>;
+    /// Keeps what proves the chains, durable when it returns. Says false, and changes nothing, where it comes too late.
+    /// Like [`Store::spend`] it leaves [`Store::version`] as it is.
+    async fn prove(&self, proof: Proof) -> Result<bool, StoreError>;
 
     /// Writes what is pending and closes; later calls fail.
     async fn close(&self) -> Result<(), StoreError>;

@@ -2,10 +2,12 @@
 
 use daypass_core::clock::Timestamp;
 use daypass_core::held::{Turn, TurnEnd, Wish};
+use daypass_core::ration::Due;
 use daypass_core::record::{Entry, Record};
 use daypass_core::replay::Mark;
 use daypass_core::store::{Appended, Change, Proof, Spent, StoreError};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// Where an answer goes.
 pub(crate) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -16,6 +18,7 @@ pub(crate) enum Write {
     Change(Vec<Change>, Box<Record>, Pending<()>),
     Spend(Mark, Timestamp, Pending<Spent>),
     Uses(Vec<(String, Timestamp)>, Pending<()>),
+    Counts(Uuid, Due, Pending<Vec<(Mark, u64)>>),
     Clock(Timestamp, Pending<Timestamp>),
     TakeTurn(Wish, Pending<Turn>),
     EndTurn(TurnEnd, Pending<bool>),
@@ -50,7 +53,7 @@ impl<T> Pending<T> {
 impl Write {
     /// Whether it adds to the store for a request, and so has to stand back where room is left for operators alone.
     pub(crate) fn stands_back(&self) -> bool {
-        matches!(self, Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::TakeTurn(..))
+        matches!(self, Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::Counts(..) | Self::TakeTurn(..))
     }
 
     /// Whether it is worth the reserve: what an operator does, and what keeps the records provable.
@@ -64,6 +67,7 @@ impl Write {
             Self::Append(_, pending) => pending.send(failed),
             Self::Change(_, _, pending) | Self::Uses(_, pending) => pending.send(failed),
             Self::Spend(_, _, pending) => pending.send(failed),
+            Self::Counts(_, _, pending) => pending.send(failed),
             Self::Clock(_, pending) => pending.send(failed),
             Self::TakeTurn(_, pending) => pending.send(failed),
             Self::EndTurn(_, pending) => pending.send(failed),

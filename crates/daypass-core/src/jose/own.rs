@@ -56,7 +56,12 @@ impl Verifier {
         Some(Self { algorithm, key: key.ok()? })
     }
 
-    fn verifies(&self, token: &Compact<'_>) -> bool {
+    /// The name of the algorithm, as a header says it.
+    pub(super) fn algorithm_name(&self) -> &'static str {
+        self.algorithm.name()
+    }
+
+    pub(super) fn verifies(&self, token: &Compact<'_>) -> bool {
         self.key.verify_sig(token.signed, &token.signature).is_ok()
     }
 }

@@ -1,6 +1,12 @@
 //! The chain that a writer's records form, and the check that finds what was changed, moved or removed.
+//!
+//! Beside its MACs a chain grows a Merkle tree over its records' exact bytes ([`tree`]). The right edge of that tree
+//! stands with the chain's end and is covered by the end's MAC. So whoever has the ring can sign what a chain holds,
+//! a dead writer's too, without reading its records; and what was removed from the beginning, because it was kept
+//! long enough, leaves such an edge behind, from which the rest is still proved.
 
 use super::Record;
+use super::tree::{self, Frontier};
 use crate::ring::{Purpose, Ring};
 use crate::secret::same;
 use aws_lc_rs::hmac;
@@ -18,6 +24,7 @@ pub struct Chain {
     key_version: u32,
     seq: u64,
     mac: Mac,
+    frontier: Frontier,
 }
 
 /// A record as it is stored: the document and its place in the chain.
@@ -33,6 +40,28 @@ pub struct Link {
     pub mac: Mac,
 }
 
+/// A link with its place among those of all writers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Grows by one with every record of the store.
+    pub position: i64,
+    /// The latest time of a record up to here, in milliseconds: it never falls.
+    pub latest: i64,
+    /// The link.
+    pub link: Link,
+}
+
+/// A place in a chain, proved: what stands before it is known by its tree, and what follows continues its MAC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// The MAC of the last record up to here; zeros where there is none.
+    pub last: Mac,
+    /// The tree of all records up to here.
+    pub frontier: Frontier,
+    /// Over both, the writer, and whether it is the end of the chain or the beginning of what is kept.
+    pub proof: Mac,
+}
+
 /// The end of a chain, proved: without it, records cut off the end would not be missed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChainHead {
@@ -42,8 +71,66 @@ pub struct ChainHead {
     pub key_version: u32,
     /// The number of its last record.
     pub seq: u64,
-    /// Over writer, number and the last record's MAC.
+    /// Over writer, number and the last record's MAC. What versions before the tree verify a chain by.
     pub mac: Mac,
+    /// The end with its tree. None, or short of the end, where the writer is of a version before the tree: then the rest
+    /// follows from the links.
+    pub tip: Option<Point>,
+    /// Where what is kept of the chain begins; none where nothing was removed.
+    pub base: Option<Point>,
+    /// How many of its records the last checkpoint covers that names it. A hint, proved by nothing.
+    pub signed: u64,
+    /// How many records the last checkpoint says to be removed that says so. A hint as well.
+    pub based: u64,
+}
+
+/// Which place of a chain a [`Point`] is. Attack: an older end, shown as the beginning of what is kept, would make all
+/// before it look as if it had been removed lawfully.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Which {
+    Tip,
+    Base,
+}
+
+impl Which {
+    fn label(self) -> &'static [u8] {
+        match self {
+            Self::Tip => b"daypass tip v2 ",
+            Self::Base => b"daypass base v2",
+        }
+    }
+}
+
+impl Point {
+    fn prove(key: &hmac::Key, which: Which, writer: Uuid, last: Mac, frontier: Frontier) -> Self {
+        let proof = Self::proof(key, which, writer, &last, &frontier);
+        Self { last, frontier, proof }
+    }
+
+    fn proof(key: &hmac::Key, which: Which, writer: Uuid, last: &Mac, frontier: &Frontier) -> Mac {
+        tag(key, &[which.label(), writer.as_bytes(), last, &frontier.to_bytes()])
+    }
+
+    fn holds(&self, key: &hmac::Key, which: Which, writer: Uuid) -> bool {
+        same(&Self::proof(key, which, writer, &self.last, &self.frontier), &self.proof)
+    }
+
+    /// The number of the last record up to here.
+    pub fn seq(&self) -> u64 {
+        self.frontier.size()
+    }
+
+    /// As it is stored: the MAC, the proof and the tree.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.last[..], &self.proof[..], &self.frontier.to_bytes()].concat()
+    }
+
+    /// Reads what [`Point::to_bytes`] wrote; none for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (last, rest) = bytes.split_first_chunk()?;
+        let (proof, frontier) = rest.split_first_chunk()?;
+        Some(Self { last: *last, proof: *proof, frontier: Frontier::from_bytes(frontier)? })
+    }
 }
 
 impl Chain {
@@ -52,7 +139,7 @@ impl Chain {
     pub fn begin(ring: &Ring, writer: Uuid) -> Option<Self> {
         let key_version = ring.active(Purpose::Record);
         let key = ring.mac(Purpose::Record, key_version)?.clone();
-        Some(Self { writer, key, key_version, seq: 0, mac: [0; 32] })
+        Some(Self { writer, key, key_version, seq: 0, mac: [0; 32], frontier: Frontier::new() })
     }
 
     /// The writer's id.
@@ -66,13 +153,28 @@ impl Chain {
         let seq = self.seq + 1;
         let mac = link_mac(&self.key, &self.mac, self.writer, seq, &blob);
         (self.seq, self.mac) = (seq, mac);
+        self.frontier.append(tree::leaf(&blob));
         Ok(Link { writer: self.writer, seq, blob, mac })
     }
 
     /// The proof of where the chain ends now; stored in the same commit as the records.
     pub fn head(&self) -> ChainHead {
-        let mac = head_mac(&self.key, self.writer, self.seq, &self.mac);
-        ChainHead { writer: self.writer, key_version: self.key_version, seq: self.seq, mac }
+        let tip = Point::prove(&self.key, Which::Tip, self.writer, self.mac, self.frontier.clone());
+        ChainHead {
+            writer: self.writer,
+            key_version: self.key_version,
+            seq: self.seq,
+            mac: self.head_mac(),
+            tip: Some(tip),
+            base: None,
+            signed: 0,
+            based: 0,
+        }
+    }
+
+    /// The MAC of the head alone: by what a store is asked whether the chain ends here.
+    pub fn head_mac(&self) -> Mac {
+        head_mac(&self.key, self.writer, self.seq, &self.mac)
     }
 }
 
@@ -104,6 +206,42 @@ pub enum ChainFault {
         /// The writer.
         writer: Uuid,
     },
+    /// Where what is kept of a chain begins is not what retention wrote.
+    #[error("the beginning of what is kept of the chain of writer {writer} is not proved")]
+    Base {
+        /// The writer.
+        writer: Uuid,
+    },
+}
+
+impl ChainHead {
+    /// The base where its proof holds, or where there is none the beginning of the chain. Nothing where it was forged.
+    fn proved_base(&self, key: &hmac::Key) -> Option<Point> {
+        match &self.base {
+            None => Some(Point { last: [0; 32], frontier: Frontier::new(), proof: [0; 32] }),
+            Some(base) => base.holds(key, Which::Base, self.writer).then(|| base.clone()),
+        }
+    }
+
+    /// The tree of the whole chain where its end is proved without reading a record; nothing where it is not: where the
+    /// writer is of a version before the tree, or something is wrong.
+    pub fn proved(&self, ring: &Ring) -> Option<&Frontier> {
+        let key = ring.mac(Purpose::Record, self.key_version)?;
+        let tip = self.tip.as_ref().filter(|tip| tip.seq() == self.seq)?;
+        let ends = same(&head_mac(key, self.writer, self.seq, &tip.last), &self.mac);
+        (ends && tip.holds(key, Which::Tip, self.writer)).then_some(&tip.frontier)
+    }
+
+    /// Where what is kept begins, if it was removed what was before, and the proof of that holds.
+    pub fn begins(&self, ring: &Ring) -> Option<&Point> {
+        let key = ring.mac(Purpose::Record, self.key_version)?;
+        self.base.as_ref().filter(|base| base.holds(key, Which::Base, self.writer))
+    }
+
+    /// The number of the first record that is kept, where records are.
+    pub fn first(&self) -> u64 {
+        self.base.as_ref().map_or(0, Point::seq) + 1
+    }
 }
 
 /// Checks one writer's chain as it is read, in order.
@@ -112,14 +250,52 @@ pub struct Checker<'a> {
     key: Option<&'a hmac::Key>,
     seq: u64,
     mac: Mac,
+    frontier: Frontier,
     faults: Vec<ChainFault>,
 }
 
 impl<'a> Checker<'a> {
-    /// Begins with the chain's head.
+    /// Begins with the chain's head, at the first record that is kept.
     pub fn new(ring: &'a Ring, head: &'a ChainHead) -> Self {
         let key = ring.mac(Purpose::Record, head.key_version);
-        Self { head, key, seq: 0, mac: [0; 32], faults: Vec::new() }
+        let base = key.and_then(|key| head.proved_base(key));
+        let faults = match base {
+            None if head.base.is_some() => vec![ChainFault::Base { writer: head.writer }],
+            _ => Vec::new(),
+        };
+        // A beginning that is not proved is still where the records begin: what follows is judged for itself.
+        let begins = base.or_else(|| head.base.clone());
+        let (mac, frontier) = begins.map_or(([0; 32], Frontier::new()), |base| (base.last, base.frontier));
+        Self { head, key, seq: frontier.size(), mac, frontier, faults }
+    }
+
+    /// Begins at the chain's tip, for a chain that has grown since by a version before the tree; or where the chain begins.
+    pub fn from_tip(ring: &'a Ring, head: &'a ChainHead) -> Self {
+        let mut checker = Self::new(ring, head);
+        if let (Some(key), Some(tip)) = (checker.key, &head.tip)
+            && tip.seq() >= checker.seq
+            && tip.seq() <= head.seq
+            && tip.holds(key, Which::Tip, head.writer)
+        {
+            (checker.seq, checker.mac) = (tip.seq(), tip.last);
+            checker.frontier.clone_from(&tip.frontier);
+        }
+        checker
+    }
+
+    /// The number of the last record that was taken; what comes next is behind it.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The tree of all records up to the last that was taken.
+    pub fn frontier(&self) -> &Frontier {
+        &self.frontier
+    }
+
+    /// Whether nothing is wrong so far.
+    pub fn is_clean(&self) -> bool {
+        self.faults.is_empty()
     }
 
     /// Takes the next stored record of this writer.
@@ -137,6 +313,21 @@ impl<'a> Checker<'a> {
             self.faults.push(ChainFault::Changed { writer, seq: link.seq });
         }
         (self.seq, self.mac) = (link.seq, link.mac);
+        self.frontier.append(tree::leaf(&link.blob));
+    }
+
+    /// Where what is kept begins from now on, if everything up to the last record that was taken is to be removed. None
+    /// where something is wrong: what does not verify is evidence, and stays.
+    pub fn base(&self) -> Option<Point> {
+        let key = self.key.filter(|_| self.is_clean())?;
+        Some(Point::prove(key, Which::Base, self.head.writer, self.mac, self.frontier.clone()))
+    }
+
+    /// The end with its tree, for a chain whose writer could not write it; none where something is wrong.
+    pub fn tip(&self) -> Option<Point> {
+        let key = self.key.filter(|_| self.is_clean() && self.seq == self.head.seq)?;
+        let ends = same(&head_mac(key, self.head.writer, self.seq, &self.mac), &self.head.mac);
+        ends.then(|| Point::prove(key, Which::Tip, self.head.writer, self.mac, self.frontier.clone()))
     }
 
     /// Ends: compares with the head.
@@ -145,12 +336,26 @@ impl<'a> Checker<'a> {
         if self.seq < self.head.seq {
             self.faults.push(ChainFault::Missing { writer, from: self.seq + 1, to: self.head.seq });
         }
-        let proved =
-            self.key.is_some_and(|key| same(&head_mac(key, writer, self.seq, &self.mac), &self.head.mac));
-        if !proved && self.faults.is_empty() {
+        if !self.ends() && self.faults.is_empty() {
             self.faults.push(ChainFault::Head { writer });
         }
         self.faults
+    }
+
+    /// Whether the chain ends as its head says, and the tree that stands there is that of its records.
+    fn ends(&self) -> bool {
+        let Some(key) = self.key else { return false };
+        let tip = match &self.head.tip {
+            // Of a version before the tree, or with such a one's records behind it.
+            None => true,
+            Some(tip) if tip.seq() < self.seq => tip.holds(key, Which::Tip, self.head.writer),
+            Some(tip) => {
+                tip.frontier == self.frontier
+                    && tip.last == self.mac
+                    && tip.holds(key, Which::Tip, self.head.writer)
+            }
+        };
+        tip && same(&head_mac(key, self.head.writer, self.seq, &self.mac), &self.head.mac)
     }
 }
 
@@ -227,5 +432,123 @@ mod tests {
         let mut forged = links.clone();
         forged.push(Link { seq: 6, ..links[4].clone() });
         assert!(!check(&forged, &head).is_empty(), "nor a record");
+    }
+
+    #[test]
+    fn a_head_proves_its_tree_without_its_records() {
+        let ring = testing::ring();
+        for n in [0, 1, 2, 7] {
+            let (links, head) = chain_of(n);
+            let mut naive = Frontier::new();
+            links.iter().for_each(|link| naive.append(tree::leaf(&link.blob)));
+            assert_eq!(head.proved(&ring), Some(&naive), "{n}");
+        }
+        let (_, head) = chain_of(5);
+        let (_, other) = chain_of(4);
+        let forged = ChainHead { tip: other.tip.clone(), ..head.clone() };
+        assert_eq!(forged.proved(&ring), None, "an earlier tree is no proof of the end");
+        let rolled = ChainHead { seq: 4, mac: other.mac, ..head.clone() };
+        assert_eq!(rolled.proved(&ring), None);
+        for bit in [0, 40, 64, 80] {
+            let mut bytes = head.tip.as_ref().unwrap().to_bytes();
+            bytes[bit] ^= 1;
+            let tip = Point::from_bytes(&bytes);
+            assert_eq!(ChainHead { tip, ..head.clone() }.proved(&ring), None, "byte {bit}");
+        }
+        let tip = head.tip.clone().unwrap();
+        assert_eq!(Point::from_bytes(&tip.to_bytes()), Some(tip.clone()));
+        for short in 0..72 {
+            assert_eq!(Point::from_bytes(&tip.to_bytes()[..short]), None);
+        }
+    }
+
+    #[test]
+    fn a_tree_that_is_not_that_of_the_records_shows() {
+        let writer = Uuid::from_u128(7);
+        let (links, head) = chain_of(5);
+        let (_, other) = chain_of(4);
+        let forged = ChainHead { tip: other.tip, ..head.clone() };
+        assert_eq!(check(&links, &forged), [], "of a version before the tree, records may follow");
+        let mut tip = head.tip.clone().unwrap();
+        tip.frontier.append([1; 32]);
+        assert_eq!(
+            check(&links, &ChainHead { tip: Some(tip), ..head.clone() }),
+            [ChainFault::Head { writer }]
+        );
+        let mut tip = head.tip.clone().unwrap();
+        tip.proof[0] ^= 1;
+        assert_eq!(check(&links, &ChainHead { tip: Some(tip), ..head }), [ChainFault::Head { writer }]);
+    }
+
+    /// What a version before the tree left behind: a head without one.
+    #[test]
+    fn a_chain_of_an_earlier_version_gets_its_tree_from_its_links() {
+        let ring = testing::ring();
+        let (links, head) = chain_of(6);
+        let (_, earlier) = chain_of(4);
+        for tip in [None, earlier.tip] {
+            let old = ChainHead { tip, ..head.clone() };
+            assert_eq!(old.proved(&ring), None);
+            assert_eq!(check(&links, &old), []);
+            let mut checker = Checker::from_tip(&ring, &old);
+            let from = usize::try_from(checker.seq()).unwrap();
+            assert_eq!(checker.tip(), None, "not at its end yet");
+            links[from..].iter().for_each(|link| checker.take(link));
+            assert_eq!(checker.tip(), head.tip, "from {from}");
+            assert_eq!(ChainHead { tip: checker.tip(), ..old.clone() }.proved(&ring), head.proved(&ring));
+
+            let mut changed = links.clone();
+            changed[5].blob[3] ^= 1;
+            let mut checker = Checker::from_tip(&ring, &old);
+            changed[from..].iter().for_each(|link| checker.take(link));
+            assert_eq!(checker.tip(), None, "nothing is proved that does not verify");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_begins_at_a_proved_base() {
+        let ring = testing::ring();
+        let writer = Uuid::from_u128(7);
+        let (links, head) = chain_of(6);
+        let cut = |n: usize, head: &ChainHead| {
+            let mut checker = Checker::new(&ring, head);
+            let from = usize::try_from(checker.seq()).unwrap();
+            links[from..n].iter().for_each(|link| checker.take(link));
+            checker.base()
+        };
+        let base = cut(2, &head);
+        let kept = ChainHead { base: base.clone(), ..head.clone() };
+        assert_eq!((kept.first(), head.first()), (3, 1));
+        assert_eq!(check(&links[2..], &kept), []);
+        let again = ChainHead { base: cut(4, &kept), ..head.clone() };
+        assert_eq!(check(&links[4..], &again), []);
+        let whole = ChainHead { base: cut(6, &again), ..head.clone() };
+        assert_eq!(check(&[], &whole), [], "a chain may shrink to its base");
+        assert_eq!(whole.proved(&ring), head.proved(&ring), "and can still be signed");
+
+        // More is gone than was removed, less is gone, the base is put back, or made up.
+        let missing = |from, to| [ChainFault::Missing { writer, from, to }];
+        assert_eq!(check(&links[3..], &kept), missing(3, 3));
+        assert_eq!(check(&links[4..], &kept), missing(3, 4));
+        assert_eq!(check(&[], &kept), missing(3, 6));
+        assert_eq!(check(&links[2..], &head), missing(1, 2));
+        let end_as_base = ChainHead { base: head.tip.clone(), ..head.clone() };
+        assert!(check(&[], &end_as_base).contains(&ChainFault::Base { writer }));
+        let mut bytes = base.unwrap().to_bytes();
+        bytes[70] ^= 1;
+        let forged = ChainHead { base: Point::from_bytes(&bytes), ..head.clone() };
+        assert!(!check(&links[2..], &forged).is_empty());
+        // Of another writer.
+        let mut chain = Chain::begin(&ring, Uuid::from_u128(8)).unwrap();
+        for i in 0..6 {
+            let record = Record::change(Uuid::from_u128(i), START, None, "client.add", &i.to_string());
+            chain.link(&record).unwrap();
+        }
+        let moved = ChainHead { base: kept.base, ..chain.head() };
+        assert!(check(&[], &moved).contains(&ChainFault::Base { writer: Uuid::from_u128(8) }));
+        // What does not verify is not removed.
+        let mut checker = Checker::new(&ring, &head);
+        checker.take(&Link { blob: b"{}".to_vec(), ..links[0].clone() });
+        assert_eq!(checker.base(), None);
     }
 }

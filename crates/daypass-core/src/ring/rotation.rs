@@ -8,6 +8,7 @@
 use super::{Purpose, RingState, Stage, Step};
 use crate::clock::{SignedDuration, Timestamp, after};
 use crate::directory::Plan;
+use crate::replay;
 use crate::role::{Algorithm, Role};
 use crate::ticket;
 
@@ -24,6 +25,9 @@ const LEEWAY: u32 = 5 * MINUTE;
 /// How soon after its step is written a key that makes temporary credentials takes over. Until then every node has
 /// heard of it, so that all of them answer a client's retry with the identical credential.
 pub(super) const SWITCH: u32 = 5;
+/// The same for the key that marks requests. Which key marks one is told by the time that it was signed at, and that may lie
+/// half of this ahead of ours: no request of the new key's time can have been seen before every node has heard of it.
+pub(super) const SWITCH_REPLAY: u32 = replay::WINDOW + SWITCH;
 /// What verifiers are told when a step is due that nobody has taken yet: soon enough to see it, late enough that they
 /// do not ask for the keys with every token.
 const OVERDUE: u32 = 10;
@@ -119,23 +123,8 @@ impl Rules {
         }
     }
 
-    /// Why keys of a purpose are never replaced.
-    pub fn fixed(purpose: Purpose) -> Option<&'static str> {
-        match purpose {
-            Purpose::Record => Some(
-                "a writer's chain of records keeps its key for as long as the process lives, and every key is needed \
-                 for as long as its records are checked",
-            ),
-            Purpose::Replay => Some(
-                "requests and tickets that were used are remembered by marks made with it, and under another key they \
-                 could be used again",
-            ),
-            _ => None,
-        }
-    }
-
-    /// Whether a purpose's keys are replaced by themselves. What hashes and seals at rest is not: its old keys are
-    /// needed for as long as clients keep their secrets, so a new one helps only when the operator renews those too.
+    /// Whether a purpose's keys are replaced by themselves. What seals and hashes at rest is not, since that costs work on
+    /// every client's key; nor what chains records: each of its keys is needed for as long as records of its time are kept.
     fn automatic(purpose: Purpose) -> bool {
         match purpose {
             Purpose::JwtRs256
@@ -143,8 +132,10 @@ impl Rules {
             | Purpose::JwtEddsa
             | Purpose::TokenSeal
             | Purpose::Triple
-            | Purpose::Ticket => true,
-            Purpose::Pepper | Purpose::Rest | Purpose::Replay | Purpose::Record => false,
+            | Purpose::Ticket
+            | Purpose::Replay
+            | Purpose::Checkpoint => true,
+            Purpose::Pepper | Purpose::Rest | Purpose::Record => false,
         }
     }
 
@@ -157,11 +148,12 @@ impl Rules {
         after(stage.since, lead)
     }
 
-    /// From when on nothing lives any more that a key has made which stopped working at `since`. What hashes and seals
-    /// at rest has no such time: it is needed for as long as a client's key is kept under it.
+    /// From when on nothing lives any more that a key has made which stopped working at `since`. What hashes, seals and
+    /// chains at rest has no such time: it is needed for as long as anything is kept under it ([`crate::reseal::Left`]).
     pub fn dead_at(&self, stage: &Stage) -> Timestamp {
         let lives = match stage.purpose {
-            Purpose::Pepper | Purpose::Rest => return after(stage.since, LEEWAY),
+            Purpose::Pepper | Purpose::Rest | Purpose::Record => LEEWAY,
+            Purpose::Replay => replay::WINDOW.saturating_add(LEEWAY),
             Purpose::Ticket => self.tickets.saturating_add(ticket::FIRST_USE).saturating_add(LEEWAY),
             purpose => match purpose.algorithm() {
                 Some(algorithm) => {
@@ -174,24 +166,27 @@ impl Rules {
         after(stage.since, lives.max(self.rotation.keep))
     }
 
-    /// The next step of each purpose that takes itself, whenever it is due. Empty where only the operator rotates.
+    /// The next step of each purpose that takes itself, whenever it is due. Empty where only the operator rotates. Whether
+    /// anything stored still needs a key that is to be retired is not looked at here.
     pub fn next(&self, stages: &[Stage]) -> Vec<Due> {
         let Some(period) = self.rotation.period else { return Vec::new() };
-        let purposes = Purpose::ALL.iter().copied().filter(|purpose| Self::automatic(*purpose));
-        purposes.filter_map(|purpose| self.next_of(stages, purpose, period)).collect()
+        Purpose::ALL.iter().filter_map(|purpose| self.next_of(stages, *purpose, period)).collect()
     }
 
     fn next_of(&self, stages: &[Stage], purpose: Purpose, period: u32) -> Option<Due> {
         let in_state =
             |state| stages.iter().filter(move |stage| stage.purpose == purpose && stage.state == state);
         let due = |step, at| Due { purpose, step, at };
+        let gone = in_state(RingState::Retiring).map(|old| due(Step::Retire, self.dead_at(old)));
+        if !Self::automatic(purpose) {
+            return gone.min_by_key(|due| due.at);
+        }
         let active = in_state(RingState::Active).next()?;
         // A prepared key is always there, so that an operator whose active key has leaked can switch at once.
         let forward = in_state(RingState::Prepared).next().map_or_else(
             || due(Step::Prepare, active.since),
             |ready| due(Step::Activate, after(active.since, period).max(self.activate_at(ready))),
         );
-        let gone = in_state(RingState::Retiring).map(|old| due(Step::Retire, self.dead_at(old)));
         gone.chain([forward]).min_by_key(|due| due.at)
     }
 
@@ -200,7 +195,7 @@ impl Rules {
     /// at one time do not come back at one time.
     pub fn max_age(&self, stages: &[Stage], now: Timestamp, random: u32) -> u32 {
         let steps = self.next(stages);
-        let change = steps.iter().filter(|due| due.purpose.algorithm().is_some()).map(|due| due.at).min();
+        let change = steps.iter().filter(|due| due.purpose.signs_tokens()).map(|due| due.at).min();
         let left = match change.map(|at| at.as_millisecond().saturating_sub(now.as_millisecond())) {
             Some(millis) if millis <= 0 => OVERDUE,
             Some(millis) => u32::try_from(millis / 1000).unwrap_or(u32::MAX),
@@ -227,7 +222,7 @@ impl Rules {
     /// How long a key of this purpose should work at most.
     fn limit(&self, purpose: Purpose) -> Option<u32> {
         match purpose {
-            Purpose::Pepper | Purpose::Replay | Purpose::Record => None,
+            Purpose::Pepper | Purpose::Record => None,
             Purpose::Rest => Some(AT_REST),
             _ => Some(self.rotation.period.map_or(BY_HAND, |period| period.saturating_add(LATE))),
         }

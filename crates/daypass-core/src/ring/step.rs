@@ -3,13 +3,12 @@
 //! Each step names the rows that it was decided on, so that of two nodes, or of a node and an operator, that take the
 //! same step at once, the second is refused by the store instead of undoing the first.
 
-use super::rotation::SWITCH;
+use super::rotation::{SWITCH, SWITCH_REPLAY};
 use super::{Kek, Purpose, Ring, RingFault, RingRow, RingState, Rules, Stage};
-use crate::client::{Key, Material};
 use crate::clock::{Timestamp, after, rfc3339};
 use crate::id::Entropy;
 use crate::jose::Signer;
-use crate::seal;
+use crate::reseal::Left;
 use crate::store::Change;
 
 /// A step in a key's life.
@@ -51,8 +50,8 @@ pub struct Order {
 pub struct Situation<'a> {
     /// The stored ring.
     pub rows: &'a [RingRow],
-    /// Every client's keys.
-    pub keys: &'a [Key],
+    /// What is left under keys that work no more.
+    pub left: &'a Left,
     /// When keys take their turns.
     pub rules: &'a Rules,
     /// The present.
@@ -71,9 +70,6 @@ pub struct Taken {
 /// Why a step is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// Keys of this purpose are never replaced.
-    #[error("`{0}` keys are not replaced: {1}")]
-    Fixed(&'static str, &'static str),
     /// There is a prepared key already.
     #[error("`{0}` is prepared already; activate it, or retire it if it must not be used")]
     AlreadyPrepared(String),
@@ -101,11 +97,13 @@ pub enum Refused {
     /// What the key has made may still be alive.
     #[error("`{0}` can be retired from {1} on: until then what it has made may be in use")]
     InUse(String, String),
-    /// Clients' keys are kept under it.
-    #[error("`{name}` protects {count} live keys of clients; rotate those first")]
+    /// Something stored needs it.
+    #[error("`{name}` is still needed: {count} {} under it", under(*.purpose))]
     Protects {
         /// The key.
         name: String,
+        /// What it is for.
+        purpose: Purpose,
         /// How many.
         count: usize,
     },
@@ -129,9 +127,6 @@ impl Order {
         kek: &Kek,
         entropy: &dyn Entropy,
     ) -> Result<Taken, Refused> {
-        if let Some(reason) = Rules::fixed(self.purpose) {
-            return Err(Refused::Fixed(self.purpose.name(), reason));
-        }
         match self.step {
             Step::Prepare => self.prepare(situation, kek, entropy),
             Step::Activate => self.activate(situation, kek, entropy),
@@ -165,6 +160,7 @@ impl Order {
         let since = match self.purpose {
             // Drawn from the time of the request, so that every node makes the same of a client's retry.
             Purpose::TokenSeal | Purpose::Triple => after(situation.now, SWITCH),
+            Purpose::Replay => after(situation.now, SWITCH_REPLAY),
             _ => situation.now,
         };
         let active = RingRow { state: RingState::Active, since, ..ready.clone() };
@@ -172,7 +168,8 @@ impl Order {
         if let Some(algorithm) = self.purpose.algorithm() {
             // Whoever steals the store later cannot sign with what is not there. Its public half is all that the
             // tokens which are still about need.
-            let signer = Signer::parse(algorithm, &before.open(kek)?).map_err(RingFault::from)?;
+            let plain = before.open(kek).map_err(|_| RingFault::WrongSealKey(before.stage().name()))?;
+            let signer = Signer::parse(algorithm, &plain).map_err(RingFault::from)?;
             retiring.seal(kek, entropy, &signer.public().to_bytes()).map_err(RingFault::from)?;
         }
         let old = vec![ready.clone(), before.clone()];
@@ -192,13 +189,18 @@ impl Order {
             if situation.now < from {
                 return Err(Refused::InUse(stage.name(), rfc3339(from)));
             }
-            let count = protected(situation.keys, &stage, situation.now);
+            let count = situation.left.under(stage.purpose, stage.version);
             if count > 0 {
-                return Err(Refused::Protects { name: stage.name(), count });
+                return Err(Refused::Protects { name: stage.name(), purpose: stage.purpose, count });
             }
         }
-        let gone =
+        let mut gone =
             RingRow { state: RingState::Gone, since: situation.now, sealed: Vec::new(), ..old.clone() };
+        // What is left of a retiring key is its public half, and checkpoints are verified for as long as there are
+        // records. A prepared one has signed nothing.
+        if stage.purpose == Purpose::Checkpoint && stage.state == RingState::Retiring {
+            gone.sealed.clone_from(&old.sealed);
+        }
         Ok(Taken {
             stage: gone.stage(),
             change: Change::SwapRing { old: vec![old.clone()], new: vec![gone] },
@@ -233,14 +235,14 @@ impl Order {
     }
 }
 
-/// How many keys of clients that work, or will, are hashed or sealed under a key.
-fn protected(keys: &[Key], stage: &Stage, now: Timestamp) -> usize {
-    let under = |key: &&Key| match (&key.material, stage.purpose) {
-        (Material::Hashed { pepper, .. }, Purpose::Pepper) => *pepper == stage.version,
-        (Material::Sealed(sealed), Purpose::Rest) => seal::version_of(sealed) == Some(stage.version),
-        _ => false,
-    };
-    keys.iter().filter(|key| key.lasts(now)).filter(under).count()
+/// What is left under a key of this purpose, and what becomes of it.
+fn under(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Rest => "keys of clients and clouds are sealed (they are sealed anew in the background)",
+        Purpose::Pepper => "live secrets of clients are hashed (each is hashed anew when it is next used)",
+        Purpose::Record => "chains of records are made (they go with the records that are not kept any longer)",
+        _ => "things are",
+    }
 }
 
 #[cfg(test)]

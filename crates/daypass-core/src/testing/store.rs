@@ -1,17 +1,21 @@
 //! A store in memory.
 
-use super::ring;
+use super::{ring, rows};
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
 use crate::contents::{Contents, Part, Stamp};
 use crate::cutoff::{Cutoff, Cutoffs, Scope};
 use crate::freeze::Freeze;
 use crate::held::{Held, Turn, TurnEnd, Wish};
-use crate::record::{Chain, ChainHead, Entry, Link, Record};
+use crate::ration::Due;
+use crate::record::checkpoint::Kept;
+use crate::record::{Chain, ChainHead, Entry, Link, Placed, Point, Record};
 use crate::replay::Mark;
-use crate::ring::RingRow;
+use crate::ring::{RingRow, SealRow};
+use crate::room::Room;
 use crate::root::RootRow;
-use crate::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use crate::store::{Appended, Change, Proof, RecordQuery, Spent, Store, StoreError, Stored};
+use crate::transfer::Pages;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
@@ -27,6 +31,7 @@ pub struct MemoryStore {
     down: AtomicBool,
     deaf: AtomicBool,
     seen: Mutex<Option<Timestamp>>,
+    room: Mutex<Option<Room>>,
 }
 
 #[derive(Default)]
@@ -35,18 +40,33 @@ struct Inner {
     clients: Vec<Client>,
     keys: Vec<Key>,
     ring: Vec<RingRow>,
+    seal: Option<SealRow>,
     cutoffs: Vec<Cutoff>,
     freezes: Vec<Freeze>,
     roots: Vec<RootRow>,
     held: BTreeMap<Mark, Held>,
+    proofs: Proofs,
     records: Vec<(Record, Link)>,
     spent: HashSet<Mark>,
     uses: BTreeMap<String, Timestamp>,
+    /// What each node has counted, by day and place.
+    counted: BTreeMap<(i64, Mark, Uuid), u64>,
+    clock: Option<Timestamp>,
     version: u64,
     /// How often each part was changed.
     changed: Changed,
     /// Every change of a cut-off, in order: to this instant, or away.
     recuts: Vec<(Scope, Option<Timestamp>)>,
+}
+
+/// What proves the chain, and what was removed from its beginning.
+#[derive(Default)]
+struct Proofs {
+    checkpoints: Vec<Kept>,
+    delivered: BTreeMap<String, u64>,
+    base: Option<Point>,
+    signed: u64,
+    based: u64,
 }
 
 /// The numbers of the parts' stamps.
@@ -63,12 +83,12 @@ impl Changed {
     fn by(&mut self, change: &Change) {
         match change {
             Change::PutClient(_) => self.clients += 1,
-            Change::PutKey(_) => self.keys += 1,
+            Change::PutKey(_) | Change::SwapKeys { .. } => self.keys += 1,
             Change::AddRing(_) | Change::PutRing(_) | Change::SwapRing { .. } => self.ring += 1,
             Change::Freeze(_) | Change::Thaw(_) => self.freezes += 1,
             Change::SwapRoots { .. } => self.roots += 1,
-            // They have a count of their own.
-            Change::Cut(_) | Change::Uncut(_) => (),
+            // They have a count of their own, or need none.
+            Change::CutRecords { .. } | Change::Cut(_) | Change::Uncut(_) | Change::SwapSeal { .. } | Change::SetClock(_) => (),
         }
     }
 }
@@ -97,6 +117,10 @@ impl MemoryStore {
     pub fn seen_elsewhere(&self, first: Timestamp) {
         *self.seen.lock() = Some(first);
     }
+    /// From now on so much is left of the disk.
+    pub fn set_room(&self, room: Option<Room>) {
+        *self.room.lock() = room;
+    }
     /// Every record so far.
     pub fn all(&self) -> Vec<Record> {
         self.inner.lock().records.iter().map(|(record, _)| record.clone()).collect()
@@ -117,6 +141,10 @@ impl Inner {
             None => Ok(Cutoffs::new(self.cutoffs.iter().cloned())),
         };
         known.at(stamp, read).unwrap_or_else(|never| match never {})
+    }
+    /// The last position that was removed.
+    fn removed(&self) -> i64 {
+        self.proofs.base.as_ref().map_or(0, |base| base.seq().cast_signed())
     }
     fn write(&mut self, record: Record) -> Result<(), StoreError> {
         let chain =
@@ -154,6 +182,9 @@ impl Store for MemoryStore {
     }
     async fn ring(&self) -> Result<Vec<RingRow>, StoreError> {
         Ok(self.inner.lock().ring.clone())
+    }
+    async fn seal(&self) -> Result<Option<SealRow>, StoreError> {
+        Ok(self.inner.lock().seal.clone())
     }
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         Ok(self.inner.lock().cutoffs.clone())
@@ -202,6 +233,19 @@ impl Store for MemoryStore {
                     inner.keys.retain(|k| k.id != key.id);
                     inner.keys.push(key);
                 }
+                Change::SwapKeys { old, new } => {
+                    if !old.iter().all(|key| inner.keys.contains(key)) {
+                        return Err(StoreError::Conflict("the keys have changed meanwhile".into()));
+                    }
+                    inner.keys.retain(|key| new.iter().all(|new| new.id != key.id));
+                    inner.keys.extend(new);
+                }
+                Change::SwapSeal { old, new } => {
+                    if inner.seal != old {
+                        return Err(StoreError::Conflict("the seal key has changed meanwhile".into()));
+                    }
+                    inner.seal = Some(new);
+                }
                 Change::AddRing(rows) => {
                     let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
                     if inner.ring.iter().any(|old| rows.iter().any(|new| same(old, new))) {
@@ -222,6 +266,7 @@ impl Store for MemoryStore {
                     inner.ring.retain(|row| !old.contains(row) && !new.iter().any(|new| same(row, new)));
                     inner.ring.extend(new);
                 }
+                Change::SetClock(time) => inner.clock = Some(time),
                 Change::Cut(cutoff) => {
                     inner.cutoffs.retain(|old| old.scope != cutoff.scope || old.before > cutoff.before);
                     if inner.cutoffs.iter().all(|old| old.scope != cutoff.scope) {
@@ -252,6 +297,18 @@ impl Store for MemoryStore {
                     }
                     inner.roots.extend(new);
                 }
+                Change::CutRecords { through, cuts } => {
+                    let gone = usize::try_from(through - inner.removed()).unwrap_or_default();
+                    let before = inner.proofs.base.as_ref().map_or(0, Point::seq);
+                    for cut in cuts {
+                        if cut.before != before {
+                            return Err(StoreError::Conflict("records were removed meanwhile".into()));
+                        }
+                        inner.proofs.base = Some(cut.base);
+                    }
+                    let gone = gone.min(inner.records.len());
+                    inner.records.drain(..gone);
+                }
                 Change::Uncut(gone) => {
                     let millis = |cutoff: &Cutoff| (cutoff.scope.clone(), cutoff.before.as_millisecond());
                     let there: HashSet<_> = inner.cutoffs.iter().map(millis).collect();
@@ -278,6 +335,32 @@ impl Store for MemoryStore {
     async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {
         Ok(self.inner.lock().uses.iter().map(|(key, at)| (key.clone(), *at)).collect())
     }
+    async fn note_counts(&self, node: Uuid, due: Due) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        inner.counted.retain(|(day, ..), _| *day >= due.day - 1);
+        for (place, count) in &due.counts {
+            let there = inner.counted.entry((due.day, *place, node)).or_default();
+            *there = (*there).max(*count);
+        }
+        let sum = |place: Mark| {
+            let others = inner.counted.iter().filter(|((day, at, of), _)| {
+                *day == due.day && *at == place && *of != node
+            });
+            (place, others.map(|(_, count)| count).sum())
+        };
+        Ok(due.counts.iter().map(|(place, _)| sum(*place)).collect())
+    }
+    async fn counts(&self, day: i64, but: Uuid) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.up()?;
+        let mut sums = BTreeMap::<Mark, u64>::new();
+        for ((at, place, node), count) in &self.inner.lock().counted {
+            if *at == day && *node != but {
+                *sums.entry(*place).or_default() += count;
+            }
+        }
+        Ok(sums.into_iter().collect())
+    }
     async fn note_uses(&self, uses: Vec<(String, Timestamp)>) -> Result<(), StoreError> {
         self.up()?;
         let mut inner = self.inner.lock();
@@ -290,6 +373,19 @@ impl Store for MemoryStore {
     async fn spend(&self, mark: Mark, _until: Timestamp) -> Result<Spent, StoreError> {
         self.up()?;
         Ok(if self.inner.lock().spent.insert(mark) { Spent::Now } else { Spent::Before })
+    }
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.inner.lock().clock)
+    }
+    async fn note_clock(&self, now: Timestamp) -> Result<Timestamp, StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        let latest = inner.clock.map_or(now, |clock| clock.max(now));
+        inner.clock = Some(latest);
+        Ok(latest)
+    }
+    async fn room(&self) -> Result<Option<Room>, StoreError> {
+        Ok(*self.room.lock())
     }
     async fn held(&self, place: Mark) -> Result<Option<Held>, StoreError> {
         self.up()?;
@@ -329,17 +425,73 @@ impl Store for MemoryStore {
     }
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
         let inner = self.inner.lock();
-        let all = (1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
+        let all = (inner.removed() + 1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
         let wanted = all.filter(|(position, _)| query.after.is_none_or(|after| *position > after));
         Ok(wanted.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
     }
     async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
-        Ok(self.inner.lock().chain.iter().map(Chain::head).collect())
+        let inner = self.inner.lock();
+        let Proofs { base, signed, based, .. } = &inner.proofs;
+        let (signed, based) = (*signed, *based);
+        let head = |chain: &Chain| ChainHead { base: base.clone(), signed, based, ..chain.head() };
+        Ok(inner.chain.iter().map(head).collect())
     }
     async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         let inner = self.inner.lock();
         let links = inner.records.iter().map(|(_, link)| link);
         Ok(links.filter(|link| link.writer == writer && link.seq > after).take(limit).cloned().collect())
+    }
+    async fn placed(&self, after: i64, limit: usize) -> Result<Vec<Placed>, StoreError> {
+        let inner = self.inner.lock();
+        let (mut latest, mut all) = (i64::MIN, Vec::new());
+        for (position, (record, link)) in (inner.removed() + 1..).zip(&inner.records) {
+            latest = latest.max(record.at.as_millisecond());
+            if position > after && all.len() < limit {
+                all.push(Placed { position, latest, link: link.clone() });
+            }
+        }
+        Ok(all)
+    }
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        let inner = self.inner.lock();
+        let all = inner.proofs.checkpoints.iter().filter(|kept| kept.number > after);
+        Ok(all.take(limit).cloned().collect())
+    }
+    async fn last_checkpoint(&self) -> Result<Option<Kept>, StoreError> {
+        Ok(self.inner.lock().proofs.checkpoints.last().cloned())
+    }
+    async fn delivered(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        Ok(self.inner.lock().proofs.delivered.iter().map(|(place, number)| (place.clone(), *number)).collect())
+    }
+    async fn prove(&self, proof: Proof) -> Result<bool, StoreError> {
+        self.up()?;
+        let mut inner = self.inner.lock();
+        let proofs = &mut inner.proofs;
+        match proof {
+            Proof::Checkpoint { kept, grown, cut } => {
+                if kept.number != proofs.checkpoints.len() as u64 + 1 {
+                    return Ok(false);
+                }
+                proofs.checkpoints.push(kept);
+                proofs.signed = grown.first().map_or(proofs.signed, |(_, size)| *size);
+                proofs.based = cut.first().map_or(proofs.based, |(_, size)| *size);
+                Ok(true)
+            }
+            // A chain in memory has its tree.
+            Proof::Tip { .. } => Ok(false),
+            Proof::Delivered { place, number } => {
+                let reached = proofs.delivered.entry(place).or_default();
+                *reached = number.max(*reached);
+                Ok(true)
+            }
+        }
+    }
+    async fn snapshot(&self) -> Result<Box<dyn Pages>, StoreError> {
+        let inner = self.inner.lock();
+        let mut all = rows::ring_part(&inner.ring);
+        all.extend(rows::people(&inner.clients, &inner.keys, &inner.cutoffs, &inner.freezes));
+        all.extend(inner.chain.iter().flat_map(|chain| rows::chain_part(&chain.head(), &inner.records)));
+        Ok(Box::new(rows::Rows::new(&all)))
     }
     async fn close(&self) -> Result<(), StoreError> {
         Ok(())

@@ -9,16 +9,24 @@
     reason = "a case fails by panicking, as the head of this module says"
 )]
 
+mod clock;
 mod contents;
+mod counted;
 mod held;
+mod proofs;
 mod records;
 mod replays;
+mod reseal;
 mod state;
 
+pub use clock::*;
 pub use contents::*;
+pub use counted::*;
 pub use held::*;
+pub use proofs::*;
 pub use records::*;
 pub use replays::*;
+pub use reseal::*;
 pub use state::*;
 
 use daypass_core::client::Client;
@@ -67,6 +75,12 @@ cases!(
     a_single_use_mark_outlives_its_handle,
     of_two_uses_of_a_key_the_later_counts,
     uses_are_no_change,
+    nodes_hear_what_others_have_counted,
+    a_count_is_written_again_without_harm,
+    a_day_that_is_over_is_forgotten,
+    counts_are_no_change,
+    the_latest_time_is_kept_and_only_an_operator_puts_it_back,
+    a_node_that_keeps_nothing_free_has_room,
     a_closed_store_refuses_everything,
     closing_one_handle_leaves_the_other,
     records_read_back_in_order,
@@ -78,11 +92,25 @@ cases!(
     hundreds_at_once_are_all_durable,
     changes_and_appends_at_once_keep_the_chain,
     a_wait_that_is_dropped_does_no_harm,
+    every_head_proves_its_tree,
+    checkpoints_are_counted,
+    what_places_have_got_only_grows,
+    a_tip_is_put_where_the_chain_still_ends,
+    proofs_are_no_change,
+    all_links_are_read_by_position,
+    the_oldest_records_are_removed,
+    a_removal_that_was_not_decided_changes_nothing,
+    marks_survive_what_is_removed_before_them,
     another_writers_mark_is_seen,
     a_writers_own_mark_is_not,
     a_mark_is_seen_after_a_restart,
     a_mark_is_forgotten_after_the_window,
     of_two_writers_at_once_one_is_first,
+    keys_are_swapped_as_they_were_seen,
+    a_key_that_was_changed_meanwhile_stays_changed,
+    many_keys_are_swapped_at_once,
+    of_two_seal_keys_at_once_one_is_said,
+    a_writer_may_begin_anew,
     root_keys_are_swapped_as_they_were_seen,
     a_swap_of_root_keys_that_comes_too_late_changes_nothing,
     a_turn_is_taken_by_one_and_its_end_is_seen_by_all,

@@ -18,7 +18,7 @@ fn query() -> RecordQuery {
     RecordQuery { limit: 3, ..RecordQuery::default() }
 }
 
-async fn append(store: &Arc<dyn Store>, number: u128, millis: i64, tenant: Option<&str>) {
+pub(crate) async fn append(store: &Arc<dyn Store>, number: u128, millis: i64, tenant: Option<&str>) {
     let entry = Entry { record: record(number, at(millis), tenant), mark: None };
     assert_eq!(store.append(entry).await, Ok(Appended::Appended));
 }

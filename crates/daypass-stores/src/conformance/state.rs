@@ -6,6 +6,7 @@ use daypass_core::clock::Timestamp;
 use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::{Freeze, Place};
+use daypass_core::ration::Due;
 use daypass_core::ring::{RingRow, RingState};
 use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError};
 use daypass_core::testing::{START, World, ring_rows, secret_key, signing_key};
@@ -428,6 +429,8 @@ pub async fn a_closed_store_refuses_everything(open: &Open) {
     refused("spend", &store.spend([1; 16], START).await);
     refused("uses", &store.uses().await);
     refused("note_uses", &store.note_uses(vec![]).await);
+    refused("note_counts", &store.note_counts(Uuid::nil(), Due { day: 1, counts: vec![] }).await);
+    refused("counts", &store.counts(1, Uuid::nil()).await);
     refused("roots", &store.roots().await);
     refused("held", &store.held([1; 16]).await);
     refused("records", &store.records(everything()).await);

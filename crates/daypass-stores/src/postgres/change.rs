@@ -1,9 +1,10 @@
 //! Changes of clients, keys, the ring, cut-offs and root keys, inside a transaction that has the lock on `tail`.
 
+use super::cutoffs;
 use super::fault::{Fault, bytes, column, damaged};
-use crate::sums::{Digest, cutoff_digest, digest, toggle};
+use super::reseal;
+use crate::sums::{Digest, digest, toggle};
 use daypass_core::client::{Client, Key};
-use daypass_core::cutoff::Cutoff;
 use daypass_core::freeze::{Freeze, Place};
 use daypass_core::ring::RingRow;
 use daypass_core::root::RootRow;
@@ -23,10 +24,27 @@ type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 /// rolls back.
 pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Result<i64, Fault> {
     let mut meta = Meta::load(client).await?;
+    // Neighbours of the kind that comes in great numbers go in one statement.
+    for run in changes.chunk_by(|one, next| matches!((one, next), (Change::Cut(_), Change::Cut(_)))) {
+        match cutoffs::all(run) {
+            Some(cutoffs) => cutoffs::cut(client, &mut meta, cutoffs).await?,
+            None => apply_each(client, &mut meta, run).await?,
+        }
+    }
+    meta.save(client).await
+}
+
+async fn apply_each(
+    client: &impl GenericClient,
+    meta: &mut Meta,
+    changes: &[Change],
+) -> Result<(), Fault> {
     for change in changes {
         match change {
             Change::PutClient(new) => put_client(client, &mut meta.clients, new).await?,
             Change::PutKey(key) => put_key(client, &mut meta.keys, key).await?,
+            Change::SwapKeys { old, new } => reseal::swap_keys(client, &mut meta.keys, old, new).await?,
+            Change::SwapSeal { old, new } => reseal::swap_seal(client, old.as_ref(), new).await?,
             Change::AddRing(rows) => {
                 for row in rows {
                     put_ring(client, &mut meta.ring, row, Old::Conflicts).await?;
@@ -46,12 +64,9 @@ pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Re
                 }
             }
             Change::SetClock(to) => super::clock::set(client, *to).await?,
-            Change::Cut(cutoff) => cut(client, &mut meta, cutoff).await?,
-            Change::Uncut(gone) => {
-                for cutoff in gone {
-                    uncut(client, &mut meta, cutoff).await?;
-                }
-            }
+            Change::CutRecords { through, cuts } => super::proofs::cut(client, *through, cuts).await?,
+            Change::Cut(cutoff) => cutoffs::cut(client, meta, [cutoff]).await?,
+            Change::Uncut(gone) => cutoffs::uncut(client, meta, gone).await?,
             Change::Freeze(new) => freeze(client, &mut meta.freezes, new).await?,
             Change::Thaw(place) => thaw(client, &mut meta.freezes, place).await?,
             Change::SwapRoots { old, new } => {
@@ -64,7 +79,7 @@ pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Re
             }
         }
     }
-    meta.save(client).await
+    Ok(())
 }
 
 async fn execute(client: &impl GenericClient, sql: &'static str, params: Params<'_>) -> Result<u64, Fault> {
@@ -76,22 +91,23 @@ async fn row(client: &impl GenericClient, sql: &str, params: Params<'_>) -> Resu
 }
 
 /// The digests of the tables, and the numbers of changes.
-struct Meta {
+#[derive(Clone)]
+pub(super) struct Meta {
     changes: i64,
     /// The number of the last change of a cut-off.
     recut: i64,
-    clients: Digest,
-    keys: Digest,
-    ring: Digest,
-    cutoffs: Digest,
-    freezes: Digest,
-    roots: Digest,
+    pub(super) clients: Digest,
+    pub(super) keys: Digest,
+    pub(super) ring: Digest,
+    pub(super) cutoffs: Digest,
+    pub(super) freezes: Digest,
+    pub(super) roots: Digest,
     /// Changes of cut-offs that are to be noted.
-    recuts: Vec<(String, Option<i64>)>,
+    pub(super) recuts: Vec<(String, Option<i64>)>,
 }
 
 impl Meta {
-    async fn load(client: &impl GenericClient) -> Result<Self, Fault> {
+    pub(super) async fn load(client: &impl GenericClient) -> Result<Self, Fault> {
         let sql = "SELECT changes, recut, clients, keys, ring, cutoffs, freezes, roots FROM meta";
         let row = row(client, sql, &[]).await?.ok_or_else(|| damaged("the table `meta` is empty"))?;
         Ok(Self {
@@ -107,8 +123,22 @@ impl Meta {
         })
     }
 
+    /// Makes no row count: every table is empty.
+    pub(super) fn forget(&mut self) {
+        for digest in [
+            &mut self.clients,
+            &mut self.keys,
+            &mut self.ring,
+            &mut self.cutoffs,
+            &mut self.freezes,
+            &mut self.roots,
+        ] {
+            *digest = Digest::default();
+        }
+    }
+
     /// Gives the number of changes so far.
-    async fn save(self, client: &impl GenericClient) -> Result<i64, Fault> {
+    pub(super) async fn save(self, client: &impl GenericClient) -> Result<i64, Fault> {
         let changes = self.changes.wrapping_add(1);
         let recut = self.note(client).await?;
         let digests = [&self.clients, &self.keys, &self.ring, &self.cutoffs, &self.freezes, &self.roots];
@@ -149,7 +179,7 @@ fn document(value: &impl serde::Serialize) -> Result<Vec<u8>, Fault> {
     serde_json::to_vec(value).map_err(damaged)
 }
 
-fn conflict(text: String) -> Fault {
+pub(super) fn conflict(text: String) -> Fault {
     StoreError::Conflict(text).into()
 }
 
@@ -296,33 +326,6 @@ async fn take_ring(client: &impl GenericClient, total: &mut Digest, row: &RingRo
     Ok(())
 }
 
-async fn cut(client: &impl GenericClient, meta: &mut Meta, cutoff: &Cutoff) -> Result<(), Fault> {
-    let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
-    let new = cutoff.before.as_millisecond();
-    // The inner one reads what was there before the statement.
-    let sql = "INSERT INTO cutoffs AS there (scope, before) VALUES ($1, $2) ON CONFLICT (scope)
-         DO UPDATE SET before = excluded.before WHERE there.before < excluded.before
-         RETURNING (SELECT old.before FROM cutoffs AS old WHERE old.scope = $1)";
-    let Some(changed) = row(client, sql, &[&scope, &new]).await? else { return Ok(()) };
-    let old: Option<i64> = column(&changed, 0)?;
-    replace(&mut meta.cutoffs, old.map(|old| cutoff_digest(&scope, old)), &cutoff_digest(&scope, new));
-    meta.recuts.push((scope, Some(new)));
-    Ok(())
-}
-
-/// Removes a cut-off that must be what is given.
-async fn uncut(client: &impl GenericClient, meta: &mut Meta, cutoff: &Cutoff) -> Result<(), Fault> {
-    let scope = serde_json::to_string(&cutoff.scope).map_err(damaged)?;
-    let before = cutoff.before.as_millisecond();
-    let sql = "DELETE FROM cutoffs WHERE scope = $1 AND before = $2";
-    if execute(client, sql, &[&scope, &before]).await? != 1 {
-        return Err(conflict(format!("the cut-off of {} has changed meanwhile; look again", cutoff.scope)));
-    }
-    toggle(&mut meta.cutoffs, &cutoff_digest(&scope, before));
-    meta.recuts.push((scope, None));
-    Ok(())
-}
-
 /// The digest of a frozen place's row.
 pub(super) fn freeze_digest(place: &str, since: i64) -> Digest {
     digest(&[place.as_bytes(), &since.to_be_bytes()])
@@ -374,7 +377,7 @@ async fn put_root(client: &impl GenericClient, total: &mut Digest, root: &RootRo
     Ok(())
 }
 
-fn replace(total: &mut Digest, old: Option<Digest>, new: &Digest) {
+pub(super) fn replace(total: &mut Digest, old: Option<Digest>, new: &Digest) {
     if let Some(old) = old {
         toggle(total, &old);
     }

@@ -7,16 +7,23 @@ mod address;
 mod change;
 mod clock;
 mod contents;
+mod counted;
+mod cutoffs;
 mod fault;
 mod held;
 mod others;
+mod proofs;
 mod read;
+mod reseal;
 mod schema;
 mod session;
 mod transactions;
+mod transfer;
 mod watch;
+mod whole;
 mod writer;
 
+use crate::pipe::pipe;
 use crate::waiting::{Pending, Ticket, Write};
 use address::Address;
 use async_trait::async_trait;
@@ -26,11 +33,14 @@ use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
-use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
+use daypass_core::ration::Due;
+use daypass_core::record::checkpoint::Kept;
+use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Placed, Record};
 use daypass_core::replay::Mark;
-use daypass_core::ring::RingRow;
+use daypass_core::ring::{RingRow, SealRow};
 use daypass_core::root::RootRow;
-use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use daypass_core::transfer::Pages;
+use daypass_core::store::{Appended, Change, Proof, RecordQuery, Spent, Store, StoreError, Stored};
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
 };
@@ -42,6 +52,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::IsolationLevel;
 pub(crate) use transactions::done_again;
+pub(crate) use whole::PostgresWhole;
 use uuid::Uuid;
 use watch::Watch;
 use writer::{Command, QUEUE, Writer};
@@ -149,6 +160,7 @@ async fn prepare(address: &Address) -> Result<(Pool, Reads, Watch), Fault> {
     let writing = pool(address, 1)?;
     let client = writing.get().await?;
     schema::prepare(&client).await?;
+    whole::standing(&client).await?.in_service()?;
     let changes = client.query_one("SELECT changes FROM meta", &[]).await?;
     let reads = Reads { pool: pool(address, READERS)?, runtime: Handle::current() };
     Ok((writing, reads, Watch::new(column(&changes, 0)?)))
@@ -251,6 +263,10 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn seal(&self) -> Result<Option<SealRow>, StoreError> {
+        self.reads.read(async |client| reseal::seal(&client).await).await
+    }
+
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         self.reads
             .read_whole(async |mut client| {
@@ -318,6 +334,14 @@ impl Store for PostgresStore {
         self.write(|pending| Write::Clock(now, pending)).await
     }
 
+    async fn note_counts(&self, node: Uuid, due: Due) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.write(|pending| Write::Counts(node, due, pending)).await
+    }
+
+    async fn counts(&self, day: i64, but: Uuid) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.reads.read_whole(async move |client| counted::counts(&client, day, but).await).await
+    }
+
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
         self.write(|pending| Write::Spend(mark, until, pending)).await
     }
@@ -350,6 +374,44 @@ impl Store for PostgresStore {
 
     async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         self.reads.read(async move |client| read::links(&client, writer, after, limit).await).await
+    }
+
+    async fn placed(&self, after: i64, limit: usize) -> Result<Vec<Placed>, StoreError> {
+        self.reads.read(async move |client| proofs::placed(&client, after, limit).await).await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        self.reads.read(async move |client| proofs::checkpoints(&client, after, limit).await).await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<Kept>, StoreError> {
+        self.reads.read(async |client| proofs::last_checkpoint(&client).await).await
+    }
+
+    async fn delivered(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.reads.read(async |client| proofs::delivered(&client).await).await
+    }
+
+    async fn prove(&self, proof: Proof) -> Result<bool, StoreError> {
+        self.write(|pending| Write::Prove(Box::new(proof), pending)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Pages>, StoreError> {
+        let (mut pager, piped) = pipe();
+        let reads = self.reads.clone();
+        tokio::spawn(async move {
+            let job = reads.read_whole(async move |mut client| {
+                let transaction = snapshot(&mut client, Patience::Endless).await?;
+                // Whoever takes the rows may take his time.
+                transaction.batch_execute("SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
+                let read = transfer::rows(&transaction, &mut pager).await;
+                Ok((pager, read.map_err(|fault| fault.error)))
+            });
+            if let Ok((pager, read)) = job.await {
+                pager.finish(read).await;
+            }
+        });
+        Ok(Box::new(piped))
     }
 
     async fn close(&self) -> Result<(), StoreError> {

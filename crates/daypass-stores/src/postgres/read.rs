@@ -144,11 +144,17 @@ async fn each_row(
     if total == expected {
         Ok(())
     } else {
-        Err(damaged(format_args!("the table `{table}` is not what was written to it")))
+        Err(changed(table))
     }
 }
 
-async fn next(rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream>) -> Result<Option<Row>, Fault> {
+/// What a table holds does not have the table's digest.
+pub(super) fn changed(table: &str) -> Fault {
+    damaged(format_args!("the table `{table}` is not what was written to it"))
+}
+
+/// The next row of those that are being read.
+pub(super) async fn next(rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream>) -> Result<Option<Row>, Fault> {
     Ok(futures_util::TryStreamExt::try_next(rows).await?)
 }
 
@@ -156,7 +162,7 @@ async fn next(rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream>) -> Resul
 /// is at fault.
 pub(super) async fn heads(client: &impl GenericClient) -> Result<Vec<ChainHead>, Fault> {
     let mut all = Vec::new();
-    let sql = "SELECT number, guid, key_version, seq, mac FROM writers ORDER BY number";
+    let sql = "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
     for row in client.query(sql, &[]).await? {
         // Writers are numbered from 1 and never removed.
         let number: i64 = column(&row, 0)?;
@@ -168,6 +174,10 @@ pub(super) async fn heads(client: &impl GenericClient) -> Result<Vec<ChainHead>,
             key_version: u32::try_from(column::<i64>(&row, 2)?).map_err(damaged)?,
             seq: u64::try_from(column::<i64>(&row, 3)?).map_err(damaged)?,
             mac: bytes(&row, 4)?,
+            tip: super::proofs::point(&row, 5)?,
+            base: super::proofs::point(&row, 6)?,
+            signed: u64::try_from(column::<i64>(&row, 7)?).map_err(damaged)?,
+            based: u64::try_from(column::<i64>(&row, 8)?).map_err(damaged)?,
         });
     }
     // Whoever removes the last writer would otherwise hide its records from every check of the chains.

@@ -13,6 +13,10 @@ const MIGRATIONS: &[Step] = &[
     Step::breaking(include_str!("migrations/0001_first.sql")),
     Step::additive(include_str!("migrations/0002_oldest.sql")),
     Step::additive(include_str!("migrations/0003_clock.sql")),
+    Step::additive(include_str!("migrations/0004_seal.sql")),
+    Step::additive(include_str!("migrations/0005_records.sql")),
+    Step::additive(include_str!("migrations/0006_standing.sql")),
+    Step::additive(include_str!("migrations/0007_counted.sql")),
 ];
 
 /// What a connection is set to.
@@ -59,6 +63,11 @@ pub(super) async fn exists(client: &Object) -> Result<bool, Fault> {
 /// Whether this program may write a store of which the row `tail` says this.
 pub(super) fn may_write(oldest: i64) -> Result<(), Fault> {
     Ok(steps::may_write(MIGRATIONS, oldest)?)
+}
+
+/// The number of steps that this program knows.
+pub(super) fn known() -> i64 {
+    steps::known(MIGRATIONS)
 }
 
 /// Makes the tables if there are none, and brings them up to date. Of several nodes that start at once, one does it.

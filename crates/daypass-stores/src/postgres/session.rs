@@ -51,6 +51,12 @@ pub(super) struct Tail {
 }
 
 impl Tail {
+    /// Keeps others from writing until the transaction ends, whoever may write.
+    pub(super) async fn hold(client: &impl GenericClient) -> Result<(), Fault> {
+        client.query_one("SELECT 1 FROM tail FOR UPDATE", &[]).await?;
+        Ok(())
+    }
+
     /// Waits until all that others write is written, and keeps them from writing until the transaction ends.
     pub(super) async fn lock(client: &impl GenericClient) -> Result<Self, Fault> {
         let select = client.prepare_cached("SELECT position, latest, oldest FROM tail FOR UPDATE").await?;
@@ -72,7 +78,7 @@ const WRITE: &str = "
     ), moved AS (
         UPDATE tail SET position = $10, latest = $11
     )
-    UPDATE writers SET seq = $12, mac = $13 WHERE number = $1 AND mac = $14";
+    UPDATE writers SET seq = $12, mac = $13, tip = $15 WHERE number = $1 AND mac = $14";
 
 impl Session {
     /// Claims the chain's writer id.
@@ -90,8 +96,14 @@ impl Session {
         let head = chain.head();
         client
             .execute(
-                "INSERT INTO writers (number, guid, key_version, seq, mac) VALUES ($1, $2, $3, 0, $4)",
-                &[&number, &writer, &i64::from(head.key_version), &head.mac.as_slice()],
+                "INSERT INTO writers (number, guid, key_version, seq, mac, tip) VALUES ($1, $2, $3, 0, $4, $5)",
+                &[
+                    &number,
+                    &writer,
+                    &i64::from(head.key_version),
+                    &head.mac.as_slice(),
+                    &head.tip.map(|tip| tip.to_bytes()),
+                ],
             )
             .await?;
         let place = Place { chain, position: tail.position, latest: tail.latest, own: i64::MIN };
@@ -119,10 +131,10 @@ impl Session {
         let select = client.prepare_cached("SELECT mac FROM writers WHERE number = $1").await?;
         let row = client.query_opt(&select, &[&self.number]).await?;
         let stored: Mac = bytes(&row.ok_or_else(|| damaged("this process's chain is gone"))?, 0)?;
-        if stored == self.place.chain.head().mac {
+        if stored == self.place.chain.head_mac() {
             return Ok(());
         }
-        match self.doubts.iter().find(|doubt| doubt.chain.head().mac == stored) {
+        match self.doubts.iter().find(|doubt| doubt.chain.head_mac() == stored) {
             Some(happened) => {
                 tracing::info!(writer = %happened.chain.writer(), "a commit that was not answered has happened");
                 self.place = happened.clone();
@@ -181,7 +193,7 @@ impl Session {
         let macs: Vec<_> = self.new.iter().map(|new| new.link.mac.as_slice()).collect();
         let tenants: Vec<_> = self.new.iter().map(|new| new.tenant.as_deref()).collect();
         let documents: Vec<_> = self.new.iter().map(|new| new.link.blob.as_slice()).collect();
-        let ChainHead { seq, mac, .. } = self.place.chain.head();
+        let ChainHead { seq, mac, tip, .. } = self.place.chain.head();
         let moved = client
             .execute(
                 write,
@@ -199,7 +211,8 @@ impl Session {
                     &self.place.latest,
                     &i64::try_from(seq).map_err(damaged)?,
                     &mac.as_slice(),
-                    &began.chain.head().mac.as_slice(),
+                    &began.chain.head_mac().as_slice(),
+                    &tip.map(|tip| tip.to_bytes()),
                 ],
             )
             .await?;

@@ -14,8 +14,10 @@
 
 use super::change;
 use super::clock;
+use super::counted;
 use super::fault::{Fault, late};
 use super::held;
+use super::proofs;
 use super::session::{Place, Session, Tail};
 use super::transactions::{Name, again, transact};
 use super::watch::{CHANNEL, Watch};
@@ -232,7 +234,11 @@ async fn write_each(
             Write::TakeTurn(_, pending) if pending.abandoned() => (),
             Write::TakeTurn(wish, pending) => pending.result = Some(Ok(held::take(client, wish).await?)),
             Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(client, end).await?)),
+            Write::Prove(proof, pending) => pending.result = Some(Ok(proofs::keep(client, proof).await?)),
             Write::Clock(now, pending) => pending.result = Some(Ok(clock::note(client, *now).await?)),
+            Write::Counts(node, due, pending) => {
+                pending.result = Some(Ok(counted::note(client, *node, due).await?));
+            }
             Write::Spend(..) | Write::Uses(..) => (),
         }
     }

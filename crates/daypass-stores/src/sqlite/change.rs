@@ -1,6 +1,7 @@
 //! Changes of clients, keys, the ring and cut-offs, inside a transaction that is already open.
 
 use super::fault::{Fault, damaged};
+use super::reseal;
 use super::sums::{Digest, cutoff_digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::cutoff::Cutoff;
@@ -18,6 +19,8 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
         match change {
             Change::PutClient(client) => put_client(connection, &mut meta.clients, client)?,
             Change::PutKey(key) => put_key(connection, &mut meta.keys, key)?,
+            Change::SwapKeys { old, new } => reseal::swap_keys(connection, &mut meta.keys, old, new)?,
+            Change::SwapSeal { old, new } => reseal::swap_seal(connection, old.as_ref(), new)?,
             Change::AddRing(rows) => {
                 rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Conflicts))?;
             }
@@ -29,6 +32,7 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
                 new.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Goes))?;
             }
             Change::SetClock(to) => super::clock::set(connection, *to)?,
+            Change::CutRecords { through, cuts } => super::proofs::cut(connection, *through, cuts)?,
             Change::Cut(cutoff) => cut(connection, &mut meta, cutoff)?,
             Change::Uncut(gone) => {
                 gone.iter().try_for_each(|cutoff| uncut(connection, &mut meta, cutoff))?;
@@ -49,20 +53,21 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
 pub(super) const RECUTS: i64 = 100_000;
 
 /// The digests of the tables, and the number of changes.
-struct Meta {
+#[derive(Clone)]
+pub(super) struct Meta {
     changes: i64,
-    clients: Digest,
-    keys: Digest,
-    ring: Digest,
-    cutoffs: Digest,
-    freezes: Digest,
-    roots: Digest,
+    pub(super) clients: Digest,
+    pub(super) keys: Digest,
+    pub(super) ring: Digest,
+    pub(super) cutoffs: Digest,
+    pub(super) freezes: Digest,
+    pub(super) roots: Digest,
     /// The number of the last change of a cut-off.
     recut: i64,
 }
 
 impl Meta {
-    fn load(connection: &Connection) -> Result<Self, Fault> {
+    pub(super) fn load(connection: &Connection) -> Result<Self, Fault> {
         Ok(connection.query_row(
             "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut FROM meta",
             [],
@@ -81,7 +86,21 @@ impl Meta {
         )?)
     }
 
-    fn save(&self, connection: &Connection) -> Result<(), Fault> {
+    /// Makes no row count: every table is empty.
+    pub(super) fn forget(&mut self) {
+        for digest in [
+            &mut self.clients,
+            &mut self.keys,
+            &mut self.ring,
+            &mut self.cutoffs,
+            &mut self.freezes,
+            &mut self.roots,
+        ] {
+            *digest = Digest::default();
+        }
+    }
+
+    pub(super) fn save(&self, connection: &Connection) -> Result<(), Fault> {
         connection.execute(
             "UPDATE meta
              SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?, recut = ?",

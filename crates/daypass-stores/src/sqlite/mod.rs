@@ -7,16 +7,23 @@ mod change;
 mod checkpoint;
 mod clock;
 mod contents;
+mod counted;
 mod fault;
 mod held;
 mod others;
 mod pool;
+mod proofs;
 mod read;
 mod reserve;
+mod reseal;
+mod same;
 mod schema;
 mod session;
+mod transfer;
+mod whole;
 mod writer;
 
+use crate::pipe::pipe;
 use crate::sums;
 use crate::waiting::{Pending, Ticket, Write};
 use answers::Answers;
@@ -27,21 +34,26 @@ use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
-use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Record};
+use daypass_core::ration::Due;
+use daypass_core::record::checkpoint::Kept;
+use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Placed, Record};
 use daypass_core::replay::Mark;
-use daypass_core::ring::RingRow;
+use daypass_core::ring::{RingRow, SealRow};
 use daypass_core::room::Room;
 use daypass_core::root::RootRow;
-use daypass_core::store::{Appended, Change, RecordQuery, Spent, Store, StoreError, Stored};
+use daypass_core::transfer::Pages;
+use daypass_core::store::{Appended, Change, Proof, RecordQuery, Spent, Store, StoreError, Stored};
 use fault::Fault;
 use pool::{Pool, Watch, closed, late};
 use reserve::Reserve;
+use same::Same;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use uuid::Uuid;
+pub(crate) use whole::SqliteWhole;
 use writer::{Command, QUEUE, Writer};
 
 /// A handle on the file. Dropping it ends its thread once what waits has been written.
@@ -61,11 +73,13 @@ impl SqliteStore {
         let reserve = Reserve::beside(&path);
         reserve.make_way();
         let connection = schema::prepare(&path).map_err(|fault| fault.error)?;
-        let watch = Watch::new(&path).map_err(|fault| fault.error)?;
-        let pool = Pool::new(&path);
+        whole::standing(&connection).map_err(|fault| fault.error)?.in_service()?;
+        let same = Same::of(&path).map_err(|fault| fault.error)?;
+        let watch = Watch::new(&path, &same).map_err(|fault| fault.error)?;
+        let pool = Pool::new(&path, &same);
         let (commands, queue) = mpsc::channel(QUEUE);
         let answers = Answers::default();
-        let writer = Writer::new(path, connection, queue, answers.clone(), reserve.clone());
+        let writer = Writer::new(path, connection, queue, answers.clone(), reserve.clone(), same);
         let thread = std::thread::Builder::new()
             .name("daypass-writer".into())
             .spawn(|| writer.run())
@@ -145,6 +159,10 @@ impl Store for SqliteStore {
         self.pool.snapshot(read::ring).await
     }
 
+    async fn seal(&self) -> Result<Option<SealRow>, StoreError> {
+        self.pool.read(|connection| reseal::seal(connection)).await
+    }
+
     async fn cutoffs(&self) -> Result<Vec<Cutoff>, StoreError> {
         self.pool.snapshot_whole(read::cutoffs).await
     }
@@ -212,6 +230,14 @@ impl Store for SqliteStore {
         self.on_disk(move |reserve| reserve.keep(bytes)).await
     }
 
+    async fn note_counts(&self, node: Uuid, due: Due) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.write(|pending| Write::Counts(node, due, pending)).await
+    }
+
+    async fn counts(&self, day: i64, but: Uuid) -> Result<Vec<(Mark, u64)>, StoreError> {
+        self.pool.read_whole(move |connection| counted::counts(connection, day, but)).await
+    }
+
     async fn spend(&self, mark: Mark, until: Timestamp) -> Result<Spent, StoreError> {
         self.write(|pending| Write::Spend(mark, until, pending)).await
     }
@@ -238,6 +264,41 @@ impl Store for SqliteStore {
 
     async fn links(&self, writer: Uuid, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         self.pool.read(move |connection| read::links(connection, writer, after, limit)).await
+    }
+
+    async fn placed(&self, after: i64, limit: usize) -> Result<Vec<Placed>, StoreError> {
+        self.pool.read(move |connection| proofs::placed(connection, after, limit)).await
+    }
+
+    async fn checkpoints(&self, after: u64, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        self.pool.read(move |connection| proofs::checkpoints(connection, after, limit)).await
+    }
+
+    async fn last_checkpoint(&self) -> Result<Option<Kept>, StoreError> {
+        self.pool.read(|connection| proofs::last_checkpoint(connection)).await
+    }
+
+    async fn delivered(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.pool.read(|connection| proofs::delivered(connection)).await
+    }
+
+    async fn prove(&self, proof: Proof) -> Result<bool, StoreError> {
+        self.write(|pending| Write::Prove(Box::new(proof), pending)).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Pages>, StoreError> {
+        let (mut pager, piped) = pipe();
+        let pool = self.pool.clone();
+        tokio::spawn(async move {
+            let job = pool.read_whole(|connection| {
+                let read = transfer::rows(&*connection.transaction()?, &mut pager);
+                Ok((pager, read.map_err(|fault| fault.error)))
+            });
+            if let Ok((pager, read)) = job.await {
+                pager.finish(read).await;
+            }
+        });
+        Ok(Box::new(piped))
     }
 
     /// Reading ends first, so that the writer's connection is the last and SQLite merges the log into the file.

@@ -2,11 +2,12 @@
 
 use super::fault::Fault;
 use super::read;
+use super::same::Same;
 use super::schema::{self, Use};
 use daypass_core::record::DEADLINE;
 use daypass_core::store::StoreError;
 use rusqlite::Connection;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
@@ -19,14 +20,16 @@ const READERS: u32 = 2;
 #[derive(Clone)]
 pub(super) struct Pool {
     path: Arc<Path>,
+    same: Same,
     permits: Arc<Semaphore>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    /// Those that nobody uses, each with the generation of the file that it has open.
+    idle: Arc<Mutex<Vec<(u64, Connection)>>>,
 }
 
 impl Pool {
-    pub(super) fn new(path: &Path) -> Self {
+    pub(super) fn new(path: &Path, same: &Same) -> Self {
         let permits = Arc::new(Semaphore::new(READERS as usize));
-        Self { path: path.into(), permits, idle: Arc::default() }
+        Self { path: path.into(), same: same.clone(), permits, idle: Arc::default() }
     }
 
     /// Runs one query within the deadline. Whoever stops waiting loses the answer and nothing else: the query ends on its
@@ -71,12 +74,13 @@ impl Pool {
         query: impl FnOnce(&mut Connection) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = idle().pop();
+        let generation = self.same.check().map_err(|fault| fault.error)?;
+        let kept = idle().pop().filter(|(of, _)| *of == generation).map(|(_, connection)| connection);
         let connection = kept.map_or_else(|| schema::connect(&self.path, Use::Read), Ok);
         let mut connection = connection.map_err(|fault| fault.error)?;
         // One that failed may have seen a file that is no longer there; the next query opens it anew.
         let answer = query(&mut connection).map_err(|fault| fault.error)?;
-        idle().push(connection);
+        idle().push((generation, connection));
         drop(permit);
         Ok(answer)
     }
@@ -96,15 +100,21 @@ impl Pool {
 pub(super) struct Watch(Arc<Mutex<Option<Watching>>>);
 
 struct Watching {
+    path: PathBuf,
+    same: Same,
+    /// The generation of the file that the connection has open.
+    generation: u64,
     connection: Connection,
     /// SQLite's count of others' commits when the number of changes was read, and that number.
     seen: Option<(i64, u64)>,
 }
 
 impl Watch {
-    pub(super) fn new(path: &Path) -> Result<Self, Fault> {
+    pub(super) fn new(path: &Path, same: &Same) -> Result<Self, Fault> {
+        let (same, generation) = (same.clone(), same.check()?);
         let connection = schema::connect(path, Use::Read)?;
-        Ok(Self(Arc::new(Mutex::new(Some(Watching { connection, seen: None })))))
+        let watching = Watching { path: path.to_owned(), same, generation, connection, seen: None };
+        Ok(Self(Arc::new(Mutex::new(Some(watching)))))
     }
 
     /// The number of changes so far, read only if anything was committed since the last call.
@@ -128,6 +138,11 @@ impl Watch {
 
 impl Watching {
     fn version(&mut self) -> Result<u64, Fault> {
+        let generation = self.same.check()?;
+        if generation != self.generation {
+            self.connection = schema::connect(&self.path, Use::Read)?;
+            (self.generation, self.seen) = (generation, None);
+        }
         let commits: i64 =
             self.connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
         if let Some((seen, changes)) = self.seen

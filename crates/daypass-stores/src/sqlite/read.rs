@@ -121,7 +121,7 @@ fn whole_table<T>(
 }
 
 /// Reads every row of a table and the table's digest, which must be of one state of the file, and compares.
-fn each_row(
+pub(super) fn each_row(
     snapshot: &Connection,
     table: &'static str,
     select: &str,
@@ -145,7 +145,7 @@ fn each_row(
 /// told which one is at fault.
 pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
     let mut statement = connection
-        .prepare_cached("SELECT number, guid, key_version, seq, mac FROM writers ORDER BY number")?;
+        .prepare_cached("SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number")?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -159,6 +159,10 @@ pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
             key_version: row.get(2)?,
             seq: u64::try_from(row.get::<_, i64>(3)?).map_err(damaged)?,
             mac: row.get(4)?,
+            tip: super::proofs::point(row, 5)?,
+            base: super::proofs::point(row, 6)?,
+            signed: u64::try_from(row.get::<_, i64>(7)?).map_err(damaged)?,
+            based: u64::try_from(row.get::<_, i64>(8)?).map_err(damaged)?,
         });
     }
     // Whoever removes the last writer would otherwise hide its records from every check of the chains.
@@ -208,7 +212,7 @@ pub(super) struct RecordRow<'a> {
 }
 
 impl<'a> RecordRow<'a> {
-    const COLUMNS: &'static str = "position, writer, seq, at, latest, mark, mac, tenant, document, sum";
+    pub(super) const COLUMNS: &'static str = "position, writer, seq, at, latest, mark, mac, tenant, document, sum";
     /// Takes the row's fields and the sum, in the order of [`Self::COLUMNS`].
     pub(super) const INSERT: &'static str =
         "INSERT INTO records (position, writer, seq, at, latest, mark, mac, tenant, document, sum)
@@ -229,7 +233,7 @@ impl<'a> RecordRow<'a> {
         ]
     }
 
-    fn read(row: &'a Row<'_>) -> Result<Self, Fault> {
+    pub(super) fn read(row: &'a Row<'_>) -> Result<Self, Fault> {
         let found = Self {
             position: row.get(0)?,
             writer: row.get(1)?,

@@ -25,6 +25,10 @@ const MIGRATIONS: &[Step] = &[
     Step::breaking(include_str!("migrations/0006_recuts.sql")),
     Step::additive(include_str!("migrations/0007_oldest.sql")),
     Step::additive(include_str!("migrations/0008_clock.sql")),
+    Step::additive(include_str!("migrations/0009_seal.sql")),
+    Step::additive(include_str!("migrations/0010_records.sql")),
+    Step::additive(include_str!("migrations/0011_standing.sql")),
+    Step::additive(include_str!("migrations/0012_counted.sql")),
 ];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the
@@ -122,6 +126,28 @@ pub(super) fn connect(path: &Path, used: Use) -> Result<Connection, Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
+    settle(&connection, used)?;
+    Ok(connection)
+}
+
+/// Opens the file for this process alone; none where another has it open.
+///
+/// What SQLite keeps in memory that processes share is kept in this process's, which needs the whole of SQLite's lock on the
+/// file; every other connection holds a share of that for as long as it is open.
+pub(super) fn connect_alone(path: &Path) -> Result<Option<Connection>, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
+    match connection.execute("UPDATE meta SET closed = closed", []) {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => return Ok(None),
+        looked => looked?,
+    };
+    settle(&connection, Use::Write)?;
+    Ok(Some(connection))
+}
+
+fn settle(connection: &Connection, used: Use) -> Result<(), Fault> {
     connection.set_prepared_statement_cache_capacity(48);
     // A file may have been handed to us: nothing in its schema runs code, and nothing but SQL can change it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
@@ -136,7 +162,7 @@ pub(super) fn connect(path: &Path, used: Use) -> Result<Connection, Fault> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "query_only", used == Use::Read)?;
-    Ok(connection)
+    Ok(())
 }
 
 /// Before anything is written to it.
@@ -154,6 +180,11 @@ fn pending(connection: &Connection) -> Result<&'static [Step], Fault> {
     let found = version(connection)?;
     let oldest = if found > steps::known(MIGRATIONS) { Some(oldest(connection)?) } else { None };
     Ok(steps::pending(MIGRATIONS, found, oldest)?)
+}
+
+/// The number of steps that this program knows.
+pub(super) fn known() -> i64 {
+    steps::known(MIGRATIONS)
 }
 
 fn oldest(connection: &Connection) -> Result<i64, Fault> {

@@ -53,8 +53,8 @@ impl Session {
                 .query_row("SELECT coalesce(max(number), 0) + 1 FROM writers", [], |row| row.get(0))?;
         let head = chain.head();
         transaction.execute(
-            "INSERT INTO writers (number, guid, key_version, seq, mac) VALUES (?, ?, ?, 0, ?)",
-            params![number, writer, head.key_version, head.mac],
+            "INSERT INTO writers (number, guid, key_version, seq, mac, tip) VALUES (?, ?, ?, 0, ?, ?)",
+            params![number, writer, head.key_version, head.mac, head.tip.map(|tip| tip.to_bytes())],
         )?;
         transaction.execute("UPDATE meta SET closed = 0 WHERE closed <> 0", [])?;
         transaction.commit()?;
@@ -128,8 +128,8 @@ impl Session {
         let head = self.place.chain.head();
         let seq = i64::try_from(head.seq).map_err(damaged)?;
         connection
-            .prepare_cached("UPDATE writers SET seq = ?, mac = ? WHERE number = ?")?
-            .execute(params![seq, head.mac, self.number])?;
+            .prepare_cached("UPDATE writers SET seq = ?, mac = ?, tip = ? WHERE number = ?")?
+            .execute(params![seq, head.mac, head.tip.map(|tip| tip.to_bytes()), self.number])?;
         Ok(())
     }
 
@@ -157,8 +157,8 @@ impl Session {
             .query_row([self.number], |row| row.get(0))?;
         self.looked = None;
         match self.doubt.take() {
-            _ if stored == self.place.chain.head().mac => Ok(()),
-            Some(doubt) if stored == doubt.chain.head().mac => {
+            _ if stored == self.place.chain.head_mac() => Ok(()),
+            Some(doubt) if stored == doubt.chain.head_mac() => {
                 self.place = doubt;
                 Ok(())
             }

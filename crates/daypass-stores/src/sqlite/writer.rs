@@ -20,11 +20,13 @@
 use super::answers::Answers;
 use super::change;
 use super::checkpoint::Checkpoints;
+use super::counted;
 use super::fault::Fault;
 use super::clock;
 use super::held;
 use super::proofs;
 use super::reserve::{self, Reserve};
+use super::same::Same;
 use super::schema::{self, Use};
 use super::session::Session;
 use crate::waiting::{Ticket, Write};
@@ -74,6 +76,7 @@ pub(super) struct Writer {
     disk_failed: bool,
     answers: Answers,
     reserve: Reserve,
+    same: Same,
 }
 
 impl Writer {
@@ -83,9 +86,10 @@ impl Writer {
         commands: mpsc::Receiver<Command>,
         answers: Answers,
         reserve: Reserve,
+        same: Same,
     ) -> Self {
         let (connection, checkpoints) = (Some(connection), Checkpoints::default());
-        Self { path, commands, connection, session: None, checkpoints, disk_failed: false, answers, reserve }
+        Self { path, commands, connection, session: None, checkpoints, disk_failed: false, answers, reserve, same }
     }
 
     /// Works until every handle is gone or one of them closes the store.
@@ -202,7 +206,9 @@ impl Writer {
         self.ready()?;
         let Some(connection) = &self.connection else { return Err(closed().into()) };
         let before = self.session.as_ref().map(Session::place);
-        let Err(fault) = write_all(connection, self.session.as_mut(), batch) else { return Ok(()) };
+        let written = write_all(connection, self.session.as_mut(), batch);
+        // In another file than the one that will be there tomorrow it is not durable.
+        let Err(fault) = written.and_then(|()| self.same.check().map(drop)) else { return Ok(()) };
         self.connection = None;
         self.disk_failed |= fault.disk;
         if let (Some(session), Some(before)) = (&mut self.session, before) {
@@ -231,8 +237,13 @@ impl Writer {
                 return Err(StoreError::Unavailable("the disk failed, and the log is in use".into()).into());
             }
         }
-        if let Some(session) = &mut self.session {
-            session.settle(&connection)?;
+        match &mut self.session {
+            Some(session) => {
+                session.settle(&connection)?;
+                self.same.take()?;
+            }
+            // Nothing here can tell one store from another.
+            None => drop(self.same.check()?),
         }
         Ok(connection)
     }
@@ -285,6 +296,9 @@ fn write_all(
             Write::EndTurn(end, pending) => pending.result = Some(Ok(held::end(connection, end)?)),
             Write::Prove(proof, pending) => pending.result = Some(Ok(proofs::keep(connection, proof)?)),
             Write::Clock(now, pending) => pending.result = Some(Ok(clock::note(connection, *now)?)),
+            Write::Counts(node, due, pending) => {
+                pending.result = Some(Ok(counted::note(connection, *node, due)?));
+            }
             Write::Uses(uses, pending) => pending.result = Some(Ok(note_uses(connection, uses)?)),
         }
     }

@@ -47,6 +47,11 @@ fn a_key_is_kept_until_its_last_work_is_dead() {
         (Purpose::TokenSeal, 12 * HOUR + LEEWAY),
         (Purpose::Triple, 12 * HOUR + LEEWAY),
         (Purpose::Ticket, 8 * HOUR + ticket::FIRST_USE + LEEWAY),
+        (Purpose::Replay, replay::WINDOW + LEEWAY),
+        // Then it depends on what is kept under them.
+        (Purpose::Pepper, LEEWAY),
+        (Purpose::Rest, LEEWAY),
+        (Purpose::Record, LEEWAY),
     ];
     for (purpose, expected) in cases {
         let old = stage(purpose, 1, RingState::Retiring, 100);
@@ -54,8 +59,6 @@ fn a_key_is_kept_until_its_last_work_is_dead() {
         let kept = rules(Rotation { keep: 3 * DAY, ..ROTATION });
         assert_eq!(kept.dead_at(&old), later(100 + 3 * DAY), "{}: as configured", purpose.name());
     }
-    let pepper = stage(Purpose::Pepper, 1, RingState::Retiring, 100);
-    assert_eq!(rules(ROTATION).dead_at(&pepper), later(100 + LEEWAY), "then it depends on clients' keys");
 }
 
 #[test]
@@ -91,9 +94,12 @@ fn the_next_step_follows_from_what_is_there() {
         let by_hand = rules(Rotation { period: None, ..ROTATION });
         assert_eq!(by_hand.next(&stages), [], "{what}, by hand");
     }
-    for purpose in [Purpose::Rest, Purpose::Pepper, Purpose::Record, Purpose::Replay] {
-        let stages = [stage(purpose, 1, Active, 0), stage(purpose, 2, Prepared, 0)];
+    for purpose in [Purpose::Rest, Purpose::Pepper, Purpose::Record] {
+        let mut stages = vec![stage(purpose, 2, Active, 0), stage(purpose, 3, Prepared, 0)];
         assert_eq!(rules(ROTATION).next(&stages), [], "{}: only the operator", purpose.name());
+        stages.push(stage(purpose, 1, Retiring, 5));
+        let gone = Due { purpose, step: Step::Retire, at: later(5 + LEEWAY) };
+        assert_eq!(rules(ROTATION).next(&stages), [gone], "{}: when nothing is left", purpose.name());
     }
 }
 
@@ -141,7 +147,7 @@ fn ages_tell_what_has_worked_too_long() {
         (ROTATION, Purpose::Rest, Some(730)),
         (ROTATION, Purpose::Pepper, None),
         (ROTATION, Purpose::Record, None),
-        (ROTATION, Purpose::Replay, None),
+        (ROTATION, Purpose::Replay, Some(31)),
     ] {
         let name = purpose.name();
         assert!(

@@ -1,14 +1,18 @@
 use super::*;
+use crate::client::Key;
 use crate::jose::PublishedKey;
+use crate::record::{Chain, ChainHead};
 use crate::ring::{RingState, Rotation};
 use crate::role::Algorithm;
 use crate::testing::{self, START, SeededEntropy, World, later, ring_rows};
 use std::collections::BTreeSet;
+use uuid::Uuid;
 
 /// A store that makes changes, and nothing else.
 struct Bench {
     rows: Vec<RingRow>,
     keys: Vec<Key>,
+    heads: Vec<ChainHead>,
     rules: Rules,
     entropy: SeededEntropy,
 }
@@ -19,11 +23,13 @@ impl Bench {
         let mut plan = world.plan;
         plan.rotation = Rotation { period: None, max_age: 60, lead: 600, keep: 0 };
         let rules = Rules::of(&plan);
-        Self { rows: ring_rows(), keys: world.keys, rules, entropy: SeededEntropy::new(9) }
+        let heads = vec![Chain::begin(&testing::ring(), Uuid::from_u128(1)).unwrap().head()];
+        Self { rows: ring_rows(), keys: world.keys, heads, rules, entropy: SeededEntropy::new(9) }
     }
 
     fn decide(&self, order: Order, now: Timestamp) -> Result<Taken, Refused> {
-        let situation = Situation { rows: &self.rows, keys: &self.keys, rules: &self.rules, now };
+        let left = Left::of(&self.ring(), &self.keys, &[], now).with_chains(&self.heads);
+        let situation = Situation { rows: &self.rows, left: &left, rules: &self.rules, now };
         order.take(&situation, &testing::kek(), &self.entropy)
     }
 
@@ -54,7 +60,9 @@ fn order(step: Step, purpose: Purpose) -> Order {
     Order { purpose, version: None, step, force: false }
 }
 
-const ROTATING: [Purpose; 8] = [
+const ROTATING: [Purpose; 10] = [
+    Purpose::Record,
+    Purpose::Replay,
     Purpose::TokenSeal,
     Purpose::Triple,
     Purpose::Pepper,
@@ -70,6 +78,7 @@ fn every_rotating_key_goes_through_its_whole_life() {
     for purpose in ROTATING {
         let mut bench = Bench::new();
         bench.keys.clear();
+        bench.heads.clear();
         let made = bench.take(Step::Prepare, purpose, 0).unwrap();
         assert_eq!((made.version, made.state), (2, RingState::Prepared));
         assert_eq!(bench.ring().active(purpose), 1, "it is only prepared");
@@ -118,13 +127,13 @@ fn a_step_too_early_is_refused_unless_it_is_forced() {
 
 #[test]
 fn a_key_that_protects_clients_keys_stays() {
-    for (purpose, live) in [(Purpose::Pepper, 1), (Purpose::Rest, 3)] {
+    for (purpose, live) in [(Purpose::Pepper, 1), (Purpose::Rest, 3), (Purpose::Record, 1)] {
         let mut bench = Bench::new();
         bench.take(Step::Prepare, purpose, 0).unwrap();
         bench.take(Step::Activate, purpose, 60).unwrap();
         let refused = bench.take(Step::Retire, purpose, 9999).unwrap_err();
         let name = format!("{}/1", purpose.name());
-        assert_eq!(refused, Refused::Protects { name, count: live });
+        assert_eq!(refused, Refused::Protects { name, purpose, count: live });
         assert!(refused.yields_to_force());
         for key in &mut bench.keys {
             key.starts = Some(later(99_999));
@@ -132,6 +141,12 @@ fn a_key_that_protects_clients_keys_stays() {
         assert_eq!(bench.take(Step::Retire, purpose, 9999).unwrap_err(), refused, "they will be needed");
         for key in &mut bench.keys {
             key.enabled = false;
+        }
+        if purpose != Purpose::Pepper {
+            // A sealed key can be sealed anew, whether it works or not; and records of a dead writer are records.
+            assert_eq!(bench.take(Step::Retire, purpose, 9999).unwrap_err(), refused);
+            bench.keys.clear();
+            bench.heads.clear();
         }
         bench.take(Step::Retire, purpose, 9999).unwrap();
     }
@@ -150,10 +165,6 @@ fn what_cannot_be_is_refused_with_and_without_force() {
         assert_eq!(texts[0], texts[1]);
         texts[0].clone()
     };
-    for step in [Step::Prepare, Step::Activate, Step::Retire] {
-        assert!(refused(&bench, step, Purpose::Record, None).contains("chain of records"));
-        assert!(refused(&bench, step, Purpose::Replay, None).contains("could be used again"));
-    }
     let es = Purpose::JwtEs256;
     assert_eq!(refused(&bench, Step::Activate, es, None), "no `jwt-es256` key is prepared");
     assert_eq!(refused(&bench, Step::Retire, es, None), "no `jwt-es256` key is retiring");
@@ -213,6 +224,35 @@ fn what_a_retry_repeats_is_made_with_the_keys_of_its_time() {
         }
         assert_eq!(bench.ring().active_at(purpose, later(0)), 1);
         assert_eq!(bench.ring().active_at(purpose, Timestamp::MIN), 1);
+    }
+}
+
+/// Whatever was accepted before every node has heard of the new key has the same mark ever after.
+#[test]
+fn a_request_keeps_its_mark_across_three_generations() {
+    use crate::replay::{WINDOW, mark};
+    let mut bench = Bench::new();
+    let (mut before, purpose) = (bench.ring(), Purpose::Replay);
+    for (version, seconds) in [(2, 10_000), (3, 20_000)] {
+        bench.take(Step::Prepare, purpose, seconds - HEARD).unwrap();
+        bench.take(Step::Activate, purpose, seconds).unwrap();
+        let ring = bench.ring();
+        let sign = |ring: &Ring, made| mark(ring, "AKID", b"signature", later(made)).unwrap();
+        // A node that hears of it late still takes requests that are stamped half a window ahead.
+        let heard = seconds + SWITCH - 1;
+        for made in [seconds - WINDOW / 2, seconds, heard, heard + WINDOW / 2] {
+            assert_eq!(sign(&ring, made), sign(&before, made), "{made}");
+        }
+        let switched = seconds + SWITCH + WINDOW;
+        assert_eq!(ring.active_at(purpose, later(switched)), version);
+        assert_ne!(sign(&ring, switched), sign(&before, switched));
+        let old = Order { version: Some(version - 1), ..order(Step::Retire, purpose) };
+        let early = bench.decide(old, later(switched + WINDOW)).unwrap_err();
+        assert!(matches!(early, Refused::InUse(..)), "{early}");
+        let gone = bench.decide(old, later(switched + WINDOW + 301)).unwrap();
+        bench.make(&gone);
+        before = bench.ring();
+        assert_eq!(sign(&before, switched), sign(&ring, switched));
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod crash;
 mod damage;
+mod moved;
 mod recuts;
+mod reserve;
 mod trouble;
 
 use crate::conformance::{self, Open};

@@ -2,6 +2,7 @@
 
 use super::open;
 use crate::conformance::{at, chain, put};
+use crate::sqlite::same::Same;
 use crate::sqlite::change::RECUTS;
 use crate::sqlite::pool::Pool;
 use crate::sqlite::sums::{cutoff_digest, toggle};
@@ -115,7 +116,7 @@ async fn only_the_last_changes_are_kept() {
 #[tokio::test]
 async fn a_long_reading_is_waited_for() {
     let site = site().await;
-    let pool = Pool::new(&site.path);
+    let pool = Pool::new(&site.path, &Same::of(&site.path).unwrap());
     let slow = |_: &mut Connection| {
         std::thread::sleep(DEADLINE + Duration::from_millis(200));
         Ok(())

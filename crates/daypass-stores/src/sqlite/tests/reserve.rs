@@ -158,9 +158,9 @@ async fn a_change_that_meets_the_end_of_the_disk_is_tried_again_with_the_reserve
     store.keep_free(Some(2 * MIB)).await.unwrap();
     // Enough that nobody makes way beforehand, and less than the change needs.
     disk.fill(MIB * 6 / 10);
-    let many = (0..4_000).flat_map(freeze).collect();
+    let many = (0..30_000).flat_map(freeze).collect();
     put(&store, 10, many).await.unwrap();
-    assert_eq!(store.freezes().await.unwrap().len(), 4_000);
+    assert_eq!(store.freezes().await.unwrap().len(), 30_000);
     assert!(!disk.path().join("a.db-reserve").exists());
     assert_eq!(verify(&store).await, 1);
 }
