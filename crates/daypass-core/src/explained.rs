@@ -58,7 +58,7 @@ impl When {
     }
 
     /// The first and the last moment at which the record can have been made.
-    pub(crate) fn span(self) -> (Timestamp, Timestamp) {
+    pub fn span(self) -> (Timestamp, Timestamp) {
         let (from, until) = match self {
             Self::Arrived(at) => (at.checked_sub(APART), at.checked_add(LATEST)),
             Self::About(at) => (at.checked_sub(LATEST), at.checked_add(APART)),

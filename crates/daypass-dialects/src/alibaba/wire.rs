@@ -182,7 +182,7 @@ pub fn request_id(id: Uuid) -> String {
 }
 
 /// The lower half of the id that the gateway has written as this text.
-pub(crate) fn lower_half(text: &str) -> Option<u64> {
+pub fn lower_half(text: &str) -> Option<u64> {
     let lower = u64::from_str_radix(text, 36).ok()?;
     // Only as it was written: one id has one spelling.
     (request_id(Uuid::from_u64_pair(0, lower)) == text).then_some(lower)
