@@ -68,7 +68,8 @@ impl Standing {
         Err(StoreError::OutOfService(match self {
             Self::Open => return Ok(()),
             Self::Arriving { .. } => {
-                "a move into this store has not come to its end; give the same `daypass migrate` again".to_owned()
+                "a move into this store has not come to its end; give the same `daypass migrate` again"
+                    .to_owned()
             }
             Self::Moved { to, at, .. } => format!(
                 "what this store held has moved to `{to}` at {}; serve from there, or go back to this one, which loses what was \

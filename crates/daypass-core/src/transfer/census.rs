@@ -40,8 +40,9 @@ impl Census {
 
     /// What there is of each part that has rows.
     pub fn finish(self) -> BTreeMap<Part, Count> {
-        let count = |(rows, digest): (u64, Option<Context>)| {
-            Count { rows, sha256: digest.map(|digest| hex(digest.finish().as_ref())).unwrap_or_default() }
+        let count = |(rows, digest): (u64, Option<Context>)| Count {
+            rows,
+            sha256: digest.map(|digest| hex(digest.finish().as_ref())).unwrap_or_default(),
         };
         self.0.into_iter().map(|(part, taken)| (part, count(taken))).collect()
     }

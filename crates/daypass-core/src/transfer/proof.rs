@@ -97,7 +97,8 @@ impl Known {
         row.understood().map_err(|error| Unproved::Row(format!("one of the {}: {error}", part.name())))?;
         match row {
             Row::Ring(key) => {
-                let name = || format!("`{}/{}` is no ring key that this Daypass knows", key.purpose, key.version);
+                let name =
+                    || format!("`{}/{}` is no ring key that this Daypass knows", key.purpose, key.version);
                 self.ring.push(key.key().ok_or_else(|| Unproved::Row(name()))?);
             }
             Row::Writer(writer) => {

@@ -390,7 +390,9 @@ mod tests {
         let json = serde_json::to_string(&row).unwrap();
         assert_eq!(json, r#"{"cutoff":{"scope":"\"all\"","before":-5}}"#);
         assert_eq!(serde_json::from_str::<Row>(&json).unwrap(), row);
-        for unknown in [r#"{"cutoff":{"scope":"","before":1,"by":"me"}}"#, r#"{"tea":{}}"#, r#"{"client":{}}"#] {
+        for unknown in
+            [r#"{"cutoff":{"scope":"","before":1,"by":"me"}}"#, r#"{"tea":{}}"#, r#"{"client":{}}"#]
+        {
             assert!(serde_json::from_str::<Row>(unknown).is_err(), "{unknown}");
         }
     }
