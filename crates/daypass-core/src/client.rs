@@ -3,6 +3,7 @@
 use crate::clock::Timestamp;
 use crate::dialect::Weak;
 use crate::policy::Policy;
+use crate::quota::{Bounds, Limit};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -20,6 +21,8 @@ pub struct Tenant {
     pub boundary: Option<Policy>,
     /// A boundary that is tried before it counts: what it would cut is said and not cut.
     pub boundary_warn: Option<Policy>,
+    /// How much may be asked for and made in it.
+    pub limits: Bounds,
 }
 
 /// A party that may ask.
@@ -48,6 +51,9 @@ pub struct Client {
     /// A boundary that is tried before it counts: what it would cut is said and not cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boundary_warn: Option<Policy>,
+    /// How much it may ask for and get, in place of what the configuration says of clients.
+    #[serde(default, skip_serializing_if = "Limit::is_none")]
+    pub limit: Limit,
     /// Legacy proofs this client does not accept in its own name.
     #[serde(default)]
     pub refuses: Refuses,

@@ -15,6 +15,7 @@ use crate::forward::ForwardAuth;
 use crate::freeze::{Freeze, Freezes};
 use crate::jose::assertion::ClientKey;
 use crate::provider::Provider;
+use crate::quota::Bounds;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
 use crate::role::Role;
 use crate::root::{RootRow, RootState};
@@ -54,7 +55,11 @@ pub struct Plan {
     pub refuses: Refuses,
     /// How Daypass's own keys take turns.
     pub rotation: Rotation,
-    /// Whether wrong proofs of OAuth clients have no bound ([`crate::guesses`]). Only where nothing is worth guessing at:
+    /// How much each of a kind may ask for and get, where nothing nearer says otherwise.
+    pub limits: Bounds,
+    /// How many requests are worked on at one time; none for no bound.
+    pub in_flight: Option<u32>,
+    /// Whether wrong proofs have no bound ([`crate::guesses`]). Only where nothing is worth guessing at:
     /// `daypass dev`, whose users make mistakes on purpose.
     pub guesses_unbounded: bool,
 }
@@ -333,6 +338,11 @@ impl Directory {
         self.people.keys.values().filter_map(|key| Some((&**self.people.clients.get(&key.client)?, &**key)))
     }
 
+    /// The tenant of the key of this id, of whatever kind and live or not: it proves nothing.
+    pub fn holder_of(&self, id: &str) -> Option<&Arc<Tenant>> {
+        self.tenant_of(self.people.keys.get(id)?.client)
+    }
+
     /// A role of a tenant.
     pub fn role(&self, tenant: &str, name: &str) -> Option<&Arc<Role>> {
         self.roles.get(tenant)?.get(name)
@@ -413,8 +423,7 @@ impl Directory {
             Some((id, Material::Sealed(sealed))) => (id, sealed.as_slice()),
             _ => ("", self.stand_ins.secret.expose()),
         };
-        let version = seal::version_of(sealed).ok_or(SealFault::DoesNotOpen)?;
-        self.ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?.open_at(place(id), sealed)
+        open_material(&self.ring, id, sealed)
     }
 
     /// The hashed secrets of a client, disabled and expired ones included.
@@ -447,6 +456,12 @@ impl Directory {
 pub fn seal_material(ring: &Ring, id: &str, secret: &[u8], nonce: [u8; 12]) -> Result<Vec<u8>, SealFault> {
     let key = ring.seal(Purpose::Rest, ring.active(Purpose::Rest)).ok_or(SealFault::Broken)?;
     key.seal_at(place(id), nonce, secret)
+}
+
+/// Opens what [`seal_material`] has sealed, by whichever key of the ring it was.
+pub(crate) fn open_material(ring: &Ring, id: &str, sealed: &[u8]) -> Result<Secret, SealFault> {
+    let version = seal::version_of(sealed).ok_or(SealFault::DoesNotOpen)?;
+    ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?.open_at(place(id), sealed)
 }
 
 /// Hashes a client secret under one pepper: HMAC-SHA-256 over a label, the client and the whole secret.

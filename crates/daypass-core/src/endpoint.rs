@@ -3,6 +3,7 @@
 use crate::caller::Way;
 use crate::net::IpNet;
 use crate::policy::Policy;
+use crate::quota::{Bounds, Limit};
 use std::fmt;
 
 /// A protocol that Daypass speaks.
@@ -80,6 +81,17 @@ impl CallerRule {
 }
 
 impl Endpoint {
+    /// How much may be asked for and made at it, its quota included.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let Quota { subject, address, endpoint } = self.quota;
+        Bounds {
+            subject: Limit::per_minute(subject).or(self.limits.subject),
+            network: Limit::per_minute(address).or(self.limits.network),
+            endpoint: Limit::per_minute(endpoint).or(self.limits.endpoint),
+            ..self.limits
+        }
+    }
+
     /// The rule for sessions, if there is one.
     pub fn session(&self) -> Option<&SessionRule> {
         self.callers.iter().find_map(|rule| match rule {
@@ -130,6 +142,8 @@ pub struct Endpoint {
     pub callers: Vec<CallerRule>,
     /// How many credentials it makes in a minute.
     pub quota: Quota,
+    /// How much may be asked for and made at it; what its quota says of a rate comes first.
+    pub limits: Bounds,
     /// What its answers look like.
     pub shape: Shape,
     /// TOP's table from what is asked for to the role that gives it.

@@ -1,4 +1,5 @@
-//! A bound on guessing at what OAuth clients prove themselves with (RFC 6749 §2.3.1 demands one).
+//! A bound on guessing at what clients prove themselves with (of OAuth, RFC 6749 §2.3.1 demands one): secrets, assertions,
+//! certificates, and the keys of signatures. Tickets and sessions have theirs where they come to ([`crate::ration`]).
 //!
 //! Only wrong proofs are counted, and the right one is always served: whoever guesses at a client's secret cannot lock
 //! the client out. That is enough, because there is nothing to be had by guessing. Secrets have 256 random bits, so that
@@ -6,7 +7,9 @@
 //! and our records grow, and says that someone tries.
 
 use crate::clock::Timestamp;
+use crate::replay::Mark;
 use crate::strangers::network;
+use aws_lc_rs::digest;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -51,13 +54,26 @@ enum Of {
     Client(Uuid),
 }
 
-/// What was guessed at, as the request says: a client that does not exist counts like one that does.
+/// What was guessed at, as the request says: what does not exist counts like what does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Target {
-    /// The tenant.
-    pub tenant: Uuid,
-    /// The client; none where its name could not be one.
-    pub client: Option<Uuid>,
+pub enum Target {
+    /// A client of OAuth.
+    Client {
+        /// The tenant.
+        tenant: Uuid,
+        /// The client; none where its name could not be one.
+        client: Option<Uuid>,
+    },
+    /// A key that a signature names, or a temporary credential, by the hash of its id.
+    Key(Mark),
+}
+
+impl Target {
+    /// A key or temporary credential of this id.
+    pub fn key(id: &str) -> Self {
+        let hash = digest::digest(&digest::SHA256, id.as_bytes());
+        Self::Key(hash.as_ref().first_chunk().copied().unwrap_or_default())
+    }
 }
 
 impl Guesses {
@@ -124,7 +140,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     fn of(client: u128) -> Target {
-        Target { tenant: Uuid::from_u128(1), client: Some(Uuid::from_u128(client)) }
+        Target::Client { tenant: Uuid::from_u128(1), client: Some(Uuid::from_u128(client)) }
     }
 
     fn from(host: &str) -> IpAddr {
@@ -143,7 +159,8 @@ mod tests {
         // START is 22:13:20.
         assert_eq!(guesses.count(of(1), from("192.0.2.200"), START), Err(40), "the same /24");
         assert_eq!(answered(&guesses, of(1), "192.0.3.1", 30, START), OF_CLIENT, "another");
-        let elsewhere = Target { tenant: Uuid::from_u128(2), ..of(1) };
+        let client = Some(Uuid::from_u128(1));
+        let elsewhere = Target::Client { tenant: Uuid::from_u128(2), client };
         assert_eq!(answered(&guesses, elsewhere, "192.0.2.1", 30, START), OF_CLIENT, "of another tenant");
         assert_eq!(guesses.count(of(1), from("192.0.2.1"), later(39)), Err(1));
         assert_eq!(answered(&guesses, of(1), "192.0.2.1", 30, later(40)), OF_CLIENT, "the next minute");
@@ -162,10 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_client_has_share_a_count() {
+    fn names_that_no_client_has_share_a_count_and_keys_do_not() {
         let guesses = Guesses::default();
-        let nameless = Target { client: None, ..of(1) };
+        let nameless = Target::Client { tenant: Uuid::from_u128(1), client: None };
         assert_eq!(answered(&guesses, nameless, "192.0.2.1", 30, START), OF_CLIENT);
+        for key in ["AKID1", "AKID2"] {
+            assert_eq!(answered(&guesses, Target::key(key), "192.0.9.1", 30, START), OF_CLIENT, "{key}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! Nothing here depends on another crate of the workspace, on tokio, or on the ambient clock and randomness.
 
+pub mod age;
 pub mod asked;
 pub mod board;
 pub mod caller;
@@ -21,6 +22,7 @@ pub mod directory;
 pub mod endpoint;
 pub mod expiry;
 pub mod explained;
+pub(crate) mod familiar;
 pub mod forward;
 pub mod freeze;
 pub mod gate;
@@ -45,6 +47,7 @@ pub mod record;
 pub mod refusal;
 pub mod replay;
 pub mod request;
+pub mod reseal;
 pub mod revoked;
 pub mod ring;
 pub mod role;

@@ -9,6 +9,7 @@ mod dpop;
 mod exchange;
 mod explain;
 mod nearby;
+mod ration;
 mod recording;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,9 @@ use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Context, Delivery, Dialect, Facts, Issue, Outcome};
 use crate::directory::Directory;
 use crate::endpoint::DialectName;
+use crate::familiar::Familiar;
 use crate::freeze;
+use crate::gate::Gate;
 use crate::guesses::Guesses;
 use crate::id::{Draw, Entropy};
 use crate::identity::Identity;
@@ -31,11 +34,12 @@ use crate::issuer::{Issued, Issuer};
 use crate::jose::Signatures;
 use crate::jose::own::OwnSignatures;
 use crate::policy::{Authorized, Whose, authorize};
-use crate::ration::{Rations, Share};
+use crate::ration::Rations;
 use crate::record::{self, Entry};
 use crate::refusal::{Kind, Refusal};
 use crate::replay::{self, Mark, Window};
 use crate::request::{Head, Request, Response};
+use crate::reseal::Rehash;
 use crate::shelf::Shelf;
 use crate::store::Store;
 use crate::strangers::Strangers;
@@ -92,7 +96,10 @@ pub struct Pipeline {
     own: Arc<OwnSignatures>,
     strangers: Arc<Strangers>,
     guesses: Arc<Guesses>,
+    familiar: Arc<Familiar>,
     uses: Arc<Uses>,
+    rehash: Arc<Rehash>,
+    gate: Arc<Gate>,
 }
 
 /// An answer with what the log says about it.
@@ -154,7 +161,7 @@ struct Trail {
     asked: Option<Box<Asked>>,
     first_sight: Option<Mark>,
     /// What was taken from rations and is given back if nothing is made.
-    taken: Vec<Share>,
+    taken: ration::Taken,
     /// Whose rules, of those that are only tried, would have done something to what was granted.
     warned: Vec<Whose>,
 }
@@ -190,7 +197,10 @@ impl Pipeline {
             own: Arc::default(),
             strangers: Arc::default(),
             guesses: Arc::default(),
+            familiar: Arc::default(),
             uses: Arc::default(),
+            rehash: Arc::default(),
+            gate: Arc::default(),
         }
     }
 
@@ -217,7 +227,7 @@ impl Pipeline {
             session: None,
             asked: None,
             first_sight: None,
-            taken: Vec::new(),
+            taken: ration::Taken::default(),
             warned: Vec::new(),
         };
         let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
@@ -234,9 +244,24 @@ impl Pipeline {
         }
     }
 
+    /// Secrets that are to be kept under a newer pepper.
+    pub fn rehash(&self) -> &Rehash {
+        &self.rehash
+    }
+
     /// When each key was last used.
     pub fn uses(&self) -> &Uses {
         &self.uses
+    }
+
+    /// Whether this node may issue, for whoever watches its clock and its disk.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// What was taken of every rate and daily quota.
+    pub fn rations(&self) -> &Rations {
+        &self.rations
     }
 
     /// Writes what strangers were refused since the last call. The server calls it once a second.
@@ -295,8 +320,10 @@ impl Pipeline {
     ) -> Result<(Success, Outcome), Refusal> {
         let ask = dialect.ask(context, &verified)?;
         if matches!(ask, Ask::Issue(_) | Ask::Ticket(_) | Ask::Exchange(_)) {
+            self.gate.check()?;
             let tenant = verified.caller.tenant();
             freeze::check(context.directory, tenant, dialect.name(), &trail.head.path)?;
+            self.admit(context.directory, &verified.caller, trail)?;
         }
         match ask {
             Ask::WhoAmI => Ok((Success::Facts, Outcome::Facts(Facts::of(&verified.caller)))),
@@ -324,8 +351,11 @@ impl Pipeline {
             .inspect_err(|_| trail.note_ask(&verified.caller, issue, false))?;
         trail.role = Some(authorized.role().to_owned());
         let refresh = self.refresh(directory, &verified.caller, trail.now)?;
-        if let Some(kept) = self.kept(directory, &authorized, trail)? {
+        if let Some(kept) = self.kept(directory, &authorized, &verified.caller, trail)? {
             return Ok((Success::Reused, Outcome::Granted(Delivery::new(kept, refresh))));
+        }
+        if sight.is_none_or(|sight| !sight.repeat) {
+            self.count_day(directory, &verified.caller, trail)?;
         }
         // At most twice: another node may have seen these bytes first, and then its time counts.
         for _ in 0..2 {
@@ -351,6 +381,8 @@ impl Pipeline {
                     if !replay::is_retry(first, trail.now) {
                         return Err(replayed());
                     }
+                    // It was counted where it was seen first.
+                    self.uncount_day(trail);
                     sight = Some(Sighted { mark, first, repeat: true, settled: true });
                 }
                 (record::Outcome::Seen(_), None) => break,
@@ -406,13 +438,14 @@ impl Pipeline {
         &self,
         dialect: &D,
         manner: &D::Manner,
-        trail: Trail,
+        mut trail: Trail,
         result: Result<(Success, Outcome), Refusal>,
     ) -> Answer {
         let client = trail.caller.as_ref().and_then(Caller::client).map(|client| client.guid);
         let (result, outcome) = match result {
             Ok((success, outcome)) => (Ok(success), outcome),
             Err(refusal) => {
+                self.uncount_day(&mut trail);
                 let refusal = self.record_refusal(&trail, refusal).await;
                 // Our own failure must not turn the client's retry into a replay.
                 if let Some(mark) = trail.first_sight.filter(|_| refusal.reason.kind() == Kind::Us) {

@@ -4,6 +4,7 @@
 //! and names it by `ProviderId`.
 
 use crate::jose::KeySet;
+use crate::quota::{Bounds, Limit};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -42,9 +43,15 @@ pub struct Quota {
 }
 
 impl Provider {
-    /// What its rations are counted under. No path has a colon before its first slash, so that it is that of no endpoint.
-    pub(crate) fn share(&self) -> String {
-        format!("provider:{}/{}", self.tenant, self.name)
+    /// How much may be asked for and made for those whom it vouches for: what is called an endpoint there is the provider.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let Quota { subject, address, provider } = self.quota;
+        Bounds {
+            subject: Limit::per_minute(subject),
+            network: Limit::per_minute(address),
+            endpoint: Limit::per_minute(provider),
+            ..Bounds::default()
+        }
     }
 }
 

@@ -162,6 +162,8 @@ reasons! {
     UpstreamUnavailable Us "upstream_unavailable",
     /// The cloud that makes the credential refuses our root key, or what we ask it for. An operator must look at it.
     UpstreamRefused Us "upstream_refused",
+    /// More is asked than can be answered in time, so this is not even looked at.
+    Overloaded Us "overloaded",
     /// The store cannot take a record now, so nothing may be handed out.
     Unavailable Us "unavailable",
     /// A bug or a broken configuration; details are in the log under the request id.
@@ -224,6 +226,15 @@ impl Refusal {
             "something went wrong here; the request id finds it in the log of the service",
         )
         .because(cause)
+    }
+
+    /// There is too much to do to look at this one.
+    pub fn overloaded(retry_after: u32) -> Self {
+        Self::new(
+            Reason::Overloaded,
+            "more is asked here than can be answered now, so this request was not looked at; ask again soon",
+        )
+        .retry_after(retry_after)
     }
 
     /// The store did not take the record.

@@ -9,10 +9,12 @@
 
 mod identity;
 mod oauth;
+mod rows;
 mod store;
 
 pub use identity::{NoIdentity, OneProvider, provider_keys, provider_signer};
 pub use oauth::{client_assertion, client_signer, oauth_key, public_key};
+pub use rows::{Rows, chain_part, ring_part};
 pub use store::MemoryStore;
 
 use crate::caller::{Caller, How, Proof};
@@ -26,6 +28,7 @@ use crate::endpoint::{CallerRule, DialectName, Endpoint, Product, Quota, Route, 
 use crate::id::{Draw, Entropy};
 use crate::issuer::{Issued, Issuer};
 use crate::policy::{Authorized, Effect, Language, Pattern, Policy, Statement, Template, VariableType};
+use crate::quota::{Bounds, Limit};
 use crate::refusal::Refusal;
 use crate::request::{Head, Request};
 use crate::ring::{Kek, Purpose, Ring, RingRow, Rotation};
@@ -185,6 +188,7 @@ impl World {
                 account: account.into(),
                 boundary: None,
                 boundary_warn: None,
+                limits: Bounds::default(),
             })
         };
         let client = Client {
@@ -210,6 +214,7 @@ impl World {
             audiences: vec![],
             boundary: None,
             boundary_warn: None,
+            limit: Limit::default(),
             refuses: Refuses::default(),
             created: START,
         };
@@ -235,6 +240,8 @@ impl World {
                 upstreams: vec![],
                 refuses: Refuses::default(),
                 rotation: Rotation::default(),
+                limits: Bounds::default(),
+                in_flight: None,
                 guesses_unbounded: false,
             },
             client,
@@ -361,6 +368,7 @@ fn endpoints() -> Vec<Arc<Endpoint>> {
         origins: vec!["http://127.0.0.1:88".into()],
         callers: vec![CallerRule::Anonymous { reason: "a test".into(), whence: Whence::Anywhere }],
         quota: Quota::default(),
+        limits: Bounds::default(),
         shape: Shape::default(),
         routes: vec![],
         boundary: None,

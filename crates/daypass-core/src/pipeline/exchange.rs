@@ -30,6 +30,7 @@ impl Pipeline {
             authorize_exchange(directory, caller, &trail.head.path, &exchange.issue, &token, trail.now)
                 .inspect_err(|_| trail.note_ask(caller, &exchange.issue, true))?;
         trail.role = Some(authorized.role().to_owned());
+        self.count_day(directory, caller, trail)?;
         let draw = Draw::fresh(&*self.entropy, trail.now);
         let granted = self.issue(directory, &authorized, &draw).await?;
         let record = Record {

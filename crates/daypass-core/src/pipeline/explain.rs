@@ -4,6 +4,7 @@ use super::{Pipeline, Success, Verified};
 use crate::caller::Proof;
 use crate::dialect::{Call, Context, Outcome};
 use crate::explained::{Lookup, OwnDecision};
+use crate::quota::Rate;
 use crate::ration::Share;
 use crate::refusal::{Reason, Refusal};
 use crate::store::RecordQuery;
@@ -13,8 +14,6 @@ use crate::store::RecordQuery;
 /// Attack: each costs the store a walk over some seconds of records, so that a loop of them would take the place of
 /// what the store is for.
 const PER_MINUTE: u32 = 30;
-/// The share of these questions in the rations.
-const SHARE: &str = "/v1/explain";
 /// How many records are read at a time.
 const PAGE: usize = 1000;
 /// How many records are looked through at most: what some seconds have at a few thousand decisions each.
@@ -37,13 +36,13 @@ impl Pipeline {
                 "a temporary credential does not tell about its client; ask with the client's own key",
             ));
         };
-        let share = Share::subject(SHARE, &client.guid.to_string());
-        self.rations.take(share, Some(PER_MINUTE), context.now).map_err(|seconds| {
+        let share = Share::Questions(client.guid);
+        self.rations.take(&share, Rate::per_minute(PER_MINUTE), context.now).map_err(|full| {
             Refusal::new(
                 Reason::RateLimited,
                 format!("a client may ask about {PER_MINUTE} decisions in a minute"),
             )
-            .retry_after(seconds)
+            .retry_after(full.seconds)
         })?;
         let tenant = &caller.tenant().name;
         let (from, until) = wanted.when.span();

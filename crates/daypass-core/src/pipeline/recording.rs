@@ -11,12 +11,15 @@ use crate::record::{self, Entry, Event, Record};
 use crate::refusal::{Reason, Refusal};
 
 impl Pipeline {
-    /// A refusal of a known caller is recorded before it is told; a stranger's is counted.
+    /// A refusal of a known caller is recorded before it is told; a stranger's is counted, and so is one for want of what
+    /// somebody was refused before in the same minute.
     pub(super) async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
         if refusal.reason == Reason::Unavailable {
             return refusal;
         }
-        if !trail.caller.as_ref().is_some_and(Caller::is_known) {
+        // Attack: a client in a loop, far above its rate, costs a commit each time that it is told so, and fills the disk.
+        let told = refusal.reason == Reason::RateLimited && trail.taken.told;
+        if told || !trail.caller.as_ref().is_some_and(Caller::is_known) {
             self.strangers.count(refusal.reason, trail.head.source);
             return refusal;
         }

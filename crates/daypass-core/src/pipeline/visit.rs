@@ -2,20 +2,21 @@
 
 use super::authenticate::Proved;
 use super::nearby;
-use super::{Pipeline, Success, Trail};
+use super::{Pipeline, Success, Trail, ration};
 use crate::caller::{Caller, Outside, Proof, Visitor, Way};
 use crate::client::Tenant;
 use crate::clock::Timestamp;
 use crate::credential::Granted;
 use crate::dialect::{Context, Evidence, Outcome, TicketAsk, Visit, WebIdentity};
 use crate::directory::Directory;
-use crate::endpoint::{CallerRule, Endpoint, Whence};
+use crate::endpoint::{CallerRule, Endpoint, SessionRule, Whence};
 use crate::freeze;
 use crate::identity::Subject;
 use crate::jose;
 use crate::policy::{Authorized, authorize_ticket};
 use crate::provider::Provider;
-use crate::ration::Share;
+use crate::quota::Limit;
+use crate::ration::Place;
 use crate::record::{self, Entry, Event, Recorded};
 use crate::refusal::{Reason, Refusal};
 use crate::request::Head;
@@ -28,9 +29,8 @@ use std::sync::Arc;
 const NAME: usize = 128;
 
 impl Pipeline {
-    /// Finds out who a visitor is, in one of the endpoint's ways. The ration of its network comes before anyone is asked:
-    /// whoever guesses at sessions or tickets must not make us, or the application behind us, work for it. Who shows
-    /// nothing and is not served uses up nobody's ration: a page in a browser must not use up that of its host.
+    /// Finds out who a visitor is, in one of the endpoint's ways. Who shows nothing and is not served uses up nobody's
+    /// ration: a page in a browser must not use up that of its host.
     pub(super) async fn visitor(
         &self,
         context: Context<'_>,
@@ -47,14 +47,19 @@ impl Pipeline {
         if visit.evidence.is_none() {
             admit(endpoint, visit.origin, &trail.head, &context.directory.plan().public_url)?;
         }
-        self.take(Share::network(&endpoint.path, trail.head.source), endpoint.quota.address, trail)?;
+        let near = || ration::at_endpoint(context.directory, tenant, endpoint);
         let known =
             |way, subject| Visitor { endpoint: endpoint.clone(), way, subject: Some(subject), ticket: None };
         let visitor = match visit.evidence {
-            None => Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None },
+            None => {
+                self.admit_network(near(), trail)?;
+                Visitor { endpoint: endpoint.clone(), way: Way::Anonymous, subject: None, ticket: None }
+            }
             Some(Evidence::Session(session)) => {
                 let rule = endpoint.session().ok_or_else(|| not_in_this_way(endpoint))?;
-                known(Way::Session, named(self.identity.session(rule, session).await?)?)
+                let subject = self.of_session(context, rule, session, near(), trail).await?;
+                self.admit_network(near(), trail)?;
+                known(Way::Session, subject)
             }
             Some(Evidence::Jwt(token)) => {
                 let rule = endpoint.jwt().ok_or_else(|| not_in_this_way(endpoint))?;
@@ -62,22 +67,50 @@ impl Pipeline {
                     .directory
                     .provider(&tenant.name, &rule.provider)
                     .ok_or_else(|| Refusal::internal(format!("no provider `{}`", rule.provider)))?;
-                known(Way::Jwt, self.vouched(provider, token, context.now).await?)
+                let subject = match self.vouched(provider, token, context.now).await {
+                    Ok(subject) => subject,
+                    Err(refusal) => return Err(self.wrong(refusal, near(), trail)),
+                };
+                self.admit_network(near(), trail)?;
+                known(Way::Jwt, subject)
             }
-            Some(Evidence::Ticket(shown)) => return self.ticket_holder(context, visit, shown, tenant).await,
+            Some(Evidence::Ticket(shown)) => {
+                return self.ticket_holder(context, visit, shown, tenant, trail).await;
+            }
         };
         Ok(Caller::new(tenant.clone(), Proof::Visitor(Box::new(visitor))).into())
     }
 
-    fn take(&self, share: Share, per_minute: Option<u32>, trail: &mut Trail) -> Result<(), Refusal> {
-        self.rations.take(share.clone(), per_minute, trail.now).map_err(|seconds| {
-            Refusal::new(Reason::RateLimited, format!("too many requests; ask again in {seconds} seconds"))
-                .retry_after(seconds)
-        })?;
-        if per_minute.is_some() {
-            trail.taken.push(share);
+    /// Whose session it is. Whoever guesses at sessions must not make the application behind us work for each, so that
+    /// the wrong ones of a network are bounded before it is asked; and must not shut out those who are at work there, so
+    /// that a session which it knew lately is asked about whatever strangers do.
+    async fn of_session(
+        &self,
+        context: Context<'_>,
+        rule: &SessionRule,
+        session: &Secret,
+        near: (Place, Limit),
+        trail: &mut Trail,
+    ) -> Result<Subject, Refusal> {
+        let ring = context.directory.ring();
+        let familiar = self.familiar.knows(ring, rule, session, context.now);
+        let taken = if familiar { None } else { self.admit_wrong(near, trail)? };
+        let subject = named(self.identity.session(rule, session).await?)?;
+        self.was_right(taken);
+        self.familiar.note(ring, rule, session, context.now);
+        Ok(subject)
+    }
+
+    /// The refusal of a proof that was looked at: what it was, or that the network has shown too many wrong ones. The right
+    /// one is always served, because it is looked at first: that costs us some microseconds and nobody else anything.
+    fn wrong(&self, refusal: Refusal, near: (Place, Limit), trail: &mut Trail) -> Refusal {
+        if !matches!(refusal.reason, Reason::IdentityInvalid | Reason::TicketInvalid) {
+            return refusal;
         }
-        Ok(())
+        match self.admit_wrong(near, trail) {
+            Ok(_) => refusal,
+            Err(limited) => limited.because(refusal.reason.label()),
+        }
     }
 
     /// A ticket is spent as soon as it was found authentic, and before anything is decided: of two who show it, one
@@ -88,18 +121,26 @@ impl Pipeline {
         visit: &Visit<'_>,
         shown: &Secret,
         tenant: &Arc<Tenant>,
+        trail: &mut Trail,
     ) -> Result<Proved, Refusal> {
         if visit.endpoint.ticket().is_none() {
             return Err(not_in_this_way(visit.endpoint));
         }
         let directory = context.directory;
-        let ticket::Shown { pass, client, objection } =
-            ticket::read(directory, visit.endpoint, visit.origin, shown, context.now)?;
+        let near = ration::at_endpoint(directory, tenant, visit.endpoint);
+        let read = ticket::read(directory, visit.endpoint, visit.origin, shown, context.now);
+        let ticket::Shown { pass, client, objection } = match read {
+            Ok(shown) => shown,
+            Err(refusal) => return Err(self.wrong(refusal, near, trail)),
+        };
         // Attack: an old ticket out of a log proves that someone has read the log, and would write a record for each
         // time that it is shown. It is a stranger's.
         if pass.expires <= context.now {
-            return Err(objection.unwrap_or_else(|| Refusal::new(Reason::TicketInvalid, "this ticket ended")));
+            let ended = || Refusal::new(Reason::TicketInvalid, "this ticket ended");
+            return Err(self.wrong(objection.unwrap_or_else(ended), near, trail));
         }
+        // Before it is spent: whoever is told to come again must be able to.
+        self.admit_network(near, trail)?;
         let objection = match objection {
             Some(objection) => Some(objection),
             None => self.spend(&pass).await?,
@@ -126,8 +167,7 @@ impl Pipeline {
         }
     }
 
-    /// Whom an outside provider vouches for. The ration of its network comes first: whoever makes up JWTs must not make us,
-    /// or the provider, work for each.
+    /// Whom an outside provider vouches for.
     pub(super) async fn outside(
         &self,
         context: Context<'_>,
@@ -141,9 +181,12 @@ impl Pipeline {
             let detail = "there is no such identity provider in the account of the role";
             Refusal::new(Reason::IdentityInvalid, detail).parameter("ProviderId")
         })?;
-        let share = Share::network(&provider.share(), trail.head.source);
-        self.take(share, provider.quota.address, trail)?;
-        let subject = self.vouched(provider, shown.token, context.now).await?;
+        let near = || ration::by_provider(context.directory, tenant, provider);
+        let subject = match self.vouched(provider, shown.token, context.now).await {
+            Ok(subject) => subject,
+            Err(refusal) => return Err(self.wrong(refusal, near(), trail)),
+        };
+        self.admit_network(near(), trail)?;
         let outside = Outside { provider: provider.clone(), subject };
         Ok(Caller::new(tenant.clone(), Proof::Outside(Box::new(outside))))
     }
@@ -160,38 +203,27 @@ impl Pipeline {
         named(self.signatures.verify_outside(provider, &keys, token, now)?)
     }
 
-    /// The credential that a subject already has, if it may have it again. A new one is taken from its ration; those whom a
+    /// The credential that a subject already has, if it may have it again. A new one is taken from its rates; those whom a
     /// provider vouches for always get a new one.
     pub(super) fn kept(
         &self,
         directory: &Directory,
         authorized: &Authorized,
+        caller: &Caller,
         trail: &mut Trail,
     ) -> Result<Option<Arc<Recorded<Granted>>>, Refusal> {
-        let visitor = match trail.caller.as_ref().map(Caller::proof) {
-            Some(Proof::Visitor(visitor)) => visitor,
-            Some(Proof::Outside(outside)) => {
-                let (share, quota) = (outside.provider.share(), outside.provider.quota);
-                let subject = Share::subject(&share, &outside.subject.name);
-                self.take(subject, quota.subject, trail)?;
-                // Last of all, as at an endpoint.
-                self.take(Share::everyone(&share), quota.provider, trail)?;
-                return Ok(None);
+        match caller.proof() {
+            Proof::Key { .. } | Proof::Temporary { .. } => return Ok(None),
+            Proof::Outside(_) => {}
+            Proof::Visitor(_) => {
+                if let Some(kept) = self.shelf.find(authorized, directory.cutoffs(), trail.now) {
+                    self.give_back(trail);
+                    return Ok(Some(kept));
+                }
             }
-            _ => return Ok(None),
-        };
-        if let Some(kept) = self.shelf.find(authorized, directory.cutoffs(), trail.now) {
-            for share in trail.taken.drain(..) {
-                self.rations.give_back(&share);
-            }
-            return Ok(Some(kept));
         }
-        let (path, quota) = (visitor.endpoint.path.clone(), visitor.endpoint.quota);
-        if let Some(share) = authorized.subject().map(|name| Share::subject(&path, name)) {
-            self.take(share, quota.subject, trail)?;
-        }
-        // Last of all. Attack: strangers from many networks use up what belongs to everyone, with nothing to show.
-        self.take(Share::everyone(&path), quota.endpoint, trail)?;
+        // Here and not before. Attack: strangers from many networks use up what belongs to everyone, with nothing to show.
+        self.admit_known(directory, caller, trail)?;
         Ok(None)
     }
 

@@ -88,7 +88,11 @@ impl Changed {
             Change::Freeze(_) | Change::Thaw(_) => self.freezes += 1,
             Change::SwapRoots { .. } => self.roots += 1,
             // They have a count of their own, or need none.
-            Change::CutRecords { .. } | Change::Cut(_) | Change::Uncut(_) | Change::SwapSeal { .. } | Change::SetClock(_) => (),
+            Change::CutRecords { .. }
+            | Change::Cut(_)
+            | Change::Uncut(_)
+            | Change::SwapSeal { .. }
+            | Change::SetClock(_) => (),
         }
     }
 }
@@ -344,9 +348,10 @@ impl Store for MemoryStore {
             *there = (*there).max(*count);
         }
         let sum = |place: Mark| {
-            let others = inner.counted.iter().filter(|((day, at, of), _)| {
-                *day == due.day && *at == place && *of != node
-            });
+            let others = inner
+                .counted
+                .iter()
+                .filter(|((day, at, of), _)| *day == due.day && *at == place && *of != node);
             (place, others.map(|(_, count)| count).sum())
         };
         Ok(due.counts.iter().map(|(place, _)| sum(*place)).collect())
@@ -461,7 +466,14 @@ impl Store for MemoryStore {
         Ok(self.inner.lock().proofs.checkpoints.last().cloned())
     }
     async fn delivered(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        Ok(self.inner.lock().proofs.delivered.iter().map(|(place, number)| (place.clone(), *number)).collect())
+        Ok(self
+            .inner
+            .lock()
+            .proofs
+            .delivered
+            .iter()
+            .map(|(place, number)| (place.clone(), *number))
+            .collect())
     }
     async fn prove(&self, proof: Proof) -> Result<bool, StoreError> {
         self.up()?;

@@ -1,6 +1,6 @@
-//! What becomes of a wrong proof of an OAuth client.
+//! What becomes of a wrong proof of a client.
 
-use crate::client::Tenant;
+use crate::client::Client;
 use crate::dialect::{Claim, Context};
 use crate::guesses::Target;
 use crate::jose::assertion::Assertion;
@@ -21,13 +21,13 @@ impl Pipeline {
         refusal: Refusal,
         trail: &Trail,
     ) -> Refusal {
-        let Some((tenant, target)) = target(claim).filter(|_| is_guess(refusal.reason)) else {
+        let Some(target) = target(claim).filter(|_| is_guess(refusal.reason)) else {
             return refusal;
         };
         if context.directory.plan().guesses_unbounded {
             return refusal;
         }
-        self.alarm(context, tenant, target, &refusal, trail).await;
+        self.alarm(context, claim, target, &refusal, trail).await;
         match self.guesses.count(target, trail.head.source, context.now) {
             Ok(()) => refusal,
             Err(seconds) => Refusal::new(
@@ -47,30 +47,44 @@ impl Pipeline {
     async fn alarm(
         &self,
         context: Context<'_>,
-        tenant: &Arc<Tenant>,
+        claim: &Claim<'_>,
         target: Target,
         refusal: &Refusal,
         trail: &Trail,
     ) {
-        let client = target.client.and_then(|guid| context.directory.client(tenant, guid));
-        let Some(client) = client.filter(|client| self.guesses.is_alarming(client.guid, context.now)) else {
+        let Some(client) = known(context, claim, target) else { return };
+        if !self.guesses.is_alarming(client.guid, context.now) {
             return;
-        };
+        }
         let detail = format!(
             "more than {} wrong credentials of this client came within a minute; this alarm stands for an hour",
             crate::guesses::ALARM
         );
         let event = Event::Alarm { reason: refusal.reason.label().to_owned(), detail };
         let mut record = self.record(trail, event);
-        (record.tenant, record.client) = (Some(tenant.name.clone()), Some(client.guid));
+        (record.tenant, record.client) = (Some(client.tenant.clone()), Some(client.guid));
         if self.store.append(Entry { record, mark: None }).await.is_err() {
             self.guesses.was_not_heard(client.guid);
         }
     }
 }
 
-/// Whose proof it would have been, where it is one that can be guessed at.
-fn target<'a>(claim: &Claim<'a>) -> Option<(&'a Arc<Tenant>, Target)> {
+/// Whose proof it would have been, where there is such a client.
+fn known<'d>(context: Context<'d>, claim: &Claim<'_>, target: Target) -> Option<&'d Arc<Client>> {
+    match (claim, target) {
+        (Claim::Signed(signed), _) => {
+            context.directory.key(signed.key_id, signed.kind, context.now).map(|found| found.client)
+        }
+        (_, Target::Client { tenant, client }) => {
+            context.directory.client(context.directory.tenant_by_guid(tenant)?, client?)
+        }
+        (_, Target::Key(_)) => None,
+    }
+}
+
+/// What would have been guessed, where it is something that can be. Tickets, sessions and the JWTs of providers are bounded
+/// where they come to.
+fn target(claim: &Claim<'_>) -> Option<Target> {
     let (tenant, client) = match claim {
         Claim::Secret(presented) => (presented.tenant, named(presented.client)),
         Claim::Certificate(certified) => (certified.tenant, named(certified.client)),
@@ -78,9 +92,10 @@ fn target<'a>(claim: &Claim<'a>) -> Option<(&'a Arc<Tenant>, Target)> {
             let issuer = || named(Assertion::read(asserted.token).ok()?.issuer().ok()?);
             (asserted.tenant, asserted.client.map_or_else(issuer, named))
         }
-        Claim::Signed(_) | Claim::Visitor(_) | Claim::WebIdentity(_) => return None,
+        Claim::Signed(signed) => return Some(Target::key(signed.key_id)),
+        Claim::Visitor(_) | Claim::WebIdentity(_) => return None,
     };
-    Some((tenant, Target { tenant: tenant.guid, client }))
+    Some(Target::Client { tenant: tenant.guid, client })
 }
 
 /// A client's name as a GUID, in any spelling: one client has one count.
@@ -98,5 +113,6 @@ fn is_guess(reason: Reason) -> bool {
             | Reason::UnknownKey
             | Reason::MalformedProof
             | Reason::IdentityInvalid
+            | Reason::TokenInvalid
     )
 }
