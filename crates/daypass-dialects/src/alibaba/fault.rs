@@ -33,6 +33,10 @@ pub(super) fn top(refusal: &Refusal, signed: Names, method: SignMethod) -> TopFa
         Reason::RateLimited => fault(7, "App Call Limited")
             .sub_code("accesscontrol.limited-by-app-api-access-count")
             .sub_msg(format!("This ban will last for {} more seconds", refusal.retry_after.unwrap_or(1))),
+        // The same limit, of the whole interface and not of this app.
+        Reason::Overloaded => fault(7, "App Call Limited")
+            .sub_code("accesscontrol.limited-by-api-access-count")
+            .sub_msg(format!("This ban will last for {} more seconds", refusal.retry_after.unwrap_or(1))),
         Reason::MethodNotAllowed => fault(9, "Http action not allowed"),
         Reason::Frozen
         | Reason::Unavailable

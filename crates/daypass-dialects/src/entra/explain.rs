@@ -125,7 +125,13 @@ fn advice(reason: Reason, parameter: Option<&str>) -> Option<&'static str> {
             "the operator shortens the claims or splits the roles of the resource"
         }
         (Reason::RateLimited, _) => "wait for Retry-After seconds; the right proof is always served",
-        (Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable, _) => {
+        (
+            Reason::Overloaded
+            | Reason::Unavailable
+            | Reason::IdentityUnavailable
+            | Reason::UpstreamUnavailable,
+            _,
+        ) => {
             "ask again after Retry-After; nothing was issued"
         }
         (Reason::UpstreamRefused, _) => {

@@ -114,6 +114,7 @@ impl Fault {
             Reason::UnknownResource => (StatusCode::BAD_REQUEST, "invalid_resource", 500_011),
             Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", 90_055),
             Reason::Frozen
+            | Reason::Overloaded
             | Reason::Unavailable
             | Reason::IdentityUnavailable
             | Reason::UpstreamUnavailable => {

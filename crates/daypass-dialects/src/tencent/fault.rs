@@ -103,7 +103,8 @@ pub fn sts(action: Option<Action>, reason: Reason) -> &'static str {
             Some(AssumeRoleWithWebIdentity) => "InternalError.GetRoleError",
             _ => policy_error(action, "InvalidParameter.ExtendStrategyOverSize"),
         },
-        Reason::RateLimited => "RequestLimitExceeded",
+        // The one code that makes the vendor's SDKs wait and ask again.
+        Reason::RateLimited | Reason::Overloaded => "RequestLimitExceeded",
         Reason::Frozen | Reason::UpstreamUnavailable | Reason::Unavailable => "ServiceUnavailable",
         // The vendor's words for the code are: an error of the system, such as one of the network.
         Reason::IdentityUnavailable | Reason::UpstreamRefused | Reason::Internal => match action {
@@ -196,7 +197,11 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "UnauthorizedOperation"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "RequestLimitExceeded"),
-        Reason::Frozen | Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable => {
+        Reason::Frozen
+        | Reason::Overloaded
+        | Reason::IdentityUnavailable
+        | Reason::UpstreamUnavailable
+        | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
@@ -290,6 +295,7 @@ mod tests {
         identity_unavailable   503 ServiceUnavailable
         upstream_unavailable   503 ServiceUnavailable
         upstream_refused       500 InternalError
+        overloaded             503 ServiceUnavailable
         unavailable            503 ServiceUnavailable
         internal               500 InternalError
         ");

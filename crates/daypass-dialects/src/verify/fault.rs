@@ -63,7 +63,11 @@ pub(crate) fn of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::RoleNotGranted
         | Reason::NoRole => (StatusCode::FORBIDDEN, "access_denied"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-        Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable | Reason::Frozen => {
+        Reason::IdentityUnavailable
+        | Reason::Overloaded
+        | Reason::UpstreamUnavailable
+        | Reason::Unavailable
+        | Reason::Frozen => {
             (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
         }
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),

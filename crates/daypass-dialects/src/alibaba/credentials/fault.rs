@@ -66,7 +66,11 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::VariableRefused
         | Reason::PolicyTooWide => (StatusCode::FORBIDDEN, "NoPermission"),
         Reason::RateLimited => (StatusCode::TOO_MANY_REQUESTS, "Throttling"),
-        Reason::Frozen | Reason::IdentityUnavailable | Reason::UpstreamUnavailable | Reason::Unavailable => {
+        Reason::Frozen
+        | Reason::Overloaded
+        | Reason::IdentityUnavailable
+        | Reason::UpstreamUnavailable
+        | Reason::Unavailable => {
             (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
         }
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),

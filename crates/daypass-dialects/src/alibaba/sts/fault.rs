@@ -64,7 +64,11 @@ pub(super) fn code(action: Option<Action>, refusal: &Refusal) -> (u16, Cow<'stat
         | Reason::UnknownResource
         | Reason::PolicyTooWide => (403, "NoPermission"),
         Reason::RateLimited => (429, "Throttling.User"),
-        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable => {
+        Reason::Frozen
+        | Reason::Overloaded
+        | Reason::Unavailable
+        | Reason::IdentityUnavailable
+        | Reason::UpstreamUnavailable => {
             (503, "ServiceUnavailable")
         }
         Reason::UpstreamRefused | Reason::Internal => (500, "InternalError"),
@@ -153,7 +157,11 @@ pub(super) fn message(refusal: &Refusal) -> String {
             "You are not authorized to do this action. You should be authorized by RAM"
         }
         Reason::RateLimited => "Request was denied due to user flow control",
-        Reason::Frozen | Reason::Unavailable | Reason::IdentityUnavailable | Reason::UpstreamUnavailable => {
+        Reason::Frozen
+        | Reason::Overloaded
+        | Reason::Unavailable
+        | Reason::IdentityUnavailable
+        | Reason::UpstreamUnavailable => {
             "The request has failed due to a temporary failure of the server"
         }
         _ => return detail.to_string(),

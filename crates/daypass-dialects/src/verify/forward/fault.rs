@@ -71,6 +71,7 @@ pub(super) fn of_request(reason: Reason) -> StatusCode {
         | Reason::IdentityUnavailable
         | Reason::UpstreamUnavailable
         | Reason::UpstreamRefused
+        | Reason::Overloaded
         | Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         // A header that the proxy's configuration lacks, or a bug of ours.
         Reason::MissingParameter | Reason::Internal => StatusCode::INTERNAL_SERVER_ERROR,
