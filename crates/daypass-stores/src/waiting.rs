@@ -53,7 +53,10 @@ impl<T> Pending<T> {
 impl Write {
     /// Whether it adds to the store for a request, and so has to stand back where room is left for operators alone.
     pub(crate) fn stands_back(&self) -> bool {
-        matches!(self, Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::Counts(..) | Self::TakeTurn(..))
+        matches!(
+            self,
+            Self::Append(..) | Self::Spend(..) | Self::Uses(..) | Self::Counts(..) | Self::TakeTurn(..)
+        )
     }
 
     /// Whether it is worth the reserve: what an operator does, and what keeps the records provable.

@@ -39,8 +39,8 @@ use daypass_core::record::{Chain, ChainHead, DEADLINE, Entry, Link, Placed, Reco
 use daypass_core::replay::Mark;
 use daypass_core::ring::{RingRow, SealRow};
 use daypass_core::root::RootRow;
-use daypass_core::transfer::Pages;
 use daypass_core::store::{Appended, Change, Proof, RecordQuery, Spent, Store, StoreError, Stored};
+use daypass_core::transfer::Pages;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
 };
@@ -52,9 +52,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::IsolationLevel;
 pub(crate) use transactions::done_again;
-pub(crate) use whole::PostgresWhole;
 use uuid::Uuid;
 use watch::Watch;
+pub(crate) use whole::PostgresWhole;
 use writer::{Command, QUEUE, Writer};
 
 /// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands. With the writer

@@ -140,7 +140,9 @@ pub(super) fn connect_alone(path: &Path) -> Result<Option<Connection>, Fault> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update_and_check(None, "locking_mode", "EXCLUSIVE", |_| Ok(()))?;
     match connection.execute("UPDATE meta SET closed = closed", []) {
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => return Ok(None),
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) => {
+            return Ok(None);
+        }
         looked => looked?,
     };
     settle(&connection, Use::Write)?;

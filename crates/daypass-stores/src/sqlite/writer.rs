@@ -20,9 +20,9 @@
 use super::answers::Answers;
 use super::change;
 use super::checkpoint::Checkpoints;
+use super::clock;
 use super::counted;
 use super::fault::Fault;
-use super::clock;
 use super::held;
 use super::proofs;
 use super::reserve::{self, Reserve};
@@ -89,7 +89,17 @@ impl Writer {
         same: Same,
     ) -> Self {
         let (connection, checkpoints) = (Some(connection), Checkpoints::default());
-        Self { path, commands, connection, session: None, checkpoints, disk_failed: false, answers, reserve, same }
+        Self {
+            path,
+            commands,
+            connection,
+            session: None,
+            checkpoints,
+            disk_failed: false,
+            answers,
+            reserve,
+            same,
+        }
     }
 
     /// Works until every handle is gone or one of them closes the store.
