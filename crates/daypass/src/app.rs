@@ -1,37 +1,49 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
+mod health;
+mod counted;
 mod idle;
 mod issuers;
+mod opened;
 mod prune;
+mod records;
+mod readiness;
 mod roots;
 mod setup;
+mod upkeep;
 mod view;
 
+pub(crate) use opened::Opened;
 pub(crate) use setup::{Settings, Setup, View};
 
 use crate::identity::Outbound;
 use crate::metrics::Counts;
+use crate::records::Keeper;
 use crate::rotation;
+use crate::server::Gate;
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
-use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use daypass_core::clock::{Clock, Timestamp, rfc3339};
 use daypass_core::contents::Contents;
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::expiry;
-use daypass_core::id::{Entropy, random_uuid, uuid_v7};
+use daypass_core::id::{Entropy, uuid_v7};
 use daypass_core::pipeline::Pipeline;
-use daypass_core::record::{Chain, Entry, Record};
+use daypass_core::record::{Entry, Record};
 use daypass_core::replay::Mark;
-use daypass_core::ring::{Age, Kek, Purpose, Ring, RingRow, RingState, Stage};
-use daypass_core::store::{Change, Spent, Store, StoreError};
+use daypass_core::reseal;
+use daypass_core::ring::{Age, Kek, Purpose, Ring, Stage};
+use daypass_core::store::{Spent, StoreError};
+pub(crate) use health::Health;
 use issuers::Issuers;
+pub(crate) use readiness::{Check, Report, State};
 use parking_lot::Mutex;
 use roots::Roots;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
+use upkeep::Upkeep;
 use uuid::Uuid;
 
 /// How often the store is asked whether something changed. A change made by another process is in force after
@@ -55,70 +67,6 @@ const LOOK_AHEAD: Duration = Duration::from_hours(1);
 
 /// What a record of an end that comes near is called.
 const KEY_EXPIRES: &str = "key.expires";
-
-/// A store that was opened with its seal key, ready to be read and written.
-pub(crate) struct Opened {
-    /// Clients, keys, records.
-    pub(crate) store: Arc<dyn Store>,
-    /// Daypass's own keys.
-    pub(crate) ring: Arc<Ring>,
-    /// What wraps them.
-    pub(crate) kek: Arc<Kek>,
-}
-
-impl Opened {
-    /// Opens a store to read. An empty one gets its ring here; one with data and another seal key is refused.
-    pub(crate) async fn open(url: &str, seal_key: &[u8; 32]) -> anyhow::Result<Self> {
-        let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
-        let kek = Kek::new(seal_key)?;
-        let mut rows = store.ring().await?;
-        let missing: Vec<_> = Ring::missing(&rows).collect();
-        if !missing.is_empty() {
-            rows = complete(&*store, rows, &missing, &kek).await?;
-        }
-        let ring = Arc::new(Ring::open(&rows, &kek)?);
-        Ok(Self { store, ring, kek: Arc::new(kek) })
-    }
-
-    /// Begins to write: this process's records have a chain of their own.
-    pub(crate) async fn begin(&self) -> anyhow::Result<()> {
-        Ok(self.store.begin(new_chain(&self.ring)?).await?)
-    }
-}
-
-/// Makes the ring keys that are not there: all of them in an empty store, and in one that an older version has made,
-/// those of newer purposes.
-async fn complete(
-    store: &dyn Store,
-    mut rows: Vec<RingRow>,
-    missing: &[Purpose],
-    kek: &Kek,
-) -> anyhow::Result<Vec<RingRow>> {
-    let now = now();
-    let one = |purpose: &Purpose| Ring::generate_one(kek, &KeyEntropy, now, *purpose, 1, RingState::Active);
-    let made = missing.iter().map(one).collect::<Result<Vec<_>, _>>()?;
-    rows.extend(made.iter().cloned());
-    store.begin(new_chain(&Ring::open(&rows, kek)?)?).await?;
-    let names: Vec<_> = missing.iter().map(|purpose| purpose.name()).collect();
-    let record = change(None, "ring.generate", &names.join(" "));
-    match store.change(vec![Change::AddRing(made)], record).await {
-        // Another process has just done the same, and its keys are the ones that count.
-        Ok(()) | Err(StoreError::Conflict(_)) => Ok(store.ring().await?),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-#[cfg(test)]
-impl Opened {
-    /// A store that a test has filled.
-    pub(crate) fn for_test(store: Arc<dyn Store>, ring: Arc<Ring>, kek: Kek) -> Self {
-        Self { store, ring, kek: Arc::new(kek) }
-    }
-}
-
-fn new_chain(ring: &Ring) -> anyhow::Result<Chain> {
-    Chain::begin(ring, random_uuid(&KeyEntropy)).context("the ring has no record key")
-}
 
 /// The present to the millisecond, which is what the store keeps.
 pub(crate) fn now() -> Timestamp {
@@ -166,7 +114,14 @@ pub(crate) struct App {
     pub(crate) counts: Counts,
     /// What is known of our root keys at those clouds.
     roots: Roots,
+    /// How many requests are worked on at one time, and whose.
+    pub(crate) gate: Arc<Gate>,
+    /// What this process is called where nodes count together.
+    node: Uuid,
     opened: Opened,
+    health: Health,
+    upkeep: Upkeep,
+    keeper: Keeper,
     /// Held while the next view is made: an older state must never take the place of a newer one.
     reading: tokio::sync::Mutex<()>,
     heard: AtomicI64,
@@ -184,15 +139,20 @@ impl App {
         settings: impl Into<Settings>,
         ambient: Ambient,
     ) -> anyhow::Result<Arc<Self>> {
-        let Settings { plan, proxies } = settings.into();
+        let Settings { plan, proxies, records } = settings.into();
+        let health = Health::begin(ambient.clock, &*opened.store).await?;
+        let ambient = Ambient { clock: health.clock().clone(), entropy: ambient.entropy };
         let issuers = Issuers::of(&plan, &opened.store, &ambient)?;
         let Ambient { clock, entropy } = &ambient;
         let identity = Arc::new(Outbound::new(&plan, clock, &KeyEntropy)?);
         let (all, store) = (issuers.all.clone(), opened.store.clone());
         let pipeline = Pipeline::new(clock.clone(), entropy.clone(), store, all, identity.clone());
         let directory = Arc::new(first(&opened, Arc::new(plan)).await?);
+        let node = daypass_core::id::random_uuid(&KeyEntropy);
+        counted::begin(&opened, &pipeline, node, ambient.clock.now()).await?;
         idle::point_out(&directory);
-        let setup = Arc::new(Setup { pipeline, proxies, issuers, identity });
+        health.judge_clock(&pipeline);
+        let setup = Arc::new(Setup { pipeline, proxies, records, issuers, identity });
         Ok(Arc::new(Self {
             view: ArcSwap::from_pointee(View { setup, directory }),
             reading: tokio::sync::Mutex::default(),
@@ -203,7 +163,12 @@ impl App {
             ambient,
             counts: Counts::default(),
             roots: Roots::new(&KeyEntropy),
+            gate: Arc::default(),
+            node,
+            upkeep: Upkeep::new(&opened.ring),
+            keeper: Keeper::new(),
             opened,
+            health,
         }))
     }
 
@@ -212,31 +177,14 @@ impl App {
         if self.silence() <= STALE { Ok(()) } else { Err("the store is silent") }
     }
 
+    /// What is known of the node itself.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// For how many seconds this node has not heard the store.
     pub(crate) fn silence(&self) -> i64 {
         self.ambient.clock.now().as_second().saturating_sub(self.heard.load(Ordering::Relaxed))
-    }
-
-    /// What will need an operator soon, without a name in it: whoever reaches this node can ask.
-    pub(crate) fn concerns(&self) -> Vec<String> {
-        let ours = self.key_ages().iter().filter(|age| age.overdue).count();
-        let theirs = self.ending.load(Ordering::Relaxed);
-        let (frozen, tokens) = {
-            let directory = self.directory();
-            (directory.freezes().len(), directory.cutoffs().tokens())
-        };
-        let days = expiry::URGENT;
-        let all = [
-            (ours, "keys of Daypass's own that have worked for too long".to_owned()),
-            (theirs, format!("keys of clients that end within {days} days")),
-            (frozen, "places where an operator has stopped that anything is issued".to_owned()),
-            prune::unlisted(tokens),
-        ];
-        all.into_iter()
-            .chain(self.root_concerns())
-            .filter(|(n, _)| *n > 0)
-            .map(|(n, what)| format!("{what}: {n}"))
-            .collect()
     }
 
     /// Counts the keys of clients that end soon. Not when somebody asks: there may be many keys, and the asking costs
@@ -254,14 +202,19 @@ impl App {
     /// of others', tries root keys and forgets old cut-offs, for as long as the process lives. Side by side: a store that
     /// takes no records must not keep us from hearing of a revocation.
     pub(crate) async fn background(self: Arc<Self>) {
+        let _alive = self.health.alive();
         tokio::join!(
+            self.look_after(),
             self.follow(),
             self.count(),
             self.note(),
+            self.count_days(),
             self.rotate(),
+            self.upkeep(),
             self.look_ahead(),
             self.prune(),
-            self.canaries()
+            self.canaries(),
+            self.keeper.run(&self)
         );
     }
 
@@ -355,7 +308,7 @@ impl App {
     }
 
     /// The present, as the store keeps it.
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         let now = self.ambient.clock.now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }
@@ -379,7 +332,8 @@ impl App {
     /// Takes the step that is due the longest, if one is and no other node has taken it.
     pub(crate) async fn rotate_once(&self) -> anyhow::Result<Option<Stage>> {
         let directory = self.directory();
-        let stage = rotation::next(&self.opened, &directory, self.now()).await?;
+        let left = self.left().await?;
+        let stage = rotation::next(&self.opened, &directory, &left, self.now()).await?;
         if stage.is_some() {
             // At once, so that what this node says of its keys is right without waiting for the next look.
             self.refresh().await?;
@@ -427,11 +381,21 @@ impl App {
         // Beside the workers: what is much to read is much to put together.
         let put_together = move || -> anyhow::Result<Directory> {
             let same = contents.ring.is(&earlier.contents().ring);
-            let ring = if same { earlier.ring().clone() } else { open(&contents, &kek)? };
+            let ring = if same {
+                earlier.ring().clone()
+            } else {
+                Arc::new(earlier.ring().follow(contents.ring.held(), &kek))
+            };
+            let contents = if ring.is_behind(Purpose::Rest) {
+                reseal::keep_what_opens(&ring, earlier.contents(), contents)
+            } else {
+                contents
+            };
             Ok(earlier.next(ring, contents)?)
         };
         let directory = Arc::new(tokio::task::spawn_blocking(put_together).await??);
         self.view.store(Arc::new(View { setup: setup.clone(), directory: directory.clone() }));
+        Self::point_out_unopened(before, &directory);
         if !directory.has_people_of(before) {
             self.count_ending();
         }
@@ -442,8 +406,11 @@ impl App {
 
     /// Writes what is pending and closes the store.
     pub(crate) async fn close(&self) {
+        self.leave_mark().await;
         self.setup().pipeline.record_strangers().await;
         self.note_uses(self.setup().pipeline.uses().rest()).await;
+        self.note_counts().await;
+        self.keeper.finish(self).await;
         if let Err(error) = self.opened.store.close().await {
             tracing::error!(%error, "the store did not close cleanly");
         }

@@ -5,6 +5,7 @@ mod boundary;
 mod document;
 mod given;
 mod grant;
+mod limit;
 mod read;
 mod refuse;
 mod rotate;
@@ -28,6 +29,7 @@ use daypass_core::store::Change;
 use document::{client_document, key_document, state};
 use given::{Given, Kind, refuse_more};
 use grant::Grant;
+use limit::LimitArgs;
 use refuse::Proofs;
 use serde_json::json;
 use ungrant::Ungrant;
@@ -61,6 +63,8 @@ pub(super) enum Verb {
     Ungrant(Ungrant),
     /// Say what nothing that a client gets may go beyond, or try such a boundary before it counts.
     Boundary(Boundary),
+    /// Say how much a client may ask for and get.
+    Limit(LimitArgs),
     /// Add a second key beside the first.
     Rotate {
         #[command(flatten)]
@@ -139,6 +143,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Grant(args) => args.place.open().await?,
         Verb::Ungrant(args) => args.place.open().await?,
         Verb::Boundary(args) => args.place.open().await?,
+        Verb::Limit(args) => args.place.open().await?,
         Verb::List { place, .. }
         | Verb::Show { place, .. }
         | Verb::Rotate { place, .. }
@@ -157,6 +162,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Grant(args) => grant::grant(&place, &args, output).await,
         Verb::Ungrant(args) => ungrant::ungrant(&place, &args, output).await,
         Verb::Boundary(args) => boundary::set(&place, &args, output).await,
+        Verb::Limit(args) => limit::set(&place, &args, output).await,
         Verb::Rotate { which, kind, given, .. } => rotate::rotate(&place, &which, kind, &given, output).await,
         Verb::Retire { which, key, force, .. } => rotate::retire(&place, &which, &key, force, output).await,
         Verb::Refuse { which, proofs, .. } => refuse::refuse(&place, &which, &proofs, output).await,

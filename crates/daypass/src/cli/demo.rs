@@ -12,6 +12,7 @@ use daypass_core::clock::Timestamp;
 use daypass_core::directory::Plan;
 use daypass_core::id::random_uuid;
 use daypass_core::keys::{self, NewKey, SecretKind, Span};
+use daypass_core::quota::Limit;
 use daypass_core::store::Change;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -181,6 +182,7 @@ async fn client(
         audiences: Vec::new(),
         boundary: None,
         boundary_warn: None,
+        limit: Limit::default(),
         refuses: Refuses::default(),
         created: app::now(),
     };

@@ -8,6 +8,7 @@ use daypass_core::client::{Client, Grant, Refuses};
 use daypass_core::clock::Timestamp;
 use daypass_core::directory::Directory;
 use daypass_core::policy::{Access, Verdict, verdict};
+use daypass_core::quota::Limit;
 use daypass_core::refusal::Reason;
 use serde::Deserialize;
 use serde_json::json;
@@ -256,6 +257,7 @@ impl Case {
             audiences: Vec::new(),
             boundary: None,
             boundary_warn: None,
+            limit: Limit::default(),
             refuses: Refuses::default(),
             created: Timestamp::UNIX_EPOCH,
         })

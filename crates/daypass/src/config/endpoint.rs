@@ -6,7 +6,7 @@ use super::notes::{Given, Notes, Place};
 use super::role::ANSWER;
 use super::section::{Section, find, list, no_such};
 use super::tenant::TenantEntry;
-use super::{Mode, url, visited};
+use super::{Mode, limits, url, visited};
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{DialectName, Endpoint, Product, Quota, Route, Shape};
 use daypass_core::net::IpNet;
@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "origins",
     "shape",
     "quota",
+    "limits",
     "caller",
     "route",
     "boundary",
@@ -158,6 +159,7 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses)
     }
     let boundaries = Boundaries::read(section, tenant.and_then(TenantEntry::account));
     boundaries.check_language(notes, (Language::Ram, "ram"), "TOP hands out Alibaba's credentials");
+    let limits = limits::of_top(section);
     let path = path?;
     if !refuses.md5 {
         let fault = Fault::new(
@@ -176,6 +178,7 @@ fn top(section: Section<'_>, tenant: Option<&TenantEntry<'_>>, refuses: Refuses)
         origins: Vec::new(),
         callers: Vec::new(),
         quota: Quota::default(),
+        limits: limits?,
         shape: Shape::default(),
         routes: routes.into_iter().map(|route| route.value).collect(),
         boundary,

@@ -7,6 +7,7 @@
 mod authorities;
 mod boundary;
 mod brokering;
+mod bytes;
 mod caller;
 mod certificate;
 mod diagnostic;
@@ -18,6 +19,7 @@ pub(crate) mod fixture;
 mod forward_auth;
 mod issuer;
 mod lifetime;
+mod limits;
 mod lint;
 mod metrics;
 mod mutual_tls;
@@ -25,6 +27,7 @@ mod notes;
 mod policy;
 mod provider;
 mod quota;
+mod records;
 mod ring;
 mod role;
 mod seal;
@@ -52,7 +55,7 @@ pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
 pub(crate) use duration::seconds_of;
 pub(crate) use lint::{Lint, Stored};
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
-pub(crate) use seal::{SealSource, generate_seal_key, read_seal_key};
+pub(crate) use seal::{SealKeys, SealSource, generate_seal_key, read_seal_key};
 pub(crate) use secret::read_private;
 pub(crate) use section::closest;
 pub(crate) use template::template;
@@ -83,7 +86,7 @@ pub(crate) const DEMO: &str = include_str!("demo.toml");
 pub(crate) const CASES: &str = include_str!("cases.toml");
 
 /// The sections of the file.
-const KEYS: &[&str] = &["server", "store", "seal", "ring", "issuer", "tenant", "endpoint", "forward_auth"];
+const KEYS: &[&str] = &["server", "store", "seal", "ring", "limits", "records", "issuer", "tenant", "endpoint", "forward_auth"];
 
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,11 +116,16 @@ pub(crate) struct Loaded {
     pub(crate) public_url: Option<String>,
     /// The store's URL; a relative path in the file is already joined to the file's directory.
     pub(crate) store_url: String,
+    /// How many bytes of its disk are kept for operators, where the file says so.
+    pub(crate) reserve: Option<u64>,
     /// Where the seal key is kept.
     pub(crate) seal: SealSource,
     /// What deserves a look.
     pub(crate) warnings: Vec<Diagnostic>,
+    /// How records are signed and kept.
+    pub(crate) records: crate::records::Settings,
     rotation: Rotation,
+    limits: limits::Limits,
     refuses: Refuses,
     tenants: Vec<Arc<Tenant>>,
     providers: Vec<Arc<Provider>>,
@@ -143,6 +151,8 @@ impl Loaded {
             upstreams: self.issuers.iter().map(issuer::Declared::unread).collect(),
             refuses: self.refuses,
             rotation: self.rotation,
+            limits: self.limits.bounds,
+            in_flight: Some(self.limits.in_flight),
             guesses_unbounded: false,
         }
     }
@@ -199,9 +209,11 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     let base = Path::new(name).parent().unwrap_or(Path::new(""));
     let root = Section::root(&notes, &table, KEYS);
     let server = server::read(root, base);
-    let store_url = store::read(root, base);
+    let store = store::read(root, base);
     let seal = seal::read(root, base);
     let rotation = ring::read(root, mode);
+    let limits = limits::read(root);
+    let records = records::read(root, base);
     let issuers = issuer::read(root, base);
     let tenants = tenant::read(root, &issuers, base);
     let refuses = server.as_ref().map(|server| server.refuses).unwrap_or_default();
@@ -220,8 +232,8 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
     }
     let (errors, warnings): (Vec<_>, Vec<_>) =
         notes.diagnostics().into_iter().partition(Diagnostic::is_error);
-    let (Some(server), Some(store_url), Some(seal), Some(rotation), true) =
-        (server, store_url, seal, rotation, errors.is_empty())
+    let (Some(server), Some(store), Some(seal), Some(rotation), Some(limits), Some(records), true) =
+        (server, store, seal, rotation, limits, records, errors.is_empty())
     else {
         return Err(Errors(errors));
     };
@@ -239,10 +251,13 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         metrics: server.metrics,
         behind_proxy: server.behind_proxy,
         public_url: server.public_url,
-        store_url,
+        store_url: store.url,
+        reserve: store.reserve,
         seal,
         warnings,
+        records,
         rotation,
+        limits,
         refuses,
         tenants: known,
         providers,

@@ -6,6 +6,7 @@ use super::notes::Given;
 use super::section::Section;
 use daypass_core::endpoint::Quota;
 use daypass_core::provider;
+use daypass_core::quota::Bounds;
 
 /// The keys of the table.
 pub(super) const KEYS: &[&str] = &["subject", "address", "endpoint"];
@@ -27,8 +28,15 @@ fn standard(mode: Mode) -> Quota {
 }
 
 /// Reads the bounds.
-pub(super) fn read(endpoint: Section<'_>, mode: Mode) -> Option<Quota> {
+///
+/// What `limits` says of a rate takes the place of the standard; both together would leave open which counts.
+pub(super) fn read(endpoint: Section<'_>, mode: Mode, limits: Option<&Bounds>) -> Option<Quota> {
     let mut quota = standard(mode);
+    if let Some(limits) = limits {
+        quota.subject = quota.subject.filter(|_| limits.subject.rate.is_none());
+        quota.address = quota.address.filter(|_| limits.network.rate.is_none());
+        refuse_both(endpoint, limits);
+    }
     let Some(node) = endpoint.node("quota") else { return Some(quota) };
     let section = Section::of(endpoint.notes(), node, "quota", KEYS)?;
     let bounds =
@@ -36,6 +44,22 @@ pub(super) fn read(endpoint: Section<'_>, mode: Mode) -> Option<Quota> {
     // Each is read, so that every fault is told.
     let whole = bounds.into_iter().fold(true, |whole, (key, bound)| set(section, key, bound) && whole);
     whole.then_some(quota)
+}
+
+/// A rate of one thing is said once.
+fn refuse_both(endpoint: Section<'_>, limits: &Bounds) {
+    let Some(quota) = endpoint.table("quota") else { return };
+    let pairs = [
+        ("subject", "subject", limits.subject),
+        ("address", "network", limits.network),
+        ("endpoint", "endpoint", limits.endpoint),
+    ];
+    for (key, word, _) in pairs.into_iter().filter(|(.., limit)| limit.rate.is_some()) {
+        if let Some(place) = quota.key(key) {
+            let message = format!("`limits` says at what rate already, in `{word}`");
+            endpoint.notes().error(place, Fault::new(message).hint(format!("leave out `{key}` of the quota")));
+        }
+    }
 }
 
 /// Reads the bounds of a provider. They hold in `dev` as well, whose own configuration has none.

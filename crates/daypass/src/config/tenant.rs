@@ -3,6 +3,7 @@
 use super::boundary::Boundaries;
 use super::diagnostic::Fault;
 use super::issuer::Issuers;
+use super::limits;
 use super::notes::Given;
 use super::provider::{self, ProviderEntry};
 use super::role::{self, Owner, RoleEntry};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] =
-    &["name", "guid", "account", "boundary", "boundary_warn", "provider", "role"];
+    &["name", "guid", "account", "boundary", "boundary_warn", "limits", "provider", "role"];
 /// Names that mean something else where a tenant stands in a path of Entra's.
 const RESERVED: &[&str] = &["common", "organizations", "consumers"];
 
@@ -63,15 +64,17 @@ fn one<'a>(section: Section<'a>, issuers: &Issuers<'_>, base: &Path) -> Option<T
     let providers = provider::read(section, known, base);
     let owner = Owner { tenant: known, account: owner };
     let roles = role::read(section, owner, &boundaries, issuers, &providers);
+    let limits = limits::of_tenant(section);
     let whole = boundaries.whole;
     let (boundary, boundary_warn) = boundaries.policies();
-    let tenant = match (name, guid, account) {
-        (Some(name), Some(guid), Some(account)) if whole => Some(Tenant {
+    let tenant = match (name, guid, account, limits) {
+        (Some(name), Some(guid), Some(account), Some(limits)) if whole => Some(Tenant {
             name: name.value,
             guid: guid.value,
             account: account.value,
             boundary,
             boundary_warn,
+            limits,
         }),
         _ => None,
     };

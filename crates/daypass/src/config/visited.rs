@@ -8,7 +8,7 @@ use super::notes::{Given, Notes, Place};
 use super::role::RoleEntry;
 use super::section::{Section, find, list, no_such};
 use super::tenant::{TenantEntry, guid};
-use super::{Mode, caller, lifetime, quota, trust, url};
+use super::{Mode, caller, lifetime, limits, quota, trust, url};
 use daypass_core::endpoint::{CallerRule, DialectName, Endpoint, Shape, Whence};
 use daypass_core::net::IpNet;
 use daypass_core::policy::Language;
@@ -36,8 +36,8 @@ const ALIBABA: Speech = Speech {
     language: (Language::Ram, "ram"),
     because: "this URL gives Alibaba's credentials",
 };
-/// The bounds that anonymous use must have.
-const ANONYMOUS_QUOTAS: &[&str] = &["address", "endpoint"];
+/// The bounds that anonymous use must have, by their names in `quota` and in `limits`.
+const ANONYMOUS_QUOTAS: &[(&str, &str)] = &[("address", "network"), ("endpoint", "endpoint")];
 /// First parts of paths that belong to something else.
 const RESERVED_FIRST: &[&str] = &["router", "common", "error", "livez", "readyz", ".well-known"];
 /// Second parts of paths that make them Entra's, whatever the tenant before them.
@@ -58,7 +58,8 @@ pub(super) fn read(
         .zip(tenant)
         .and_then(|(name, tenant)| find(notes, "role", name, &tenant.roles, |r| r.name.value));
     let callers = caller::read(section, dialect, tenant, mode);
-    let quota = quota::read(section, mode);
+    let limits = limits::of_endpoint(section);
+    let quota = quota::read(section, mode, limits.as_ref());
     let shape = shape(section, speech.shapes);
     let origins = origins(section, callers.as_deref());
     let boundaries = Boundaries::read(section, tenant.and_then(TenantEntry::account));
@@ -88,6 +89,7 @@ pub(super) fn read(
         origins,
         callers: callers?,
         quota: quota?,
+        limits: limits?,
         shape: shape?,
         routes: Vec::new(),
         boundary,
@@ -265,7 +267,8 @@ fn check_anonymous(section: Section<'_>, role: Given<&Role>, whence: &Whence) {
         );
         notes.error(role.place, Fault::new(message).hint(format!("lifetime = {hint}")));
     }
-    let missing: Vec<_> = ANONYMOUS_QUOTAS.iter().copied().filter(|key| !quota::says(section, key)).collect();
+    let said = |(key, word): &&(&str, &str)| quota::says(section, key) || limits::says_rate(section, word);
+    let missing: Vec<_> = ANONYMOUS_QUOTAS.iter().filter(|pair| !said(pair)).map(|(key, _)| *key).collect();
     if !missing.is_empty() {
         let hint = "quota = { address = 60, endpoint = 6000 }: credentials a minute for one source network (/24 of \
                     IPv4, /48 of IPv6), and for all together";

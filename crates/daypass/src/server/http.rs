@@ -1,6 +1,6 @@
 //! One request: limits, body, dialect, answer.
 
-use super::Server;
+use super::{Server, group};
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
 use crate::app::View;
@@ -14,7 +14,7 @@ use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, explain, tencent, verify};
 use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue};
-use http::{HeaderMap, Method, StatusCode, Uri, Version};
+use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
@@ -98,13 +98,17 @@ impl Server {
         mut incoming: Incoming,
     ) -> (Response, bool) {
         match route {
-            Route::Live => return (probe(&head, Ok(()), Vec::new), true),
-            Route::Ready => return (probe(&head, self.ready(), || self.app.concerns()), true),
+            Route::Live => return (self.live(&head), true),
+            Route::Ready => return (self.ready(&head), true),
             Route::Nothing => {
                 linger(&mut incoming).await;
                 return (not_found(&head), false);
             }
             _ => {}
+        }
+        let (group, most) = (group::of_head(&route, &head, &began.directory), began.directory.plan().in_flight);
+        if !self.app.gate.admits(group, most) {
+            return self.turn_away(&began, &route, &head, incoming).await;
         }
         let body = match fault {
             Some(fault) => Err(fault),
@@ -121,6 +125,11 @@ impl Server {
             // Whoever cannot hear of a revocation must not vouch for anything.
             return (self.refuse(&began, &route, &head, Refusal::unavailable(silent)), true);
         }
+        let group = group.or_else(|| group::of_body(&route, &body, &began.directory));
+        // Only now, so that whoever lets a body trickle in takes nobody's place.
+        let Some(_under) = self.app.gate.enter(group, most) else {
+            return self.turn_away(&began, &route, &head, incoming).await;
+        };
         let request = Request { head, body };
         // As the store is now: while a body trickles in, a key may be revoked.
         let view = &*self.app.view_since(began);
@@ -143,6 +152,23 @@ impl Server {
             Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
         };
         (response, true)
+    }
+
+    /// Refuses a request that nobody has looked at, for want of room. What it has sent is thrown away, so that its
+    /// connection stays good: a new one would be more work than the request.
+    async fn turn_away(
+        &self,
+        began: &View,
+        route: &Route,
+        head: &Head,
+        mut incoming: Incoming,
+    ) -> (Response, bool) {
+        // Boxed, so that no other request carries the space for it.
+        Box::pin(async { tokio::join!(self.app.gate.turn_away(), linger(&mut incoming)) }).await;
+        let whole = incoming.is_end_stream();
+        // Not all at the same second.
+        let again = 1 + u32::from(head.request_id.as_bytes()[15]) % 3;
+        (self.refuse(began, route, head, Refusal::overloaded(again)), whole)
     }
 
     async fn answer<D: Dialect>(&self, dialect: &D, view: &View, request: Request) -> Response {
@@ -204,10 +230,6 @@ impl Server {
         };
         self.app.counts.count(&answer.summary);
         log(head, answer)
-    }
-
-    fn ready(&self) -> Result<(), &'static str> {
-        if self.draining() { Err("stopping") } else { self.app.ready() }
     }
 }
 
@@ -350,7 +372,10 @@ fn log(head: &Head, answer: Answer) -> Response {
         Err(refusal) => {
             let (reason, detail, cause) =
                 (refusal.reason.label(), &*refusal.detail, refusal.cause.as_deref());
-            if refusal.reason.kind() == daypass_core::refusal::Kind::Us {
+            if refusal.reason == Reason::Overloaded {
+                // There are many, and one line a second tells how many.
+                tracing::debug!(dialect, reason, %request_id, source = %head.source, "turned away");
+            } else if refusal.reason.kind() == daypass_core::refusal::Kind::Us {
                 tracing::error!(dialect, reason, cause, %request_id, source = %head.source, client, "refused");
             } else {
                 tracing::info!(dialect, reason, detail, cause, %request_id, source = %head.source, client, "refused");
@@ -360,33 +385,13 @@ fn log(head: &Head, answer: Answer) -> Response {
     answer.response
 }
 
-/// `ok`, and behind it what will need an operator soon. Whoever asks whether this node is ready looks at the status.
-fn probe(head: &Head, state: Result<(), &'static str>, concerns: impl FnOnce() -> Vec<String>) -> Response {
-    if head.method != Method::GET && head.method != Method::HEAD {
-        return plain(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "application/json",
-            r#"{"error":"method_not_allowed"}"#,
-        );
-    }
-    match state {
-        Ok(()) => {
-            let lines = concerns().into_iter().map(|concern| format!("warning: {concern}\n"));
-            let text: String = std::iter::once("ok\n".to_owned()).chain(lines).collect();
-            plain(StatusCode::OK, "text/plain; charset=utf-8", text)
-        }
-        Err(why) => {
-            plain(StatusCode::SERVICE_UNAVAILABLE, "application/json", format!(r#"{{"error":"{why}"}}"#))
-        }
-    }
-}
-
 fn not_found(head: &Head) -> Response {
     tracing::debug!(path = %head.path.escape_debug(), source = %head.source, "no such path");
     plain(StatusCode::NOT_FOUND, "application/json", r#"{"error":"not_found"}"#)
 }
 
-fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+/// An answer outside of any dialect.
+pub(super) fn plain(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -7,9 +7,12 @@ mod address;
 mod connection;
 mod crowd;
 mod dn;
+mod gate;
+mod group;
 mod http;
 mod passed_on;
 mod peer;
+mod probes;
 mod reload;
 mod route;
 #[cfg(test)]
@@ -17,6 +20,7 @@ mod tests;
 mod tls;
 
 pub(crate) use address::Proxies;
+pub(crate) use gate::Gate;
 pub(crate) use reload::Watch;
 pub(crate) use tls::Tls;
 

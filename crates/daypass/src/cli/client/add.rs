@@ -11,6 +11,7 @@ use crate::cli::place::Place;
 use crate::system::KeyEntropy;
 use daypass_core::client::Client;
 use daypass_core::id::random_uuid;
+use daypass_core::quota::Limit;
 use daypass_core::store::Change;
 use serde_json::json;
 
@@ -75,6 +76,7 @@ pub(super) async fn add(place: &Place, args: Add, output: &Output) -> Result<(),
         audiences,
         boundary: None,
         boundary_warn: None,
+        limit: Limit::default(),
         refuses: refuses(&args.refuse),
         created: app::now(),
     };

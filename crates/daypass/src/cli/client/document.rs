@@ -2,6 +2,7 @@
 
 use super::boundary;
 use super::given::Made;
+use super::limit;
 use daypass_core::client::{CertificateRule, Client, Grant, Key, KeyKind, Material, Refuses};
 use daypass_core::clock::rfc3339;
 use serde_json::{Value, json};
@@ -92,6 +93,7 @@ pub(super) fn client_document(client: &Client) -> Value {
     });
     if let Some(document) = document.as_object_mut() {
         document.extend(boundary::members(client));
+        document.extend(limit::member(client));
     }
     document
 }

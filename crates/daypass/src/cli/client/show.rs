@@ -1,6 +1,7 @@
 //! `daypass client list` and `show`.
 
 use super::boundary;
+use super::limit;
 use super::document::{client_document, key_document, refused, state, terms};
 use super::{Which, find, keys_of};
 use crate::app;
@@ -120,10 +121,17 @@ pub(super) async fn show(place: &Place, which: &Which, output: &Output) -> Resul
     let mut rows = vec![titles.map(str::to_owned).to_vec()];
     rows.extend(keys.iter().map(|key| row(key, &uses, now)));
     let plan = place.config.plan("");
-    let text = head(&plan, &client).into_iter().chain([table(&rows)]).collect::<Vec<_>>().join("\n");
+    let today = limit::today(place, &plan, &client).await?;
+    let counted = today.map(|today| format!("got {today} credentials today (UTC)"));
+    let text = head(&plan, &client).into_iter().chain(counted).chain([table(&rows)]).collect::<Vec<_>>().join("\n");
     output.show(text, || {
         let keys: Vec<_> = keys.iter().map(|key| shown_document(key, &uses, now)).collect();
-        json!({ "client": client_document(&client), "idle": idle_document(&plan, &client), "keys": keys })
+        let mut document =
+            json!({ "client": client_document(&client), "idle": idle_document(&plan, &client), "keys": keys });
+        if let (Some(today), Some(document)) = (today, document.as_object_mut()) {
+            document.insert("today".to_owned(), today.into());
+        }
+        document
     });
     Ok(())
 }
@@ -144,6 +152,7 @@ fn head(plan: &Plan, client: &Client) -> Vec<String> {
     if client.boundary.is_some() || client.boundary_warn.is_some() {
         lines.extend(boundary::said(client));
     }
+    lines.extend(limit::said(plan, client));
     let refused = refused(client.refuses);
     lines.extend((!refused.is_empty()).then(|| format!("refuses {}", refused.join(", "))));
     lines

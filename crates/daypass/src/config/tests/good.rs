@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    boundary, brokering, caller, endpoint, forward_auth, issuer, lifetime, mutual_tls, policy, provider,
+    boundary, brokering, caller, endpoint, forward_auth, issuer, lifetime, limits, mutual_tls, policy, provider,
     quota, seal, server, store, tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
@@ -232,6 +232,10 @@ fn the_template_explains_every_key() {
         trust::KEYS,
         quota::KEYS,
         quota::OF_PROVIDER,
+        limits::OF_SERVICE,
+        limits::OF_TENANT,
+        limits::OF_ENDPOINT,
+        limits::LIMIT,
         caller::KEYS,
         caller::SESSION,
         caller::TICKET,
