@@ -5,10 +5,12 @@
 //! (`conformance`, behind the feature of that name).
 
 use daypass_core::store::{Store, StoreError};
+use daypass_core::transfer::Whole;
 use std::sync::Arc;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod pipe;
 mod postgres;
 mod sqlite;
 mod steps;
@@ -52,6 +54,23 @@ pub fn exists(url: &str) -> Result<bool, StoreError> {
         Some(("sqlite", path)) => sqlite::SqliteStore::exists(path),
         Some(("postgres" | "postgresql", _)) => postgres::PostgresStore::exists(url),
         _ => open(url).map(|_| true),
+    }
+}
+
+/// Takes the store at this address with everybody else kept out, as [`open`] makes it if there is none: to fill it, or to move what
+/// it holds. A conflict where another process has it open.
+pub async fn whole(url: &str) -> Result<Box<dyn Whole>, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) => {
+            let path = path.to_owned();
+            let open = tokio::task::spawn_blocking(move || sqlite::SqliteWhole::open(&path));
+            let opened = open.await.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            Ok(Box::new(opened?))
+        }
+        Some(("postgres" | "postgresql", _)) => Ok(Box::new(postgres::PostgresWhole::open(url).await?)),
+        _ => {
+            Err(open(url).err().unwrap_or_else(|| StoreError::BadUrl("the store cannot be moved".to_owned())))
+        }
     }
 }
 

@@ -113,7 +113,11 @@ mod tests {
         let (mut pager, mut piped) = pipe();
         pager.send(row(0)).await.unwrap();
         pager.finish(Err(StoreError::Damaged("a page".into()))).await;
-        assert_eq!(piped.next().await, Err(StoreError::Damaged("a page".into())), "not even what was read before");
+        assert_eq!(
+            piped.next().await,
+            Err(StoreError::Damaged("a page".into())),
+            "not even what was read before"
+        );
 
         let (mut pager, piped) = pipe();
         drop(piped);

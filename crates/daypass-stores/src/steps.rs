@@ -57,9 +57,15 @@ pub(crate) fn pending(steps: &[Step], found: i64, oldest: Option<i64>) -> Result
     }
 }
 
+/// The oldest program that may write where none may: in a store that has moved away.
+pub(crate) const NOBODY: i64 = i64::MAX;
+
 /// Whether this program knows what is needed to write.
 pub(crate) fn may_write(steps: &[Step], oldest: i64) -> Result<(), StoreError> {
     let known = known(steps);
+    if oldest == NOBODY {
+        return Err(StoreError::OutOfService("what this store held has moved to another one".to_owned()));
+    }
     if oldest <= known { Ok(()) } else { Err(StoreError::Newer { found: oldest, known }) }
 }
 

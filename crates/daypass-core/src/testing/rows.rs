@@ -41,7 +41,10 @@ fn sorted<T, K: Ord>(all: &[T], key: impl Fn(&T) -> K) -> Vec<&T> {
 
 /// The ring as rows.
 pub fn ring_part(ring: &[RingRow]) -> Vec<Row> {
-    sorted(ring, |row| (row.purpose.name(), row.version)).into_iter().map(|row| Row::Ring(row.into())).collect()
+    sorted(ring, |row| (row.purpose.name(), row.version))
+        .into_iter()
+        .map(|row| Row::Ring(row.into()))
+        .collect()
 }
 
 /// Clients, their keys and what was taken back or stopped as rows.
@@ -68,7 +71,17 @@ pub fn chain_part(head: &ChainHead, records: &[(Record, Link)]) -> Vec<Row> {
         let seq = i64::try_from(link.seq).expect("few records");
         let document = String::from_utf8(link.blob.clone()).expect("JSON");
         let (mac, tenant) = (Blob(link.mac.to_vec()), record.tenant.clone());
-        Row::Record(Box::new(RecordRow { position, writer: 1, seq, at, latest, mark: None, mac, tenant, document }))
+        Row::Record(Box::new(RecordRow {
+            position,
+            writer: 1,
+            seq,
+            at,
+            latest,
+            mark: None,
+            mac,
+            tenant,
+            document,
+        }))
     };
     std::iter::once(Row::Writer(Writer::of(1, head))).chain((1..).zip(records).map(record)).collect()
 }

@@ -16,8 +16,21 @@ use tokio_postgres::types::ToSql;
 
 /// Every table that rows come from, each behind those that refer to it.
 pub(super) const TABLES: &[&str] = &[
-    "records", "writers", "held", "spent", "uses", "freezes", "cutoffs", "roots", "keys", "clients", "seal", "ring",
-    "clock", "checkpoints", "delivered",
+    "records",
+    "writers",
+    "held",
+    "spent",
+    "uses",
+    "freezes",
+    "cutoffs",
+    "roots",
+    "keys",
+    "clients",
+    "seal",
+    "ring",
+    "clock",
+    "checkpoints",
+    "delivered",
 ];
 
 /// Every row of one state of the database, in the order of their parts and keys.
@@ -78,7 +91,8 @@ async fn rest(client: &impl GenericClient, to: &mut Pager) -> Result<(), Fault> 
         }))
     })
     .await?;
-    each(client, None, "SELECT mark FROM clock", to, |row| plain(Row::Clock { mark: column(row, 0)? })).await?;
+    each(client, None, "SELECT mark FROM clock", to, |row| plain(Row::Clock { mark: column(row, 0)? }))
+        .await?;
     let checkpoints = "SELECT number, document FROM checkpoints ORDER BY number";
     each(client, None, checkpoints, to, |row| {
         plain(Row::Checkpoint { number: column(row, 0)?, document: column(row, 1)? })
@@ -89,7 +103,8 @@ async fn rest(client: &impl GenericClient, to: &mut Pager) -> Result<(), Fault> 
         plain(Row::Delivered { place: column(row, 0)?, number: column(row, 1)? })
     })
     .await?;
-    let writers = "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
+    let writers =
+        "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
     each(client, None, writers, to, |row| {
         plain(Row::Writer(Writer {
             number: column(row, 0)?,
@@ -255,7 +270,8 @@ pub(super) async fn put(client: &impl GenericClient, meta: &mut Meta, rows: &[Ro
         }
         Some(Row::Checkpoint { .. }) => {
             let documents = array!(rows, Row::Checkpoint { document, .. } => document.as_str());
-            let sql = "INSERT INTO checkpoints (number, document) SELECT * FROM unnest($1::bigint[], $2::text[])";
+            let sql =
+                "INSERT INTO checkpoints (number, document) SELECT * FROM unnest($1::bigint[], $2::text[])";
             insert(client, sql, &[&array!(rows, Row::Checkpoint { number, .. } => *number), &documents]).await
         }
         Some(Row::Delivered { .. }) => {
@@ -268,11 +284,7 @@ pub(super) async fn put(client: &impl GenericClient, meta: &mut Meta, rows: &[Ro
     }
 }
 
-async fn insert(
-    client: &impl GenericClient,
-    sql: &str,
-    arrays: &[&(dyn ToSql + Sync)],
-) -> Result<(), Fault> {
+async fn insert(client: &impl GenericClient, sql: &str, arrays: &[&(dyn ToSql + Sync)]) -> Result<(), Fault> {
     client.execute(&client.prepare_cached(sql).await?, arrays).await?;
     Ok(())
 }
@@ -327,7 +339,8 @@ async fn put_documents(client: &impl GenericClient, meta: &mut Meta, rows: &[Row
     let all: Vec<Key> = parsed(&keys)?;
     let ids: Vec<_> = all.iter().map(|key| key.id.as_str()).collect();
     let owners: Vec<_> = all.iter().map(|key| key.client).collect();
-    let sql = "INSERT INTO keys (id, client, document) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[])";
+    let sql =
+        "INSERT INTO keys (id, client, document) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bytea[])";
     insert(client, sql, &[&ids, &owners, &keys]).await?;
     let all: Vec<RootRow> = parsed(&roots)?;
     let issuers: Vec<_> = all.iter().map(|root| root.issuer.as_str()).collect();

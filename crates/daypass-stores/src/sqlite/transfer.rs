@@ -13,8 +13,21 @@ use serde::de::DeserializeOwned;
 
 /// Every table that rows come from, each behind those that refer to it.
 pub(super) const TABLES: &[&str] = &[
-    "records", "writers", "held", "spent", "uses", "freezes", "cutoffs", "roots", "keys", "clients", "seal", "ring", "clock",
-    "checkpoints", "delivered",
+    "records",
+    "writers",
+    "held",
+    "spent",
+    "uses",
+    "freezes",
+    "cutoffs",
+    "roots",
+    "keys",
+    "clients",
+    "seal",
+    "ring",
+    "clock",
+    "checkpoints",
+    "delivered",
 ];
 
 /// Every row of one state of the file, in the order of their parts and keys.
@@ -69,7 +82,8 @@ pub(super) fn rows(snapshot: &Connection, to: &mut Pager) -> Result<(), Fault> {
     each(snapshot, "SELECT place, number FROM delivered ORDER BY place", to, |row| {
         Ok(Row::Delivered { place: row.get(0)?, number: row.get(1)? })
     })?;
-    let writers = "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
+    let writers =
+        "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
     each(snapshot, writers, to, |row| {
         Ok(Row::Writer(Writer {
             number: row.get(0)?,
@@ -220,10 +234,9 @@ pub(super) fn put(connection: &Connection, meta: &mut Meta, row: &Row) -> Result
             &[&place.0, turn, holder, until, &sealed.as_ref().map(|sealed| &sealed.0), keep],
         ),
         Row::Clock { mark } => insert("INSERT INTO clock (one, mark) VALUES (1, ?)", &[mark]),
-        Row::Seal { id, checked, since } => insert(
-            "INSERT INTO seal (one, id, checked, since) VALUES (1, ?, ?, ?)",
-            &[id, &checked.0, since],
-        ),
+        Row::Seal { id, checked, since } => {
+            insert("INSERT INTO seal (one, id, checked, since) VALUES (1, ?, ?, ?)", &[id, &checked.0, since])
+        }
         Row::Checkpoint { number, document } => {
             insert("INSERT INTO checkpoints (number, document) VALUES (?, ?)", &[number, document])
         }

@@ -58,7 +58,9 @@ impl SqliteWhole {
 }
 
 fn in_use() -> StoreError {
-    StoreError::Conflict("another process has this store open, such as a `daypass serve`; stop it first".into())
+    StoreError::Conflict(
+        "another process has this store open, such as a `daypass serve`; stop it first".into(),
+    )
 }
 
 impl Alone {

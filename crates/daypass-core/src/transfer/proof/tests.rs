@@ -95,10 +95,11 @@ fn rows_that_no_store_has_are_told() {
     record(&mut rows, 1).mac.0.pop();
     assert!(fault(&rows).contains("is no link"));
 
-    let mut rows = store(1);
-    let last = rows.remove(0);
-    rows.push(last);
-    assert!(fault(&rows).contains("ring keys stand behind"), "{}", fault(&rows));
+    for at in [store(1).len(), ring_rows().len() + 2] {
+        let mut rows = store(1);
+        rows.insert(at, Row::Client(serde_json::to_string(&World::new().client).unwrap()));
+        assert!(fault(&rows).contains("clients stand behind"), "{}", fault(&rows));
+    }
 
     let mut rows = store(1);
     rows.iter_mut().for_each(|row| {
