@@ -186,6 +186,8 @@ pub struct Signed<'a> {
     pub signature: &'a [u8],
     /// The nonce that it covers, where the protocol wants one to be used once: then the replay rule goes by that.
     pub once: Option<&'a [u8]>,
+    /// When it was signed, as it says itself. The dialect has found that near enough to now.
+    pub made: Timestamp,
     /// The weak mode it uses, if it does.
     pub weak: Option<Weak>,
 }

@@ -26,15 +26,24 @@ pub const WINDOW: u32 = 1_800;
 /// What stands for a request's signature: a keyed hash, so that a stolen database confirms no guess.
 pub type Mark = [u8; 16];
 
-/// The mark of a signature made with this key.
-pub fn mark(ring: &Ring, key_id: &str, signature: &[u8]) -> Option<Mark> {
-    let key = ring.mac(Purpose::Replay, ring.active(Purpose::Replay))?;
+/// The mark of a signature made with this key, which says of itself that it was `made` at this time.
+///
+/// Attack: under another key of the ring the same bytes have another mark, and could be used once more after each rotation.
+/// So the key is chosen by what the bytes themselves say, and that is the same at every node and at every time. A new key's
+/// time begins so far ahead ([`WINDOW`]) that no request of it can have been accepted before every node has heard of it.
+pub fn mark(ring: &Ring, key_id: &str, signature: &[u8], made: Timestamp) -> Option<Mark> {
+    let key = key_of(ring, made)?;
     let mut context = hmac::Context::with_key(key);
     context.update(b"daypass mark v1");
     context.update(&(key_id.len() as u64).to_be_bytes());
     context.update(key_id.as_bytes());
     context.update(signature);
     context.sign().as_ref().first_chunk().copied()
+}
+
+/// The key of the ring for requests that say they were made at this time.
+pub(crate) fn key_of(ring: &Ring, made: Timestamp) -> Option<&hmac::Key> {
+    ring.mac(Purpose::Replay, ring.active_at(Purpose::Replay, made))
 }
 
 /// What the window knows of a mark.
@@ -189,7 +198,7 @@ mod tests {
     #[test]
     fn marks_depend_on_key_and_signature() {
         let ring = testing::ring();
-        let mark = |key, sig: &[u8]| super::mark(&ring, key, sig).unwrap();
+        let mark = |key, sig: &[u8]| super::mark(&ring, key, sig, START).unwrap();
         assert_eq!(mark("a", b"bc"), mark("a", b"bc"));
         assert_ne!(mark("a", b"bc"), mark("ab", b"c"));
     }

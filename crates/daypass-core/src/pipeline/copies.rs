@@ -7,7 +7,7 @@ use crate::directory::Directory;
 use crate::id::Draw;
 use crate::refusal::{Reason, Refusal};
 use crate::replay::{self, Mark, Sight};
-use crate::ring::{Purpose, Ring};
+use crate::ring::Ring;
 
 impl Pipeline {
     /// The replay rule, after the signature was found right: a stranger must not be able to use up a mark.
@@ -27,7 +27,8 @@ impl Pipeline {
         if signed.once.is_some() {
             // A retry has the nonce and the signature of its first. Only this process can tell: another one knows the
             // nonce alone, and takes whatever its owner signs within that time for the retry.
-            let signature = replay::mark(ring, signed.key_id, signed.signature).ok_or_else(no_key)?;
+            let signature =
+                replay::mark(ring, signed.key_id, signed.signature, signed.made).ok_or_else(no_key)?;
             if self.window.see(signature, context.now) == Sight::First && repeat {
                 return Err(replayed());
             }
@@ -46,9 +47,8 @@ impl Pipeline {
         match (call.claim(), first) {
             (Claim::Signed(signed), Some(first)) => {
                 let ring = directory.ring();
-                let key = ring
-                    .mac(Purpose::Replay, ring.active(Purpose::Replay))
-                    .ok_or_else(|| Refusal::internal("no replay key"))?;
+                let key =
+                    replay::key_of(ring, signed.made).ok_or_else(|| Refusal::internal("no replay key"))?;
                 // A signature that does not cover the body, or covers an ambiguous text, may stand over two different
                 // asks. They must not share an id, so what was asked goes into the draw as well.
                 let beside = match signed.weak {
@@ -87,8 +87,8 @@ fn ask_in_full(issue: &Issue) -> Result<Vec<u8>, Refusal> {
 fn mark(ring: &Ring, signed: &Signed<'_>) -> Option<Mark> {
     match signed.once {
         // No key's id has a colon, so that no signature's mark can be one of these.
-        Some(nonce) => replay::mark(ring, &format!("once:{}", signed.key_id), nonce),
-        None => replay::mark(ring, signed.key_id, signed.signature),
+        Some(nonce) => replay::mark(ring, &format!("once:{}", signed.key_id), nonce, signed.made),
+        None => replay::mark(ring, signed.key_id, signed.signature, signed.made),
     }
 }
 

@@ -21,8 +21,9 @@ impl Pipeline {
     ) -> Result<Caller, Refusal> {
         let Proof { thumbprint, id, until } = verify(dpop, context.now)?;
         // No key's id has a colon, so that no signature's mark can be one of these.
-        let mark = replay::mark(context.directory.ring(), &format!("dpop:{thumbprint}"), id.as_bytes())
-            .ok_or_else(|| Refusal::internal("no replay key"))?;
+        let mark =
+            replay::mark(context.directory.ring(), &format!("dpop:{thumbprint}"), id.as_bytes(), until)
+                .ok_or_else(|| Refusal::internal("no replay key"))?;
         match self.store.spend(mark, until).await.map_err(Refusal::unavailable)? {
             Spent::Now => Ok(caller.bound(Some(Confirmation::Key(thumbprint)))),
             Spent::Before => {

@@ -79,6 +79,7 @@ impl Call for ToyCall {
             token: get("token"),
             signature: get("sign").unwrap_or_default().as_bytes(),
             once: get("once").map(str::as_bytes),
+            made: START,
             weak: self.weak,
         })
     }

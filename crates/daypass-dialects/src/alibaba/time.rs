@@ -38,10 +38,10 @@ pub fn read(text: &str) -> Option<Timestamp> {
     }
 }
 
-/// Refuses a stamp that cannot be read or is more than [`TOLERANCE`] away. The answer names our time and the
+/// The time of a stamp. Refuses one that cannot be read or is more than [`TOLERANCE`] away. The answer names our time and the
 /// zone: most clients stamp their machine's local time, which in a container is UTC and eight hours off, and the
 /// bare code tells nobody.
-pub fn check(text: &str, now: Timestamp) -> Result<(), Refusal> {
+pub fn check(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
     let Some(at) = read(text) else {
         let detail = format!(
             "timestamp is neither yyyy-MM-dd HH:mm:ss, read as GMT+8, nor 13 digits of milliseconds; server time \
@@ -52,7 +52,7 @@ pub fn check(text: &str, now: Timestamp) -> Result<(), Refusal> {
     };
     let off = at.duration_since(now);
     if off.abs() <= SignedDuration::from_secs(TOLERANCE) {
-        return Ok(());
+        return Ok(at);
     }
     let direction = if off.is_negative() { "behind" } else { "ahead" };
     let hint = if whole_hours(off) { "; it looks like the local time of another zone" } else { "" };

@@ -54,6 +54,7 @@ pub struct TopCall {
     head: Arc<Head>,
     parameters: Parameters,
     sign_method: SignMethod,
+    made: Timestamp,
 }
 
 impl Dialect for Top {
@@ -91,8 +92,9 @@ impl Dialect for Top {
         let parameters = parameters?;
         manner.signed = parameters.names();
         manner.simplify = parameters.get(Name::Simplify) == Some("true");
-        manner.sign_method = check(context, &request.head.path, &parameters)?;
-        Ok(TopCall { head: request.head, parameters, sign_method: manner.sign_method })
+        let (sign_method, made) = check(context, &request.head.path, &parameters)?;
+        manner.sign_method = sign_method;
+        Ok(TopCall { head: request.head, parameters, sign_method, made })
     }
 
     fn ask(&self, _: Context<'_>, verified: &Verified<TopCall>) -> Result<Ask, Refusal> {
@@ -141,6 +143,7 @@ impl Call for TopCall {
             token: None,
             signature: self.presented().as_bytes(),
             once: None,
+            made: self.made,
             weak: self.sign_method.weak(),
         })
     }
@@ -166,8 +169,8 @@ impl TopCall {
         }
         let parameters = Parameters::read(&request)?;
         required(&parameters, Name::Method)?;
-        let sign_method = check_form(now, &parameters)?;
-        Ok(Self { head: request.head, parameters, sign_method })
+        let (sign_method, made) = check_form(now, &parameters)?;
+        Ok(Self { head: request.head, parameters, sign_method, made })
     }
 
     fn presented(&self) -> &str {
@@ -187,25 +190,29 @@ pub(crate) fn is_top(names: &[&str]) -> bool {
 
 /// The gateway's checks of presence and form, in its order as far as that is known: method, format, app key,
 /// timestamp, version, signature, and then what else came. Which key it is and what it signed follows.
-fn check(context: Context<'_>, path: &str, parameters: &Parameters) -> Result<SignMethod, Refusal> {
+fn check(
+    context: Context<'_>,
+    path: &str,
+    parameters: &Parameters,
+) -> Result<(SignMethod, Timestamp), Refusal> {
     check_method(context, path, required(parameters, Name::Method)?)?;
     check_form(context.now, parameters)
 }
 
 /// The same checks but for which method it is.
-fn check_form(now: Timestamp, parameters: &Parameters) -> Result<SignMethod, Refusal> {
+fn check_form(now: Timestamp, parameters: &Parameters) -> Result<(SignMethod, Timestamp), Refusal> {
     if parameters.get(Name::Format).is_some_and(|format| Format::named(format).is_none()) {
         return Err(Refusal::new(Reason::UnknownFormat, "format is xml or json").parameter("format"));
     }
     check_app_key(required(parameters, Name::AppKey)?)?;
-    time::check(required(parameters, Name::Timestamp)?, now)?;
+    let made = time::check(required(parameters, Name::Timestamp)?, now)?;
     check_version(required(parameters, Name::V)?)?;
     let sign_method = check_sign(parameters)?;
     if !matches!(parameters.get(Name::Simplify), None | Some("true" | "false")) {
         return Err(Refusal::new(Reason::InvalidParameter, "simplify is true or false").parameter("simplify"));
     }
     parameters.refuse_unknown()?;
-    Ok(sign_method)
+    Ok((sign_method, made))
 }
 
 fn required(parameters: &Parameters, name: Name) -> Result<&str, Refusal> {

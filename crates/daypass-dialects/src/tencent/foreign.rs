@@ -103,12 +103,13 @@ struct Soe {
     head: Arc<Head>,
     form: Form,
     signature: String,
+    made: Timestamp,
 }
 
 impl Soe {
     fn read(head: Arc<Head>, now: Timestamp) -> Result<Self, Refusal> {
         let form = Form::parse(&head.query)?;
-        near(required(&form, name::TIMESTAMP)?, now)?;
+        let made = near(required(&form, name::TIMESTAMP)?, now)?;
         if no_secret_id(form.get(name::SECRET_ID).unwrap_or_default()) {
             let detail = "there is no secretid in the address: the client's own setting is empty";
             return Err(Refusal::new(Reason::MalformedProof, detail));
@@ -126,7 +127,7 @@ impl Soe {
             return Err(Refusal::new(Reason::WrongSignature, detail).parameter(name::SIGNATURE));
         }
         unambiguous(&form, &head)?;
-        Ok(Self { head, form, signature })
+        Ok(Self { head, form, signature, made })
     }
 }
 
@@ -152,6 +153,7 @@ impl Call for Soe {
             token: self.form.get(name::TOKEN).filter(|token| !token.is_empty()),
             signature: self.signature.as_bytes(),
             once: None,
+            made: self.made,
             weak: Some(Weak::SoeHmacSha1),
         })
     }

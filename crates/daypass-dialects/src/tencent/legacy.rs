@@ -100,6 +100,7 @@ pub(super) struct Legacy {
     token: Option<String>,
     algorithm: Algorithm,
     signature: Vec<u8>,
+    made: Timestamp,
     to: Receiver,
 }
 
@@ -125,7 +126,7 @@ impl Legacy {
         now: Timestamp,
         to: Receiver,
     ) -> Result<Self, Refusal> {
-        near(required(&form, parameter::TIMESTAMP)?, now)?;
+        let made = near(required(&form, parameter::TIMESTAMP)?, now)?;
         check_nonce(required(&form, parameter::NONCE)?)?;
         let key_id = form.get(parameter::SECRET_ID).unwrap_or_default().to_owned();
         if no_secret_id(&key_id) {
@@ -141,7 +142,7 @@ impl Legacy {
         }
         unambiguous(&form, host(&head), to)?;
         let token = form.get(parameter::TOKEN).filter(|token| !token.is_empty()).map(str::to_owned);
-        Ok(Self { head, form, key_id, token, algorithm, signature, to })
+        Ok(Self { head, form, key_id, token, algorithm, signature, made, to })
     }
 
     /// How it is marked in records. Even with SHA-256 it signs a text that could have been put together otherwise.
@@ -214,6 +215,7 @@ impl Call for Legacy {
             // Decoded: one signature has one spelling, also for the replay rule.
             signature: &self.signature,
             once: None,
+            made: self.made,
             weak: Some(self.weak()),
         })
     }

@@ -44,6 +44,7 @@ pub(super) struct Proof {
     pub(super) unsigned_payload: bool,
     path: String,
     timestamp: String,
+    made: Timestamp,
     date: String,
     service: String,
     signed_headers: String,
@@ -63,7 +64,8 @@ impl Proof {
         services: &[&str],
     ) -> Result<Self, Refusal> {
         let timestamp = required(head, header::TIMESTAMP, "Timestamp")?;
-        let date = sign::date(near(timestamp, now)?);
+        let made = near(timestamp, now)?;
+        let date = sign::date(made);
         let authorization = one(head, header::AUTHORIZATION)?
             .ok_or_else(|| Refusal::new(Reason::MissingProof, "there is no Authorization header"))?;
         let fields = Fields::parse(authorization)?;
@@ -77,6 +79,7 @@ impl Proof {
             unsigned_payload: one(head, header::CONTENT_SHA256)? == Some(sign::UNSIGNED_PAYLOAD),
             path: path.to_owned(),
             timestamp: timestamp.to_owned(),
+            made,
             date,
             service: fields.service.to_owned(),
             signed_headers: fields.signed_headers.to_owned(),
@@ -141,6 +144,7 @@ impl Proof {
             token: self.token.as_deref(),
             signature: &self.signature,
             once: None,
+            made: self.made,
             weak: self.unsigned_payload.then_some(Weak::UnsignedPayload),
         }
     }

@@ -9,6 +9,7 @@ use super::{check_nonce, check_token, shown, time};
 use crate::alibaba::sign::acs3::{self, ALGORITHM, CanonicalRequest, Digest};
 use crate::authorization::{Parts, malformed, parts};
 use daypass_core::client::KeyKind;
+use daypass_core::clock::Timestamp;
 use daypass_core::dialect::{Call, Claim, Context, Signed};
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::request::{Head, Request};
@@ -55,6 +56,7 @@ pub(super) struct Acs3 {
     signed_headers: Vec<String>,
     content_sha256: String,
     signature: Digest,
+    made: Timestamp,
 }
 
 impl Acs3 {
@@ -80,7 +82,7 @@ impl Acs3 {
         let Fields { key_id, signed_headers, signature } = Fields::parse(authorization)?;
         let token = one(head, header::TOKEN)?.filter(|token| !token.is_empty());
         check_token(key_id, token)?;
-        time::near(required(head, header::DATE, "Timestamp")?, context.now)?;
+        let made = time::near(required(head, header::DATE, "Timestamp")?, context.now)?;
         let nonce = required(head, header::NONCE, "SignatureNonce")?;
         check_nonce(nonce)?;
         let content_sha256 = one(head, header::CONTENT_SHA256)?.ok_or_else(|| {
@@ -99,6 +101,7 @@ impl Acs3 {
             signed_headers: signed_headers.split(';').map(str::to_owned).collect(),
             content_sha256: content_sha256.to_owned(),
             signature,
+            made,
         })
     }
 
@@ -148,6 +151,7 @@ impl Call for Acs3 {
             token: self.token.as_deref(),
             signature: &self.signature,
             once: Some(self.nonce.as_bytes()),
+            made: self.made,
             weak: None,
         })
     }

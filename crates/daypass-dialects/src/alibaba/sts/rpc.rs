@@ -21,6 +21,7 @@ pub(super) struct Rpc {
     head: Arc<Head>,
     parameters: Parameters,
     signature: [u8; rpc::LENGTH],
+    made: Timestamp,
 }
 
 impl Rpc {
@@ -28,7 +29,7 @@ impl Rpc {
     pub(super) fn read(head: &Arc<Head>, parameters: Parameters, now: Timestamp) -> Result<Self, Refusal> {
         let key_id = parameters.required(name::ACCESS_KEY_ID)?;
         check_token(key_id, parameters.get(name::SECURITY_TOKEN))?;
-        time::near(parameters.required(name::TIMESTAMP)?, now)?;
+        let made = time::near(parameters.required(name::TIMESTAMP)?, now)?;
         check_nonce(parameters.required(name::SIGNATURE_NONCE)?)?;
         exactly(&parameters, name::SIGNATURE_METHOD, rpc::METHOD)?;
         exactly(&parameters, name::SIGNATURE_VERSION, rpc::VERSION)?;
@@ -41,7 +42,7 @@ impl Rpc {
             signature.and_then(|bytes| <[u8; rpc::LENGTH]>::try_from(bytes).ok()).ok_or_else(|| {
                 malformed("Signature must be the 20 bytes of HMAC-SHA1 in base64, then percent-encoded once")
             })?;
-        Ok(Self { head: Arc::clone(head), parameters, signature })
+        Ok(Self { head: Arc::clone(head), parameters, signature, made })
     }
 
     /// The parameters.
@@ -81,6 +82,7 @@ impl Call for Rpc {
             token: self.parameters.get(name::SECURITY_TOKEN),
             signature: &self.signature,
             once: Some(self.parameters.get(name::SIGNATURE_NONCE).unwrap_or_default().as_bytes()),
+            made: self.made,
             weak: None,
         })
     }

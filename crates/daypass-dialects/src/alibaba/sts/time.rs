@@ -19,15 +19,15 @@ const _: () = assert!(2 * TOLERANCE <= replay::WINDOW as i64, "a call must not o
 /// The longest fraction of a second, in digits.
 const FRACTION: usize = 9;
 
-/// Refuses a time that cannot be read or is more than [`TOLERANCE`] away.
-pub(super) fn near(text: &str, now: Timestamp) -> Result<(), Refusal> {
+/// Reads the time of a call. Refuses one that cannot be read or is more than [`TOLERANCE`] away.
+pub(super) fn near(text: &str, now: Timestamp) -> Result<Timestamp, Refusal> {
     let at = read(text).ok_or_else(|| {
         let detail = format!("it must have the form {} and be in UTC, and is {}", rfc3339(now), shown(text));
         Refusal::new(Reason::InvalidParameter, detail).parameter(TIMESTAMP)
     })?;
     let skew = at.duration_since(now);
     if skew.abs().as_millis() <= i128::from(TOLERANCE) * 1000 {
-        return Ok(());
+        return Ok(at);
     }
     let side = if skew.is_negative() { "behind" } else { "ahead of" };
     Err(Refusal::new(
