@@ -6,7 +6,7 @@ mod guess;
 
 use super::{Pipeline, Trail};
 use crate::caller::{Caller, How, Proof};
-use crate::client::{Client, Material, Tenant};
+use crate::client::{Client, Key, Material, Tenant};
 use crate::clock::rfc3339;
 use crate::dialect::{Call, Claim, Context, Presented, Signed, Weak};
 use crate::directory::{Directory, hash_secret};
@@ -15,6 +15,7 @@ use crate::ring::Purpose;
 use crate::secret::{Secret, SigningKey, same};
 use crate::standing::{Fallen, standing};
 use crate::triple;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A caller who has proved itself, with what stands against serving it all the same. Such a refusal is one of a
@@ -43,7 +44,7 @@ impl Pipeline {
                 Some(token) if is_temporary(signed) => temporary(context, call, signed, token, None),
                 _ => permanent(context, call, signed, None),
             },
-            Claim::Secret(presented) => Self::shown_secret(context, presented),
+            Claim::Secret(presented) => self.shown_secret(context, presented),
             Claim::Certificate(certified) => certificate::certified(context, certified),
             // Boxed, so that a signed request does not carry the space that these need.
             Claim::Assertion(asserted) => Box::pin(self.asserted(context, asserted)).await,
@@ -58,13 +59,17 @@ impl Pipeline {
         }
     }
 
-    fn shown_secret(context: Context<'_>, presented: &Presented<'_>) -> Result<Proved, Refusal> {
+    fn shown_secret(&self, context: Context<'_>, presented: &Presented<'_>) -> Result<Proved, Refusal> {
         let guid = Uuid::try_parse(presented.client).ok();
         let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
         let found = check_secret(context, client.map(|c| &**c), presented.secrets);
         let client = client.ok_or_else(unknown_client)?;
         match found {
-            SecretFound::Live(key) => {
+            SecretFound::Live(key, anew) => {
+                // It was right: no better moment to hash it by the pepper that works now.
+                if let Some(Anew { key, pepper, hash }) = anew {
+                    self.rehash.note(&key, pepper, hash);
+                }
                 let proof = Proof::Key { client: client.clone(), key, weak: None, how: presented.how };
                 let caller = Caller::new(presented.tenant.clone(), proof);
                 Ok(Proved { caller, objection: (!client.enabled).then(disabled) })
@@ -199,9 +204,16 @@ fn temporary(
 }
 
 enum SecretFound {
-    Live(String),
+    Live(String, Option<Anew>),
     Expired,
     No,
+}
+
+/// A secret that was found under an old pepper, hashed by the one that works.
+struct Anew {
+    key: Arc<Key>,
+    pepper: u32,
+    hash: Vec<u8>,
 }
 
 /// Compares every presented spelling with every secret of the client. The hashes, which are the work, are computed
@@ -223,8 +235,12 @@ fn check_secret(context: Context<'_>, client: Option<&Client>, presented: &[Secr
                 continue;
             }
             if key.live(context.now) {
-                best = SecretFound::Live(key.id.clone());
-            } else if key.has_ended(context.now) && !matches!(best, SecretFound::Live(_)) {
+                let active = ring.active(Purpose::Pepper);
+                let newer = hashes.iter().find(|(version, _)| *version == active && active > *pepper);
+                let anew =
+                    newer.map(|(_, hash)| Anew { key: key.clone(), pepper: active, hash: hash.clone() });
+                best = SecretFound::Live(key.id.clone(), anew);
+            } else if key.has_ended(context.now) && !matches!(best, SecretFound::Live(..)) {
                 // One whose time has not begun is no secret yet: as wrong as any other.
                 best = SecretFound::Expired;
             }
