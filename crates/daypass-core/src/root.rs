@@ -145,6 +145,19 @@ impl RootRow {
         })
     }
 
+    /// The same key, sealed by the key of the ring that seals now.
+    pub fn resealed(&self, ring: &Ring, entropy: &dyn Entropy) -> Result<Self, SealFault> {
+        let row = Self::row(&self.issuer, self.slot, &self.id);
+        let place = Place { table: "root", row: &row, column: "sealed" };
+        let version = seal::version_of(&self.sealed).ok_or(SealFault::DoesNotOpen)?;
+        let old = ring.seal(Purpose::Rest, version).ok_or(SealFault::DoesNotOpen)?;
+        let plain = old.open_at(place, &self.sealed)?;
+        let mut nonce = [0; 12];
+        entropy.fill(&mut nonce);
+        let new = ring.seal(Purpose::Rest, ring.active(Purpose::Rest)).ok_or(SealFault::Broken)?;
+        Ok(Self { sealed: new.seal_at(place, nonce, plain.expose())?, ..self.clone() })
+    }
+
     /// Opens it for calls.
     pub fn open(&self, ring: &Ring) -> Result<RootKey, SealFault> {
         let row = Self::row(&self.issuer, self.slot, &self.id);

@@ -127,9 +127,10 @@ impl Order {
         kek: &Kek,
         entropy: &dyn Entropy,
     ) -> Result<Taken, Refused> {
+        let kek = kek.beside(situation.rows);
         match self.step {
-            Step::Prepare => self.prepare(situation, kek, entropy),
-            Step::Activate => self.activate(situation, kek, entropy),
+            Step::Prepare => self.prepare(situation, &kek, entropy),
+            Step::Activate => self.activate(situation, &kek, entropy),
             Step::Retire => self.retire(situation),
         }
     }
@@ -240,7 +241,9 @@ fn under(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Rest => "keys of clients and clouds are sealed (they are sealed anew in the background)",
         Purpose::Pepper => "live secrets of clients are hashed (each is hashed anew when it is next used)",
-        Purpose::Record => "chains of records are made (they go with the records that are not kept any longer)",
+        Purpose::Record => {
+            "chains of records are made (they go with the records that are not kept any longer)"
+        }
         _ => "things are",
     }
 }
