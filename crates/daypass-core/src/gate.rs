@@ -83,7 +83,10 @@ mod tests {
         assert!(gate.set(Shut::Disk, false));
         assert_eq!(gate.shut(), Some(Shut::Clock));
         let refusal = gate.check().unwrap_err();
-        assert_eq!((refusal.reason, refusal.cause.as_deref()), (Reason::Unavailable, Some(Shut::Clock.text())));
+        assert_eq!(
+            (refusal.reason, refusal.cause.as_deref()),
+            (Reason::Unavailable, Some(Shut::Clock.text()))
+        );
         assert!(gate.set(Shut::Clock, false) && !gate.set(Shut::Clock, false));
         assert!(gate.check().is_ok());
     }

@@ -23,7 +23,8 @@ pub(super) async fn note(client: &impl GenericClient, now: Timestamp) -> Result<
 
 /// Takes this time, whatever is there.
 pub(super) async fn set(client: &impl GenericClient, to: Timestamp) -> Result<(), Fault> {
-    let sql = "INSERT INTO clock (one, mark) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark";
+    let sql =
+        "INSERT INTO clock (one, mark) VALUES (1, $1) ON CONFLICT (one) DO UPDATE SET mark = excluded.mark";
     client.execute(sql, &[&to.as_millisecond()]).await?;
     Ok(())
 }

@@ -6,10 +6,8 @@ use rusqlite::{Connection, OptionalExtension};
 
 /// What is noted, if anything is.
 pub(super) fn read(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
-    let mark: Option<i64> = connection
-        .prepare_cached("SELECT mark FROM clock")?
-        .query_row([], |row| row.get(0))
-        .optional()?;
+    let mark: Option<i64> =
+        connection.prepare_cached("SELECT mark FROM clock")?.query_row([], |row| row.get(0)).optional()?;
     mark.map(time).transpose()
 }
 

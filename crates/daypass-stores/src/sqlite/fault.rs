@@ -29,7 +29,8 @@ impl From<rusqlite::Error> for Fault {
             return StoreError::Damaged(text).into();
         };
         // The log's index is a file as well, and has an error of its own for a disk that is full.
-        let full = failure.code == ErrorCode::DiskFull || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
+        let full = failure.code == ErrorCode::DiskFull
+            || failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
         let disk = failure.code == ErrorCode::SystemIoFailure && !full;
         let error = match failure.code {
             // A read past the end of the file: it was cut off. Any other I/O error is the disk's.
@@ -68,7 +69,10 @@ mod tests {
         assert!(matches!(fault(ffi::SQLITE_CORRUPT).error, StoreError::Damaged(_)));
         assert!(matches!(fault(ffi::SQLITE_NOTADB).error, StoreError::Damaged(_)));
         assert!(matches!(fault(ffi::SQLITE_IOERR_SHORT_READ).error, StoreError::Damaged(_)));
-        assert!(matches!(fault(ffi::SQLITE_FULL), Fault { error: StoreError::Unavailable(_), disk: false, full: true }));
+        assert!(matches!(
+            fault(ffi::SQLITE_FULL),
+            Fault { error: StoreError::Unavailable(_), disk: false, full: true }
+        ));
         assert!(matches!(
             fault(ffi::SQLITE_BUSY),
             Fault { error: StoreError::Unavailable(_), disk: false, full: false }

@@ -130,7 +130,7 @@ mod tests {
         let (store, clock) = begin(vec![of_token(1, START), of_token(2, START)]).await;
         let app = node(&store, &clock).await;
         assert_eq!(app.directory().cutoffs().tokens(), 2);
-        assert!(app.concerns().iter().all(|concern| !concern.contains("feed")), "{:?}", app.concerns());
+        assert!(app.concerns().iter().all(|concern| concern.name != "revocations"), "{:?}", app.concerns());
     }
 
     #[tokio::test]

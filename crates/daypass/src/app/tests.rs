@@ -115,7 +115,7 @@ async fn readiness_says_how_many_keys_need_someone_and_not_whose() {
     let after_days = |days: i64| {
         clock.set(after(START, u32::try_from(days).unwrap() * DAY));
         app.count_ending();
-        app.concerns()
+        app.concerns().into_iter().map(|concern| concern.text).collect::<Vec<_>>()
     };
     assert_eq!(after_days(12), [] as [String; 0]);
     assert_eq!(after_days(13), ["keys of clients that end within 7 days: 1"]);

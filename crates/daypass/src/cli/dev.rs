@@ -61,7 +61,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
             other.ip()
         )));
     }
-    telemetry::init(log, !std::io::stderr().is_terminal());
+    let _logs = telemetry::init(log, !std::io::stderr().is_terminal());
     let data = std::path::absolute(&args.data).map_err(anyhow::Error::from)?;
     if args.reset {
         reset(&data)?;

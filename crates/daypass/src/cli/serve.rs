@@ -26,7 +26,7 @@ pub(super) struct Args {
 /// Serves until SIGTERM, then drains.
 pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let config = load(&args.config)?;
-    telemetry::init(log, !std::io::stderr().is_terminal());
+    let _logs = telemetry::init(log, !std::io::stderr().is_terminal());
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
@@ -39,6 +39,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let (shows, watch) = tls.unzip();
     let opened = Opened::open(&config.store_url, &seal_key).await?;
     opened.begin().await?;
+    keep_free(&opened, config.reserve).await;
     // Bound with the others: an address that is taken is a fault of the configuration.
     let metrics = match config.metrics {
         Some(address) => Some(bind(address).await?),
@@ -57,7 +58,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let plan = Plan { public_url: public_url.clone(), ..plan };
     let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
-    let app = App::build(opened, Settings { plan, proxies }, Ambient::system()).await?;
+    let app = App::build(opened, Settings { plan, proxies, records: config.records.clone() }, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
     let server = Server::new(app.clone());
     let watch = watch.map(|watch| tokio::spawn(watch.run()));
@@ -84,6 +85,14 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
 async fn open(address: SocketAddr, tls: Option<Arc<Tls>>) -> anyhow::Result<(SocketAddr, Door)> {
     let listener = bind(address).await?;
     Ok((listener.local_addr()?, Door::new(listener, tls)))
+}
+
+/// Keeps some of the disk for operators. A disk that has no room for that is no reason not to start: what is issued is held back
+/// until it has.
+async fn keep_free(opened: &Opened, reserve: Option<u64>) {
+    if let Err(error) = opened.store.keep_free(reserve).await {
+        tracing::warn!(%error, "nothing of the disk is kept in reserve yet; trying again");
+    }
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -1,5 +1,6 @@
-//! `[store]`: where clients, keys and records are kept.
+//! `[store]`: where clients, keys and records are kept, and how much of the disk for operators alone.
 
+use super::bytes;
 use super::diagnostic::Fault;
 use super::environment::variable;
 use super::secret;
@@ -7,13 +8,24 @@ use super::section::Section;
 use std::path::{Path, PathBuf};
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["url", "password"];
+pub(super) const KEYS: &[&str] = &["url", "password", "reserve"];
 
 /// What stands in front of a database server's address.
 const SERVERS: [&str; 2] = ["postgres:", "postgresql:"];
 
-/// Reads the section: the store's URL, a path in it made absolute against `base`, with the file of its password if it has one.
-pub(super) fn read(root: Section<'_>, base: &Path) -> Option<String> {
+/// The smallest reserve that is of use, in bytes: a change takes some tens of thousands.
+const LEAST: u64 = 1 << 20;
+
+/// What the section says.
+pub(super) struct StoreAt {
+    /// The store's URL, a path in it made absolute, with the file of its password if it has one.
+    pub(super) url: String,
+    /// How many bytes of the disk are kept for operators, if it is said.
+    pub(super) reserve: Option<u64>,
+}
+
+/// Reads the section. A relative path in it starts at `base`.
+pub(super) fn read(root: Section<'_>, base: &Path) -> Option<StoreAt> {
     let section = root.need_section("store", KEYS)?;
     let given = section.need_text("url")?;
     if given.value.contains(['@', '?']) {
@@ -44,7 +56,25 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<String> {
         }
         None => None,
     };
-    section.parsed(given, |url| store_url(url, password, base)).map(|url| url.value)
+    let server = SERVERS.iter().any(|kind| given.value.starts_with(kind));
+    let url = section.parsed(given, |url| store_url(url, password, base))?.value;
+    let reserve = match section.text("reserve") {
+        Some(given) => Some(section.parsed(given, |text| reserve(text, server))?.value),
+        None if section.key("reserve").is_some() => return None,
+        None => None,
+    };
+    Some(StoreAt { url, reserve })
+}
+
+fn reserve(text: &str, server: bool) -> Result<u64, Fault> {
+    let bytes = bytes::parse(text)?;
+    if server {
+        return Err(Fault::new("a database server keeps its own disk in order").hint("remove `reserve`"));
+    }
+    if bytes > 0 && bytes < LEAST {
+        return Err(Fault::new("the reserve is too small for a change").hint("at least \"1MiB\", or \"0\" for none"));
+    }
+    Ok(bytes)
 }
 
 fn store_url(url: &str, password: Option<PathBuf>, base: &Path) -> Result<String, Fault> {
@@ -80,6 +110,15 @@ mod tests {
 
     fn url(url: &str, password: Option<&str>) -> Result<String, String> {
         store_url(url, password.map(PathBuf::from), Path::new("/etc/daypass")).map_err(|fault| fault.message)
+    }
+
+    #[test]
+    fn a_reserve_is_large_enough_or_none_and_for_a_disk_of_ours() {
+        assert_eq!(reserve("16MiB", false).ok(), Some(16 << 20));
+        assert_eq!(reserve("0", false).ok(), Some(0));
+        for (bad, server) in [("1000KiB", false), ("16", false), ("16MiB", true)] {
+            assert!(reserve(bad, server).is_err(), "{bad}");
+        }
     }
 
     #[test]

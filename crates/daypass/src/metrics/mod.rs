@@ -4,7 +4,9 @@
 //! `docs/metrics.md` lists all of it.
 
 mod counts;
+mod health;
 mod listener;
+mod rotation;
 mod scrape;
 
 pub(crate) use counts::Counts;

@@ -18,8 +18,8 @@ use std::sync::Arc;
 /// What is looked at when somebody asks.
 pub(crate) struct Scrape(Registry);
 
-struct Source {
-    app: Arc<App>,
+pub(super) struct Source {
+    pub(super) app: Arc<App>,
     tls: Option<Arc<Tls>>,
 }
 
@@ -50,8 +50,10 @@ impl Collector for Source {
         let mut out = Out(encoder);
         self.requests(&mut out)?;
         self.our_keys(&mut out)?;
+        self.rotation(&mut out)?;
         self.clients_keys(&mut out)?;
         self.clouds(&mut out)?;
+        self.health(&mut out)?;
         self.node(&mut out)
     }
 }
@@ -153,6 +155,9 @@ impl Source {
     }
 }
 
+/// What a metric has that tells nothing apart.
+const NO_LABELS: [(&str, &str); 0] = [];
+
 /// How long calls took, as a histogram.
 struct Took(Seconds);
 
@@ -178,10 +183,11 @@ impl EncodeMetric for Took {
     }
 }
 
-struct Out<'a>(DescriptorEncoder<'a>);
+pub(super) struct Out<'a>(pub(super) DescriptorEncoder<'a>);
 
 impl Out<'_> {
-    fn family<L: EncodeLabelSet, M: EncodeMetric>(
+    /// One metric, with a row for each set of labels.
+    pub(super) fn family<L: EncodeLabelSet, M: EncodeMetric>(
         &mut self,
         name: &str,
         help: &str,
@@ -196,7 +202,23 @@ impl Out<'_> {
         Ok(())
     }
 
-    fn one(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: impl TryInto<i64>) -> fmt::Result {
+    /// One number, of those that there are: one that is not known is not told.
+    pub(super) fn some(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: &[u64]) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for value in value.iter().take(1) {
+            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX)).encode(family.encode_family(&NO_LABELS)?)?;
+        }
+        Ok(())
+    }
+
+    /// One number.
+    pub(super) fn one(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: impl TryInto<i64>,
+    ) -> fmt::Result {
         let value = ConstGauge::new(value.try_into().unwrap_or(i64::MAX));
         value.encode(self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?)
     }

@@ -26,7 +26,10 @@ impl Disk {
     fn mount(mib: u64) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let size = format!("size={mib}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "daypass-test"]).arg(folder.path()).status();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "daypass-test"])
+            .arg(folder.path())
+            .status();
         let disk = Self { folder };
         mounted.is_ok_and(|status| status.success()).then_some(disk)
     }
@@ -64,7 +67,10 @@ impl Drop for Disk {
 }
 
 fn stands_back<T: std::fmt::Debug>(refused: Result<T, StoreError>) {
-    assert!(matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("kept for changes")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("kept for changes")),
+        "{refused:?}"
+    );
 }
 
 /// Everything that requests add.
@@ -170,12 +176,20 @@ async fn a_reserve_that_the_disk_cannot_hold_keeps_requests_back_and_nobody_else
     let folder = tempfile::tempdir().unwrap();
     let store = super::open(&folder.path().join("a.db"));
     store.begin(chain(1)).await.unwrap();
-    assert_eq!(store.append(entry(1)).await, Ok(Appended::Appended), "nothing is kept unless it is asked for");
+    assert_eq!(
+        store.append(entry(1)).await,
+        Ok(Appended::Appended),
+        "nothing is kept unless it is asked for"
+    );
     store.keep_free(Some(1 << 60)).await.unwrap();
     requests_stand_back(&store).await;
     put(&store, 10, freeze(1)).await.unwrap();
     let later = Timestamp::from_millisecond(START.as_millisecond() + 1).unwrap();
-    assert_eq!(store.note_clock(later).await, Ok(later), "whether a record could be written can still be asked");
+    assert_eq!(
+        store.note_clock(later).await,
+        Ok(later),
+        "whether a record could be written can still be asked"
+    );
     store.keep_free(Some(0)).await.unwrap();
     assert_eq!(store.append(entry(2)).await, Ok(Appended::Appended));
 }

@@ -145,7 +145,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
             other.ip()
         )));
     }
-    telemetry::init(log, !std::io::stderr().is_terminal());
+    let _logs = telemetry::init(log, !std::io::stderr().is_terminal());
     let folder = folder(args.data.as_deref())?;
     // As in `dev`: taken now, and opened when the credentials file is complete, so that whoever can connect can also read it.
     let (socket, control) = (bind(args.listen)?, bind(args.control)?);
