@@ -43,20 +43,19 @@ pub(super) fn swap_keys(
 /// What is said of the seal key.
 pub(super) fn seal(connection: &Connection) -> Result<Option<SealRow>, Fault> {
     let row: Option<(u32, Vec<u8>, i64)> = connection
-        .query_row("SELECT id, checked, since FROM seal", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_row("SELECT id, checked, since FROM seal", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
     let Some((id, check, since)) = row else { return Ok(None) };
-    let check = check.try_into().map_err(|_| damaged("the check value of the seal key has another length"))?;
+    let check =
+        check.try_into().map_err(|_| damaged("the check value of the seal key has another length"))?;
     let since = Timestamp::from_millisecond(since).map_err(damaged)?;
     Ok(Some(SealRow { id: SealId::new(id), check, since }))
 }
 
 /// Says something else of it, where the old is what was said.
-pub(super) fn swap_seal(
-    connection: &Connection,
-    old: Option<&SealRow>,
-    new: &SealRow,
-) -> Result<(), Fault> {
+pub(super) fn swap_seal(connection: &Connection, old: Option<&SealRow>, new: &SealRow) -> Result<(), Fault> {
     if seal(connection)?.as_ref() != old {
         return Err(conflict("another process has replaced the seal key meanwhile; look again".to_owned()));
     }
