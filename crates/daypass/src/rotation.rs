@@ -4,7 +4,8 @@ use crate::app::{Opened, change_at};
 use crate::system::KeyEntropy;
 use daypass_core::clock::Timestamp;
 use daypass_core::directory::Directory;
-use daypass_core::ring::{Order, Refused, Rules, Situation, Stage};
+use daypass_core::reseal::Left;
+use daypass_core::ring::{Due, Order, Purpose, Refused, Ring, RingState, Rules, Situation, Stage, Step};
 use daypass_core::store::{Change, StoreError};
 
 #[cfg(test)]
@@ -38,31 +39,56 @@ pub(crate) async fn take(
     Ok(stage)
 }
 
-/// Decides on what the store holds now, beside the workers: making an RSA key takes long.
+/// Decides on what the store holds now, beside the workers: making an RSA key takes long. What is left under a key is looked at
+/// only where one is to be destroyed.
 async fn decide(
     opened: &Opened,
     order: Order,
     rules: &Rules,
     now: Timestamp,
 ) -> Result<(Change, Stage), NotTaken> {
-    let (rows, keys) = (opened.store.ring().await?, opened.store.keys().await?);
+    let store = &opened.store;
+    let rows = store.ring().await?;
+    let (retires, purpose) = (order.step == Step::Retire, order.purpose);
+    let keys = match purpose {
+        Purpose::Rest | Purpose::Pepper if retires => store.keys().await?,
+        _ => Vec::new(),
+    };
+    let roots = if retires && purpose == Purpose::Rest { store.roots().await? } else { Vec::new() };
+    let heads = if retires && purpose == Purpose::Record { store.heads().await? } else { Vec::new() };
     let (kek, rules) = (opened.kek.clone(), rules.clone());
-    let work = move || {
-        let situation = Situation { rows: &rows, keys: &keys, rules: &rules, now };
+    let work = move || -> Result<_, Refused> {
+        let left = if retires {
+            Left::of(&Ring::open(&rows, &kek)?, &keys, &roots, now).with_chains(&heads)
+        } else {
+            Left::default()
+        };
+        let situation = Situation { rows: &rows, left: &left, rules: &rules, now };
         order.take(&situation, &kek, &KeyEntropy)
     };
     let taken = tokio::task::spawn_blocking(work).await??;
     Ok((taken.change, taken.stage))
 }
 
+/// Whether a step can be taken as far as this node knows. One that would destroy what something is left under waits, and so
+/// do all of a purpose of which this node cannot open every key.
+fn is_ready(due: &Due, ring: &Ring, left: &Left) -> bool {
+    let mut old = ring.stages().iter().filter(|s| s.purpose == due.purpose && s.state == RingState::Retiring);
+    let needed = |stage: &Stage| left.under(stage.purpose, stage.version) > 0;
+    let waits = due.step == Step::Retire && old.next().is_some_and(needed);
+    !waits && !ring.is_behind(due.purpose)
+}
+
 /// Takes the step that is due the longest, if there is one. Of several nodes that do so at once, one takes it.
 pub(crate) async fn next(
     opened: &Opened,
     directory: &Directory,
+    left: &Left,
     now: Timestamp,
 ) -> Result<Option<Stage>, NotTaken> {
-    let rules = directory.rules();
-    let due = rules.next(directory.ring().stages()).into_iter().filter(|due| due.at <= now);
+    let (rules, ring) = (directory.rules(), directory.ring());
+    let due = rules.next(ring.stages()).into_iter();
+    let due = due.filter(|due| due.at <= now && is_ready(due, ring, left));
     let Some(due) = due.min_by_key(|due| due.at) else { return Ok(None) };
     let order = Order { purpose: due.purpose, version: None, step: due.step, force: false };
     match take(opened, order, rules, now).await {

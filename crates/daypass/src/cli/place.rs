@@ -2,7 +2,7 @@
 
 use super::output::Failure;
 use crate::app::Opened;
-use crate::config::{self, Loaded};
+use crate::config::{self, Loaded, SealKeys};
 use std::path::{Path, PathBuf};
 
 /// Where a command finds the configuration and the store.
@@ -47,14 +47,14 @@ impl PlaceArgs {
     }
 }
 
-fn production(file: &Path) -> Result<(Loaded, String, [u8; 32]), Failure> {
+fn production(file: &Path) -> Result<(Loaded, String, SealKeys), Failure> {
     let config = load(file)?;
     let key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
     let url = config.store_url.clone();
     Ok((config, url, key))
 }
 
-fn dev(data: &Path) -> Result<(Loaded, String, [u8; 32]), Failure> {
+fn dev(data: &Path) -> Result<(Loaded, String, SealKeys), Failure> {
     if !database(data).exists() {
         return Err(Failure::Usage(format!("`{}` is no data folder of `daypass dev`", data.display())));
     }

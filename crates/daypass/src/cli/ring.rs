@@ -1,12 +1,19 @@
 //! `daypass ring`.
 
-use super::output::{Failure, Output, table};
+mod list;
+
+use super::files::create_private;
+use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app::now;
+use crate::config;
 use crate::rotation::{self, NotTaken};
+use crate::system::KeyEntropy;
 use daypass_core::clock::{Timestamp, rfc3339};
-use daypass_core::ring::{Age, Order, Purpose, RingRow, RingState, Rules, Stage, Step};
+use daypass_core::ring::{Order, Purpose, RingState, Rules, Stage, Step};
+use list::List;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 /// Daypass's own keys.
 #[derive(clap::Subcommand)]
@@ -24,12 +31,19 @@ pub(super) enum Verb {
     /// Destroy a key that works no more: whatever it has made is refused from then on.
     #[command(disable_version_flag = true)]
     Retire(Aimed),
+    /// Make a seal key: what wraps all of these in the store. Name it as `next` in [seal], on every node.
+    SealKey {
+        /// The file to write, which must not exist yet. Keep a copy of it in a safe place.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
 }
 
 /// Which purpose's key to make.
 #[derive(clap::Args)]
 pub(super) struct Prepare {
-    /// What the key is for: jwt-rs256, jwt-es256, jwt-eddsa, token-seal, triple, ticket, rest or pepper.
+    /// What the key is for: jwt-rs256, jwt-es256, jwt-eddsa, token-seal, triple, ticket, checkpoint,
+    /// replay, record, rest or pepper.
     #[arg(value_parser = purpose)]
     purpose: Purpose,
     #[command(flatten)]
@@ -39,7 +53,8 @@ pub(super) struct Prepare {
 /// Which key, and how much it matters.
 #[derive(clap::Args)]
 pub(super) struct Aimed {
-    /// What the key is for: jwt-rs256, jwt-es256, jwt-eddsa, token-seal, triple, ticket, rest or pepper.
+    /// What the key is for: jwt-rs256, jwt-es256, jwt-eddsa, token-seal, triple, ticket, checkpoint,
+    /// replay, record, rest or pepper.
     #[arg(value_parser = purpose)]
     purpose: Purpose,
     /// Which key [default: the prepared one, or the oldest that works no more].
@@ -62,6 +77,7 @@ fn purpose(name: &str) -> Result<Purpose, String> {
 pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
     match verb {
         Verb::List { place } => list(&place, output).await,
+        Verb::SealKey { file } => seal_key(&file, output),
         Verb::Prepare(Prepare { purpose, place }) => {
             take(&place, Order { purpose, version: None, step: Step::Prepare, force: false }, output).await
         }
@@ -76,28 +92,10 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
 
 async fn list(place: &PlaceArgs, output: &Output) -> Result<(), Failure> {
     let Place { config, opened } = place.open().await?;
-    let rows = opened.store.ring().await?;
+    let listed = List::read(&config, &opened).await;
     opened.store.close().await?;
-    let rules = Rules::of(&config.plan(""));
-    let mut stages: Vec<_> = rows.iter().map(RingRow::stage).collect();
-    stages.sort_by_key(|stage| (stage.purpose, stage.version));
-    let now = now();
-    let ages = rules.ages(&stages, now);
-    let mut lines = vec![["PURPOSE", "VERSION", "STATE", "SINCE", "AGE", "NEXT"].map(str::to_owned).to_vec()];
-    lines.extend(stages.iter().map(|stage| {
-        let age = ages.iter().find(|age| age.stage == *stage);
-        vec![
-            stage.purpose.name().to_owned(),
-            stage.version.to_string(),
-            stage.state.name().to_owned(),
-            rfc3339(stage.since),
-            age.map(in_words).unwrap_or_default(),
-            outlook(&rules, &stages, stage),
-        ]
-    }));
-    output.show(table(&lines), || {
-        Value::Array(stages.iter().map(|stage| document(&rules, stage, &ages)).collect())
-    });
+    let listed = listed?;
+    output.show(listed.text(), || Value::Array(listed.rows().map(|row| listed.document(row)).collect()));
     Ok(())
 }
 
@@ -110,8 +108,7 @@ async fn take(place: &PlaceArgs, order: Order, output: &Output) -> Result<(), Fa
     let stage = taken.map_err(failure)?;
     let next = outlook(&rules, &[], &stage);
     let next = if next.is_empty() { next } else { format!("; {next}") };
-    output
-        .show(format!("{} is {}{next}", stage.name(), stage.state.name()), || document(&rules, &stage, &[]));
+    output.show(format!("{} is {}{next}", stage.name(), stage.state.name()), || document(&rules, &stage));
     Ok(())
 }
 
@@ -124,15 +121,6 @@ fn failure(fault: NotTaken) -> Failure {
         NotTaken::Store(fault) => fault.into(),
         NotTaken::Broken(fault) => anyhow::Error::from(fault).into(),
     }
-}
-
-fn in_words(age: &Age) -> String {
-    let text = match age.seconds {
-        seconds if seconds >= 2 * 86_400 => format!("{}d", seconds / 86_400),
-        seconds if seconds >= 2 * 3600 => format!("{}h", seconds / 3600),
-        seconds => format!("{}m", seconds / 60),
-    };
-    if age.overdue { format!("{text} (too old)") } else { text }
 }
 
 /// From when on a prepared key may work, or a retiring one may go.
@@ -158,8 +146,7 @@ fn outlook(rules: &Rules, stages: &[Stage], stage: &Stage) -> String {
     }
 }
 
-fn document(rules: &Rules, stage: &Stage, ages: &[Age]) -> Value {
-    let age = ages.iter().find(|age| age.stage == *stage);
+fn document(rules: &Rules, stage: &Stage) -> Value {
     let at = |state| (stage.state == state).then(|| earliest(rules, stage).map(rfc3339));
     json!({
         "purpose": stage.purpose.name(),
@@ -167,9 +154,22 @@ fn document(rules: &Rules, stage: &Stage, ages: &[Age]) -> Value {
         "state": stage.state.name(),
         "created": rfc3339(stage.created),
         "since": rfc3339(stage.since),
-        "age_seconds": age.map(|age| age.seconds),
-        "overdue": age.map(|age| age.overdue),
         "activate_at": at(RingState::Prepared).flatten(),
         "expire_at": at(RingState::Retiring).flatten(),
     })
+}
+
+/// Makes a seal key, and says what it is called.
+fn seal_key(file: &Path, output: &Output) -> Result<(), Failure> {
+    create_private(file, config::generate_seal_key(&KeyEntropy).expose())?;
+    let made = config::read_seal_key(file).map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let id = made.kek().map_err(anyhow::Error::from)?.id();
+    let text = format!(
+        "wrote {} (mode 0600): the seal key {id}; keep a copy in a safe place\n\n\
+         next: name it as `next` in [seal] on every node and start each again; then as `key`, with the present one as \
+         `previous`",
+        file.display()
+    );
+    output.show(text, || json!({ "file": file, "seal_key": id.to_string() }));
+    Ok(())
 }

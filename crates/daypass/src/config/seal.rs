@@ -1,51 +1,116 @@
-//! `[seal]`: the key that wraps Daypass's own keys in the store.
+//! `[seal]`: the key that wraps Daypass's own keys in the store, and the one before or after it.
 
 use super::diagnostic::{Errors, Fault};
 use super::environment::variable;
 use super::secret::{self, SecretSource};
 use super::section::Section;
 use super::source::Spot;
+use super::tree::Node;
 use daypass_core::id::Entropy;
-use daypass_core::secret::Secret;
+use daypass_core::ring::{Kek, SealRole};
+use daypass_core::seal::SealFault;
+use daypass_core::secret::{Secret, same as secret_same};
 use std::path::Path;
 
 /// The keys of the section.
-pub(super) const KEYS: &[&str] = &["key", "previous"];
-/// Length of the key, in bytes.
+pub(super) const KEYS: &[&str] = &["key", "previous", "next"];
+/// Length of a seal key, in bytes.
 const LENGTH: usize = 32;
 
-/// Where the seal key is kept.
+/// Where the seal keys are kept: the one that wraps, and while it is being replaced the one before or the one to come.
 #[derive(Clone, Debug)]
 pub(crate) struct SealSource {
+    key: Named,
+    previous: Option<Named>,
+    next: Option<Named>,
+}
+
+/// Where one key is kept, and where the file says so.
+#[derive(Clone, Debug)]
+struct Named {
     source: SecretSource,
     spot: Spot,
 }
 
-/// Reads the section. The key itself is read only when it is needed.
-pub(super) fn read(root: Section<'_>, base: &Path) -> Option<SealSource> {
-    let section = root.need_section("seal", KEYS)?;
-    let notes = section.notes();
-    if let Some(place) = section.key("previous") {
-        // Accepted and ignored, it would leave the operator believing that the keys were wrapped anew.
-        notes.error(place, Fault::new("changing the seal key is not in this version"));
-    }
-    let node = section.need("key")?;
-    let source = secret::source(section, "key", node, base)?;
-    Some(SealSource { source, spot: notes.spot(node.place) })
+/// The seal keys themselves.
+pub(crate) struct SealKeys {
+    key: Secret,
+    others: Vec<(SealRole, Secret)>,
 }
 
-impl SealSource {
-    /// Reads the key.
-    pub(crate) fn read(&self) -> Result<[u8; LENGTH], Errors> {
+/// Reads the section. The keys themselves are read only when they are needed.
+pub(super) fn read(root: Section<'_>, base: &Path) -> Option<SealSource> {
+    let section = root.need_section("seal", KEYS)?;
+    let named = |name: &'static str, node: &Node| {
+        let source = secret::source(section, name, node, base)?;
+        Some(Named { source, spot: section.notes().spot(node.place) })
+    };
+    // One that is there and cannot be understood must not count as one that is not there.
+    let other = |name: &'static str| match section.node(name) {
+        Some(node) => named(name, node).map(Some),
+        None => Some(None),
+    };
+    let key = named("key", section.need("key")?);
+    let (previous, next) = (other("previous"), other("next"));
+    Some(SealSource { key: key?, previous: previous?, next: next? })
+}
+
+impl Named {
+    fn read(&self) -> Result<[u8; LENGTH], Errors> {
         let key = self.source.read(&variable).and_then(|secret| decode(&secret));
         key.map_err(|fault| Errors(vec![fault.at(self.spot.clone())]))
     }
 }
 
+impl SealSource {
+    /// Reads the keys.
+    pub(crate) fn read(&self) -> Result<SealKeys, Errors> {
+        let key = self.key.read()?;
+        let mut given = vec![("key", key)];
+        let mut others = Vec::new();
+        let roles = [(SealRole::Previous, &self.previous), (SealRole::Next, &self.next)];
+        for (role, named) in roles.into_iter().filter_map(|(role, named)| Some((role, named.as_ref()?))) {
+            let bytes = named.read()?;
+            if let Some((same, _)) = given.iter().find(|(_, known)| secret_same(known, &bytes)) {
+                // Whoever copied the wrong file would believe that a rotation is under way.
+                let fault = Fault::new(format!("`{}` is the same seal key as `{same}`", role.name()))
+                    .hint("`daypass ring seal-key` makes another one; leave the line out where there is none");
+                return Err(Errors(vec![fault.at(named.spot.clone())]));
+            }
+            given.push((role.name(), bytes));
+            others.push((role, Secret::new(bytes)));
+        }
+        Ok(SealKeys { key: Secret::new(key), others })
+    }
+}
+
+impl SealKeys {
+    /// What wraps and opens with them.
+    pub(crate) fn kek(&self) -> Result<Kek, SealFault> {
+        let bytes = |secret: &Secret| secret.expose().try_into().map_err(|_| SealFault::Broken);
+        let alone = Kek::new(&bytes(&self.key)?)?;
+        self.others.iter().try_fold(alone, |kek, (role, secret)| kek.with(*role, &bytes(secret)?))
+    }
+
+    /// One key alone.
+    #[cfg(test)]
+    pub(crate) fn alone(bytes: [u8; LENGTH]) -> Self {
+        Self { key: Secret::new(bytes), others: Vec::new() }
+    }
+
+    /// With one more.
+    #[cfg(test)]
+    pub(crate) fn with(mut self, role: SealRole, bytes: [u8; LENGTH]) -> Self {
+        self.others.push((role, Secret::new(bytes)));
+        self
+    }
+}
+
 /// Reads the seal key from a file.
-pub(crate) fn read_seal_key(path: &Path) -> Result<[u8; LENGTH], Errors> {
+pub(crate) fn read_seal_key(path: &Path) -> Result<SealKeys, Errors> {
     let spot = Spot::named(path.display().to_string());
-    SealSource { source: SecretSource::File(path.to_owned()), spot }.read()
+    let key = Named { source: SecretSource::File(path.to_owned()), spot };
+    SealSource { key, previous: None, next: None }.read()
 }
 
 /// A new seal key as its file holds it: 64 hexadecimal digits and a line feed.
@@ -95,9 +160,11 @@ mod tests {
         SeededEntropy::new(3).fill(&mut drawn);
         std::fs::write(&path, generate_seal_key(&SeededEntropy::new(3)).expose()).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o400)).unwrap();
-        assert_eq!(read_seal_key(&path), Ok(drawn));
+        let read = read_seal_key(&path).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(read.key.expose(), drawn);
+        assert_eq!(read.kek().unwrap().id(), Kek::new(&drawn).unwrap().id());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let refused = read_seal_key(&path).unwrap_err().to_string();
+        let refused = read_seal_key(&path).err().unwrap().to_string();
         let shown = path.display().to_string();
         assert_eq!(
             refused,
@@ -105,6 +172,36 @@ mod tests {
                 "{shown}: `{shown}` is open to others than its owner (mode 0640)\n  hint: chmod 600 {shown}"
             )
         );
+    }
+
+    #[test]
+    fn a_key_before_or_after_is_read_beside_it_and_must_be_another() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, seed: u64| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, generate_seal_key(&SeededEntropy::new(seed)).expose()).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            path.display().to_string()
+        };
+        let (one, two, copy) = (file("one.key", 1), file("two.key", 2), file("copy.key", 1));
+        let config = |seal: &str| {
+            let head = "[server]\nlisten = \"127.0.0.1:5050\"\n[store]\nurl = \"sqlite:/d.db\"\n[seal]\n";
+            super::super::parse("f.toml", &format!("{head}{seal}"), super::super::Mode::Production, &[])
+        };
+        for (name, role) in [("previous", SealRole::Previous), ("next", SealRole::Next)] {
+            let seal = |other: &str| format!("key = {{ file = '{one}' }}\n{name} = {{ file = '{other}' }}\n");
+            let loaded = config(&seal(&two)).unwrap_or_else(|errors| panic!("{errors}"));
+            let kek = loaded.seal.read().unwrap_or_else(|errors| panic!("{errors}")).kek().unwrap();
+            let id = |path: &str| read_seal_key(Path::new(path)).ok().unwrap().kek().unwrap().id();
+            assert_eq!((kek.id(), kek.role(id(&two))), (id(&one), Some(role)));
+            let refused = config(&seal(&copy)).ok().unwrap().seal.read().err().unwrap().to_string();
+            assert!(refused.contains(&format!("f.toml:7:{}", name.len() + 4)), "{refused}");
+            assert!(refused.contains(&format!("`{name}` is the same seal key as `key`")), "{refused}");
+            let missing = config(&seal("/nowhere")).ok().unwrap().seal.read().err().unwrap().to_string();
+            assert!(missing.contains("/nowhere"), "{missing}");
+            let plain = config(&format!("key = {{ file = '{one}' }}\n{name} = \"00\"\n")).unwrap_err();
+            assert!(plain.to_string().contains("a secret does not stand in this file"), "{plain}");
+        }
     }
 
     #[test]
