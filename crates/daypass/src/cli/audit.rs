@@ -1,10 +1,20 @@
 //! `daypass audit`.
 
+mod accept_clock;
+mod check;
+mod checkpoint;
+mod draft;
+mod export;
+mod filter;
+mod key;
+mod search;
+mod verify;
+
 use super::output::{Failure, Output};
-use super::place::{Place, PlaceArgs};
+use super::place::PlaceArgs;
 use daypass_core::clock::rfc3339;
-use daypass_core::record::{ChainFault, ChainHead, Checker, Event, Record};
-use daypass_core::store::{RecordQuery, Store, StoreError};
+use daypass_core::record::{Event, Record};
+use daypass_core::store::{RecordQuery, Store};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -26,14 +36,26 @@ pub(super) enum Verb {
         #[arg(short, long)]
         follow: bool,
     },
-    /// Check every chain of records: nothing changed, moved, removed or cut off.
-    Verify {
-        #[command(flatten)]
-        place: PlaceArgs,
-    },
+    /// Print the records that have something in common.
+    Search(Box<search::Args>),
+    /// Write records to a file, with the proof that they were there and unchanged.
+    Export(Box<export::Args>),
+    /// Check such a file: with a public key, and no configuration, store or key of ours.
+    #[command(disable_version_flag = true)]
+    Check(check::Args),
+    /// Print the public keys by which exports and checkpoints are checked: for strangers.
+    Key(key::Args),
+    /// Check every chain of records and every checkpoint: nothing changed, moved, removed, cut off or put back.
+    Verify(verify::Args),
+    /// Sign now what was written since the last checkpoint.
+    Checkpoint(checkpoint::Now),
+    /// Say that the store was put back to an earlier state on purpose.
+    AcceptRollback(checkpoint::Accept),
+    /// Say that this machine's clock is right, and the later time that was recorded is not.
+    AcceptClock(accept_clock::Args),
 }
 
-/// How many links are read at a time while verifying.
+/// How many records are read at a time while following.
 const PAGE: usize = 1000;
 /// How often `--follow` looks for more.
 const FOLLOW: Duration = Duration::from_millis(300);
@@ -46,12 +68,14 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
             tail(&*place.opened.store, query, follow, output).await?;
             Ok(place.opened.store.close().await?)
         }
-        Verb::Verify { place } => {
-            let place = place.open().await?;
-            let result = verify(&place, output).await;
-            place.opened.store.close().await?;
-            result
-        }
+        Verb::Search(args) => search::run(&args, output).await,
+        Verb::Export(args) => export::run(&args, output).await,
+        Verb::Check(args) => check::run(&args, output),
+        Verb::Key(args) => key::run(&args, output).await,
+        Verb::Verify(args) => verify::run(args, output).await,
+        Verb::Checkpoint(args) => checkpoint::make(args, output).await,
+        Verb::AcceptRollback(args) => checkpoint::accept(args, output).await,
+        Verb::AcceptClock(args) => accept_clock::run(args, output).await,
     }
 }
 
@@ -127,53 +151,6 @@ fn line(record: &Record) -> String {
         }
     }
     line
-}
-
-async fn verify(place: &Place, output: &Output) -> Result<(), Failure> {
-    let store = &*place.opened.store;
-    let mut faults: Vec<ChainFault> = Vec::new();
-    let (mut chains, mut records) = (0, 0);
-    // Heads first: a server may go on writing, and what it adds is proved by a later head.
-    let heads = store.heads().await?;
-    for head in heads.iter().filter(|head| head.seq > 0) {
-        let mut checker = Checker::new(&place.opened.ring, head);
-        let mut after = 0;
-        while after < head.seq {
-            let mut links = store.links(head.writer, after, PAGE).await?;
-            links.retain(|link| link.seq <= head.seq);
-            let Some(last) = links.last() else { break };
-            after = last.seq;
-            records += links.len();
-            for link in &links {
-                checker.take(link);
-            }
-        }
-        chains += 1;
-        faults.extend(checker.finish());
-    }
-    faults.extend(behind_their_heads(store, &heads).await?);
-    let mut text: Vec<_> = faults.iter().map(ToString::to_string).collect();
-    text.push(format!("{records} records in {chains} chains, {} faults", faults.len()));
-    output.show(text.join("\n"), || json!({ "records": records, "chains": chains, "faults": faults }));
-    if faults.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
-}
-
-/// Records behind the end of their chain that no later end proves: added by someone without the key.
-async fn behind_their_heads(store: &dyn Store, heads: &[ChainHead]) -> Result<Vec<ChainFault>, StoreError> {
-    let mut beyond = Vec::new();
-    for head in heads {
-        if let Some(last) = store.links(head.writer, head.seq, PAGE).await?.last() {
-            beyond.push((head.writer, last.seq));
-        }
-    }
-    if beyond.is_empty() {
-        return Ok(Vec::new());
-    }
-    // A head is written in the same commit as its records, so one read now is behind all that was read before.
-    let now = store.heads().await?;
-    let proved = |writer, seq| now.iter().any(|head| head.writer == writer && head.seq >= seq);
-    let unproved = beyond.into_iter().filter(|(writer, seq)| !proved(*writer, *seq));
-    Ok(unproved.map(|(writer, _)| ChainFault::Head { writer }).collect())
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! Which installation a command is about: a configuration file, or the data folder of `daypass dev`.
 
-use super::output::Failure;
-use crate::app::Opened;
+use super::output::{Failure, Output};
+use crate::app::{self, Opened};
 use crate::config::{self, Loaded, SealKeys};
+use daypass_core::clock::{BEHIND, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// Where a command finds the configuration and the store.
@@ -44,6 +45,27 @@ impl PlaceArgs {
             }
         };
         Ok(Place { opened: Opened::open(&url, &key).await?, config })
+    }
+}
+
+impl Place {
+    /// The present, and not before the latest time that the nodes of this store believed: a clock that is a little behind theirs
+    /// must leave nothing alive that is taken back now. Where it is far behind, somebody has to say which of the two is right.
+    pub(super) async fn now(&self, output: &Output) -> Timestamp {
+        let now = app::now();
+        // Whoever changes something in a hurry is not kept from it by this.
+        let mark = self.opened.store.clock().await.ok().flatten();
+        let Some(mark) = mark.filter(|mark| *mark > now) else { return now };
+        let behind = mark.duration_since(now);
+        if behind <= BEHIND {
+            return mark;
+        }
+        output.note(format_args!(
+            "daypass: this machine's clock is {} seconds behind the latest time of the store ({mark}); what was issued by a clock \
+             that ran ahead is not reached from here",
+            behind.as_secs()
+        ));
+        now
     }
 }
 

@@ -69,9 +69,12 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
         return result;
     }
     let Order { place, what, before, reason } = args.order;
-    let now = app::now();
-    let before = before.map_or(Ok(now), |before| before.at(now))?;
+    let given = before.map(|before| before.at(app::now())).transpose()?;
     let place = place.open().await?;
+    let before = match given {
+        Some(before) => before,
+        None => place.now(output).await,
+    };
     place.opened.begin().await?;
     let result = revoke(&place, &what, before, reason, output).await;
     place.opened.store.close().await?;
