@@ -95,7 +95,8 @@ impl Line {
 fn whole(bytes: &[u8]) -> bool {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return false };
     let head = String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
     bytes.len() >= end + 4 + length.unwrap_or(0)
 }
 
@@ -104,7 +105,8 @@ pub fn flood(offer: Offer<'_>) -> anyhow::Result<Taken> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let open = |token| Line::open(offer.address, &poll, token);
-    let mut lines = (0..offer.connections).map(open).collect::<anyhow::Result<Vec<_>>>().context("cannot connect")?;
+    let mut lines =
+        (0..offer.connections).map(open).collect::<anyhow::Result<Vec<_>>>().context("cannot connect")?;
     let mut free: Vec<usize> = (0..lines.len()).collect();
     let mut taken = Taken::default();
     let begin = time::now();
@@ -164,7 +166,11 @@ pub fn flood(offer: Offer<'_>) -> anyhow::Result<Taken> {
 }
 
 /// How many requests are due by then.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate and a time are positive, their product small")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate and a time are positive, their product small"
+)]
 fn due_by(rate: f64, elapsed: Duration) -> u64 {
     (rate * elapsed.as_secs_f64()) as u64
 }

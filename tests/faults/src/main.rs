@@ -32,6 +32,9 @@ struct Args {
     /// Where the report goes: Markdown here, and the same as JSON beside it.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Not the cases whose names contain this; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    but: Vec<String>,
     /// Name the cases and do nothing.
     #[arg(long)]
     list: bool,
@@ -52,9 +55,8 @@ fn main() -> ExitCode {
 
 /// Runs the cases. Says whether every invariant held.
 fn run(args: &Args) -> anyhow::Result<bool> {
-    let wanted = |case: &Case| {
-        args.names.is_empty() || args.names.iter().any(|name| case.name.contains(name.as_str()))
-    };
+    let named = |case: &Case, names: &[String]| names.iter().any(|name| case.name.contains(name.as_str()));
+    let wanted = |case: &Case| (args.names.is_empty() || named(case, &args.names)) && !named(case, &args.but);
     let cases: Vec<_> = cases::all().into_iter().filter(wanted).collect();
     ensure!(!cases.is_empty(), "no case has such a name; --list names them");
     if args.list {

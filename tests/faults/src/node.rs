@@ -47,7 +47,8 @@ impl Node {
     pub fn begin(mut command: Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(File::options().append(true).open(log)?).stderr(file);
-        let child = command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
+        let child =
+            command.spawn().with_context(|| format!("cannot start {}", command.get_program().display()))?;
         Ok(Self { child, log: log.to_owned(), address, started_in: Duration::ZERO })
     }
 

@@ -81,7 +81,10 @@ impl Server {
     pub fn make(programs: PathBuf, settings: &[&str]) -> anyhow::Result<Self> {
         let mut server = Self::prepare(programs, settings)?;
         let data = server.data();
-        server.run("initdb", &["-D", &data, "-U", "daypass", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"])?;
+        server.run(
+            "initdb",
+            &["-D", &data, "-U", "daypass", "-A", "trust", "-N", "-E", "UTF8", "--locale=C"],
+        )?;
         server.up()?;
         Ok(server)
     }
@@ -140,9 +143,8 @@ impl Server {
             }
             Ok(path.display().to_string())
         };
-        let set = |name: &str, value: &str| {
-            self.psql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"))
-        };
+        let set =
+            |name: &str, value: &str| self.psql("postgres", &format!("ALTER SYSTEM SET {name} = '{value}'"));
         set("ssl_cert_file", &place("server.crt", certificate)?)?;
         set("ssl_key_file", &place("server.key", key)?)?;
         set("ssl", "on")?;
@@ -225,19 +227,14 @@ impl Server {
         let leader = self.running.as_ref().context("it does not run")?.id();
         let children = Command::new("pgrep").args(["-P", &leader.to_string()]).output()?;
         let children = String::from_utf8(children.stdout)?;
-        self.signal_to(name, &format!("{leader} {children}"))
+        signal_to(name, &format!("{leader} {children}"))
     }
 
     /// Sends a signal to the process of each connection, and not to the server itself.
     pub fn signal_sessions(&self, name: &str) -> anyhow::Result<()> {
         let all = "SELECT string_agg(pid::text, ' ') FROM pg_stat_activity
              WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
-        self.signal_to(name, &self.psql("postgres", all)?)
-    }
-
-    fn signal_to(&self, name: &str, processes: &str) -> anyhow::Result<()> {
-        let _ = Command::new("kill").arg(format!("-{name}")).args(processes.split_whitespace()).output()?;
-        Ok(())
+        signal_to(name, &self.psql("postgres", all)?)
     }
 
     /// Ends the sessions whose last statement contains this. Says how many there were.
@@ -302,6 +299,11 @@ impl Drop for Server {
         let _ = self.signal("CONT");
         self.down();
     }
+}
+
+fn signal_to(name: &str, processes: &str) -> anyhow::Result<()> {
+    Command::new("kill").arg(format!("-{name}")).args(processes.split_whitespace()).output()?;
+    Ok(())
 }
 
 fn root() -> bool {

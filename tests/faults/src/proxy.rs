@@ -31,6 +31,9 @@ struct State {
     cuts: AtomicU64,
     /// Connections are cut where what is sent contains this.
     tripwire: Mutex<Option<Vec<u8>>>,
+    /// What clients say otherwise, and what it becomes.
+    replacement: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
+    replaced: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -52,6 +55,8 @@ impl Proxy {
             mood: AtomicU8::new(Mood::Well as u8),
             cuts: AtomicU64::new(0),
             tripwire: Mutex::new(None),
+            replacement: Mutex::new(None),
+            replaced: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let accepting = state.clone();
@@ -80,6 +85,17 @@ impl Proxy {
     /// Cuts, once, the connection whose client sends these bytes, after they were passed on: nobody knows what became of it.
     pub fn cut_after(&self, bytes: &[u8]) {
         *self.state.tripwire.lock().unwrap_or_else(PoisonError::into_inner) = Some(bytes.to_vec());
+    }
+
+    /// From now on these bytes of clients become others of the same number: a server that does not know a word.
+    pub fn replace(&self, bytes: &[u8], others: &[u8]) {
+        *self.state.replacement.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((bytes.to_vec(), others.to_vec()));
+    }
+
+    /// Whether that has happened.
+    pub fn has_replaced(&self) -> bool {
+        self.state.replaced.load(Ordering::SeqCst)
     }
 
     /// Whether that has happened.
@@ -116,6 +132,15 @@ impl State {
             targets.rotate_left(turn);
         }
         targets
+    }
+
+    /// Says otherwise what is to be said otherwise.
+    fn replace(&self, bytes: &mut [u8]) {
+        let replacement = self.replacement.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((from, to)) = &*replacement else { return };
+        let Some(at) = bytes.windows(from.len()).position(|window| window == from) else { return };
+        bytes.iter_mut().skip(at).zip(to).for_each(|(byte, other)| *byte = *other);
+        self.replaced.store(true, Ordering::SeqCst);
     }
 
     /// Whether these bytes are what it waits for. It does not wait any more then.
@@ -178,7 +203,10 @@ fn pump(from: &TcpStream, to: &TcpStream, state: &State, cuts: u64, asks: bool, 
         if !asks && state.mood() == Mood::HalfOpen {
             continue;
         }
-        let read = bytes.get(..read).unwrap_or_default();
+        let read = bytes.get_mut(..read).unwrap_or_default();
+        if asks {
+            state.replace(read);
+        }
         if to.write_all(read).is_err() {
             break;
         }

@@ -64,7 +64,11 @@ impl Report {
         let count = |word| self.lines.iter().filter(|line| line.outcome.word() == word).count();
         let (held, broken, skipped) = (count("held"), count("BROKEN"), count("SKIPPED"));
         let took: Duration = self.lines.iter().map(|line| line.took).sum();
-        format!("faults: {held} held, {broken} broken, {skipped} skipped in {} s (seed {})", took.as_secs(), self.seed)
+        format!(
+            "faults: {held} held, {broken} broken, {skipped} skipped in {} s (seed {})",
+            took.as_secs(),
+            self.seed
+        )
     }
 
     /// The report for people.
@@ -75,7 +79,14 @@ impl Report {
         for Line { case, outcome, .. } in &self.lines {
             let detail = outcome.detail().replace('|', "\\|").replace('\n', " ");
             // Writing to a string does not fail.
-            let _ = writeln!(text, "| `{}` | {} | {} | {} | {detail} |", case.name, case.fault, case.must, outcome.word());
+            let _ = writeln!(
+                text,
+                "| `{}` | {} | {} | {} | {detail} |",
+                case.name,
+                case.fault,
+                case.must,
+                outcome.word()
+            );
         }
         text
     }
@@ -102,8 +113,12 @@ mod tests {
     use super::*;
 
     fn line(outcome: Outcome) -> Line {
-        let case =
-            Case { name: "x", fault: "it is hurt", must: "it holds", work: |_| Ok(Outcome::Held(String::new())) };
+        let case = Case {
+            name: "x",
+            fault: "it is hurt",
+            must: "it holds",
+            work: |_| Ok(Outcome::Held(String::new())),
+        };
         Line { case, outcome, took: Duration::from_secs(1) }
     }
 

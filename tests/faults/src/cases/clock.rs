@@ -98,7 +98,9 @@ fn forward(means: &Means) -> anyhow::Result<Outcome> {
     let mut scene = Scene::new(means)?;
     let node = scene.start()?;
     if !scene.shim.works()? {
-        return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+        return Ok(Outcome::Skipped(
+            "the program does not notice the shim (is it linked statically?)".into(),
+        ));
     }
     let held = scene.obtain()?;
     ensure!(scene.counts(&held)?.is_ok(), "a new credential does not count");
@@ -125,7 +127,9 @@ fn behind(means: &Means) -> anyhow::Result<Outcome> {
     let mut scene = Scene::new(means)?;
     let node = scene.start()?;
     if !scene.shim.works()? {
-        return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+        return Ok(Outcome::Skipped(
+            "the program does not notice the shim (is it linked statically?)".into(),
+        ));
     }
     scene.obtain()?;
     node.stop()?;
@@ -151,7 +155,9 @@ fn suspended(means: &Means) -> anyhow::Result<Outcome> {
     let mut scene = Scene::new(means)?;
     let node = scene.start()?;
     if !scene.shim.works()? {
-        return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+        return Ok(Outcome::Skipped(
+            "the program does not notice the shim (is it linked statically?)".into(),
+        ));
     }
     let held = scene.obtain()?;
     let mut line = Line::open(scene.installation.address, DEADLINE)?;
@@ -163,7 +169,11 @@ fn suspended(means: &Means) -> anyhow::Result<Outcome> {
     node.signal(Signal::CONT)?;
     // On a connection that was there before: this is the first request that is read.
     let first = line.ask(&request)?;
-    ensure!(first.body.contains("\"Error\""), "what ran out while the machine slept still counts: {}", first.body);
+    ensure!(
+        first.body.contains("\"Error\""),
+        "what ran out while the machine slept still counts: {}",
+        first.body
+    );
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(scene.installation.address, &scene.asker, &Dialect::ALL, 4, &ledger);
     let begin = time::now();
@@ -173,5 +183,8 @@ fn suspended(means: &Means) -> anyhow::Result<Outcome> {
     ledger.settle(&scene.installation)?;
     node.stop()?;
     ensure!(goes_on, "nothing is granted after the sleep");
-    Ok(Outcome::Held(format!("refused at once what had run out; granting again after {} ms", took.as_millis())))
+    Ok(Outcome::Held(format!(
+        "refused at once what had run out; granting again after {} ms",
+        took.as_millis()
+    )))
 }

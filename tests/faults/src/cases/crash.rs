@@ -74,7 +74,8 @@ fn operator(installation: &Installation, ledger: &Ledger, stop: &AtomicBool) {
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let name = format!("op-{number}");
-        if installation.done(&["client", "add", &name, "--kind", "client-secret", "--role", "cheap"]).is_ok() {
+        if installation.done(&["client", "add", &name, "--kind", "client-secret", "--role", "cheap"]).is_ok()
+        {
             ledger.client(name);
         }
     }
@@ -103,7 +104,9 @@ fn torn_write(means: &Means) -> anyhow::Result<Outcome> {
     let sum = ledger.settle(&installation)?;
     node?.stop()?;
     if torn == 0 {
-        return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+        return Ok(Outcome::Skipped(
+            "the program does not notice the shim (is it linked statically?)".into(),
+        ));
     }
     ensure!(goes_on, "nothing is granted after the last start");
     ensure!(torn == rounds, "of {rounds} writes only {torn} were torn");

@@ -110,12 +110,19 @@ fn slow(means: &Means) -> anyhow::Result<Outcome> {
     ensure!(sum.refused.is_empty(), "rightful clients were refused: {:?}", sum.refused);
     ensure!(sum.cut_off == 0, "{} rightful requests were cut off", sum.cut_off);
     ensure!(sum.slowest < Duration::from_secs(2), "an answer took {:?}", sum.slowest);
-    Ok(Outcome::Held(format!("{granted} credentials meanwhile; slowest answer {} ms", sum.slowest.as_millis())))
+    Ok(Outcome::Held(format!(
+        "{granted} credentials meanwhile; slowest answer {} ms",
+        sum.slowest.as_millis()
+    )))
 }
 
 /// A thousand connections, each of which sends one byte of a head every second.
 fn dribble(installation: &Installation, stop: &AtomicBool) {
-    let head = format!("GET /getAuthorization HTTP/1.1\r\nhost: {}\r\nx-slow: {}", installation.address, "a".repeat(900));
+    let head = format!(
+        "GET /getAuthorization HTTP/1.1\r\nhost: {}\r\nx-slow: {}",
+        installation.address,
+        "a".repeat(900)
+    );
     let mut lines: Vec<_> = (0..1000).filter_map(|_| TcpStream::connect(installation.address).ok()).collect();
     for byte in head.bytes() {
         for line in &mut lines {

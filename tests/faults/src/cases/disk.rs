@@ -77,8 +77,14 @@ fn full(means: &Means) -> anyhow::Result<Outcome> {
     node.stop()?;
     quiet.context("credentials are granted although the disk is full")?;
     ensure!(live, "/livez does not answer while the disk is full");
-    for (what, output) in [("freeze", frozen), ("revoke", revoked), ("read the records", exported), ("thaw", thawed)] {
-        ensure!(output.status.success(), "an operator cannot {what}: {}", String::from_utf8_lossy(&output.stderr));
+    for (what, output) in
+        [("freeze", frozen), ("revoke", revoked), ("read the records", exported), ("thaw", thawed)]
+    {
+        ensure!(
+            output.status.success(),
+            "an operator cannot {what}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     ensure!(!refused.is_empty(), "nobody was told that nothing is granted");
     ensure!(returns, "with room again, nothing is granted");
@@ -113,7 +119,9 @@ fn sync_fails(means: &Means) -> anyhow::Result<Outcome> {
         ensure!(load.goes_on(20, DEADLINE), "round {round}: nothing is granted to begin with");
         if !shim.works()? {
             load.stop();
-            return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+            return Ok(Outcome::Skipped(
+                "the program does not notice the shim (is it linked statically?)".into(),
+            ));
         }
         shim.set(Knob::SyncLeft, i64::from(round % 7))?;
         shim.set(Knob::SyncErrno, EIO)?;
@@ -124,7 +132,11 @@ fn sync_fails(means: &Means) -> anyhow::Result<Outcome> {
         shim.set(Knob::SyncErrno, 0)?;
         // Either it has ended, so that whoever watches it starts it anew, or it opens its store anew by itself.
         if node.is_running() {
-            ensure!(load.goes_on(5, RETURNS), "round {round}: the service does not return: {}", node.last_words());
+            ensure!(
+                load.goes_on(5, RETURNS),
+                "round {round}: the service does not return: {}",
+                node.last_words()
+            );
         }
         node.kill()?;
     }
@@ -133,7 +145,10 @@ fn sync_fails(means: &Means) -> anyhow::Result<Outcome> {
     load.stop();
     let sum = ledger.settle(&installation)?;
     node.stop()?;
-    Ok(Outcome::Held(format!("{rounds} disks failed, {} credentials acknowledged, all there", sum.credentials)))
+    Ok(Outcome::Held(format!(
+        "{rounds} disks failed, {} credentials acknowledged, all there",
+        sum.credentials
+    )))
 }
 
 fn sync_slow(means: &Means) -> anyhow::Result<Outcome> {
@@ -148,7 +163,9 @@ fn sync_slow(means: &Means) -> anyhow::Result<Outcome> {
     ensure!(load.goes_on(50, DEADLINE), "nothing is granted to begin with");
     if !shim.works()? {
         load.stop();
-        return Ok(Outcome::Skipped("the program does not notice the shim (is it linked statically?)".into()));
+        return Ok(Outcome::Skipped(
+            "the program does not notice the shim (is it linked statically?)".into(),
+        ));
     }
     let before = node.resident()?;
     shim.set(Knob::SyncMillis, 4000)?;

@@ -114,7 +114,10 @@ fn renamed(means: &Means) -> anyhow::Result<Outcome> {
     let sum = ledger.settle(&installation)?;
     node.stop()?;
     ensure!(goes_on, "nothing is granted after the file is back");
-    Ok(Outcome::Held(format!("{more} credentials before it was noticed; {} in all, all there", sum.credentials)))
+    Ok(Outcome::Held(format!(
+        "{more} credentials before it was noticed; {} in all, all there",
+        sum.credentials
+    )))
 }
 
 fn replaced(means: &Means) -> anyhow::Result<Outcome> {
@@ -130,7 +133,10 @@ fn replaced(means: &Means) -> anyhow::Result<Outcome> {
     let more = granting_ends(&load);
     load.stop();
     let more = more?;
-    ensure!(!node.is_running() || !node.is_ready(), "the node says that it is ready on a store that is not its own");
+    ensure!(
+        !node.is_running() || !node.is_ready(),
+        "the node says that it is ready on a store that is not its own"
+    );
     Ok(Outcome::Held(format!("{more} credentials within {} s, then none", NOTICED.as_secs())))
 }
 
@@ -148,7 +154,9 @@ fn damaged(means: &Means) -> anyhow::Result<Outcome> {
         let mut bytes = good.clone();
         let at = chance.random_range(0..bytes.len());
         match round % 3 {
-            0 => bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.random_range(0..8_u8)),
+            0 => {
+                bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.random_range(0..8_u8))
+            }
             1 => bytes.iter_mut().skip(at / 4096 * 4096).take(4096).for_each(|byte| *byte = 0),
             _ => bytes.truncate(at),
         }
@@ -174,5 +182,7 @@ fn damaged(means: &Means) -> anyhow::Result<Outcome> {
         }
     }
     ensure!(at_start + by_audit > 0, "no damage was found at all");
-    Ok(Outcome::Held(format!("{rounds} damages: {at_start} named at the start, {by_audit} by the audit, {harmless} harmless")))
+    Ok(Outcome::Held(format!(
+        "{rounds} damages: {at_start} named at the start, {by_audit} by the audit, {harmless} harmless"
+    )))
 }

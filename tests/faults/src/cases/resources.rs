@@ -52,7 +52,8 @@ fn descriptors(means: &Means) -> anyhow::Result<Outcome> {
     let load = Load::start(installation.address, &asker, &Dialect::ALL, 4, &ledger);
     ensure!(load.goes_on(50, DEADLINE), "nothing is granted to begin with");
     let hurry = Duration::from_millis(200);
-    let crowd: Vec<_> = (0..200).filter_map(|_| TcpStream::connect_timeout(&installation.address, hurry).ok()).collect();
+    let crowd: Vec<_> =
+        (0..200).filter_map(|_| TcpStream::connect_timeout(&installation.address, hurry).ok()).collect();
     time::pause(Duration::from_secs(1));
     ensure!(load.goes_on(50, DEADLINE), "who is connected is not served");
     load.stop();

@@ -36,7 +36,9 @@ fn upgrade(means: &Means) -> anyhow::Result<Outcome> {
     let asker = Asker::new(proxy.address, clients).of(CHEAP);
     let ledger = Arc::new(Ledger::default());
     let load = Load::start(proxy.address, &asker, &Dialect::ALL, 8, &ledger);
-    let served = |step: &str| load.goes_on(100, DEADLINE).then_some(()).with_context(|| format!("nothing is granted {step}"));
+    let served = |step: &str| {
+        load.goes_on(100, DEADLINE).then_some(()).with_context(|| format!("nothing is granted {step}"))
+    };
     served("by the older version")?;
 
     // The same folder, in this version's hands.
@@ -44,14 +46,16 @@ fn upgrade(means: &Means) -> anyhow::Result<Outcome> {
     proxy.aim(&[second.address]);
     first.stop()?;
     new.args(["serve", "--log", "warn", "--config"]).arg(old.config());
-    let first = Node::start(new, first_address, &log).context("this version does not start beside the older one")?;
+    let first =
+        Node::start(new, first_address, &log).context("this version does not start beside the older one")?;
     proxy.aim(&[first.address, second.address]);
     served("by both versions side by side")?;
 
     proxy.aim(&[first.address]);
     second.stop()?;
-    let second = Node::start(old.serve_with(&second_config), second_address, &log)
-        .context("the older version does not start again on the store that the newer one has brought up to date")?;
+    let second = Node::start(old.serve_with(&second_config), second_address, &log).context(
+        "the older version does not start again on the store that the newer one has brought up to date",
+    )?;
     proxy.aim(&[first.address, second.address]);
     served("after one node went back")?;
     load.stop();
@@ -60,5 +64,8 @@ fn upgrade(means: &Means) -> anyhow::Result<Outcome> {
     first.stop()?;
     second.stop()?;
     ensure!(sum.refused.is_empty(), "requests were refused: {:?}", sum.refused);
-    Ok(Outcome::Held(format!("{} credentials by both versions, all there; {} requests cut off", sum.credentials, sum.cut_off)))
+    Ok(Outcome::Held(format!(
+        "{} credentials by both versions, all there; {} requests cut off",
+        sum.credentials, sum.cut_off
+    )))
 }
