@@ -79,6 +79,13 @@ pub fn done_again() -> impl Iterator<Item = (&'static str, u64)> {
     postgres::done_again()
 }
 
+pub use postgres::Traffic;
+
+/// How it went with the connections of this process to PostgreSQL, if it has any.
+pub fn traffic() -> Traffic {
+    postgres::traffic()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

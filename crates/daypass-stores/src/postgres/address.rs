@@ -1,6 +1,7 @@
 //! The address: what is understood of it, what is refused, and how a connection is made to it.
 
 use super::schema;
+use super::traffic;
 use daypass_core::secret::Secret;
 use daypass_core::store::StoreError;
 use deadpool_postgres::Connect;
@@ -11,6 +12,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use std::fs;
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -25,7 +27,14 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error, NoTls, Soc
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What may stand behind the `?` of an address.
-const PARAMETERS: &[&str] = &["host", "passwordfile", "port", "sslmode", "sslrootcert"];
+const PARAMETERS: &[&str] = &["connections", "host", "passwordfile", "port", "sslmode", "sslrootcert"];
+
+/// How many connections a node has at most, unless the address says otherwise: one that writes, one that watches, and four that
+/// read. What serves requests reads nothing; reading is start-up, following changes, and commands.
+const CONNECTIONS: usize = 6;
+
+/// The fewest that do: to write, to watch and to read; and more than this is a mistake, since one writes everything.
+const BOUNDS: RangeInclusive<usize> = 3..=100;
 
 /// How long a server may take to be reached. Shorter than a request waits, so that the answer is a reason and not silence;
 /// of several servers each has as long.
@@ -50,6 +59,7 @@ pub(super) struct Address {
     tls: Option<MakeRustlsConnect>,
     /// Read anew for each connection: a password that is changed there needs no restart.
     password: Option<PathBuf>,
+    connections: usize,
 }
 
 impl Address {
@@ -61,6 +71,13 @@ impl Address {
         let mut rest = form_urlencoded::Serializer::new(String::new());
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
+                "connections" => {
+                    let number = value.parse().ok().filter(|number| BOUNDS.contains(number));
+                    let (least, most) = (BOUNDS.start(), BOUNDS.end());
+                    let wanted =
+                        || bad(format_args!("has `connections` that is no number from {least} to {most}"));
+                    parameters.connections = Some(number.ok_or_else(wanted)?);
+                }
                 "sslmode" => parameters.mode = Some(value.into_owned()),
                 "sslrootcert" => parameters.roots = Some(PathBuf::from(&*value)),
                 "passwordfile" => parameters.password = Some(PathBuf::from(&*value)),
@@ -93,7 +110,13 @@ impl Address {
             .keepalives_idle(UNCONFIRMED)
             .keepalives_interval(Duration::from_secs(1))
             .keepalives_retries(2);
-        Ok(Self { config, tls, password: parameters.password })
+        let connections = parameters.connections.unwrap_or(CONNECTIONS);
+        Ok(Self { config, tls, password: parameters.password, connections })
+    }
+
+    /// How many of a node's connections read.
+    pub(super) fn readers(&self) -> usize {
+        self.connections.saturating_sub(2).max(1)
     }
 
     /// The settings that a pool shows of itself; connections are made by [`Self::dial`].
@@ -119,6 +142,18 @@ impl Address {
                 }
             }
         }
+        let dialled = self.reach(&config, notices).await;
+        if dialled.is_err() {
+            traffic::failed();
+        }
+        dialled
+    }
+
+    async fn reach(
+        &self,
+        config: &Config,
+        notices: Option<mpsc::Sender<()>>,
+    ) -> Result<(Client, JoinHandle<()>), Error> {
         let (client, driver) = if let Some(tls) = &self.tls {
             let (client, connection) = config.connect(tls.clone()).await?;
             (client, drive(connection, notices))
@@ -170,6 +205,7 @@ struct Parameters {
     mode: Option<String>,
     roots: Option<PathBuf>,
     password: Option<PathBuf>,
+    connections: Option<usize>,
 }
 
 impl Parameters {
@@ -306,6 +342,19 @@ mod tests {
         }
         assert!(refusal("postgres://daypass@localhost/daypass?sslrootcert=/x").contains("uses no TLS"));
         assert!(refusal("postgres://daypass@db/daypass?sslrootcert=/nowhere").contains("/nowhere"));
+    }
+
+    #[test]
+    fn the_number_of_connections_is_a_choice_within_bounds() {
+        let readers =
+            |query: &str| Address::parse(&format!("postgres://a@localhost/d{query}")).map(|it| it.readers());
+        assert_eq!(readers(""), Ok(4));
+        assert_eq!(readers("?connections=3"), Ok(1));
+        assert_eq!(readers("?connections=100"), Ok(98));
+        for wrong in ["2", "101", "many", "", "-3"] {
+            let text = refusal(&format!("postgres://a@localhost/d?connections={wrong}"));
+            assert!(text.contains("no number from 3 to 100"), "{text}");
+        }
     }
 
     #[test]

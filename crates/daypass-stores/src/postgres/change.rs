@@ -34,11 +34,7 @@ pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Re
     meta.save(client).await
 }
 
-async fn apply_each(
-    client: &impl GenericClient,
-    meta: &mut Meta,
-    changes: &[Change],
-) -> Result<(), Fault> {
+async fn apply_each(client: &impl GenericClient, meta: &mut Meta, changes: &[Change]) -> Result<(), Fault> {
     for change in changes {
         match change {
             Change::PutClient(new) => put_client(client, &mut meta.clients, new).await?,

@@ -17,6 +17,7 @@ mod read;
 mod reseal;
 mod schema;
 mod session;
+mod traffic;
 mod transactions;
 mod transfer;
 mod watch;
@@ -51,15 +52,13 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::IsolationLevel;
+pub use traffic::Traffic;
+pub(crate) use traffic::traffic;
 pub(crate) use transactions::done_again;
 use uuid::Uuid;
 use watch::Watch;
 pub(crate) use whole::PostgresWhole;
 use writer::{Command, QUEUE, Writer};
-
-/// How many reads run at a time. What serves requests reads nothing; these are start-up, changes and commands. With the writer
-/// and the watch, a node has at most six connections.
-const READERS: usize = 4;
 
 /// Whether this is an address, without asking anybody.
 pub(crate) fn understand(url: &str) -> Result<(), StoreError> {
@@ -93,7 +92,7 @@ impl PostgresStore {
         let (answer, waiting) = std::sync::mpsc::sync_channel(1);
         on_a_thread(move |runtime| {
             let found = runtime.block_on(async {
-                let client = pool(&address, 1)?.get().await?;
+                let client = traffic::connection(&pool(&address, 1)?).await?;
                 schema::exists(&client).await
             });
             let _ = answer.send(found.map_err(|fault: Fault| fault.error));
@@ -158,11 +157,11 @@ async fn serve(address: Address, ready: &std::sync::mpsc::SyncSender<Result<Read
 
 async fn prepare(address: &Address) -> Result<(Pool, Reads, Watch), Fault> {
     let writing = pool(address, 1)?;
-    let client = writing.get().await?;
+    let client = traffic::connection(&writing).await?;
     schema::prepare(&client).await?;
     whole::standing(&client).await?.in_service()?;
     let changes = client.query_one("SELECT changes FROM meta", &[]).await?;
-    let reads = Reads { pool: pool(address, READERS)?, runtime: Handle::current() };
+    let reads = Reads { pool: pool(address, address.readers())?, runtime: Handle::current() };
     Ok((writing, reads, Watch::new(column(&changes, 0)?)))
 }
 
@@ -203,7 +202,7 @@ impl Reads {
         F: Future<Output = Result<T, Fault>> + Send,
     {
         let pool = self.pool.clone();
-        let job = self.runtime.spawn(async move { query(pool.get().await?).await });
+        let job = self.runtime.spawn(async move { query(traffic::connection(&pool).await?).await });
         match job.await {
             Ok(answer) => answer.map_err(|fault| fault.error),
             Err(_) => Err(closed()),

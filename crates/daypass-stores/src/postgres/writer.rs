@@ -19,6 +19,7 @@ use super::fault::{Fault, late};
 use super::held;
 use super::proofs;
 use super::session::{Place, Session, Tail};
+use super::traffic;
 use super::transactions::{Name, again, transact};
 use super::watch::{CHANNEL, Watch};
 use crate::waiting::{Ticket, Write};
@@ -88,7 +89,7 @@ impl Writer {
     }
 
     async fn begin(&mut self, chain: Chain) -> Result<(), Fault> {
-        let client = self.pool.get().await?;
+        let client = traffic::connection(&self.pool).await?;
         let begin = async |client: &Object| Session::begin(client, chain.clone()).await;
         self.session = Some(transact(Name::Begin, &client, begin).await?);
         Ok(())
@@ -107,8 +108,8 @@ impl Writer {
     }
 
     async fn transact(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
-        let client = match timeout(DEADLINE, self.pool.get()).await {
-            Ok(client) => client.map_err(|error| Fault::from(error).error)?,
+        let client = match timeout(DEADLINE, traffic::connection(&self.pool)).await {
+            Ok(client) => client.map_err(|fault| fault.error)?,
             Err(_) => return Err(late()),
         };
         let mut times = 0;

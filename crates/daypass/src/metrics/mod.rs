@@ -4,6 +4,7 @@
 //! `docs/metrics.md` lists all of it.
 
 mod counts;
+mod database;
 mod health;
 mod listener;
 mod rotation;

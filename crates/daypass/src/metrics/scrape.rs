@@ -1,5 +1,6 @@
 //! Everything that is told, in the text of `OpenMetrics`.
 
+use super::database;
 use crate::app::App;
 use crate::server::Tls;
 use daypass_core::clock::unix;
@@ -54,6 +55,7 @@ impl Collector for Source {
         self.clients_keys(&mut out)?;
         self.clouds(&mut out)?;
         self.health(&mut out)?;
+        database::tell(&mut out)?;
         self.node(&mut out)
     }
 }

@@ -1,13 +1,13 @@
 //! The suite, and what a database can suffer: servers that end, commits that are not answered, other transactions' rules.
 //!
-//! [`server`] says where the server comes from.
+//! `daypass_faults::postgres` says where the server comes from.
 
+mod login;
 mod outage;
-mod server;
 mod tables;
 
 use crate::conformance::{self, Open};
-use server::Server;
+use daypass_faults::postgres::Server;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_store_suite_passes() {
@@ -20,4 +20,17 @@ async fn the_store_suite_passes() {
     })
     .await;
     assert!(count.get() > 20);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_taken_whole() {
+    let Some(server) = Server::start() else { return };
+    let url = || server.url(&server.database());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    conformance::a_store_moves_whole(&url(), &url()).await;
+    conformance::a_store_moves_whole(&file("from.db"), &url()).await;
+    conformance::a_store_moves_whole(&url(), &file("to.db")).await;
+    conformance::a_store_in_use_is_not_taken(&url()).await;
+    conformance::a_snapshot_is_one_state(&url()).await;
 }

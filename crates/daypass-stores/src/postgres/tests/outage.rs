@@ -1,10 +1,11 @@
 //! Servers that end, stand still and come back, and commits of which no answer came.
 
-use super::server::Server;
 use crate::conformance::{chain, client, entry, everything, put, read, verify};
 use daypass_core::record::DEADLINE;
 use daypass_core::store::{Change, Spent, Store, StoreError};
 use daypass_core::testing::later;
+use daypass_faults::postgres::Server;
+use daypass_faults::proxy::Proxy;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ fn unavailable<T: std::fmt::Debug>(answer: &Result<T, StoreError>) {
 }
 
 /// Asks until it is answered again.
-async fn recover(store: &Arc<dyn Store>, number: u128) {
+pub(super) async fn recover(store: &Arc<dyn Store>, number: u128) {
     let began = Instant::now();
     while in_time(store.append(entry(number))).await.is_err() {
         assert!(began.elapsed() < Duration::from_secs(10), "it does not come back");
@@ -63,13 +64,13 @@ async fn a_server_that_goes_away_and_comes_back() {
         assert_eq!(store.spend([u8::try_from(writer).unwrap(); 16], later(60)).await, Ok(Spent::Now));
         server.down();
         refuses(&store).await;
-        server.up();
+        server.up().unwrap();
         recover(&store, number(2)).await;
         assert_eq!(store.spend([u8::try_from(writer).unwrap(); 16], later(60)).await, Ok(Spent::Before));
 
-        server.signal("STOP");
+        server.signal("STOP").unwrap();
         refuses(&store).await;
-        server.signal("CONT");
+        server.signal("CONT").unwrap();
         recover(&store, number(3)).await;
         let stored = read(&store, everything()).await;
         for n in 1..=3 {
@@ -112,7 +113,7 @@ async fn whatever_was_acknowledged_survives_the_servers_end() {
     for _ in 0..5 {
         sleep(Duration::from_millis(150)).await;
         server.down();
-        server.up();
+        server.up().unwrap();
     }
     let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
     for task in tasks {
@@ -180,4 +181,38 @@ async fn a_commit_that_was_not_answered_is_found_to_have_happened() {
     let stored = read(&store, everything()).await;
     assert!(stored.starts_with(&[1]) && stored.ends_with(&[4, 5]), "{stored:?}");
     assert_eq!(verify(&store).await, u64::try_from(stored.len()).unwrap());
+}
+
+/// The session that listens is ended again and again, and a server of another make refuses to listen at all: what was changed at
+/// one node is known at the other all the same, by looking.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_are_seen_where_no_notification_comes() {
+    let Some(server) = Server::start() else { return };
+    let database = server.database();
+    let deaf = Proxy::start(&[server.address()]).unwrap();
+    deaf.replace(b"LISTEN daypass", b"LISTEX daypass");
+    let one = crate::open(&server.url(&database)).unwrap();
+    one.begin(chain(1)).await.unwrap();
+    let others = [server.url(&database), Server::through(deaf.address, &database)];
+    for (url, is_ended) in others.iter().zip([true, false]) {
+        let other = crate::open(url).unwrap();
+        for number in 1..=10 {
+            let before = other.version().await.unwrap();
+            if is_ended {
+                assert!(server.terminate("SELECT changes").unwrap() > 0);
+            }
+            put(&one, number, vec![Change::PutClient(client(number, "acme", &number.to_string()))])
+                .await
+                .unwrap();
+            let began = Instant::now();
+            while other.version().await != Ok(before + 1) {
+                assert!(
+                    began.elapsed() < Duration::from_secs(2),
+                    "a change is not known everywhere within two seconds"
+                );
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+        assert_eq!(deaf.has_replaced(), !is_ended);
+    }
 }

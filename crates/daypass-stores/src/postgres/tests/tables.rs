@@ -2,10 +2,12 @@
 
 use super::super::address::Address;
 use super::super::{pool, schema};
-use super::server::Server;
-use crate::conformance::{chain, client, entry, everything, put, read, verify};
+use crate::conformance::{at, chain, client, entry, everything, put, read, verify};
 use crate::steps::{self, Step};
+use daypass_core::contents::Contents;
+use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::store::{Change, StoreError};
+use daypass_faults::postgres::Server;
 
 /// Of many nodes that start at once on an empty database, each finds the tables.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,7 +62,7 @@ async fn behind_what_a_newer_version_added_an_older_one_goes_on() {
     assert_eq!(verify(&back).await, 4);
     let known = steps::known(schema::STEPS);
     let version = server.psql(&database, "SELECT version FROM daypass.version");
-    assert_eq!(version, Ok((known + 1).to_string()), "what was taken stays counted");
+    assert_eq!(version.unwrap(), (known + 1).to_string(), "what was taken stays counted");
 }
 
 /// One that runs is told by its next transaction, and is not ready any more; one that starts is refused. Nothing is written.
@@ -88,13 +90,16 @@ async fn behind_what_a_newer_version_changed_an_older_one_writes_nothing() {
         }
     }
     assert_eq!(running.version().await, Err(newer), "it is not ready");
-    assert_eq!(server.psql(&database, "SELECT count(*) FROM daypass.records"), Ok("1".into()));
+    assert_eq!(server.psql(&database, "SELECT count(*) FROM daypass.records").unwrap(), "1");
 
     // A step that fails leaves nothing of itself.
     let half = Step::additive("CREATE TABLE half (one integer); SELECT 1 / 0");
     assert!(bring_forward(&url, &[ADDITIVE, BREAKING, LAST, half]).await.is_err());
-    assert_eq!(server.psql(&database, "SELECT version FROM daypass.version"), Ok((known + 3).to_string()));
-    assert_eq!(server.psql(&database, "SELECT to_regclass('daypass.half') IS NULL"), Ok("t".into()));
+    assert_eq!(
+        server.psql(&database, "SELECT version FROM daypass.version").unwrap(),
+        (known + 3).to_string()
+    );
+    assert_eq!(server.psql(&database, "SELECT to_regclass('daypass.half') IS NULL").unwrap(), "t");
 }
 
 /// The tables change while nodes write as fast as they can: nobody deadlocks, and what was acknowledged is there.
@@ -265,4 +270,41 @@ async fn without_notifications_changes_are_seen_by_looking() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     assert_eq!(verify(&two).await, 1);
+}
+
+/// Thousands at once are a few statements: one by one they would not be done within the deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_cut_offs_are_one_change() {
+    let Some(server) = Server::start() else { return };
+    let url = server.url(&server.database());
+    let (one, two) = (crate::open(&url).unwrap(), crate::open(&url).unwrap());
+    one.begin(chain(1)).await.unwrap();
+    let cutoff = |number: u32, millis: i64| Cutoff {
+        scope: Scope::Credential(format!("AKID{number:032}")),
+        before: at(millis),
+    };
+    let before = two.contents(&Contents::default()).await.unwrap();
+    // With one for a scope that another is for too, and the later one first.
+    let all: Vec<_> =
+        (0..25_000).map(|n| cutoff(n, 1000)).chain([cutoff(7, 5000), cutoff(7, 3000)]).collect();
+    put(&one, 1, all.into_iter().map(Change::Cut).collect()).await.unwrap();
+    let after = two.contents(&before).await.unwrap();
+    let held = |n| after.cutoffs.held().before(&cutoff(n, 0).scope);
+    assert_eq!(
+        (held(0), held(7), held(24_999), held(25_000)),
+        (Some(at(1000)), Some(at(5000)), Some(at(1000)), None)
+    );
+
+    let older = (0..25_000).map(|n| Change::Cut(cutoff(n, 500))).collect();
+    put(&one, 2, older).await.unwrap();
+    assert_eq!(two.cutoffs().await.unwrap().len(), 25_000, "what is older changes nothing");
+    let gone: Vec<_> = (8..25_000).map(|n| cutoff(n, 1000)).collect();
+    let wrong = [gone.clone(), vec![cutoff(7, 1000)]].concat();
+    assert!(matches!(put(&one, 3, vec![Change::Uncut(wrong)]).await, Err(StoreError::Conflict(_))));
+    let twice = [gone.clone(), vec![cutoff(8, 1000)]].concat();
+    assert!(matches!(put(&one, 4, vec![Change::Uncut(twice)]).await, Err(StoreError::Conflict(_))));
+    put(&one, 5, vec![Change::Uncut(gone)]).await.unwrap();
+    assert_eq!(two.cutoffs().await.unwrap().len(), 8);
+    let last = two.contents(&after).await.unwrap();
+    assert_eq!(last.cutoffs.held().before(&cutoff(7, 0).scope), Some(at(5000)));
 }
