@@ -18,6 +18,7 @@ mod records;
 mod replays;
 mod reseal;
 mod state;
+mod transfer;
 
 pub use clock::*;
 pub use contents::*;
@@ -28,6 +29,7 @@ pub use records::*;
 pub use replays::*;
 pub use reseal::*;
 pub use state::*;
+pub use transfer::*;
 
 use daypass_core::client::Client;
 use daypass_core::clock::Timestamp;

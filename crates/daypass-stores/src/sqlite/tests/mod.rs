@@ -28,3 +28,12 @@ async fn the_store_suite_passes() {
     .await;
     assert!(count.get() > 20);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_is_taken_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = |name: &str| format!("sqlite:{}", folder.path().join(name).display());
+    conformance::a_store_moves_whole(&url("from.db"), &url("to.db")).await;
+    conformance::a_store_in_use_is_not_taken(&url("used.db")).await;
+    conformance::a_snapshot_is_one_state(&url("snapshot.db")).await;
+}
