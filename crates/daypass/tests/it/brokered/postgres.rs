@@ -4,15 +4,12 @@
 use super::{ACCOUNT, AUDIENCE, Emulated, FORM, Node, OWN_TENANT, Shop, soon, tencent};
 use crate::process::send;
 use crate::verify::Holder;
+use daypass_faults::postgres::Server;
 use serde_json::{Value, json};
-use server::Server;
 use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
-
-#[path = "../../../../daypass-stores/src/postgres/tests/server.rs"]
-mod server;
 
 const NAME: &str = "http://pass.test";
 
@@ -157,14 +154,14 @@ fn while_the_database_is_away_everybody_is_refused_in_time() {
     for (away, back) in [(None, None), (Some("STOP"), Some("CONT"))] {
         match away {
             None => server.down(),
-            Some(signal) => server.signal(signal),
+            Some(signal) => server.signal(signal).unwrap(),
         }
         for node in &nodes {
             assert!(!served(node, "during"));
         }
         match back {
-            None => server.up(),
-            Some(signal) => server.signal(signal),
+            None => server.up().unwrap(),
+            Some(signal) => server.signal(signal).unwrap(),
         }
         for node in &nodes {
             soon("service again", || served(node, "after").then_some(()));
