@@ -1,0 +1,214 @@
+//! `daypass audit verify`: is what the store holds what was written to it?
+
+use crate::cli::output::{Failure, Output};
+use crate::cli::place::{Place, PlaceArgs};
+use crate::records::{Copy, copies};
+use anyhow::Context as _;
+use daypass_core::record::checkpoint::Kept;
+use daypass_core::record::covered::{CheckpointFault, Covered};
+use daypass_core::record::{ChainFault, ChainHead};
+use daypass_core::store::{Store, StoreError};
+use serde::Serialize;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Where, and against which copies.
+#[derive(clap::Args)]
+pub(in crate::cli) struct Args {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// A file with the copies of checkpoints that a second place has got, one a line: with it, a store that was put back to an
+    /// earlier state is found as well.
+    #[arg(long, value_name = "FILE")]
+    checkpoints: Option<PathBuf>,
+}
+
+/// How many links or checkpoints are read at a time.
+const PAGE: usize = 1000;
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(untagged)]
+enum Fault {
+    /// In a chain.
+    #[error("{0}")]
+    Chain(ChainFault),
+    /// In a checkpoint, or between one and the rest.
+    #[error("{0}")]
+    Checkpoint(CheckpointFault),
+    /// A line of the copies is none.
+    #[error("line {line} of the copies is no checkpoint of this store: it should have {expected}")]
+    Copy {
+        /// Always `copy`.
+        fault: &'static str,
+        /// The line.
+        line: usize,
+        /// What it should have.
+        expected: &'static str,
+    },
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    faults: Vec<Fault>,
+    chains: usize,
+    records: u64,
+    removed: u64,
+    checkpoints: u64,
+    unsigned: u64,
+    copies: Option<usize>,
+}
+
+pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
+    let place = args.place.open().await?;
+    let found = look(&place, args.checkpoints.as_deref()).await;
+    place.opened.store.close().await?;
+    let found = found?;
+    output.show(text(&found), || {
+        json!({
+            "records": found.records,
+            "removed": found.removed,
+            "chains": found.chains,
+            "checkpoints": found.checkpoints,
+            "unsigned": found.unsigned,
+            "copies": found.copies,
+            "faults": found.faults,
+        })
+    });
+    if found.faults.is_empty() { Ok(()) } else { Err(Failure::Said(1)) }
+}
+
+fn text(found: &Found) -> String {
+    let Found { chains, records, checkpoints, .. } = found;
+    let mut lines: Vec<_> = found.faults.iter().map(ToString::to_string).collect();
+    let mut last = format!("{records} records in {chains} chains, {} faults", found.faults.len());
+    last.push_str(&format!("; {checkpoints} checkpoints"));
+    if found.unsigned > 0 {
+        last.push_str(&format!(", {} records since the last", found.unsigned));
+    }
+    if found.removed > 0 {
+        last.push_str(&format!("; {} older records were removed", found.removed));
+    }
+    if let Some(copies) = found.copies {
+        last.push_str(&format!("; {copies} copies are the same"));
+    }
+    lines.push(last);
+    lines.join("\n")
+}
+
+async fn look(place: &Place, copies: Option<&Path>) -> Result<Found, Failure> {
+    let store = &*place.opened.store;
+    let mut found = Found::default();
+    let mut heads: Vec<ChainHead>;
+    let mut covered;
+    // Checkpoints first and heads behind them: a server may go on writing, and what it adds is proved by a later head. Where
+    // records were removed meanwhile, all is looked at again.
+    loop {
+        covered = gather(place).await?;
+        heads = store.heads().await?;
+        let before = found.faults.len();
+        let (mut chains, mut records) = (0, 0);
+        for head in heads.iter().filter(|head| head.seq > 0) {
+            let (links, faults) = chain(place, &covered, head).await?;
+            chains += 1;
+            records += links;
+            found.faults.extend(faults);
+        }
+        (found.chains, found.records) = (chains, records);
+        if found.faults.len() == before || !moved(store, &heads).await? {
+            break;
+        }
+        found.faults.clear();
+    }
+    found.removed = heads.iter().map(|head| head.first() - 1).sum();
+    found.unsigned = heads.iter().map(|head| head.seq.saturating_sub(head.signed)).sum();
+    found.checkpoints = covered.number();
+    covered.handed_out(&store.delivered().await?);
+    if let Some(path) = copies {
+        let (good, faults) = read(place, path)?;
+        found.faults.extend(faults);
+        found.copies = Some(covered.compare(&good));
+    }
+    found.faults.extend(covered.finish(&heads).into_iter().map(Fault::Checkpoint));
+    found.faults.extend(behind_their_heads(store, &heads).await?.into_iter().map(Fault::Chain));
+    Ok(found)
+}
+
+/// Every checkpoint of the store.
+async fn gather(place: &Place) -> Result<Covered, StoreError> {
+    let mut covered = Covered::default();
+    loop {
+        let all = place.opened.store.checkpoints(covered.number(), PAGE).await?;
+        if all.is_empty() {
+            return Ok(covered);
+        }
+        all.iter().for_each(|kept| covered.take(kept, place.opened.ring.checkpoint_keys()));
+    }
+}
+
+/// One chain from where it begins, with what its checkpoints say of it. Gives how many records it has.
+async fn chain(
+    place: &Place,
+    covered: &Covered,
+    head: &ChainHead,
+) -> Result<(u64, Vec<Fault>), StoreError> {
+    let mut witness = covered.witness(&place.opened.ring, head);
+    let (mut after, mut records) = (0, 0);
+    while after < head.seq {
+        let mut links = place.opened.store.links(head.writer, after, PAGE).await?;
+        links.retain(|link| link.seq <= head.seq);
+        let Some(last) = links.last() else { break };
+        after = last.seq;
+        records += links.len() as u64;
+        links.iter().for_each(|link| witness.take(link));
+    }
+    let (chain, checkpoints) = witness.finish();
+    let faults = chain.into_iter().map(Fault::Chain).chain(checkpoints.into_iter().map(Fault::Checkpoint));
+    Ok((records, faults.collect()))
+}
+
+/// Whether records were removed since these heads were read.
+async fn moved(store: &dyn Store, heads: &[ChainHead]) -> Result<bool, StoreError> {
+    let now = store.heads().await?;
+    let first = |head: &ChainHead| (head.writer, head.first());
+    Ok(heads.iter().any(|head| now.iter().any(|other| other.writer == head.writer && first(other) > first(head))))
+}
+
+/// The copies of a file that our keys have signed, and its lines that they have not.
+fn read(place: &Place, path: &Path) -> anyhow::Result<(Vec<Kept>, Vec<Fault>)> {
+    let (mut good, mut faults, mut line) = (Vec::new(), Vec::new(), 0);
+    let ring = &place.opened.ring;
+    copies(path, |copy| {
+        line += 1;
+        let opened = match &copy {
+            Copy::Kept(kept) => kept.open(ring.checkpoint_keys()).map(|_| ()),
+            Copy::Unreadable(_) => Err("the form of one"),
+        };
+        match (opened, copy) {
+            (Ok(()), Copy::Kept(kept)) => good.push(kept),
+            (Err(expected), _) => faults.push(Fault::Copy { fault: "copy", line, expected }),
+            (Ok(()), Copy::Unreadable(_)) => (),
+        }
+    })
+    .with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok((good, faults))
+}
+
+/// Records behind the end of their chain that no later end proves: added by someone without the key.
+async fn behind_their_heads(store: &dyn Store, heads: &[ChainHead]) -> Result<Vec<ChainFault>, StoreError> {
+    let mut beyond = Vec::new();
+    for head in heads {
+        if let Some(last) = store.links(head.writer, head.seq, PAGE).await?.last() {
+            beyond.push((head.writer, last.seq));
+        }
+    }
+    if beyond.is_empty() {
+        return Ok(Vec::new());
+    }
+    // A head is written in the same commit as its records, so one read now is behind all that was read before.
+    let now = store.heads().await?;
+    let proved = |writer, seq| now.iter().any(|head| head.writer == writer && head.seq >= seq);
+    let unproved = beyond.into_iter().filter(|(writer, seq)| !proved(*writer, *seq));
+    Ok(unproved.map(|(writer, _)| ChainFault::Head { writer }).collect())
+}
