@@ -27,8 +27,8 @@ async fn fill(path: &Path) {
         let store = open(path);
         store.begin(chain(writer)).await.unwrap();
         put(&store, writer, std::mem::take(&mut changes)).await.unwrap();
-        for n in 0..40_u8 {
-            let mark = Some([n + 100 * u8::try_from(writer).unwrap(); 16]);
+        for n in 0..80_u8 {
+            let mark = Some([n + 80 * u8::try_from(writer).unwrap(); 16]);
             store.append(Entry { mark, ..entry(u128::from(n)) }).await.unwrap();
         }
         store.close().await.unwrap();
@@ -130,7 +130,7 @@ async fn two_hundred_damaged_copies_are_refused_or_read_as_they_were() {
     fill(&path).await;
     let good = std::fs::read(&path).unwrap();
     let expected = contents(&mut schema::prepare(&path).unwrap(), true).unwrap();
-    assert_eq!(expected.searched.as_ref().map(Vec::len), Some(80));
+    assert_eq!(expected.searched.as_ref().map(Vec::len), Some(160));
 
     let mut refused = [0, 0];
     for seed in 0..200 {

@@ -2,9 +2,9 @@
 
 use super::open;
 use crate::conformance::{at, chain, put};
-use crate::sqlite::same::Same;
 use crate::sqlite::change::RECUTS;
 use crate::sqlite::pool::Pool;
+use crate::sqlite::same::Same;
 use crate::sqlite::sums::{cutoff_digest, toggle};
 use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
