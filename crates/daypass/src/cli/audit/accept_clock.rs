@@ -32,11 +32,15 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
 async fn accept(store: &dyn Store, reason: String, output: &Output) -> Result<(), Failure> {
     let (recorded, present) = (store.clock().await?, now());
     let Some(recorded) = recorded.filter(|recorded| *recorded > present) else {
-        output.show("the recorded time is not ahead of the clock; nothing to accept", || json!({ "accepted": null }));
+        output.show(
+            "the recorded time is not ahead of the clock; nothing to accept",
+            || json!({ "accepted": null }),
+        );
         return Ok(());
     };
     let (from, to) = (rfc3339(recorded), rfc3339(present));
-    let record = Record { why: Some(reason), ..change(None, "clock.accept", &format!("{to} in place of {from}")) };
+    let record =
+        Record { why: Some(reason), ..change(None, "clock.accept", &format!("{to} in place of {from}")) };
     store.change(vec![Change::SetClock(present)], record).await?;
     let text = format!(
         "{to} is the time from now on, and no longer {from}; nodes take it up within seconds\n\

@@ -38,7 +38,11 @@ pub(super) async fn make(args: Now, output: &Output) -> Result<(), Failure> {
     let mut lines: Vec<String> = signed
         .unproved
         .iter()
-        .map(|writer| format!("the chain of writer {writer} does not verify and is not signed; see `daypass audit verify`"))
+        .map(|writer| {
+            format!(
+                "the chain of writer {writer} does not verify and is not signed; see `daypass audit verify`"
+            )
+        })
         .collect();
     lines.push(match (last, signed.made) {
         (None, _) => "nothing was written yet, so there is nothing to sign".to_owned(),
@@ -84,9 +88,10 @@ pub(super) async fn accept(args: Accept, output: &Output) -> Result<(), Failure>
     }
     let Some(found) = newest else {
         place.opened.store.close().await?;
-        output.show("the store has every checkpoint that was handed out; there is nothing to accept", || {
-            json!({ "accepted": null })
-        });
+        output.show(
+            "the store has every checkpoint that was handed out; there is nothing to accept",
+            || json!({ "accepted": null }),
+        );
         return Ok(());
     };
     place.opened.begin().await?;

@@ -148,11 +148,7 @@ async fn gather(place: &Place) -> Result<Covered, StoreError> {
 }
 
 /// One chain from where it begins, with what its checkpoints say of it. Gives how many records it has.
-async fn chain(
-    place: &Place,
-    covered: &Covered,
-    head: &ChainHead,
-) -> Result<(u64, Vec<Fault>), StoreError> {
+async fn chain(place: &Place, covered: &Covered, head: &ChainHead) -> Result<(u64, Vec<Fault>), StoreError> {
     let mut witness = covered.witness(&place.opened.ring, head);
     let (mut after, mut records) = (0, 0);
     while after < head.seq {
@@ -172,7 +168,9 @@ async fn chain(
 async fn moved(store: &dyn Store, heads: &[ChainHead]) -> Result<bool, StoreError> {
     let now = store.heads().await?;
     let first = |head: &ChainHead| (head.writer, head.first());
-    Ok(heads.iter().any(|head| now.iter().any(|other| other.writer == head.writer && first(other) > first(head))))
+    Ok(heads
+        .iter()
+        .any(|head| now.iter().any(|other| other.writer == head.writer && first(other) > first(head))))
 }
 
 /// The copies of a file that our keys have signed, and its lines that they have not.
