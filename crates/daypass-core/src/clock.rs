@@ -2,7 +2,7 @@
 
 mod steady;
 
-pub use steady::{AHEAD, BEHIND, BELIEVED_AFTER, Steady};
+pub use steady::{AHEAD, BEHIND, BELIEVED_AFTER, JUMP, Steady};
 
 pub use jiff::{SignedDuration, Timestamp};
 

@@ -5,8 +5,9 @@
 //! it. A little behind it, time stands still until the wall clock has caught up; further behind, somebody has to look, and
 //! nothing is issued meanwhile ([`crate::gate`]).
 //!
-//! The other way is no less dangerous: a mark that follows a clock that runs ahead would stop the service once the clock is
-//! right again. So a step ahead is followed at once by the present, and by the mark only after it has lasted.
+//! The mark follows the clock ahead, for what was judged dead by a later time must stay so. There is one exception: a clock that
+//! jumps by more than a day is wrong and not late, and a mark that followed it would stop the service for as long once the clock
+//! is right again. Such a step is followed by the present at once, and by the mark only after it has lasted.
 
 use super::{Clock, SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -16,8 +17,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// How far behind its mark a clock may be while something is issued: as far as vendors let clocks differ.
 pub const BEHIND: SignedDuration = SignedDuration::from_mins(5);
 
-/// How far ahead of what has passed a clock may be and be believed at once.
-pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// How far a clock may jump ahead of what has passed and be believed at once: further than any machine's clock drifts or any
+/// network of time is set right by.
+pub const AHEAD: SignedDuration = SignedDuration::from_hours(24);
+
+/// From which jump ahead on somebody is told.
+pub const JUMP: SignedDuration = SignedDuration::from_mins(5);
 
 /// How long a larger step ahead must last before the mark follows it: long enough for whoever keeps the clock to set it right.
 pub const BELIEVED_AFTER: SignedDuration = SignedDuration::from_mins(10);
@@ -80,22 +85,25 @@ impl Steady {
     }
 
     /// Looks at the wall clock and moves the mark. `passed` is how much time has passed since some moment, by a clock that nobody
-    /// sets and that does not stand still while the machine sleeps. It is called every few seconds.
-    pub fn look(&self, passed: SignedDuration) {
+    /// sets and that does not stand still while the machine sleeps. It is called every few seconds, and says by how much the clock
+    /// has jumped ahead since the last time, if that is more than [`JUMP`].
+    pub fn look(&self, passed: SignedDuration) -> Option<SignedDuration> {
         let (mut watch, wall) = (self.watch.lock(), self.wall.now().as_millisecond());
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let before = watch.passed.replace(passed);
         let mark = self.mark.load(Ordering::Relaxed);
         if mark == i64::MIN {
             self.mark.fetch_max(wall, Ordering::Relaxed);
-            return;
+            return None;
         }
         // At the first look nobody knows how long no process was there to look.
         let due = mark.saturating_add(before.map_or(0, |before| passed.saturating_sub(before).max(0)));
-        if wall <= due.saturating_add(millis(AHEAD)) {
+        let jump = SignedDuration::from_millis(wall.saturating_sub(due));
+        let told = Some(jump).filter(|jump| before.is_some() && watch.ahead.is_none() && *jump > JUMP);
+        if jump <= AHEAD {
             watch.ahead = None;
             self.mark.fetch_max(wall, Ordering::Relaxed);
-            return;
+            return told;
         }
         let (since, _) = *watch.ahead.get_or_insert((passed, before.is_some()));
         if passed.saturating_sub(since) >= millis(BELIEVED_AFTER) {
@@ -104,6 +112,7 @@ impl Steady {
         } else {
             self.mark.fetch_max(due, Ordering::Relaxed);
         }
+        told
     }
 }
 
@@ -135,8 +144,25 @@ mod tests {
         Timestamp::from_millisecond(START.as_millisecond() + millis).unwrap()
     }
 
-    fn look(steady: &Steady, minutes: i64) {
-        steady.look(SignedDuration::from_millis(minutes * MINUTE));
+    const DAYS: i64 = 50 * 60 * 24;
+
+    fn look(steady: &Steady, minutes: i64) -> Option<i64> {
+        steady.look(SignedDuration::from_millis(minutes * MINUTE)).map(|jump| jump.as_mins())
+    }
+
+    #[test]
+    fn what_was_over_by_a_clock_that_was_set_forward_stays_over() {
+        let (wall, steady) = steady();
+        assert_eq!(look(&steady, 0), None);
+        wall.set(at(4 * MINUTE));
+        assert_eq!(look(&steady, 0), None, "too little to tell");
+        wall.set(at(120 * MINUTE));
+        assert_eq!((look(&steady, 0), look(&steady, 0)), (Some(116), None));
+        wall.set(at(0));
+        assert_eq!(steady.now(), at(120 * MINUTE));
+        assert!(steady.stands());
+        wall.set(at(120 * MINUTE - 1));
+        assert!(!steady.stands());
     }
 
     #[test]
@@ -170,16 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn a_step_ahead_that_is_taken_back_leaves_no_mark() {
+    fn a_jump_of_days_that_is_taken_back_leaves_no_mark() {
         let (wall, steady) = steady();
         look(&steady, 0);
-        wall.set(at(600 * MINUTE));
-        look(&steady, 1);
-        assert_eq!(steady.now(), at(600 * MINUTE), "nobody knows better");
-        assert_eq!(steady.jumped(), Some(SignedDuration::from_mins(599)));
+        wall.set(at(DAYS * MINUTE));
+        assert_eq!(look(&steady, 1), Some(DAYS - 1));
+        assert_eq!(steady.now(), at(DAYS * MINUTE), "nobody knows better");
+        assert_eq!(steady.jumped(), Some(SignedDuration::from_mins(DAYS - 1)));
         for minute in 2..10 {
-            wall.set(at((600 + minute) * MINUTE));
-            look(&steady, minute);
+            wall.set(at((DAYS + minute) * MINUTE));
+            assert_eq!(look(&steady, minute), None, "told once");
         }
         wall.set(at(10 * MINUTE));
         assert_eq!((steady.now(), steady.stands()), (at(10 * MINUTE), false));
@@ -188,27 +214,26 @@ mod tests {
     }
 
     #[test]
-    fn a_step_ahead_that_lasts_is_believed() {
+    fn a_jump_of_days_that_lasts_is_believed() {
         let (wall, steady) = steady();
         look(&steady, 0);
         for minute in 1..=11 {
-            wall.set(at((600 + minute) * MINUTE));
+            wall.set(at((DAYS + minute) * MINUTE));
             look(&steady, minute);
             assert_eq!(steady.jumped().is_some(), minute < 11, "minute {minute}");
         }
-        assert_eq!(steady.mark(), Some(at(611 * MINUTE)));
+        assert_eq!(steady.mark(), Some(at((DAYS + 11) * MINUTE)));
     }
 
     #[test]
-    fn a_node_that_was_off_for_long_is_no_jump_and_its_mark_waits() {
+    fn a_node_that_was_off_for_days_is_no_jump_and_its_mark_waits() {
         let (wall, steady) = steady();
         steady.learn(START);
-        wall.set(at(4000 * MINUTE));
-        look(&steady, 0);
-        assert_eq!((steady.jumped(), steady.mark()), (None, Some(START)));
-        wall.set(at(4010 * MINUTE));
+        wall.set(at(DAYS * MINUTE));
+        assert_eq!((look(&steady, 0), steady.jumped(), steady.mark()), (None, None, Some(START)));
+        wall.set(at((DAYS + 10) * MINUTE));
         look(&steady, 10);
-        assert_eq!(steady.mark(), Some(at(4010 * MINUTE)));
+        assert_eq!(steady.mark(), Some(at((DAYS + 10) * MINUTE)));
     }
 
     #[test]

@@ -118,7 +118,11 @@ impl Health {
         }
         if let Some(room) = room.filter(Room::low) {
             let (free, least) = (room.free, room.least());
-            tracing::error!(free, least, "the disk is almost full, and nothing is issued; changes still work");
+            tracing::error!(
+                free,
+                least,
+                "the disk is almost full, and nothing is issued; changes still work"
+            );
         } else {
             tracing::info!("there is room on the disk again; issuing goes on");
         }
@@ -160,7 +164,9 @@ impl App {
     pub(crate) async fn look(&self, passed: SignedDuration) {
         let (health, store) = (&self.health, &*self.opened.store);
         let clock = &health.clock;
-        clock.look(passed);
+        if let Some(jump) = clock.look(passed) {
+            tracing::warn!(seconds = jump.as_secs(), "the clock was set forward");
+        }
         if clock.stands() {
             self.take_up_accepted().await;
         }
