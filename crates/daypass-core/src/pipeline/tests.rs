@@ -2,6 +2,7 @@
 
 mod brokered;
 mod explained;
+mod limits;
 mod proofs;
 mod replay;
 mod temporary;

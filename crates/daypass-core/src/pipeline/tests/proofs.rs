@@ -188,6 +188,44 @@ async fn past_the_bound_a_wrong_secret_waits_and_the_right_one_is_served() {
     assert_eq!(reason(bench.from(ours, &known, "wrong").await), Reason::WrongSecret, "a minute later");
 }
 
+/// As with secrets: whoever signs wrongly is told to wait, alike for keys that exist and that do not, and the right signature
+/// is served meanwhile.
+#[tokio::test]
+async fn past_the_bound_a_wrong_signature_waits_and_the_right_one_is_served() {
+    let bench = Bench::new();
+    let wrong = async |key: &str| bench.get(&format!("/?key={key}&sign=wrong")).await;
+    for (key, expected) in [("AKIDworld", "wrong_signature"), ("AKIDnobody", "unknown_key")] {
+        for _ in 0..OF_CLIENT {
+            assert_eq!(wrong(key).await, format!("refused {expected}"));
+        }
+        assert_eq!(wrong(key).await, "refused rate_limited", "{key}");
+    }
+    for n in 0..20 {
+        let right = bench.get(&format!("{GOOD}|{n}")).await;
+        assert!(right.starts_with("AKID"), "{right}");
+        assert_eq!(wrong("AKIDworld").await, "refused rate_limited");
+    }
+    assert_eq!(bench.alarms(), 0);
+    bench.clock.advance(40_000);
+    assert_eq!(wrong("AKIDworld").await, "refused wrong_signature", "a minute later");
+}
+
+#[tokio::test]
+async fn wrong_signatures_of_one_client_from_many_networks_raise_an_alarm() {
+    let bench = Bench::new();
+    let directory = bench.world.directory();
+    for (key, expected) in [("AKIDnobody", 0), ("AKIDworld", 1)] {
+        for n in 0..=ALARM {
+            let mut request = request("GET", &format!("/?key={key}&sign=wrong"), &[], b"");
+            request.head_mut().source = IpAddr::from([10, 0, u8::try_from(n).unwrap(), 1]);
+            bench.pipeline.answer(&bench.toy, &directory, request).await;
+        }
+        assert_eq!(bench.alarms(), expected, "{key}");
+    }
+    let record = bench.store.all().pop().unwrap();
+    assert_eq!((record.client, record.tenant.as_deref()), (Some(bench.world.client.guid), Some("acme")));
+}
+
 #[tokio::test]
 async fn a_network_that_tries_many_clients_waits_too() {
     let bench = Bench::new();
@@ -211,8 +249,12 @@ async fn what_is_no_guess_is_not_counted() {
             Reason::ExpiredSecret
         );
     }
-    for _ in 0..=OF_CLIENT {
-        assert_eq!(bench.get("/?key=AKIDworld&sign=wrong").await, "refused wrong_signature", "not OAuth's");
+    for _ in 0..=OF_NETWORK {
+        assert_eq!(
+            bench.get("/getAuthorization?cookie=guess").await,
+            "refused missing_proof",
+            "bounded elsewhere"
+        );
     }
     assert_eq!(reason(bench.from("192.0.2.1", &bench.id(), "wrong").await), Reason::WrongSecret);
 }
