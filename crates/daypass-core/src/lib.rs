@@ -10,6 +10,7 @@
 
 pub mod age;
 pub mod asked;
+pub mod backup;
 pub mod board;
 pub mod caller;
 pub mod client;

@@ -1,8 +1,9 @@
 //! Whether rows are a store that can be read and proved: told before anything of it is believed.
 
-use super::{Census, Count, Pages, Part, RecordRow, Row};
-use crate::record::{ChainHead, Checker};
-use crate::ring::{Ring, RingFault, RingRow};
+use super::{Blob, Census, Count, Pages, Part, RecordRow, Row, Writer};
+use crate::clock::Timestamp;
+use crate::record::{Chain, ChainHead, Checker, Record};
+use crate::ring::{Ring, RingRow, SealId, SealRow};
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +22,10 @@ pub struct Proved {
     pub ring: Option<Arc<Ring>>,
     /// The last position of a record, and the latest time up to it in milliseconds.
     pub end: Option<(i64, i64)>,
+    /// The latest time that was believed, in milliseconds.
+    pub latest: i64,
+    /// The number of the last checkpoint.
+    pub checkpoint: Option<i64>,
 }
 
 /// What is wrong with rows.
@@ -31,7 +36,7 @@ pub enum Unproved {
     Read(#[from] StoreError),
     /// The ring does not open.
     #[error("{0}")]
-    Ring(#[from] RingFault),
+    Ring(String),
     /// A row cannot be right.
     #[error("{0}")]
     Row(String),
@@ -40,21 +45,30 @@ pub enum Unproved {
     Chains(Vec<String>),
 }
 
-/// What opens the ring: the seal key.
-pub type Opens<'a> = &'a (dyn Fn(&[RingRow]) -> Result<Ring, RingFault> + Sync);
+/// What opens the ring, and knows by what is said of it whether it is the right seal key. An older ring may lack keys of purposes
+/// that came later; whatever makes up for them here is not written anywhere.
+pub type Opens<'a> = &'a (dyn Fn(&[RingRow], Option<&SealRow>) -> Result<Ring, String> + Sync);
 
 /// Reads rows to their end: each is understood and in its order, and with the seal key, the ring opens, every key of it, and the
 /// chains of all records verify under it.
 pub async fn prove(pages: &mut dyn Pages, open: Option<Opens<'_>>) -> Result<Proved, Unproved> {
     let mut census = Census::default();
-    let mut known = Known::default();
+    let mut known = Known {
+        ring: Vec::new(),
+        seal: None,
+        clock: i64::MIN,
+        checkpoint: None,
+        writers: BTreeMap::new(),
+        last: None,
+    };
     let mut page = pages.next().await?;
     while let Some(rows) = page.take_if(|rows| rows.iter().all(|row| row.part() < Part::Record)) {
         take(&mut census, &rows)?;
         rows.iter().try_for_each(|row| known.take(row))?;
         page = pages.next().await?;
     }
-    let ring = open.map(|open| open(&known.ring)).transpose()?.map(Arc::new);
+    let ring = open.map(|open| open(&known.ring, known.seal.as_ref())).transpose();
+    let ring = ring.map_err(Unproved::Ring)?.map(Arc::new);
     let mut chains = Chains::new(ring.as_deref(), &known.writers);
     while let Some(rows) = page {
         take(&mut census, &rows)?;
@@ -69,7 +83,10 @@ pub async fn prove(pages: &mut dyn Pages, open: Option<Opens<'_>>) -> Result<Pro
     if !faults.is_empty() {
         return Err(Unproved::Chains(faults));
     }
-    Ok(Proved { census: census.finish(), writers: known.writers, ring, end })
+    // Nothing in it was believed to be later than this.
+    let latest = known.clock.max(end.map_or(i64::MIN, |(_, latest)| latest));
+    let Known { writers, checkpoint, .. } = known;
+    Ok(Proved { census: census.finish(), writers, ring, end, latest, checkpoint })
 }
 
 fn take(census: &mut Census, rows: &[Row]) -> Result<(), Unproved> {
@@ -81,9 +98,11 @@ fn disorder(part: Part) -> Unproved {
 }
 
 /// What comes before the records.
-#[derive(Default)]
 struct Known {
     ring: Vec<RingRow>,
+    seal: Option<SealRow>,
+    clock: i64,
+    checkpoint: Option<i64>,
     writers: BTreeMap<i64, ChainHead>,
     last: Option<Part>,
 }
@@ -101,6 +120,14 @@ impl Known {
                     || format!("`{}/{}` is no ring key that this Daypass knows", key.purpose, key.version);
                 self.ring.push(key.key().ok_or_else(|| Unproved::Row(name()))?);
             }
+            Row::Seal { id, checked, since } => {
+                let since = Timestamp::from_millisecond(*since).ok();
+                let row = || Some(SealRow { id: SealId::new(*id), check: checked.array()?, since: since? });
+                let wrong = || Unproved::Row("the check value of the seal key cannot be one".to_owned());
+                self.seal = Some(row().ok_or_else(wrong)?);
+            }
+            Row::Clock { mark } => self.clock = self.clock.max(*mark),
+            Row::Checkpoint { number, .. } => self.checkpoint = Some(*number),
             Row::Writer(writer) => {
                 let name = || format!("the writer number {} cannot be one", writer.number);
                 let head = writer.head().ok_or_else(|| Unproved::Row(name()))?;
@@ -117,6 +144,28 @@ struct Chains<'a> {
     /// The writer, and its chain where there is a ring to check it by.
     writers: BTreeMap<i64, (Uuid, Option<Checker<'a>>)>,
     end: Option<(i64, i64)>,
+}
+
+impl Proved {
+    /// The rows that add a record, made by a process that began to write behind all there is.
+    pub fn add(&self, mut chain: Chain, record: &Record) -> Result<[Row; 2], serde_json::Error> {
+        let number = self.writers.last_key_value().map_or(0, |(last, _)| *last) + 1;
+        let link = chain.link(record)?;
+        let (last, latest) = self.end.unwrap_or((0, i64::MIN));
+        let at = record.at.as_millisecond();
+        let row = RecordRow {
+            position: last + 1,
+            writer: number,
+            seq: 1,
+            at,
+            latest: latest.max(at),
+            mark: None,
+            mac: Blob(link.mac.to_vec()),
+            tenant: record.tenant.clone(),
+            document: String::from_utf8_lossy(&link.blob).into_owned(),
+        };
+        Ok([Row::Writer(Writer::of(number, &chain.head())), Row::Record(Box::new(row))])
+    }
 }
 
 impl<'a> Chains<'a> {

@@ -9,7 +9,7 @@ use daypass_core::freeze::{Freeze, Place};
 use daypass_core::held::Wish;
 use daypass_core::record::Entry;
 use daypass_core::record::checkpoint::Checkpoint;
-use daypass_core::ring::{Ring, SealId, SealRow};
+use daypass_core::ring::{Ring, RingRow, SealId, SealRow};
 use daypass_core::root::Slot;
 use daypass_core::store::{Change, Proof, Spent, Store, StoreError};
 use daypass_core::testing::{START, World, kek, ring, ring_rows};
@@ -168,7 +168,8 @@ async fn serves(url: &str) {
     store.close().await.unwrap();
     let mut whole = whole(url).await;
     let mut pages = whole.rows().await.unwrap();
-    let open = |rows: &[_]| Ring::open(rows, &kek());
+    let open =
+        |rows: &[RingRow], _: Option<&SealRow>| Ring::open(rows, &kek()).map_err(|fault| fault.to_string());
     let proved = prove(&mut *pages, Some(&open)).await.unwrap();
     assert_eq!(proved.census[&Part::Record].rows, records as u64 + 3);
 }
@@ -223,7 +224,8 @@ pub async fn a_snapshot_is_one_state(url: &str) {
     rows.extend(all(&mut *pages).await);
     writing.await.unwrap();
     let mut pages = daypass_core::testing::Rows::new(&rows);
-    let open = |rows: &[_]| Ring::open(rows, &kek());
+    let open =
+        |rows: &[RingRow], _: Option<&SealRow>| Ring::open(rows, &kek()).map_err(|fault| fault.to_string());
     let proved = prove(&mut pages, Some(&open)).await.unwrap();
     assert_eq!((proved.census[&Part::Client].rows, proved.census[&Part::Record].rows), (6, 1501));
     let mut pages = store.snapshot().await.unwrap();

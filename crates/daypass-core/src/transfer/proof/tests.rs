@@ -27,7 +27,9 @@ fn store(records: u128) -> Vec<Row> {
 
 /// Nothing here waits for anything.
 fn proved(rows: &[Row], kek: Option<&Kek>) -> Result<Proved, Unproved> {
-    let open = |rows: &[RingRow]| Ring::open(rows, kek.unwrap());
+    let open = |rows: &[RingRow], _: Option<&SealRow>| {
+        Ring::open(rows, kek.unwrap()).map_err(|fault| fault.to_string())
+    };
     let mut pages = Rows::new(rows);
     let mut future = pin!(prove(&mut pages, kek.map(|_| &open as Opens<'_>)));
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
@@ -56,6 +58,20 @@ fn what_is_whole_is_proved() {
     // Without the seal key, rows are counted and neither ring nor chains are judged.
     let counted = proved(&rows, None).unwrap_or_else(|fault| panic!("{fault}"));
     assert!(counted.ring.is_none() && counted.census == found.census);
+}
+
+#[test]
+fn a_record_is_added_behind_all_there_is() {
+    let mut rows = store(5);
+    let before = proved(&rows, Some(&testing::kek())).unwrap_or_else(|fault| panic!("{fault}"));
+    let record = Record::change(Uuid::from_u128(9), START, None, "store.restore", "it");
+    let chain = Chain::begin(&ring(), Uuid::from_u128(8)).unwrap();
+    let [writer, record] = before.add(chain, &record).unwrap();
+    let at = rows.iter().position(|row| row.part() == Part::Record).unwrap();
+    rows.insert(at, writer);
+    rows.push(record);
+    let after = proved(&rows, Some(&testing::kek())).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((after.writers.len(), after.end), (2, Some((6, later(4).as_millisecond()))));
 }
 
 #[test]
