@@ -4,6 +4,7 @@
 //! The program under test is a process, never a library: what is asserted here is what an operator would see.
 
 pub mod ask;
+pub mod cluster;
 pub mod flood;
 pub mod installation;
 pub mod ledger;

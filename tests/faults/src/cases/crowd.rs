@@ -96,7 +96,8 @@ fn slow(means: &Means) -> anyhow::Result<Outcome> {
         for _ in 0..100 {
             scope.spawn(|| greedy(&installation, &asker, &stop));
         }
-        time::pause(Duration::from_secs(1));
+        // Until what those who read nothing can have under way is under way.
+        time::pause(span / 3);
         let load = Load::start(installation.address, &asker, &Dialect::ALL, 4, &ledger);
         time::pause(span);
         let granted = load.granted();

@@ -75,6 +75,11 @@ fn granting_ends(load: &Load) -> anyhow::Result<u64> {
     Ok(later - before)
 }
 
+/// Whether the node soon says that it cannot serve, or has ended.
+fn says_so(node: &mut Node) -> bool {
+    time::until(Duration::from_secs(4), || !node.is_running() || !node.is_ready()).is_some()
+}
+
 /// Moves the files of the database from one folder to another.
 fn move_files(from: &Path, to: &Path) -> anyhow::Result<()> {
     for name in FILES {
@@ -94,7 +99,7 @@ fn deleted(means: &Means) -> anyhow::Result<Outcome> {
     let more = granting_ends(&load);
     load.stop();
     let more = more?;
-    ensure!(!node.is_running() || !node.is_ready(), "the node says that it is ready without its store");
+    ensure!(says_so(&mut node), "the node says that it is ready without its store");
     ensure!(!installation.database().exists(), "the node has made another store in its place");
     Ok(Outcome::Held(format!("{more} credentials within {} s of the deletion, then none", NOTICED.as_secs())))
 }
@@ -105,7 +110,7 @@ fn renamed(means: &Means) -> anyhow::Result<Outcome> {
     std::fs::create_dir(&aside)?;
     move_files(installation.data(), &aside)?;
     let more = granting_ends(&load)?;
-    ensure!(!node.is_running() || !node.is_ready(), "the node says that it is ready without its store");
+    ensure!(says_so(&mut node), "the node says that it is ready without its store");
     node.kill()?;
     move_files(&aside, installation.data())?;
     let node = installation.start()?;
@@ -133,10 +138,7 @@ fn replaced(means: &Means) -> anyhow::Result<Outcome> {
     let more = granting_ends(&load);
     load.stop();
     let more = more?;
-    ensure!(
-        !node.is_running() || !node.is_ready(),
-        "the node says that it is ready on a store that is not its own"
-    );
+    ensure!(says_so(&mut node), "the node says that it is ready on a store that is not its own");
     Ok(Outcome::Held(format!("{more} credentials within {} s, then none", NOTICED.as_secs())))
 }
 
