@@ -1,20 +1,22 @@
 //! The parts put together: store, ring, directory, issuers and pipeline.
 
-mod health;
 mod counted;
+mod health;
 mod idle;
 mod issuers;
 mod opened;
 mod prune;
-mod records;
 mod readiness;
+mod records;
+mod reloads;
 mod roots;
 mod setup;
 mod upkeep;
 mod view;
 
 pub(crate) use opened::Opened;
-pub(crate) use setup::{Settings, Setup, View};
+pub(crate) use reloads::Reloads;
+pub(crate) use setup::{Prepared, Settings, Setup, View};
 
 use crate::identity::Outbound;
 use crate::metrics::Counts;
@@ -36,8 +38,8 @@ use daypass_core::ring::{Age, Kek, Purpose, Ring, Stage};
 use daypass_core::store::{Spent, StoreError};
 pub(crate) use health::Health;
 use issuers::Issuers;
-pub(crate) use readiness::{Check, Report, State};
 use parking_lot::Mutex;
+pub(crate) use readiness::{Check, Report, State};
 use roots::Roots;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -112,6 +114,8 @@ pub(crate) struct App {
     pub(crate) ambient: Ambient,
     /// How many requests ended in which way.
     pub(crate) counts: Counts,
+    /// What became of reloads of the configuration.
+    pub(crate) reloads: Reloads,
     /// What is known of our root keys at those clouds.
     roots: Roots,
     /// How many requests are worked on at one time, and whose.
@@ -139,7 +143,7 @@ impl App {
         settings: impl Into<Settings>,
         ambient: Ambient,
     ) -> anyhow::Result<Arc<Self>> {
-        let Settings { plan, proxies, records } = settings.into();
+        let Settings { plan, proxies, records, digest } = settings.into();
         let health = Health::begin(ambient.clock, &*opened.store).await?;
         let ambient = Ambient { clock: health.clock().clone(), entropy: ambient.entropy };
         let issuers = Issuers::of(&plan, &opened.store, &ambient)?;
@@ -152,16 +156,18 @@ impl App {
         counted::begin(&opened, &pipeline, node, ambient.clock.now()).await?;
         idle::point_out(&directory);
         health.judge_clock(&pipeline);
-        let setup = Arc::new(Setup { pipeline, proxies, records, issuers, identity });
+        let setup = Arc::new(Setup { pipeline, proxies, records, digest, issuers, identity });
+        let now = ambient.clock.now();
         Ok(Arc::new(Self {
             view: ArcSwap::from_pointee(View { setup, directory }),
             reading: tokio::sync::Mutex::default(),
-            heard: AtomicI64::new(ambient.clock.now().as_second()),
+            heard: AtomicI64::new(now.as_second()),
             warned: AtomicI64::new(i64::MIN),
             ending: AtomicUsize::new(0),
             announced: Mutex::default(),
             ambient,
             counts: Counts::default(),
+            reloads: Reloads::begun(now),
             roots: Roots::new(&KeyEntropy),
             gate: Arc::default(),
             node,

@@ -3,9 +3,12 @@
 mod app;
 mod cli;
 mod config;
+mod control;
 mod identity;
 mod mend;
 mod metrics;
+mod records;
+mod reload;
 mod roots;
 mod rotation;
 mod server;

@@ -14,7 +14,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry, fmt, reload};
 
 /// What is logged where nobody has said otherwise.
-const USUAL: &str = "info";
+pub(crate) const USUAL: &str = "info";
 
 /// What was set up, for those who ask later.
 static STATE: OnceLock<State> = OnceLock::new();
@@ -54,9 +54,18 @@ pub(crate) fn init(filter: &str, json: bool) -> Logs {
     Logs { _writer: writer }
 }
 
+/// Whether this is a filter that can be understood; otherwise why it is not.
+pub(crate) fn understand(filter: &str) -> Result<(), String> {
+    parse(filter).map(|_| ())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, String> {
+    EnvFilter::try_new(filter).map_err(|fault| format!("`{filter}` is no log filter: {fault}"))
+}
+
 /// Logs by this filter from now on. One that cannot be understood changes nothing.
 pub(crate) fn set_filter(filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|fault| format!("`{filter}` is no log filter: {fault}"))?;
+    let filter = parse(filter)?;
     match STATE.get() {
         Some(state) => state.filter.reload(filter).map_err(|fault| fault.to_string()),
         None => Ok(()),

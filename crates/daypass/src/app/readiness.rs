@@ -126,7 +126,9 @@ impl App {
             true => check("background", State::Ok, "what runs beside requests runs"),
             false => check("background", State::Fault, "what runs beside requests has ended"),
         });
-        checks.extend(self.concerns().into_iter().map(|Concern { name, text }| check(name, State::Warning, text)));
+        checks.extend(
+            self.concerns().into_iter().map(|Concern { name, text }| check(name, State::Warning, text)),
+        );
         Report(checks)
     }
 
@@ -140,12 +142,18 @@ impl App {
         };
         let days = expiry::URGENT;
         let (unlisted, many) = prune::unlisted(tokens);
+        let (refused, reloads) = self.reloads.concern();
         let all = [
             Concern::of("keys", ours, "keys of Daypass's own that have worked for too long"),
-            Concern::of("seal_key", self.unopened(), "keys of Daypass's own that this node has not the seal key for"),
+            Concern::of(
+                "seal_key",
+                self.unopened(),
+                "keys of Daypass's own that this node has not the seal key for",
+            ),
             Concern::of("client_keys", theirs, &format!("keys of clients that end within {days} days")),
             Concern::of("freezes", frozen, "places where an operator has stopped that anything is issued"),
             Concern::of("revocations", unlisted, &many),
+            Concern::of("configuration", refused, &reloads),
         ];
         let roots = self.root_concerns();
         let roots = roots.iter().filter_map(|(count, what)| Concern::of("root_keys", *count, what));
@@ -233,7 +241,8 @@ mod tests {
 
     #[test]
     fn of_several_things_of_one_name_the_worst_counts() {
-        let of = |states: &[State]| Report(states.iter().map(|state| check("x", *state, "")).collect()).states();
+        let of =
+            |states: &[State]| Report(states.iter().map(|state| check("x", *state, "")).collect()).states();
         assert_eq!(of(&[State::Ok, State::Warning]), [("x", State::Warning)]);
         assert_eq!(of(&[State::Warning, State::Ok]), [("x", State::Warning)]);
         assert_eq!(of(&[State::Fault, State::Warning]), [("x", State::Fault)]);

@@ -4,7 +4,9 @@
 //! configuration is not here: the store, our own keys, counters, and the memory that copies of a [`Pipeline`] share.
 
 use super::issuers::Issuers;
+use crate::config::{Errors, Loaded};
 use crate::identity::Outbound;
+use crate::records;
 use crate::server::Proxies;
 use daypass_core::directory::{Directory, Plan};
 use daypass_core::pipeline::Pipeline;
@@ -19,6 +21,22 @@ pub(crate) struct Settings {
     pub(crate) plan: Plan,
     /// Whose word about a caller is taken.
     pub(crate) proxies: Proxies,
+    /// How records are signed and kept.
+    pub(crate) records: records::Settings,
+    /// The SHA-256 of the file, in hexadecimal digits; empty where there is none.
+    pub(crate) digest: String,
+}
+
+impl Settings {
+    /// What a file says, with the root keys that it names, read now. `here` is where clients reach us if it does not say so.
+    pub(crate) fn of(config: &Loaded, here: &str) -> Result<Self, Errors> {
+        Ok(Self {
+            plan: config.calling_plan(config.public_url.as_deref().unwrap_or(here))?,
+            proxies: Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone()),
+            records: config.records.clone(),
+            digest: config.digest.clone(),
+        })
+    }
 }
 
 impl From<Plan> for Settings {
@@ -34,6 +52,10 @@ pub(crate) struct Setup {
     pub(crate) pipeline: Pipeline,
     /// Whose word about a caller is taken.
     pub(crate) proxies: Proxies,
+    /// How records are signed and kept.
+    pub(crate) records: records::Settings,
+    /// The SHA-256 of the file, in hexadecimal digits; empty where there is none.
+    pub(crate) digest: String,
     pub(super) issuers: Issuers,
     pub(super) identity: Arc<Outbound>,
 }
@@ -48,6 +70,12 @@ impl Setup {
     pub(crate) fn clouds(&self) -> &[Arc<dyn Cloud>] {
         &self.issuers.clouds
     }
+}
+
+/// A configuration that is ready to be put in the place of another.
+pub(crate) struct Prepared {
+    pub(super) setup: Setup,
+    pub(super) plan: Plan,
 }
 
 /// What a request sees: one configuration, and what the store held.

@@ -1,6 +1,6 @@
 //! What requests see, and how another configuration takes the place of the one before.
 
-use super::{App, Outbound, Settings, Setup, View, idle};
+use super::{App, Outbound, Prepared, Settings, Setup, View, idle};
 use crate::system::KeyEntropy;
 use daypass_core::directory::Directory;
 use std::sync::Arc;
@@ -35,26 +35,30 @@ impl App {
         self.view.load().setup.clone()
     }
 
-    /// Puts another configuration in the place of the one before, at once for all requests that begin from now on. What
-    /// this process remembers stays. An error has changed nothing.
-    pub(crate) async fn replace(&self, settings: Settings) -> anyhow::Result<()> {
-        let Settings { plan, proxies } = settings;
-        let (store, ambient) = (&self.opened.store, &self.ambient);
-        let _reading = self.reading.lock().await;
-        let before = self.view();
-        let issuers = before.setup.issuers.next(&plan, store, ambient)?;
-        let identity = if before.setup.identity.suits(&plan) {
-            before.setup.identity.clone()
+    /// Makes another configuration ready. Everything that can fail is done here, and nothing has changed yet. Whoever calls
+    /// this and [`App::put`] does so for one configuration after the other.
+    pub(crate) fn prepare(&self, settings: Settings) -> anyhow::Result<Prepared> {
+        let Settings { plan, proxies, records, digest } = settings;
+        let (before, ambient) = (self.setup(), &self.ambient);
+        let issuers = before.issuers.next(&plan, &self.opened.store, ambient)?;
+        let identity = if before.identity.suits(&plan) {
+            before.identity.clone()
         } else {
             Arc::new(Outbound::new(&plan, &ambient.clock, &KeyEntropy)?)
         };
-        let pipeline = before.setup.pipeline.with(issuers.all.clone(), identity.clone());
-        let directory = Arc::new(before.directory.planned(Arc::new(plan)));
-        idle::point_out(&directory);
-        let setup = Arc::new(Setup { pipeline, proxies, issuers, identity });
+        let pipeline = before.pipeline.with(issuers.all.clone(), identity.clone());
+        Ok(Prepared { setup: Setup { pipeline, proxies, records, digest, issuers, identity }, plan })
+    }
+
+    /// Puts a configuration in the place of the one before, at once for all requests that begin from now on. What this
+    /// process remembers stays.
+    pub(crate) async fn put(&self, prepared: Prepared) {
+        let _reading = self.reading.lock().await;
+        let directory = Arc::new(self.directory().planned(Arc::new(prepared.plan)));
+        let setup = Arc::new(prepared.setup);
         self.roots.keep(setup.clouds());
-        self.view.store(Arc::new(View { setup, directory }));
-        Ok(())
+        self.view.store(Arc::new(View { setup, directory: directory.clone() }));
+        idle::point_out(&directory);
     }
 }
 

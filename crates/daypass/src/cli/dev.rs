@@ -9,7 +9,7 @@ use crate::app::{Ambient, App, Opened};
 use crate::config::{self, Pair};
 use crate::server::{Door, Server, Tls, stop_signal};
 use crate::system::KeyEntropy;
-use crate::{app, telemetry};
+use crate::{app, reload, telemetry};
 use anyhow::Context as _;
 use daypass_core::directory::Certificates;
 use serde_json::json;
@@ -92,6 +92,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
     plan.guesses_unbounded = true;
     let app = App::build(place.opened, plan, Ambient::system()).await?;
     let background = tokio::spawn(app.clone().background());
+    reload::outlive_hangups();
     let stop = stop_signal();
     let mut doors = vec![Door::new(listen(socket)?, tls)];
     if let Some(Asking { socket, tls, .. }) = asking {

@@ -17,6 +17,8 @@ mod init;
 mod output;
 mod place;
 mod policy_test;
+mod probe;
+mod reload;
 mod replay;
 mod report;
 mod revoke;
@@ -29,6 +31,7 @@ mod ticket;
 mod token;
 mod trust;
 
+use crate::telemetry::USUAL;
 use clap::{Parser, Subcommand};
 use output::{Failure, Output};
 use std::path::Path;
@@ -41,9 +44,9 @@ struct Cli {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     json: bool,
-    /// What to log, in the syntax of `RUST_LOG` (serve and dev).
-    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
-    log: String,
+    /// What to log, in the syntax of `RUST_LOG` (serve, dev and emulate) [default: what the configuration says, or else info].
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -60,6 +63,10 @@ enum Command {
     Check(check::Args),
     /// Run the service.
     Serve(serve::Args),
+    /// Have a running service read its configuration again: all of it is taken, or nothing.
+    Reload(reload::Args),
+    /// Ask a service on this machine whether it lives, or is ready: for health checks.
+    Probe(probe::Args),
     /// Add, list, show, rotate, retire and disable clients, and say what they may ask for and what they may not use.
     #[command(subcommand)]
     Client(client::Verb),
@@ -120,7 +127,7 @@ pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command, &cli.log, &output)),
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, cli.log.as_deref(), &output)),
         Err(error) => Err(Failure::from(anyhow::Error::from(error))),
     };
     match result {
@@ -129,13 +136,15 @@ pub(crate) fn run() -> ExitCode {
     }
 }
 
-async fn dispatch(command: Command, log: &str, output: &Output) -> Result<(), Failure> {
+async fn dispatch(command: Command, log: Option<&str>, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Dev(args) => dev::run(args, log, output).await,
-        Command::Emulate(args) => emulate::run(*args, log, output).await,
+        Command::Dev(args) => dev::run(args, log.unwrap_or(USUAL), output).await,
+        Command::Emulate(args) => emulate::run(*args, log.unwrap_or(USUAL), output).await,
         Command::Init(args) => init::run(&args, output),
         Command::Check(args) => check::run(&args, output).await,
         Command::Serve(args) => serve::run(&args, log).await,
+        Command::Reload(args) => reload::run(&args, output).await,
+        Command::Probe(args) => probe::run(&args, output).await,
         Command::Client(verb) => client::run(verb, output).await,
         Command::Ring(verb) => ring::run(verb, output).await,
         Command::RootKey(verb) => root_key::run(verb, output).await,

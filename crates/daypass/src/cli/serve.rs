@@ -3,8 +3,10 @@
 use super::output::Failure;
 use super::place::{CONFIG, load};
 use crate::app::{Ambient, App, Opened, Settings};
+use crate::control::{Control, Listens};
 use crate::metrics::{self, Scrape};
-use crate::server::{Door, Proxies, Server, Tls, Watch, stop_signal};
+use crate::reload::{Manager, Reloader, Start};
+use crate::server::{Door, Server, Tls, Watch, stop_signal};
 use crate::system::SystemClock;
 use crate::telemetry;
 use anyhow::Context as _;
@@ -14,6 +16,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 /// Run the service.
 #[derive(clap::Args)]
@@ -24,14 +28,19 @@ pub(super) struct Args {
 }
 
 /// Serves until SIGTERM, then drains.
-pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
+pub(super) async fn run(args: &Args, log: Option<&str>) -> Result<(), Failure> {
+    let file = std::path::absolute(&args.config).map_err(anyhow::Error::from)?;
     let config = load(&args.config)?;
-    let _logs = telemetry::init(log, !std::io::stderr().is_terminal());
+    let filter = log.or(config.log.as_deref()).unwrap_or(telemetry::USUAL);
+    let _logs = telemetry::init(filter, !std::io::stderr().is_terminal());
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    // Caught from here on: one that comes while the store is opened must not end the process.
+    let hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be caught")?;
+    let manager = Manager::find();
     let seal_key = config.seal.read().map_err(|fault| Failure::Usage(fault.to_string()))?;
-    let plan = config.calling_plan("").map_err(|fault| Failure::Usage(fault.to_string()))?;
+    let settings = Settings::of(&config, "").map_err(|fault| Failure::Usage(fault.to_string()))?;
     // Before the store is touched: a certificate that no client would take is a fault of the configuration.
     let mutual = config.mutual_tls.as_ref();
     let tls =
@@ -45,6 +54,7 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let control = Control::open(config.control.as_deref(), &config.store_url)?;
     let shown = shows.as_ref().map(|shows| shows.main.clone());
     let (main, asking) = shows.map_or((None, None), |shows| (Some(shows.main), shows.asking));
     let (address, door) = open(config.listen, main).await?;
@@ -55,28 +65,41 @@ pub(super) async fn run(args: &Args, log: &str) -> Result<(), Failure> {
         doors.push(door);
         mutual_tls = Some(address);
     }
-    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let plan = Plan { public_url: public_url.clone(), ..plan };
-    let proxies = Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone());
-    let app = App::build(opened, Settings { plan, proxies, records: config.records.clone() }, Ambient::system()).await?;
-    let background = tokio::spawn(app.clone().background());
+    let here = format!("http://{address}");
+    let public_url = config.public_url.clone().unwrap_or_else(|| here.clone());
+    let plan = Plan { public_url: public_url.clone(), ..settings.plan };
+    let app = App::build(opened, Settings { plan, ..settings }, Ambient::system()).await?;
     let server = Server::new(app.clone());
-    let watch = watch.map(|watch| tokio::spawn(watch.run()));
+    let (looks, watch) = watch.map(Watch::run).unzip();
+    let start = Start { file, fixed: config.fixed.clone(), here, log_given: log.is_some() };
+    let reloader = Reloader::new(app.clone(), start, looks, manager.clone());
     let metrics_address = metrics.as_ref().and_then(|listener| listener.local_addr().ok());
     let scrape = Scrape::new(app.clone(), shown);
-    let metrics = metrics.map(|listener| tokio::spawn(metrics::serve(listener, scrape)));
+    let listens = Listens { address, tls: config.tls.is_some() };
+    let control_path = control.as_ref().map(|control| control.path().display().to_string());
+    let lives = {
+        let app = app.clone();
+        move || app.health().live()
+    };
+    let mut beside = JoinSet::new();
+    beside.spawn(app.clone().background());
+    beside.spawn(reloader.clone().follow(hangup));
+    beside.spawn(manager.clone().watch(lives));
+    watch.map(|watch| beside.spawn(watch));
+    metrics.map(|listener| beside.spawn(metrics::serve(listener, scrape)));
+    control.map(|control| beside.spawn(control.serve(reloader, listens)));
     let stop = stop_signal();
     let mutual_tls = mutual_tls.map(tracing::field::display);
     let metrics_address = metrics_address.map(tracing::field::display);
-    tracing::info!(%address, public_url, mutual_tls, metrics = metrics_address, "ready");
+    let sha256 = &*config.digest;
+    tracing::info!(%address, public_url, mutual_tls, metrics = metrics_address, control = control_path, sha256, "ready");
+    manager.ready(&format!("answers at {public_url}"));
+    let stop = async {
+        stop.await;
+        manager.stopping();
+    };
     server.run(doors, stop).await;
-    background.abort();
-    if let Some(watch) = watch {
-        watch.abort();
-    }
-    if let Some(metrics) = metrics {
-        metrics.abort();
-    }
+    beside.shutdown().await;
     app.close().await;
     tracing::info!("stopped");
     Ok(())

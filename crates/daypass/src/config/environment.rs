@@ -17,7 +17,7 @@ pub(super) type Variable = (String, OsString);
 
 /// The value of a variable of the process.
 #[expect(clippy::disallowed_methods, reason = "the one place where configuration comes from the environment")]
-pub(super) fn variable(name: &str) -> Option<OsString> {
+pub(crate) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 

@@ -1,4 +1,4 @@
-//! The configuration: one TOML file, read once at the start.
+//! The configuration: one TOML file, read at the start and again when it is to be reloaded.
 //!
 //! Reading is nearly pure: [`parse`] turns a text into a [`Loaded`] or into every error in it, each with its place. Only
 //! [`load`] and [`SealSource::read`] touch files and the environment, [`TlsSource`] and [`CaSource`] the files that they
@@ -10,13 +10,16 @@ mod brokering;
 mod bytes;
 mod caller;
 mod certificate;
+mod control;
 mod diagnostic;
 mod duration;
 mod endpoint;
 mod environment;
+mod fixed;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod forward_auth;
+mod glimpse;
 mod issuer;
 mod lifetime;
 mod limits;
@@ -51,8 +54,12 @@ mod tests;
 
 pub(crate) use authorities::Authorities;
 pub(crate) use certificate::Pair;
+pub(crate) use control::LONGEST as LONGEST_SOCKET;
 pub(crate) use diagnostic::{Diagnostic, Errors, to_json};
 pub(crate) use duration::seconds_of;
+pub(crate) use environment::variable;
+pub(crate) use fixed::Fixed;
+pub(crate) use glimpse::{Glimpse, glimpse};
 pub(crate) use lint::{Lint, Stored};
 pub(crate) use mutual_tls::{CaFile, CaSource, CertificateHeader, MutualTls};
 pub(crate) use seal::{SealKeys, SealSource, generate_seal_key, read_seal_key};
@@ -76,7 +83,7 @@ use notes::Notes;
 use section::Section;
 use source::{Source, Spot};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The configuration that `daypass dev` runs.
@@ -86,7 +93,8 @@ pub(crate) const DEMO: &str = include_str!("demo.toml");
 pub(crate) const CASES: &str = include_str!("cases.toml");
 
 /// The sections of the file.
-const KEYS: &[&str] = &["server", "store", "seal", "ring", "limits", "records", "issuer", "tenant", "endpoint", "forward_auth"];
+const KEYS: &[&str] =
+    &["server", "store", "seal", "ring", "limits", "records", "issuer", "tenant", "endpoint", "forward_auth"];
 
 /// What a configuration is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +128,14 @@ pub(crate) struct Loaded {
     pub(crate) reserve: Option<u64>,
     /// Where the seal key is kept.
     pub(crate) seal: SealSource,
+    /// Where whoever runs the service speaks to it; if it is not set, where the service finds a place.
+    pub(crate) control: Option<PathBuf>,
+    /// What is logged, where the command line does not say it.
+    pub(crate) log: Option<String>,
+    /// The SHA-256 of the file, in hexadecimal digits.
+    pub(crate) digest: String,
+    /// What stays as it is until a restart.
+    pub(crate) fixed: Fixed,
     /// What deserves a look.
     pub(crate) warnings: Vec<Diagnostic>,
     /// How records are signed and kept.
@@ -206,6 +222,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         return Err(Errors(notes.diagnostics()));
     }
     environment::apply(overrides, &mut table, &notes);
+    let fixed = fixed::read(&notes, &table);
     let base = Path::new(name).parent().unwrap_or(Path::new(""));
     let root = Section::root(&notes, &table, KEYS);
     let server = server::read(root, base);
@@ -254,6 +271,10 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         store_url: store.url,
         reserve: store.reserve,
         seal,
+        control: server.control,
+        log: server.log,
+        digest: sha256(text),
+        fixed,
         warnings,
         records,
         rotation,
@@ -266,5 +287,15 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         forward: forward.into_iter().map(Arc::new).collect(),
         issuers: issuers.declared(),
         spots,
+    })
+}
+
+/// What `sha256sum` says of the file.
+fn sha256(text: &str) -> String {
+    use std::fmt::Write as _;
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
     })
 }

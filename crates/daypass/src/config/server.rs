@@ -1,5 +1,6 @@
 //! `[server]`: where the service listens, and what it is called.
 
+use super::control;
 use super::diagnostic::Fault;
 use super::metrics;
 use super::mutual_tls::{self, CertificateHeader, MutualTls};
@@ -12,7 +13,7 @@ use daypass_core::client::Refuses;
 use daypass_core::net::{BadNet, IpNet};
 use daypass_core::policy::Language;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The keys of the section.
 pub(super) const KEYS: &[&str] = &[
@@ -26,6 +27,8 @@ pub(super) const KEYS: &[&str] = &[
     "mutual_tls",
     "metrics",
     "metrics_reason",
+    "control",
+    "log",
 ];
 /// The weak proofs that can be refused for everyone.
 const WEAK: &[&str] = &["unsigned-payload", "v1", "md5"];
@@ -40,6 +43,8 @@ pub(super) struct Server {
     pub(super) mutual_tls: Option<MutualTls>,
     pub(super) certificate_header: Option<CertificateHeader>,
     pub(super) metrics: Option<SocketAddr>,
+    pub(super) control: Option<PathBuf>,
+    pub(super) log: Option<String>,
 }
 
 /// Reads the section. Relative file names in it start at `base`.
@@ -61,6 +66,7 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let tls = tls::read(section, base, hosts);
     let certificate_header = mutual_tls::header(section);
     let metrics = metrics::read(section, listen.as_ref());
+    let (control, log) = (control::read(section, base), control::log(section));
     if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
             .hint("public_url = \"https://pass.example.com\"");
@@ -84,6 +90,8 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
         mutual_tls,
         certificate_header,
         metrics,
+        control,
+        log,
     })
 }
 

@@ -7,6 +7,7 @@ mod counts;
 mod database;
 mod health;
 mod listener;
+mod reloads;
 mod rotation;
 mod scrape;
 

@@ -50,12 +50,14 @@ impl Collector for Source {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut out = Out(encoder);
         self.requests(&mut out)?;
+        self.limits(&mut out)?;
         self.our_keys(&mut out)?;
         self.rotation(&mut out)?;
         self.clients_keys(&mut out)?;
         self.clouds(&mut out)?;
         self.health(&mut out)?;
         database::tell(&mut out)?;
+        self.configuration(&mut out)?;
         self.node(&mut out)
     }
 }
@@ -73,6 +75,19 @@ impl Source {
         let warnings = counts.warnings().map(|(whose, count)| ([("whose", whose)], ConstCounter::new(count)));
         let help = "Credentials that a rule which is only tried would have cut or refused";
         out.family("policy_warnings", help, None, MetricType::Counter, warnings)
+    }
+
+    fn limits(&self, out: &mut Out<'_>) -> fmt::Result {
+        let setup = self.app.setup();
+        let limited = setup.pipeline.rations().refused().filter(|(.., count)| *count > 0);
+        let limited = limited.map(|(of, by, count)| ([("of", of), ("by", by)], ConstCounter::new(count)));
+        let help = "Requests that found nothing left of a rate or of a daily quota, by whose it is";
+        out.family("limited", help, None, MetricType::Counter, limited)?;
+        let under_way = self.app.gate.under_way();
+        out.one("in_flight", "Requests that are worked on", None, under_way)?;
+        let most = self.app.directory().plan().in_flight.unwrap_or(u32::MAX);
+        let help = "How many requests are worked on at one time before further ones are turned away";
+        out.one("in_flight_most", help, None, i64::from(most))
     }
 
     fn our_keys(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -208,7 +223,8 @@ impl Out<'_> {
     pub(super) fn some(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: &[u64]) -> fmt::Result {
         let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
         for value in value.iter().take(1) {
-            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX)).encode(family.encode_family(&NO_LABELS)?)?;
+            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX))
+                .encode(family.encode_family(&NO_LABELS)?)?;
         }
         Ok(())
     }

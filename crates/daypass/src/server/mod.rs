@@ -21,7 +21,7 @@ mod tls;
 
 pub(crate) use address::Proxies;
 pub(crate) use gate::Gate;
-pub(crate) use reload::Watch;
+pub(crate) use reload::{Looks, Watch};
 pub(crate) use tls::Tls;
 
 use crate::app::App;

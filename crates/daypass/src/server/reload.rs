@@ -6,7 +6,7 @@ use daypass_core::clock::Clock;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
 
 /// How often the files are looked at. A few small files; comparing what is in them is right whatever moves them there,
 /// which a time of change is not.
@@ -21,6 +21,38 @@ pub(crate) struct Shows {
     pub(crate) main: Arc<Tls>,
     /// The one that asks its clients for a certificate, if there is one.
     pub(crate) asking: Option<Arc<Tls>>,
+}
+
+/// What a [`Watch`] is asked to do. It says when it is done.
+enum Order {
+    /// Look at the files now.
+    Look(oneshot::Sender<()>),
+    /// Look at these from now on.
+    Read { source: TlsSource, ca: Option<CaSource>, done: oneshot::Sender<()> },
+}
+
+/// How a running [`Watch`] is spoken to.
+#[derive(Clone)]
+pub(crate) struct Looks(mpsc::Sender<Order>);
+
+impl Looks {
+    /// Has the files looked at. Returns when what is good in them is shown.
+    pub(crate) async fn look(&self) {
+        self.order(Order::Look).await;
+    }
+
+    /// Has these files looked at from now on, in the place of those that were named before.
+    pub(crate) async fn read(&self, source: TlsSource, ca: Option<CaSource>) {
+        self.order(|done| Order::Read { source, ca, done }).await;
+    }
+
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) {
+        let (done, told) = oneshot::channel();
+        // A watch that has ended looks at nothing any more: the process ends.
+        if self.0.send(order(done)).await.is_ok() {
+            let _ = told.await;
+        }
+    }
 }
 
 /// Takes up what comes to stand in the files, for as long as the process lives.
@@ -87,31 +119,40 @@ impl Watch {
         Ok((shows.clone(), Self { shows, clock, source, shown, seen: Seen::Files(files), ca }))
     }
 
-    /// Looks every few seconds, and at once at a SIGHUP. That is caught from this call on, not from the first poll:
-    /// one that nobody catches yet kills the process.
-    pub(crate) fn run(self) -> impl Future<Output = ()> {
-        let hangup = signal(SignalKind::hangup());
-        async move {
-            match hangup {
-                Ok(hangup) => self.follow(hangup).await,
-                Err(error) => {
-                    tracing::error!(%error, "SIGHUP cannot be caught; a new certificate needs a restart");
-                }
-            }
-        }
+    /// Looks every few seconds, and at once when it is told to.
+    pub(crate) fn run(self) -> (Looks, impl Future<Output = ()>) {
+        let (orders, come) = mpsc::channel(1);
+        (Looks(orders), self.follow(come))
     }
 
-    async fn follow(mut self, mut hangup: Signal) {
+    async fn follow(mut self, mut come: mpsc::Receiver<Order>) {
         let mut remind = tokio::time::interval(REMIND);
         // The first tick is at once, and the start has said it already.
         remind.tick().await;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(LOOK) => self.look().await,
-                Some(()) = hangup.recv() => self.look().await,
+                Some(order) = come.recv() => self.obey(order).await,
                 _ = remind.tick() => self.remind(),
             }
         }
+    }
+
+    async fn obey(&mut self, order: Order) {
+        let done = match order {
+            Order::Look(done) => done,
+            Order::Read { source, ca, done } => {
+                self.source = Arc::new(source);
+                // Whether there are authorities is settled at the start; which, is not.
+                if let (Some((named, _)), Some(ca)) = (&mut self.ca, ca) {
+                    *named = Arc::new(ca);
+                }
+                done
+            }
+        };
+        self.look().await;
+        // Whoever asked may have gone.
+        let _ = done.send(());
     }
 
     /// Takes what is in the files if it is something else and good.

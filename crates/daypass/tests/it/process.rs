@@ -92,6 +92,11 @@ impl Dev {
         self.folder.path().join("data")
     }
 
+    /// The number of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends these bytes on a new connection and reads until the server closes or is silent.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         raw(&self.host(), bytes)

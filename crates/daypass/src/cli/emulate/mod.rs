@@ -24,7 +24,7 @@ use super::{authority, quote};
 use crate::app::{self, Ambient, App, Opened};
 use crate::server::{Server, Tls, stop_signal};
 use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
-use crate::{config, telemetry};
+use crate::{config, reload, telemetry};
 use anyhow::Context as _;
 use asked::Log;
 use clock::{Dial, Turn};
@@ -190,6 +190,7 @@ pub(super) async fn run(args: Args, log: &str, output: &Output) -> Result<(), Fa
         retry_after: args.retry_after,
     });
     let controls = Control { token: Secret::new(access.token.as_str()), dial, faults, log, app: app.clone() };
+    reload::outlive_hangups();
     let stop = stop_signal();
     let (listener, control) = (listen(socket)?, listen(control)?);
     announce(

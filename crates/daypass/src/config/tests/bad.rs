@@ -79,7 +79,7 @@ name = "acme"
     daypass.toml:3:1: unknown key `workers` in `server`
     3 | workers = 4
       | ^^^^^^^
-      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `client_certificate_header`, `client_certificate_chain`, `refuse`, `tls`, `mutual_tls`, `metrics`, `metrics_reason`
+      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `client_certificate_header`, `client_certificate_chain`, `refuse`, `tls`, `mutual_tls`, `metrics`, `metrics_reason`, `control`, `log`
 
     daypass.toml:7:7: `key` needs exactly one of `file`, `env` and `credential`
     7 | key = { fil = ••••••••••• }

@@ -6,6 +6,8 @@ mod bad_endpoints;
 mod bad_providers;
 mod bad_roles;
 mod boundaries;
+mod control;
+mod fixed;
 mod forward_auth;
 mod good;
 mod good_callers;
