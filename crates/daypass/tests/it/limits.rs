@@ -1,0 +1,392 @@
+//! Limits on the real server: each protocol's own words for too many, a day that outlives restarts and is shared by nodes,
+//! and one tenant's flood that takes nothing from another.
+
+use crate::process::{Answer, Dev, Node, daypass, json_of, parse, send, token};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+
+fn entra<'a>(dev: &'a Dev, name: &str) -> &'a str {
+    dev.credentials["entra"][name].as_str().unwrap()
+}
+
+fn ask_for_token(dev: &Dev, host: &str) -> Answer {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("client_id", entra(dev, "client_id"))
+        .append_pair("client_secret", entra(dev, "client_secret"))
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("scope", entra(dev, "scope"))
+        .finish();
+    let target = format!("/{}/oauth2/v2.0/token", entra(dev, "tenant"));
+    send(host, "POST", &target, &[("content-type", "application/x-www-form-urlencoded")], form.as_bytes())
+}
+
+fn said(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
+}
+
+/// Asks until the answer has this in it, for as long as a change may take to be in force, and as often as one may have to.
+fn soon(what: &str, mut ask: impl FnMut() -> String) -> String {
+    let begun = Instant::now();
+    loop {
+        let answer = ask();
+        if answer.contains(what) {
+            return answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "no {what} in {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn records(dev: &Dev) -> Vec<Value> {
+    let text = String::from_utf8(dev.cli(&["audit", "tail", "-n", "500", "--json"]).stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_client_above_its_rate_is_told_so_in_its_protocols_words() {
+    let dev = Dev::start();
+    for client in ["soe-server", "store-box", "devcenter-app"] {
+        let said = json_of(&dev.cli(&["client", "limit", client, "--rate", "2/h", "--json"]));
+        assert_eq!(
+            (&said["changed"], &said["client"]["limit"]["rate"]["rate"]),
+            (&json!(true), &json!("2/h"))
+        );
+    }
+    let tencent = soon("RequestLimitExceeded", || said(&token(&["tencent"], &dev.file())));
+    assert!(tencent.contains("the rate of this client is used up"), "{tencent}");
+    let top = soon("App Call Limited", || said(&token(&["alibaba"], &dev.file())));
+    assert!(top.contains("accesscontrol.limited-by-app-api-access-count"), "{top}");
+    soon("Throttling.User", || said(&token(&["alibaba", "--sts"], &dev.file())));
+    let limited = soon("temporarily_unavailable", || {
+        let answer = ask_for_token(&dev, &dev.host());
+        format!("{} {} {}", answer.status, answer.head, answer.body)
+    });
+    assert!(limited.starts_with("429 ") && limited.contains("90055"), "{limited}");
+    let seconds = limited.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+    assert!((1..=1800).contains(&seconds.trim().parse::<u32>().unwrap()), "{limited}");
+
+    let shown = String::from_utf8(dev.cli(&["client", "show", "soe-server"]).stdout).unwrap();
+    assert!(shown.contains("soe-server is limited to 2/h"), "{shown}");
+    let changes = records(&dev);
+    let change = changes.iter().find(|record| record["event"]["action"] == "client.limit").unwrap();
+    assert_eq!(change["event"]["object"], "soe-server: 2/h");
+    json_of(&dev.cli(&["client", "limit", "soe-server", "--none", "--json"]));
+    soon("TmpSecretId", || said(&token(&["tencent"], &dev.file())));
+    let bad = dev.cli(&["client", "limit", "soe-server", "--rate", "many"]);
+    assert_eq!(bad.status.code(), Some(2), "{bad:?}");
+}
+
+/// How many of so many requests get a token; all others must be told that the day is over.
+fn tokens(dev: &Dev, host: &str, tries: usize) -> usize {
+    let answers = (0..tries).map(|_| ask_for_token(dev, host));
+    let granted = answers.filter(|answer| {
+        let over = answer.status == 429 && answer.body.contains("he daily quota of this client is used up");
+        assert!(answer.status == 200 || over, "{answer:?}");
+        answer.status == 200
+    });
+    granted.count()
+}
+
+#[test]
+fn a_day_is_shared_by_nodes_and_outlives_restarts() {
+    let second = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() % 86_400;
+    if second > 86_400 - 60 {
+        // Else the day would be over before the test is.
+        std::thread::sleep(Duration::from_secs(86_401 - second));
+    }
+    let dev = Dev::start();
+    json_of(&dev.cli(&["client", "limit", "devcenter-app", "--daily", "12", "--json"]));
+    let limited = || {
+        let shown = json_of(&dev.cli(&["client", "show", "devcenter-app", "--json"]));
+        shown["today"].as_u64().unwrap_or_default()
+    };
+    // The quota is in force within two seconds; what was handed out before that counts for no day.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(tokens(&dev, &dev.host(), 5), 5);
+    let begun = Instant::now();
+    while limited() != 5 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{} are written", limited());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let other = Node::beside(&dev, &[]);
+    assert_eq!(tokens(&dev, &other.host(), 4), 4, "a node that starts knows what the day has had");
+    while limited() != 9 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{} are written", limited());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The first has not asked since. It may hand out what the other has used, until it next writes.
+    let more = tokens(&dev, &dev.host(), 1);
+    assert_eq!(more, 1);
+    std::thread::sleep(Duration::from_millis(2500));
+    let (first, second) = (tokens(&dev, &dev.host(), 10), tokens(&dev, &other.host(), 10));
+    assert!(
+        (2..=4).contains(&(first + second)),
+        "{first} and {second} of two, and no more than one node's second"
+    );
+    drop(other);
+    let (folder, _) = dev.stop();
+    let dev = Dev::start_in(folder, &[]);
+    assert_eq!(tokens(&dev, &dev.host(), 5), 0, "a restart makes nothing free");
+    let shown = String::from_utf8(dev.cli(&["client", "show", "devcenter-app"]).stdout).unwrap();
+    assert!(shown.contains("is limited to 12 a day") && shown.contains("credentials today (UTC)"), "{shown}");
+}
+
+/// An application that answers nothing until it is told to, and counts who waits.
+struct Slow {
+    address: String,
+    waiting: Arc<AtomicUsize>,
+    released: Arc<AtomicBool>,
+}
+
+impl Slow {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/whoami", listener.local_addr().unwrap());
+        let (waiting, released) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (count, go) = (waiting.clone(), released.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map(Result::unwrap) {
+                let (count, go) = (count.clone(), go.clone());
+                std::thread::spawn(move || answer(stream, &count, &go));
+            }
+        });
+        Self { address, waiting, released }
+    }
+}
+
+fn answer(mut stream: TcpStream, waiting: &AtomicUsize, released: &AtomicBool) {
+    let lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let head: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+    waiting.fetch_add(1, Ordering::SeqCst);
+    while !released.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let sid = head.iter().find_map(|line| line.split_once("sid=")).map_or("nobody", |(_, sid)| sid);
+    let body = format!(r#"{{"subject":"{sid}"}}"#);
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
+
+/// Two tenants: pages of the one are known by a slow application, the other has a backend.
+struct Service {
+    child: Child,
+    folder: TempDir,
+    host: String,
+    metrics: String,
+    keys: Value,
+}
+
+const IN_FLIGHT: usize = 16;
+const SECOND: &str = "11111111-1111-4111-8111-111111111111";
+const AUDIENCE: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
+
+impl Service {
+    fn start(application: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
+        let config = format!(
+            r#"[server]
+listen = "127.0.0.1:0"
+metrics = "127.0.0.1:0"
+[store]
+url = "sqlite:daypass.db"
+[seal]
+key = {{ file = "seal.key" }}
+[limits]
+in_flight = {IN_FLIGHT}
+[[tenant]]
+name = "first"
+guid = "387c56a8-cf86-45de-b9f5-b4de88cac054"
+account = "100000000001"
+[[tenant.role]]
+name = "soe"
+policy = {{ cam = '{{"version":"2.0","statement":{{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}}}' }}
+wildcard_reason = "SOE has no resource-level rights"
+[[tenant]]
+name = "second"
+guid = "{SECOND}"
+account = "100000000002"
+[[tenant.role]]
+name = "orders"
+audience = "{AUDIENCE}"
+roles = ["orders.read"]
+[[endpoint]]
+dialect = "tencent.getAuthorization"
+path = "/getAuthorization"
+tenant = "first"
+role = "soe"
+origins = ["https://lesson.example.com"]
+limits = {{ network = {{ rate = 100000 }} }}
+caller = {{ session = {{ cookie = "sid", whoami = "{application}", timeout = "10s" }} }}
+"#
+        );
+        std::fs::write(folder.path().join("daypass.toml"), config).unwrap();
+        let added = daypass()
+            .args([
+                "client",
+                "add",
+                "app",
+                "--tenant",
+                "second",
+                "--role",
+                "orders",
+                "--kind",
+                "client-secret",
+            ])
+            .args(["--json", "--config"])
+            .arg(folder.path().join("daypass.toml"))
+            .output()
+            .unwrap();
+        let keys = json_of(&added)["keys"][0].clone();
+        let mut child = daypass()
+            .args(["serve", "--config"])
+            .arg(folder.path().join("daypass.toml"))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let ready = lines.find(|line| line.contains("\"ready\"")).unwrap();
+        std::thread::spawn(move || lines.for_each(drop));
+        let ready: Value = serde_json::from_str(&ready).unwrap();
+        let [host, metrics] = ["address", "metrics"].map(|name| ready[name].as_str().unwrap().to_owned());
+        Self { child, folder, host, metrics, keys }
+    }
+
+    /// A page of the first tenant. No two have one session.
+    fn page(&self, number: usize) -> Answer {
+        let cookie = format!("sid=user-{number}");
+        let headers = [("cookie", cookie.as_str()), ("origin", "https://lesson.example.com")];
+        send(&self.host, "GET", "/getAuthorization", &headers, b"")
+    }
+
+    /// The backend of the second tenant.
+    fn backend(&self) -> Answer {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("client_id", self.keys["client_id"].as_str().unwrap())
+            .append_pair("client_secret", self.keys["client_secret"].as_str().unwrap())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("scope", &format!("{AUDIENCE}/.default"))
+            .finish();
+        let form_type = [("content-type", "application/x-www-form-urlencoded")];
+        send(&self.host, "POST", &format!("/{SECOND}/oauth2/v2.0/token"), &form_type, form.as_bytes())
+    }
+
+    /// A sample of the metrics.
+    fn sample(&self, name: &str) -> usize {
+        let mut stream = TcpStream::connect(&self.metrics).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", self.metrics).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let body = parse(&text).body;
+        let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        value.unwrap_or_default()
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = &self.folder;
+    }
+}
+
+/// Ten times as many of one tenant's as may be under way at once: those above are turned away in their protocol's words,
+/// another tenant gets everything that it asks for, and whoever watches gets through. When there is room again, all are
+/// served.
+#[test]
+fn a_flood_of_one_tenant_takes_nothing_from_another() {
+    let slow = Slow::start();
+    let service = Arc::new(Service::start(&slow.address));
+    let (flood, begin) = (10 * IN_FLIGHT, Arc::new(Barrier::new(10 * IN_FLIGHT + 1)));
+    let pages: Vec<_> = (0..flood)
+        .map(|number| {
+            let (service, begin) = (service.clone(), begin.clone());
+            std::thread::spawn(move || {
+                begin.wait();
+                service.page(number)
+            })
+        })
+        .collect();
+    begin.wait();
+    let begun = Instant::now();
+    let turned_away = "daypass_requests_total{dialect=\"tencent.getAuthorization\",result=\"overloaded\"}";
+    while slow.waiting.load(Ordering::SeqCst) < IN_FLIGHT || service.sample(turned_away) < flood - IN_FLIGHT {
+        assert!(begun.elapsed() < Duration::from_secs(8), "{} wait", slow.waiting.load(Ordering::SeqCst));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(slow.waiting.load(Ordering::SeqCst), IN_FLIGHT, "and no more were asked about");
+    assert_eq!(service.sample("daypass_in_flight"), IN_FLIGHT);
+
+    let got = (0..100).filter(|_| service.backend().status == 200).count();
+    assert!(got >= 99, "{got} of 100");
+    for probe in ["/livez", "/readyz"] {
+        assert_eq!(send(&service.host, "GET", probe, &[], b"").status, 200, "{probe}");
+    }
+    let refused = service.page(flood);
+    assert_eq!((refused.status, &refused.json()["Error"]["Code"]), (503, &json!("ServiceUnavailable")));
+    assert!(refused.head.contains("retry-after: "), "{refused:?}");
+    assert!(refused.head.contains("access-control-allow-origin: https://lesson.example.com"), "{refused:?}");
+
+    slow.released.store(true, Ordering::SeqCst);
+    let answers: Vec<_> = pages.into_iter().map(|page| page.join().unwrap()).collect();
+    let count = |status| answers.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((count(200), count(503)), (IN_FLIGHT, flood - IN_FLIGHT));
+    for number in 0..20 {
+        assert_eq!(service.page(1000 + number).status, 200, "there is room again");
+    }
+    assert_eq!(service.sample("daypass_in_flight"), 0);
+    assert_eq!(service.sample(turned_away), flood - IN_FLIGHT + 1);
+}
+
+/// What a page that is turned away has sent is read, so that its connection is good for the next request.
+#[test]
+fn a_connection_outlives_being_turned_away() {
+    let slow = Slow::start();
+    let service = Arc::new(Service::start(&slow.address));
+    let waiting: Vec<_> = (0..IN_FLIGHT)
+        .map(|number| {
+            let service = service.clone();
+            std::thread::spawn(move || service.page(number))
+        })
+        .collect();
+    while slow.waiting.load(Ordering::SeqCst) < IN_FLIGHT {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut stream = TcpStream::connect(&service.host).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let mut ask = |released: &str| {
+        let request = format!(
+            "GET /getAuthorization HTTP/1.1\r\nhost: h\r\norigin: https://lesson.example.com\r\ncookie: sid={released}\r\n\
+             content-length: 5\r\n\r\nhello"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert!(lines.read_line(&mut head).unwrap() > 0, "closed after {head:?}");
+        }
+        let length = head
+            .to_ascii_lowercase()
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+        let mut body = vec![0; length.unwrap()];
+        lines.read_exact(&mut body).unwrap();
+        head.split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!([ask("a"), ask("b"), ask("c")], ["503", "503", "503"]);
+    slow.released.store(true, Ordering::SeqCst);
+    for page in waiting {
+        assert_eq!(page.join().unwrap().status, 200);
+    }
+    assert_eq!(ask("d"), "200");
+}
