@@ -74,6 +74,24 @@ pub async fn whole(url: &str) -> Result<Box<dyn Whole>, StoreError> {
     }
 }
 
+/// How far a store's tables are, and how far this program would bring them: nothing is made or changed by asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// The steps that were taken; 0 where there is no store.
+    pub found: i64,
+    /// The steps that this program knows.
+    pub known: i64,
+}
+
+/// Looks how far the tables of the store at this address are.
+pub fn schema(url: &str) -> Result<Schema, StoreError> {
+    match url.split_once(':') {
+        Some(("sqlite", path)) => sqlite::SqliteStore::schema(path),
+        Some(("postgres" | "postgresql", _)) => postgres::PostgresStore::schema(url),
+        _ => open(url).map(|_| Schema { found: 0, known: 0 }),
+    }
+}
+
 /// How often transactions of this process were done again because the database took them back, by what they were for.
 pub fn done_again() -> impl Iterator<Item = (&'static str, u64)> {
     postgres::done_again()

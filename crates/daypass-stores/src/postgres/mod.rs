@@ -24,6 +24,7 @@ mod watch;
 mod whole;
 mod writer;
 
+use crate::Schema;
 use crate::pipe::pipe;
 use crate::waiting::{Pending, Ticket, Write};
 use address::Address;
@@ -88,16 +89,12 @@ impl PostgresStore {
 
     /// Whether somebody has made a store in the database.
     pub(crate) fn exists(url: &str) -> Result<bool, StoreError> {
-        let address = Address::parse(url)?;
-        let (answer, waiting) = std::sync::mpsc::sync_channel(1);
-        on_a_thread(move |runtime| {
-            let found = runtime.block_on(async {
-                let client = traffic::connection(&pool(&address, 1)?).await?;
-                schema::exists(&client).await
-            });
-            let _ = answer.send(found.map_err(|fault: Fault| fault.error));
-        })?;
-        waiting.recv().map_err(|_| closed())?
+        look(url, async |client| schema::exists(&client).await)
+    }
+
+    /// How far the tables are.
+    pub(crate) fn schema(url: &str) -> Result<Schema, StoreError> {
+        look(url, async |client| schema::look(&client).await)
     }
 
     /// Hands the writer a command and waits for its answer, not longer than the deadline. What is not answered in time may still
@@ -123,6 +120,24 @@ impl PostgresStore {
             }
         }
     }
+}
+
+/// Asks the database something over a connection of its own, which ends with the answer.
+fn look<T: Send + 'static, F>(
+    url: &str,
+    question: impl FnOnce(Object) -> F + Send + 'static,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, Fault>>,
+{
+    let address = Address::parse(url)?;
+    let (answer, waiting) = std::sync::mpsc::sync_channel(1);
+    on_a_thread(move |runtime| {
+        let found =
+            runtime.block_on(async { question(traffic::connection(&pool(&address, 1)?).await?).await });
+        let _ = answer.send(found.map_err(|fault: Fault| fault.error));
+    })?;
+    waiting.recv().map_err(|_| closed())?
 }
 
 /// Runs something on a thread with a runtime of its own, which ends with it.

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, column, damaged};
 use super::transactions::{Name, transact};
+use crate::Schema;
 use crate::steps::{self, Step};
 #[cfg(test)]
 use daypass_core::store::StoreError;
@@ -58,6 +59,11 @@ async fn version(client: &Object) -> Result<Option<i64>, Fault> {
 /// Whether somebody has made a store here.
 pub(super) async fn exists(client: &Object) -> Result<bool, Fault> {
     Ok(version(client).await?.is_some())
+}
+
+/// How far the tables are, without bringing them any further.
+pub(super) async fn look(client: &Object) -> Result<Schema, Fault> {
+    Ok(Schema { found: version(client).await?.unwrap_or(0), known: steps::known(MIGRATIONS) })
 }
 
 /// Whether this program may write a store of which the row `tail` says this.

@@ -23,6 +23,7 @@ mod transfer;
 mod whole;
 mod writer;
 
+use crate::Schema;
 use crate::pipe::pipe;
 use crate::sums;
 use crate::waiting::{Pending, Ticket, Write};
@@ -90,6 +91,11 @@ impl SqliteStore {
     /// Whether the file at this path is there.
     pub(crate) fn exists(path: &str) -> Result<bool, StoreError> {
         Ok(schema::path(path)?.exists())
+    }
+
+    /// How far the tables of the file at this path are.
+    pub(crate) fn schema(path: &str) -> Result<Schema, StoreError> {
+        schema::look(&schema::path(path)?).map_err(|fault| fault.error)
     }
 
     /// Hands the writer a command and waits for its answer, not longer than the deadline. What is not answered in

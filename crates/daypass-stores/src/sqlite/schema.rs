@@ -1,6 +1,7 @@
 //! The file: making it, opening it, bringing it up to date, and refusing one that cannot be right.
 
 use super::fault::{Fault, damaged};
+use crate::Schema;
 use crate::steps::{self, Step};
 use daypass_core::store::StoreError;
 use rusqlite::config::DbConfig;
@@ -196,6 +197,23 @@ fn oldest(connection: &Connection) -> Result<i64, Fault> {
 /// Asked in every transaction that writes: while this process runs, another one of a newer version may change the tables.
 pub(super) fn may_write(connection: &Connection) -> Result<(), Fault> {
     Ok(steps::may_write(MIGRATIONS, oldest(connection)?)?)
+}
+
+/// How far the tables are, without bringing them any further.
+pub(super) fn look(path: &Path) -> Result<Schema, Fault> {
+    let found = if path.exists() {
+        let connection = connect(path, Use::Read)?;
+        let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+        if application != APPLICATION {
+            return Err(damaged(
+                "the file is the database of another program, or its first page was changed",
+            ));
+        }
+        version(&connection)?
+    } else {
+        0
+    };
+    Ok(Schema { found, known: steps::known(MIGRATIONS) })
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Fault> {
