@@ -3,6 +3,7 @@
 mod live;
 mod oauth;
 mod policy;
+mod records;
 
 use crate::process::{Dev, daypass};
 use std::os::unix::fs::PermissionsExt;
@@ -18,7 +19,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 18] = [
+const GUIDES: [(&str, usize); 19] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -29,6 +30,7 @@ const GUIDES: [(&str, usize); 18] = [
     ("docs/emulate", 6),
     ("docs/run-in-production", 14),
     ("docs/check", 1),
+    ("docs/records", 7),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
     ("docs/alibaba/dotnet", 1),
