@@ -2,11 +2,13 @@
 
 mod audit;
 mod authority;
+mod backup;
 mod check;
 mod client;
 mod credential;
 mod demo;
 mod dev;
+mod doctor;
 mod emulate;
 mod exchange;
 mod explain;
@@ -14,6 +16,8 @@ mod files;
 mod freeze;
 mod held;
 mod init;
+mod migrate;
+mod moving;
 mod output;
 mod place;
 mod policy_test;
@@ -21,6 +25,7 @@ mod probe;
 mod reload;
 mod replay;
 mod report;
+mod restore;
 mod revoke;
 mod ring;
 mod role;
@@ -61,6 +66,8 @@ enum Command {
     Init(init::Args),
     /// Check a configuration file, and with --with-store the clients too: errors and warnings with file, line and column.
     Check(check::Args),
+    /// Find out what is wrong with an installation, and what to do.
+    Doctor(doctor::Args),
     /// Run the service.
     Serve(serve::Args),
     /// Have a running service read its configuration again: all of it is taken, or nothing.
@@ -79,6 +86,12 @@ enum Command {
     /// The records of what was handed out, refused and changed.
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Write all of the store into one encrypted file, while it is served from; prove such a file.
+    Backup(Box<backup::Args>),
+    /// Fill an empty store from a backup.
+    Restore(restore::Args),
+    /// Move a store, such as from one file into a database for many nodes, and prove it.
+    Migrate(migrate::Args),
     /// Say why something was given or refused, or what would be.
     Explain(Box<explain::Args>),
     /// The roles of the configuration, and what somebody would get of them.
@@ -142,6 +155,7 @@ async fn dispatch(command: Command, log: Option<&str>, output: &Output) -> Resul
         Command::Emulate(args) => emulate::run(*args, log.unwrap_or(USUAL), output).await,
         Command::Init(args) => init::run(&args, output),
         Command::Check(args) => check::run(&args, output).await,
+        Command::Doctor(args) => doctor::run(&args, output).await,
         Command::Serve(args) => serve::run(&args, log).await,
         Command::Reload(args) => reload::run(&args, output).await,
         Command::Probe(args) => probe::run(&args, output).await,
@@ -149,6 +163,9 @@ async fn dispatch(command: Command, log: Option<&str>, output: &Output) -> Resul
         Command::Ring(verb) => ring::run(verb, output).await,
         Command::RootKey(verb) => root_key::run(verb, output).await,
         Command::Audit(verb) => audit::run(verb, output).await,
+        Command::Backup(args) => backup::run(*args, output).await,
+        Command::Restore(args) => restore::run(args, output).await,
+        Command::Migrate(args) => migrate::run(args, output).await,
         Command::Explain(args) => explain::run(*args, output).await,
         Command::Role(verb) => role::run(verb, output).await,
         Command::Test(args) => policy_test::run(args, output).await,

@@ -33,18 +33,25 @@ pub(super) struct Place {
 impl PlaceArgs {
     /// Reads the configuration and opens the store.
     pub(super) async fn open(&self) -> Result<Place, Failure> {
-        let (config, url, key) = match (&self.config, &self.data) {
-            (Some(file), _) => production(file)?,
-            (None, Some(data)) => dev(data)?,
-            (None, None) if Path::new(CONFIG).exists() => production(Path::new(CONFIG))?,
-            (None, None) if Path::new(DATA).exists() => dev(Path::new(DATA))?,
-            (None, None) => {
-                return Err(Failure::Usage(format!(
-                    "there is neither a {CONFIG} nor a data folder {DATA} here; name one with --config or --data"
-                )));
-            }
-        };
-        Ok(Place { opened: Opened::open(&url, &key).await?, config })
+        let (config, url, keys) = self.read()?;
+        Ok(Place { opened: Opened::open(&url, &keys).await?, config })
+    }
+
+    /// Reads the seal keys, and touches no store.
+    pub(super) fn seal_keys(&self) -> Result<SealKeys, Failure> {
+        self.read().map(|(_, _, keys)| keys)
+    }
+
+    fn read(&self) -> Result<(Loaded, String, SealKeys), Failure> {
+        match (&self.config, &self.data) {
+            (Some(file), _) => production(file),
+            (None, Some(data)) => dev(data),
+            (None, None) if Path::new(CONFIG).exists() => production(Path::new(CONFIG)),
+            (None, None) if Path::new(DATA).exists() => dev(Path::new(DATA)),
+            (None, None) => Err(Failure::Usage(format!(
+                "there is neither a {CONFIG} nor a data folder {DATA} here; name one with --config or --data"
+            ))),
+        }
     }
 }
 
@@ -67,6 +74,11 @@ impl Place {
         ));
         now
     }
+}
+
+/// The seal keys of a configuration file.
+pub(super) fn seal_keys(file: &Path) -> Result<SealKeys, Failure> {
+    production(file).map(|(_, _, keys)| keys)
 }
 
 fn production(file: &Path) -> Result<(Loaded, String, SealKeys), Failure> {

@@ -72,7 +72,9 @@ fn reserve(text: &str, server: bool) -> Result<u64, Fault> {
         return Err(Fault::new("a database server keeps its own disk in order").hint("remove `reserve`"));
     }
     if bytes > 0 && bytes < LEAST {
-        return Err(Fault::new("the reserve is too small for a change").hint("at least \"1MiB\", or \"0\" for none"));
+        return Err(
+            Fault::new("the reserve is too small for a change").hint("at least \"1MiB\", or \"0\" for none")
+        );
     }
     Ok(bytes)
 }

@@ -39,7 +39,13 @@ impl Site {
 
     /// Asks for a token, and gives the reason of a refusal.
     async fn ask(&self, app: &App) -> Option<Reason> {
-        let key = &self.world.keys.iter().find(|key| key.kind == daypass_core::client::KeyKind::ClientSecret).unwrap().id;
+        let key = &self
+            .world
+            .keys
+            .iter()
+            .find(|key| key.kind == daypass_core::client::KeyKind::ClientSecret)
+            .unwrap()
+            .id;
         let body = format!(
             "grant_type=client_credentials&client_id={}&client_secret=secret+of+{key}&scope={RESOURCE}%2F.default",
             self.world.client.guid
