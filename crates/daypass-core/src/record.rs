@@ -279,6 +279,11 @@ impl Record {
         Self::bare(id, at, Event::Warning { warning, object, days: 0, detail })
     }
 
+    /// A record of something that should not happen unless someone has what is not theirs.
+    pub fn alarm(id: Uuid, at: Timestamp, reason: &str, detail: &str) -> Self {
+        Self::bare(id, at, Event::Alarm { reason: reason.to_owned(), detail: detail.to_owned() })
+    }
+
     pub(crate) fn bare(id: Uuid, at: Timestamp, event: Event) -> Self {
         Self {
             id,

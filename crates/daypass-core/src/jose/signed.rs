@@ -47,7 +47,8 @@ mod tests {
         let (ours, other) = (signer(), signer());
         let jws = ours.sign("a+jws", &json!({"number": 1})).unwrap();
         let read = |jws: &str, typ, keys: &[&Signer]| {
-            signed_claims(jws.as_bytes(), 1000, typ, keys.iter().map(|key| key.public())).map(|members| members["number"].clone())
+            signed_claims(jws.as_bytes(), 1000, typ, keys.iter().map(|key| key.public()))
+                .map(|members| members["number"].clone())
         };
         assert_eq!(read(&jws, "a+jws", &[&other, &ours]), Ok(json!(1)));
         assert!(read(&jws, "a+jws", &[&other]).is_err());

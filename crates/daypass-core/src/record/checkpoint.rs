@@ -96,7 +96,11 @@ impl Kept {
     /// What it says, if one of these keys has signed it.
     pub fn open<'k>(&self, keys: impl Iterator<Item = &'k PublishedKey>) -> Result<Checkpoint, &'static str> {
         let checkpoint = read(&self.jws, keys)?;
-        if checkpoint.number == self.number { Ok(checkpoint) } else { Err("the number that it is kept under") }
+        if checkpoint.number == self.number {
+            Ok(checkpoint)
+        } else {
+            Err("the number that it is kept under")
+        }
     }
 }
 
@@ -106,10 +110,7 @@ pub fn digest_of(jws: &str) -> Hash {
 }
 
 /// What a checkpoint says, if one of these keys has signed it; or what it should have been.
-pub fn read<'k>(
-    jws: &str,
-    keys: impl Iterator<Item = &'k PublishedKey>,
-) -> Result<Checkpoint, &'static str> {
+pub fn read<'k>(jws: &str, keys: impl Iterator<Item = &'k PublishedKey>) -> Result<Checkpoint, &'static str> {
     let claims = signed_claims(jws.as_bytes(), LONGEST, TYP, keys)?;
     let checkpoint: Checkpoint =
         serde_json::from_value(claims.into()).map_err(|_| "the members of a checkpoint")?;

@@ -53,7 +53,9 @@ pub enum CheckpointFault {
         number: u64,
     },
     /// A chain ends before what was signed.
-    #[error("the chain of writer {writer} ends at {ends}: checkpoint {number} covers its first {size} records")]
+    #[error(
+        "the chain of writer {writer} ends at {ends}: checkpoint {number} covers its first {size} records"
+    )]
     Truncated {
         /// The writer.
         writer: Uuid,
@@ -75,7 +77,9 @@ pub enum CheckpointFault {
         number: u64,
     },
     /// A copy is not what the store has under its number, and nobody has said why.
-    #[error("a copy of checkpoint {number} is not the one in the store: the store was put back to an earlier state")]
+    #[error(
+        "a copy of checkpoint {number} is not the one in the store: the store was put back to an earlier state"
+    )]
     OtherHistory {
         /// Its number.
         number: u64,

@@ -50,7 +50,10 @@ pub async fn every_head_proves_its_tree(open: &Open) {
     let store = open();
     let sizes = async || {
         let heads = store.heads().await.unwrap();
-        heads.iter().map(|head| head.proved(&ring()).map(daypass_core::record::tree::Frontier::size)).collect::<Vec<_>>()
+        heads
+            .iter()
+            .map(|head| head.proved(&ring()).map(daypass_core::record::tree::Frontier::size))
+            .collect::<Vec<_>>()
     };
     assert_eq!(sizes().await, [Some(0), Some(0)]);
     for number in 0..5 {
@@ -133,7 +136,13 @@ pub async fn proofs_are_no_change(open: &Open) {
 pub async fn all_links_are_read_by_position(open: &Open) {
     let stores = [writer(open, 1).await, writer(open, 2).await];
     for number in 0..9 {
-        append(&stores[usize::from(number % 3 == 0)], number, [5, 9, 7][usize::try_from(number % 3).unwrap()], None).await;
+        append(
+            &stores[usize::from(number % 3 == 0)],
+            number,
+            [5, 9, 7][usize::try_from(number % 3).unwrap()],
+            None,
+        )
+        .await;
     }
     let (mut all, mut after) = (Vec::new(), i64::MIN);
     loop {
@@ -144,10 +153,17 @@ pub async fn all_links_are_read_by_position(open: &Open) {
         all.extend(page);
     }
     assert_eq!(all.len(), 9);
-    assert!(all.windows(2).all(|two| two[1].position == two[0].position + 1 && two[1].latest >= two[0].latest));
+    assert!(
+        all.windows(2).all(|two| two[1].position == two[0].position + 1 && two[1].latest >= two[0].latest)
+    );
     assert_eq!(all.last().unwrap().latest, at(9).as_millisecond());
     for head in stores[0].heads().await.unwrap() {
-        let mine: Vec<_> = all.iter().map(|placed| &placed.link).filter(|link| link.writer == head.writer).cloned().collect();
+        let mine: Vec<_> = all
+            .iter()
+            .map(|placed| &placed.link)
+            .filter(|link| link.writer == head.writer)
+            .cloned()
+            .collect();
         assert_eq!(stores[1].links(head.writer, 0, 99).await.unwrap(), mine);
     }
 }
@@ -156,7 +172,8 @@ pub async fn all_links_are_read_by_position(open: &Open) {
 pub async fn the_oldest_records_are_removed(open: &Open) {
     let stores = [writer(open, 1).await, writer(open, 2).await];
     for number in 1..=10 {
-        append(&stores[usize::from(number % 3 == 0)], number, i64::try_from(number).unwrap(), Some("acme")).await;
+        append(&stores[usize::from(number % 3 == 0)], number, i64::try_from(number).unwrap(), Some("acme"))
+            .await;
     }
     let store = &stores[0];
     let wanted = removal(store, 4).await;
@@ -184,7 +201,8 @@ pub async fn the_oldest_records_are_removed(open: &Open) {
     put(store, 13, vec![removal(store, last).await]).await.unwrap();
     assert_eq!(read(store, everything()).await, [13]);
     append(store, 14, 99, None).await;
-    let positions: Vec<_> = store.placed(i64::MIN, 99).await.unwrap().iter().map(|placed| placed.position).collect();
+    let positions: Vec<_> =
+        store.placed(i64::MIN, 99).await.unwrap().iter().map(|placed| placed.position).collect();
     assert_eq!(positions, [last + 1, last + 2]);
     assert_eq!(checked(store).await, 2);
     let late = writer(open, 3).await;

@@ -36,7 +36,8 @@ pub(super) async fn placed(
     for row in client.query(&select, &[&after, &limit]).await? {
         let position: i64 = column(&row, 0)?;
         let writer: Option<Uuid> = column(&row, 2)?;
-        let writer = writer.ok_or_else(|| damaged(format_args!("the writer of position {position} is missing")))?;
+        let writer =
+            writer.ok_or_else(|| damaged(format_args!("the writer of position {position} is missing")))?;
         if all.last().is_some_and(|last| last.position.saturating_add(1) != position) {
             return Err(damaged(format_args!("records beside position {position} are missing")));
         }
@@ -122,7 +123,8 @@ async fn note(client: &impl GenericClient, name: &'static str, sizes: &[(Uuid, u
 
 /// Removes the oldest records, and moves the beginnings of their chains.
 pub(super) async fn cut(client: &impl GenericClient, through: i64, cuts: &[Cut]) -> Result<(), Fault> {
-    let changed = || Fault::from(StoreError::Conflict("the oldest records have changed meanwhile; look again".into()));
+    let changed =
+        || Fault::from(StoreError::Conflict("the oldest records have changed meanwhile; look again".into()));
     let mut going: u64 = 0;
     let there = client.prepare_cached("SELECT base FROM writers WHERE guid = $1").await?;
     let moved = client.prepare_cached("UPDATE writers SET base = $1 WHERE guid = $2").await?;

@@ -141,11 +141,7 @@ async fn each_row(
     while let Some(row) = next(&mut rows).await? {
         toggle(&mut total, &read(&row)?);
     }
-    if total == expected {
-        Ok(())
-    } else {
-        Err(changed(table))
-    }
+    if total == expected { Ok(()) } else { Err(changed(table)) }
 }
 
 /// What a table holds does not have the table's digest.
@@ -154,7 +150,9 @@ pub(super) fn changed(table: &str) -> Fault {
 }
 
 /// The next row of those that are being read.
-pub(super) async fn next(rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream>) -> Result<Option<Row>, Fault> {
+pub(super) async fn next(
+    rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream>,
+) -> Result<Option<Row>, Fault> {
     Ok(futures_util::TryStreamExt::try_next(rows).await?)
 }
 
@@ -162,7 +160,8 @@ pub(super) async fn next(rows: &mut std::pin::Pin<&mut tokio_postgres::RowStream
 /// is at fault.
 pub(super) async fn heads(client: &impl GenericClient) -> Result<Vec<ChainHead>, Fault> {
     let mut all = Vec::new();
-    let sql = "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
+    let sql =
+        "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number";
     for row in client.query(sql, &[]).await? {
         // Writers are numbered from 1 and never removed.
         let number: i64 = column(&row, 0)?;

@@ -21,7 +21,8 @@ pub(super) fn point(row: &Row<'_>, at: usize) -> Result<Option<Point>, Fault> {
 /// Links of all chains, in the order of their positions.
 pub(super) fn placed(connection: &Connection, after: i64, limit: usize) -> Result<Vec<Placed>, Fault> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let columns = RecordRow::COLUMNS.split(", ").map(|column| format!("records.{column}")).collect::<Vec<_>>();
+    let columns =
+        RecordRow::COLUMNS.split(", ").map(|column| format!("records.{column}")).collect::<Vec<_>>();
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {}, writers.guid FROM records LEFT JOIN writers ON writers.number = records.writer
          WHERE position > ? ORDER BY position LIMIT ?",
@@ -47,8 +48,9 @@ pub(super) fn placed(connection: &Connection, after: i64, limit: usize) -> Resul
 /// Checkpoints, oldest first.
 pub(super) fn checkpoints(connection: &Connection, after: u64, limit: usize) -> Result<Vec<Kept>, Fault> {
     let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), i64::try_from(limit).unwrap_or(i64::MAX));
-    let mut statement = connection
-        .prepare_cached("SELECT number, document FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT number, document FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?",
+    )?;
     let mut rows = statement.query([after, limit])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -59,8 +61,8 @@ pub(super) fn checkpoints(connection: &Connection, after: u64, limit: usize) -> 
 
 /// The newest checkpoint.
 pub(super) fn last_checkpoint(connection: &Connection) -> Result<Option<Kept>, Fault> {
-    let mut statement = connection
-        .prepare_cached("SELECT number, document FROM checkpoints ORDER BY number DESC LIMIT 1")?;
+    let mut statement =
+        connection.prepare_cached("SELECT number, document FROM checkpoints ORDER BY number DESC LIMIT 1")?;
     let mut rows = statement.query([])?;
     rows.next()?.map(kept).transpose()
 }
@@ -122,7 +124,8 @@ pub(super) fn keep(connection: &Connection, proof: &Proof) -> Result<bool, Fault
 
 /// Removes the oldest records, and moves the beginnings of their chains.
 pub(super) fn cut(connection: &Connection, through: i64, cuts: &[Cut]) -> Result<(), Fault> {
-    let changed = || Fault::from(StoreError::Conflict("the oldest records have changed meanwhile; look again".into()));
+    let changed =
+        || Fault::from(StoreError::Conflict("the oldest records have changed meanwhile; look again".into()));
     let mut going: u64 = 0;
     for Cut { writer, before, base } in cuts {
         let there = connection
@@ -138,8 +141,7 @@ pub(super) fn cut(connection: &Connection, through: i64, cuts: &[Cut]) -> Result
             .prepare_cached("UPDATE writers SET base = ? WHERE guid = ?")?
             .execute(params![base.to_bytes(), writer])?;
     }
-    let gone =
-        connection.prepare_cached("DELETE FROM records WHERE position <= ?")?.execute([through])?;
+    let gone = connection.prepare_cached("DELETE FROM records WHERE position <= ?")?.execute([through])?;
     if u64::try_from(gone) != Ok(going) {
         return Err(changed());
     }

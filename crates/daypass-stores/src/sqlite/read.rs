@@ -144,8 +144,9 @@ pub(super) fn each_row(
 /// The head of every chain. Like links, they carry no sum: whoever asks for them checks the chains, and is to be
 /// told which one is at fault.
 pub(super) fn heads(connection: &Connection) -> Result<Vec<ChainHead>, Fault> {
-    let mut statement = connection
-        .prepare_cached("SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT number, guid, key_version, seq, mac, tip, base, signed, based FROM writers ORDER BY number",
+    )?;
     let mut rows = statement.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -212,7 +213,8 @@ pub(super) struct RecordRow<'a> {
 }
 
 impl<'a> RecordRow<'a> {
-    pub(super) const COLUMNS: &'static str = "position, writer, seq, at, latest, mark, mac, tenant, document, sum";
+    pub(super) const COLUMNS: &'static str =
+        "position, writer, seq, at, latest, mark, mac, tenant, document, sum";
     /// Takes the row's fields and the sum, in the order of [`Self::COLUMNS`].
     pub(super) const INSERT: &'static str =
         "INSERT INTO records (position, writer, seq, at, latest, mark, mac, tenant, document, sum)

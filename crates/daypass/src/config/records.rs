@@ -71,7 +71,10 @@ fn place(section: Section<'_>, base: &Path) -> Option<Place> {
             let read = |path: &str| match path {
                 "" => Err(Fault::new("the path is empty")),
                 path if path.ends_with('/') => Err(Fault::new(format!("`{path}` is a folder, and no file"))),
-                path => Ok(Place::File(base.join(path))),
+                // Whole, because it is the name under which the store remembers how far the place is.
+                path => {
+                    Ok(Place::File(std::path::absolute(base.join(path)).unwrap_or_else(|_| base.join(path))))
+                }
             };
             section.need_parsed("file", read).map(|given| given.value)
         }
@@ -93,8 +96,7 @@ mod tests {
     use super::super::{Loaded, Mode, parse};
     use super::*;
 
-    const HEAD: &str =
-        "[server]\nlisten = \"127.0.0.1:5050\"\n[store]\nurl = \"sqlite:/d.db\"\n[seal]\nkey = { file = \"/seal.key\" }\n";
+    const HEAD: &str = "[server]\nlisten = \"127.0.0.1:5050\"\n[store]\nurl = \"sqlite:/d.db\"\n[seal]\nkey = { file = \"/seal.key\" }\n";
 
     fn loaded_with(tail: &str) -> Result<Loaded, String> {
         parse("/etc/daypass/daypass.toml", &format!("{HEAD}{tail}"), Mode::Production, &[])
@@ -109,7 +111,10 @@ mod tests {
     fn without_a_section_records_stay_and_are_signed_every_minute() {
         let settings = loaded_with("").unwrap().records;
         assert_eq!(settings, Settings::default());
-        assert_eq!((settings.every, settings.keep, settings.places.len()), (Duration::from_secs(60), None, 0));
+        assert_eq!(
+            (settings.every, settings.keep, settings.places.len()),
+            (Duration::from_secs(60), None, 0)
+        );
     }
 
     #[test]
@@ -123,7 +128,12 @@ mod tests {
         let names: Vec<_> = settings.places.iter().map(|place| place.name()).collect();
         assert_eq!(
             names,
-            ["file:/etc/daypass/copies", "file:/mnt/a", "syslog:udp://log.example.com:514", "https://witness.example.com/daypass"]
+            [
+                "file:/etc/daypass/copies",
+                "file:/mnt/a",
+                "syslog:udp://log.example.com:514",
+                "https://witness.example.com/daypass"
+            ]
         );
     }
 

@@ -46,7 +46,12 @@ pub(super) fn read(root: Section<'_>, mode: Mode) -> Option<Rotation> {
 }
 
 /// Like other durations, and in whole days as well.
-fn seconds(section: Section<'_>, key: &str, standard: u32, bounds: RangeInclusive<u32>) -> Option<u32> {
+pub(super) fn seconds(
+    section: Section<'_>,
+    key: &str,
+    standard: u32,
+    bounds: RangeInclusive<u32>,
+) -> Option<u32> {
     let days = section.glance(key).and_then(|given| Some((given.value.strip_suffix('d')?, given.place)));
     let Some((number, place)) = days.filter(|(number, _)| number.bytes().all(|b| b.is_ascii_digit())) else {
         return duration::seconds(section, key, standard, bounds);

@@ -7,6 +7,7 @@ mod counts;
 mod database;
 mod health;
 mod listener;
+mod records;
 mod reloads;
 mod rotation;
 mod scrape;

@@ -24,8 +24,10 @@ impl Source {
         out.family("seal_key_wraps", help, None, MetricType::Gauge, wraps)?;
         let help = "Keys of Daypass's own that are stored and that this node cannot open";
         out.one("key_unopened", help, None, self.app.unopened())?;
-        let done = self.app.done_anew().map(|(what, count)| ([("what", what.name())], ConstCounter::new(count)));
-        let help = "What this node has wrapped, sealed or hashed anew because a key of Daypass's own was replaced";
+        let done =
+            self.app.done_anew().map(|(what, count)| ([("what", what.name())], ConstCounter::new(count)));
+        let help =
+            "What this node has wrapped, sealed or hashed anew because a key of Daypass's own was replaced";
         out.family("done_anew", help, None, MetricType::Counter, done)
     }
 }

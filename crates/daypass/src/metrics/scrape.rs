@@ -53,6 +53,7 @@ impl Collector for Source {
         self.limits(&mut out)?;
         self.our_keys(&mut out)?;
         self.rotation(&mut out)?;
+        self.records(&mut out)?;
         self.clients_keys(&mut out)?;
         self.clouds(&mut out)?;
         self.health(&mut out)?;

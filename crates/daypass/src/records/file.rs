@@ -73,8 +73,9 @@ pub(super) fn append(path: &Path, all: &[Kept]) -> io::Result<()> {
     let lines: String = all.iter().flat_map(|kept| [kept.jws.as_str(), "\n"]).collect();
     file.write_all(lines.as_bytes())?;
     file.sync_all()?;
-    if made && let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
+    if made {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
     }
     Ok(())
 }

@@ -15,8 +15,8 @@ pub(crate) use file::{Copy, copies};
 pub(crate) use place::Place;
 pub(crate) use rollback::{Behind, behind};
 pub(crate) use sign::sign;
-pub(crate) use syslog::Way;
 pub(crate) use standing::Standing;
+pub(crate) use syslog::Way;
 
 use crate::app::App;
 use crate::system::KeyEntropy;
@@ -126,13 +126,19 @@ impl Keeper {
             match self.compare(app, &settings).await {
                 Ok(()) => self.compared.store(true, Ordering::Relaxed),
                 Err(error) => {
-                    tracing::warn!(error = format!("{error:#}"), "copies of checkpoints cannot be compared; trying again");
+                    tracing::warn!(
+                        error = format!("{error:#}"),
+                        "copies of checkpoints cannot be compared; trying again"
+                    );
                     return;
                 }
             }
         }
         if let Err(error) = self.accepted(app).await {
-            tracing::debug!(error = format!("{error:#}"), "cannot look whether the earlier state was accepted");
+            tracing::debug!(
+                error = format!("{error:#}"),
+                "cannot look whether the earlier state was accepted"
+            );
         }
         self.sending.turn(self, app, &settings).await;
     }

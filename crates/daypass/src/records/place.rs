@@ -58,7 +58,9 @@ impl Place {
                 let (path, all) = (path.clone(), Arc::<[Kept]>::from(all));
                 let shown = path.display().to_string();
                 let written = tokio::task::spawn_blocking(move || file::append(&path, &all)).await;
-                written.map_err(|_| "a write was broken off".to_owned())?.map_err(|error| format!("{shown}: {error}"))
+                written
+                    .map_err(|_| "a write was broken off".to_owned())?
+                    .map_err(|error| format!("{shown}: {error}"))
             }
             Self::Syslog(way) => match tokio::time::timeout(LIMIT, way.send(all)).await {
                 Ok(sent) => sent.map_err(|error| error.to_string()),

@@ -34,7 +34,12 @@ enum Piece {
     Nothing,
     /// What comes next does not verify: it is evidence, and stays.
     Faulty(Uuid),
-    Goes { through: i64, cuts: Vec<Cut>, told: String, records: u64 },
+    Goes {
+        through: i64,
+        cuts: Vec<Cut>,
+        told: String,
+        records: u64,
+    },
 }
 
 /// Removes everything that was written before this time, as far as it may go.
@@ -70,7 +75,9 @@ pub(super) async fn remove(app: &App, settings: &Settings, before: Timestamp) ->
 async fn everywhere(store: &dyn Store, settings: &Settings) -> Result<bool, StoreError> {
     let Some(last) = store.last_checkpoint().await? else { return Ok(false) };
     let delivered: BTreeMap<String, u64> = store.delivered().await?.into_iter().collect();
-    let has = |place: &std::sync::Arc<super::Place>| delivered.get(&place.name()).is_some_and(|n| *n >= last.number);
+    let has = |place: &std::sync::Arc<super::Place>| {
+        delivered.get(&place.name()).is_some_and(|n| *n >= last.number)
+    };
     Ok(settings.places.iter().all(has))
 }
 

@@ -73,7 +73,8 @@ pub(crate) async fn behind(store: &dyn Store, path: &Path) -> anyhow::Result<Opt
             accepted = accepted.max(accepts(&kept.jws));
         }
     }
-    let newest = held.into_iter().filter(|(number, _)| *number > accepted).flat_map(|(_, forks)| forks).last();
+    let newest =
+        held.into_iter().filter(|(number, _)| *number > accepted).flat_map(|(_, forks)| forks).last();
     Ok(newest.map(|fork| Behind { fork, last, path: path.to_owned(), looked: last }))
 }
 
@@ -101,7 +102,9 @@ impl Keeper {
             };
             let Some(found) = found else { continue };
             let told = found.told();
-            tracing::error!("{told}; if that was meant, say so by `daypass audit accept-rollback --reason \"…\"`");
+            tracing::error!(
+                "{told}; if that was meant, say so by `daypass audit accept-rollback --reason \"…\"`"
+            );
             let record = Record::alarm(app.record_id(), app.now(), ROLLED_BACK, &told);
             app.store().append(Entry { record, mark: None }).await?;
             self.standing.lock().behind = Some(found);

@@ -103,7 +103,11 @@ impl Sending {
             Place::File(path) => own_end(store, path, noted).await?,
             _ => noted,
         };
-        let since = |all: &[Kept]| all.first().and_then(|kept| kept.open(app.directory().ring().checkpoint_keys()).ok()).map(|first| first.time);
+        let since = |all: &[Kept]| {
+            all.first()
+                .and_then(|kept| kept.open(app.directory().ring().checkpoint_keys()).ok())
+                .map(|first| first.time)
+        };
         loop {
             let all = store.checkpoints(reached, PAGE).await.map_err(|fault| Trouble::of(&fault, reached))?;
             let Some(last) = all.last() else { return Ok((reached, None)) };
@@ -190,7 +194,11 @@ async fn parted(store: &Arc<dyn Store>, path: &str) -> Result<u64, Trouble> {
             digests.entry(kept.number).or_insert_with(Vec::new).push(kept.digest());
         }
     });
-    read.map_err(|error| Trouble { error: Some(format!("{path}: {error}")), reached: 0, missing_since: None })?;
+    read.map_err(|error| Trouble {
+        error: Some(format!("{path}: {error}")),
+        reached: 0,
+        missing_since: None,
+    })?;
     let (mut common, mut after) = (0, 0);
     loop {
         let all = store.checkpoints(after, PAGE).await.map_err(|fault| Trouble::of(&fault, common))?;
@@ -231,6 +239,9 @@ async fn alone<T>(
 }
 
 fn mark(name: &str) -> Mark {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("daypass second place {name}").as_bytes());
+    let digest = aws_lc_rs::digest::digest(
+        &aws_lc_rs::digest::SHA256,
+        format!("daypass second place {name}").as_bytes(),
+    );
     digest.as_ref().first_chunk().copied().unwrap_or_default()
 }

@@ -40,7 +40,8 @@ impl Way {
         let (scheme, rest) = text.split_once("://")?;
         let (host, port) = rest.rsplit_once(':')?;
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
-        let good = !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0);
+        let good =
+            !host.is_empty() && host.chars().all(plain) && port.parse::<u16>().is_ok_and(|port| port > 0);
         match scheme {
             "udp" if good => Some(Self::Udp(rest.to_owned())),
             "tcp" if good => Some(Self::Tcp(rest.to_owned())),
@@ -113,7 +114,17 @@ mod tests {
         for good in ["udp://log.example.com:514", "tcp://10.0.0.1:6514", "tcp://[::1]:601", "unix:/dev/log"] {
             assert_eq!(Way::parse(good).unwrap().to_string(), good);
         }
-        for bad in ["", "udp://", "udp://host", "udp://host:0", "udp://host:70000", "tcp://user@host:1", "unix:log", "http://host:1", "host:514"] {
+        for bad in [
+            "",
+            "udp://",
+            "udp://host",
+            "udp://host:0",
+            "udp://host:70000",
+            "tcp://user@host:1",
+            "unix:log",
+            "http://host:1",
+            "host:514",
+        ] {
             assert_eq!(Way::parse(bad), None, "{bad}");
         }
     }

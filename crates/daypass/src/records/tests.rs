@@ -54,7 +54,13 @@ impl Node {
     }
 
     fn concerns(&self) -> Vec<&'static str> {
-        self.app.proofs().concerns(self.app.now()).into_iter().filter(|(_, n, _)| *n > 0).map(|(name, ..)| name).collect()
+        self.app
+            .proofs()
+            .concerns(self.app.now())
+            .into_iter()
+            .filter(|(_, n, _)| *n > 0)
+            .map(|(name, ..)| name)
+            .collect()
     }
 
     fn alarms(&self) -> Vec<String> {
@@ -171,7 +177,10 @@ async fn two_nodes_sign_one_sequence() {
     one.turn().await;
     two.turn().await;
     let kept = one.kept().await;
-    assert_eq!(kept.iter().map(|kept| kept.number).collect::<Vec<_>>(), (1..=kept.len() as u64).collect::<Vec<_>>());
+    assert_eq!(
+        kept.iter().map(|kept| kept.number).collect::<Vec<_>>(),
+        (1..=kept.len() as u64).collect::<Vec<_>>()
+    );
     assert_eq!(held(&first), kept);
     assert_eq!(held(&second), kept);
 }
@@ -204,7 +213,11 @@ async fn a_store_that_was_put_back_is_noticed_at_the_start_until_it_is_accepted(
     assert!(node.concerns().is_empty());
     assert_eq!(behind(&*node.store, &path).await.unwrap(), None);
     node.turn().await;
-    assert!(held(&path).len() > copies.len() && held(&path).ends_with(&node.kept().await[1..]), "{:?}", held(&path).len());
+    assert!(
+        held(&path).len() > copies.len() && held(&path).ends_with(&node.kept().await[1..]),
+        "{:?}",
+        held(&path).len()
+    );
 
     // The next start finds nothing to complain of.
     let again = node_on(node.store.clone(), node.clock.clone(), to_file(&path)).await;
@@ -223,7 +236,13 @@ async fn old_records_go_only_where_they_are_signed_and_every_place_has_that() {
     node.write(1200).await;
     node.clock.set(after(START, 20 * DAY));
     node.write(5).await;
-    let count = async || node.store.records(RecordQuery { limit: 9999, after: Some(0), ..RecordQuery::default() }).await.unwrap().len();
+    let count = async || {
+        node.store
+            .records(RecordQuery { limit: 9999, after: Some(0), ..RecordQuery::default() })
+            .await
+            .unwrap()
+            .len()
+    };
     assert_eq!(count().await, 1206);
     node.app.keeper().remove(&node.app).await;
     assert_eq!(count().await, 1206, "nothing is signed");
@@ -248,7 +267,10 @@ async fn old_records_go_only_where_they_are_signed_and_every_place_has_that() {
         })
         .collect();
     assert_eq!(told.len(), 3);
-    assert!(told[0].starts_with("500 records up to 2023-11-24") && told[0].contains(" 1-500 of "), "{told:?}");
+    assert!(
+        told[0].starts_with("500 records up to 2023-11-24") && told[0].contains(" 1-500 of "),
+        "{told:?}"
+    );
     assert!(told[2].contains(" 1001-1201 of "), "{told:?}");
     node.app.keeper().remove(&node.app).await;
     assert_eq!(count().await, 8, "nothing more is old enough");

@@ -24,7 +24,8 @@ fn store(turns: u64) -> Store {
             let record = Record::change(Uuid::from_u128(n.into()), START, None, "a", &turn.to_string());
             store.links.push(chains[which].link(&record).unwrap());
         }
-        store.heads = chains.iter().zip(signed).map(|(chain, signed)| ChainHead { signed, ..chain.head() }).collect();
+        store.heads =
+            chains.iter().zip(signed).map(|(chain, signed)| ChainHead { signed, ..chain.head() }).collect();
         let next = Checkpoint::next(store.kept.last(), &store.heads, &ring, START, None).unwrap();
         signed = [store.heads[0].seq, store.heads[1].seq];
         store.kept.push(next.checkpoint.sign(&ring).unwrap());
@@ -45,7 +46,8 @@ impl Store {
         let (mut chains, mut checkpoints) = (Vec::new(), Vec::new());
         for head in &self.heads {
             let mut witness = covered.witness(&ring, head);
-            let mine = self.links.iter().filter(|link| link.writer == head.writer && link.seq >= head.first());
+            let mine =
+                self.links.iter().filter(|link| link.writer == head.writer && link.seq >= head.first());
             mine.for_each(|link| witness.take(link));
             let (one, two) = witness.finish();
             chains.extend(one);
@@ -125,13 +127,22 @@ fn forged_missing_and_moved_checkpoints_show() {
     let at = forged.kept[2].jws.len() / 2;
     forged.kept[2].jws.replace_range(at..=at, "-");
     let faults = forged.check().1;
-    assert!(matches!(faults[..], [CheckpointFault::Forged { number: 3, .. }, CheckpointFault::Unlinked { number: 4 }]), "{faults:?}");
+    assert!(
+        matches!(
+            faults[..],
+            [CheckpointFault::Forged { number: 3, .. }, CheckpointFault::Unlinked { number: 4 }]
+        ),
+        "{faults:?}"
+    );
 
     let mut swapped = store(5);
     swapped.kept.swap(1, 2);
     (swapped.kept[1].number, swapped.kept[2].number) = (2, 3);
     let faults = swapped.check().1;
-    assert!(faults.iter().filter(|fault| matches!(fault, CheckpointFault::Forged { .. })).count() == 2, "{faults:?}");
+    assert!(
+        faults.iter().filter(|fault| matches!(fault, CheckpointFault::Forged { .. })).count() == 2,
+        "{faults:?}"
+    );
 }
 
 /// Signed by us, of the same number, and of another history: put in the place of one that was removed.
@@ -146,7 +157,10 @@ fn a_checkpoint_of_another_history_shows() {
     let faults = now.check().1;
     assert!(faults.contains(&CheckpointFault::Contradiction { number: 3 }), "{faults:?}");
     assert!(faults.contains(&CheckpointFault::Unlinked { number: 4 }), "{faults:?}");
-    assert!(faults.contains(&CheckpointFault::ChainGone { writer: writer(9), size: 1, number: 3 }), "{faults:?}");
+    assert!(
+        faults.contains(&CheckpointFault::ChainGone { writer: writer(9), size: 1, number: 3 }),
+        "{faults:?}"
+    );
 }
 
 #[test]
