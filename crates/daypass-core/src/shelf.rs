@@ -65,6 +65,9 @@ struct Entry {
 
 /// Everything that the subject would get now must be what it got then.
 struct What {
+    tenant: Uuid,
+    account: String,
+    answer: BTreeMap<String, String>,
     client: Option<Uuid>,
     key: Option<String>,
     role: String,
@@ -174,6 +177,9 @@ impl Whose {
 impl What {
     fn of(authorized: &Authorized) -> Self {
         Self {
+            tenant: authorized.tenant().guid,
+            account: authorized.tenant().account.clone(),
+            answer: authorized.answer().clone(),
             client: authorized.client(),
             key: authorized.key().map(str::to_owned),
             role: authorized.role().to_owned(),
@@ -192,7 +198,9 @@ impl What {
     }
 
     fn is(&self, authorized: &Authorized) -> bool {
-        self.client == authorized.client()
+        let tenant = authorized.tenant();
+        (self.tenant, &self.account, &self.answer) == (tenant.guid, &tenant.account, authorized.answer())
+            && self.client == authorized.client()
             && self.key.as_deref() == authorized.key()
             && self.role == authorized.role()
             && self.issuer == authorized.issuer()

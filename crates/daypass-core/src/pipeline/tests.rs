@@ -4,6 +4,7 @@ mod brokered;
 mod explained;
 mod limits;
 mod proofs;
+mod reloaded;
 mod replay;
 mod temporary;
 mod visitors;

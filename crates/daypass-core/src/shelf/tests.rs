@@ -264,7 +264,7 @@ fn a_name_belongs_to_one_tenant() {
 #[test]
 fn what_is_decided_otherwise_today_is_made_anew() {
     type Undo = fn(&mut World);
-    let changes: [Undo; 8] = [
+    let changes: [Undo; 11] = [
         |world| role(world).lifetime.default = LIFE - 1,
         |world| {
             let policy = allow(Language::Cam, "cos:GetObject", "qcs::cos::uid/1:b-1/{class}/*");
@@ -285,6 +285,9 @@ fn what_is_decided_otherwise_today_is_made_anew() {
         |world| role(world).app_roles = vec!["orders.read".into()],
         // Not in the policy, but in the record and in the answers of some protocols.
         |world| _ = role(world).variables.insert("subject".into(), VariableType::Slug),
+        |world| _ = role(world).answer.insert("end_point_public".into(), "https://o.example".into()),
+        |world| Arc::make_mut(&mut world.plan.tenants[0]).account = "100000000009".into(),
+        |world| Arc::make_mut(&mut world.plan.tenants[0]).guid = Uuid::from_u128(9),
     ];
     let (shelf, _) = kept(&session(&world(), "alice"));
     for (number, change) in changes.into_iter().enumerate() {

@@ -79,3 +79,6 @@ impl App {
         self.view.store(Arc::new(View { setup, directory: view.directory.clone() }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,8 +29,8 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
         Some(control) => vec![control.clone()],
         None => candidates(&config::glimpse(&file)),
     };
-    let request = Request::Reload { file: Some(file) };
-    match ask(&places, &request).await.map_err(unreached)? {
+    let request = Request::Reload { file: Some(file.clone()) };
+    match ask(&places, &request).await.map_err(|trouble| unreached(&trouble, &file))? {
         Answer::Reloaded { file, sha256, before, warnings } => {
             for warning in warnings.iter().filter(|_| !output.is_json()) {
                 output.line(format_args!("{warning}\n"));
@@ -57,10 +57,16 @@ fn absolute(file: &Path) -> Result<PathBuf, Failure> {
     Ok(file?)
 }
 
-fn unreached(trouble: Trouble) -> Failure {
-    let hint = match trouble {
-        Trouble::Nobody(_) => "; is it running, and is this its configuration? SIGHUP reloads too",
-        Trouble::NotOurs(_) | Trouble::Silent(..) => "",
+/// What leads to the service stands in the file: where that is wrong, it may be why.
+fn unreached(trouble: &Trouble, file: &Path) -> Failure {
+    let hint = match (trouble, config::load(file)) {
+        (Trouble::Nobody(_), Err(faults)) => {
+            format!("; the file is wrong, and may lead astray (--control names the socket):\n{faults}")
+        }
+        (Trouble::Nobody(_), Ok(_)) => {
+            "; is the service running, and is this its file? --control names its socket, and SIGHUP reloads too".to_owned()
+        }
+        (Trouble::NotOurs(_) | Trouble::Silent(..), _) => String::new(),
     };
     Failure::Unreachable(format!("{trouble}{hint}"))
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs::Permissions;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,8 +107,12 @@ fn may_ask(peer: u32, own: u32) -> bool {
     peer == own || peer == 0
 }
 
-/// Whether this is a socket at which nobody listens any more.
+/// Whether this is a socket at which nobody listens any more. A file of another kind refuses connections too, and is
+/// somebody's.
 fn is_dead(path: &Path) -> bool {
+    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        return false;
+    }
     let connected = std::os::unix::net::UnixStream::connect(path);
     connected.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
 }

@@ -104,8 +104,12 @@ impl Site {
         daypass().args(["reload", "--json", "--config"]).arg(self.file()).output().unwrap()
     }
 
+    /// What a reload is refused with. The socket is named: a file that is wrong may lead elsewhere.
     fn refused(&self) -> Value {
-        let output = self.reload();
+        let socket = self.folder.path().join("daypass.sock");
+        let mut command = daypass();
+        command.args(["reload", "--json", "--config"]).arg(self.file()).arg("--control").arg(socket);
+        let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
@@ -239,6 +243,14 @@ fn nothing_of_a_bad_file_is_in_force() {
         assert_eq!(told["errors"][0]["file"], *file, "{told}");
         assert_eq!(site.word(), "one", "{bad}");
     }
+    let lost = site.reload();
+    let said = String::from_utf8_lossy(&lost.stdout).into_owned();
+    assert!(lost.status.code() == Some(1), "the file still leads to the socket: {said}");
+    site.write("");
+    let lost = site.reload();
+    let said = String::from_utf8_lossy(&lost.stdout).into_owned();
+    assert_eq!(lost.status.code(), Some(3), "{said}");
+    assert!(said.contains("no service listens at") && said.contains("the file is wrong"), "{said}");
     std::fs::remove_file(site.file()).unwrap();
     // Without a file nothing leads to the socket but its name.
     let socket = site.folder.path().join("daypass.sock");
@@ -253,9 +265,9 @@ fn nothing_of_a_bad_file_is_in_force() {
     );
 
     let ready = send(&site.host, "GET", "/readyz", &[], b"");
-    let warning = "reloads that were refused since the configuration in force was read: 7";
+    let warning = "reloads that were refused since the configuration in force was read: 8";
     assert!(ready.status == 200 && ready.body.contains(warning), "{ready:?}");
-    assert_eq!(site.metric("daypass_config_reloads_total{result=\"refused\"}"), Some(7.0));
+    assert_eq!(site.metric("daypass_config_reloads_total{result=\"refused\"}"), Some(8.0));
     assert_eq!(site.metric("daypass_config_last_reload_done"), Some(0.0));
     site.write(&good);
     json_of(&site.reload());
@@ -264,7 +276,7 @@ fn nothing_of_a_bad_file_is_in_force() {
     assert_eq!(site.metric("daypass_config_last_reload_done"), Some(1.0));
     assert_eq!(records(&site).len(), 1, "only what came into force is recorded");
     let said = site.stop();
-    assert_eq!(said.matches("the configuration is not reloaded").count(), 7, "each is told once: {said}");
+    assert_eq!(said.matches("the configuration is not reloaded").count(), 8, "each is told once: {said}");
 }
 
 #[test]
