@@ -48,6 +48,12 @@ httpGet:
 {{- if and $v.mutualTls.publicUrl (not $v.tls.secretName) -}}
 {{- fail "mutualTls needs tls.secretName" -}}
 {{- end -}}
+{{- if and (gt (int $v.replicas) 1) (not $v.store.url) -}}
+{{- fail "more than one node needs a PostgreSQL: store.url" -}}
+{{- end -}}
+{{- if and (or $v.store.passwordSecretName $v.store.caSecretName) (not $v.store.url) -}}
+{{- fail "a password or an authority is of a PostgreSQL: store.url" -}}
+{{- end -}}
 [server]
 listen = "0.0.0.0:{{ $v.ports.service }}"
 public_url = {{ required "publicUrl: where clients reach Daypass" $v.publicUrl | toJson }}
@@ -73,7 +79,15 @@ metrics_reason = {{ if $v.networkPolicy.enabled }}"a NetworkPolicy lets in who i
 {{- end }}
 
 [store]
+{{- if $v.store.url }}
+{{- $ca := ternary (printf "%ssslrootcert=/run/daypass/database-ca/ca.crt" (ternary "&" "?" (contains "?" $v.store.url))) "" (ne $v.store.caSecretName "") }}
+url = {{ printf "%s%s" $v.store.url $ca | quote }}
+{{- if $v.store.passwordSecretName }}
+password = { credential = "database-password" }
+{{- end }}
+{{- else }}
 url = "sqlite:/var/lib/daypass/daypass.db"
+{{- end }}
 
 [seal]
 key = { credential = "seal.key" }
