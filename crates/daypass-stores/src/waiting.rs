@@ -12,6 +12,11 @@ use uuid::Uuid;
 /// Where an answer goes.
 pub(crate) type Ticket<T> = oneshot::Sender<Result<T, StoreError>>;
 
+/// The wait for a commit, for whoever follows requests. Where nobody does it costs nothing.
+pub(crate) fn wait() -> tracing::Span {
+    tracing::debug_span!(target: "daypass::traces", "store", otel.name = "store.commit")
+}
+
 /// What goes into a commit together with whatever else waits.
 pub(crate) enum Write {
     Append(Box<Entry>, Pending<Appended>),

@@ -14,6 +14,7 @@ mod rotation;
 mod server;
 mod system;
 mod telemetry;
+mod traces;
 
 use std::process::ExitCode;
 

@@ -27,6 +27,8 @@ struct State {
 /// Writes what waits when it goes: whoever runs a server keeps it to the end.
 #[must_use]
 pub(crate) struct Logs {
+    #[cfg(feature = "otel")]
+    _spans: Option<crate::traces::Exporter>,
     _writer: sink::Writer,
 }
 
@@ -44,14 +46,22 @@ pub(crate) fn init(filter: &str, json: bool) -> Logs {
     } else {
         lines.with_filter(filter).boxed()
     };
-    tracing_subscriber::registry().with(lines).init();
+    #[cfg(feature = "otel")]
+    let (spans, exporter) = crate::traces::layer().unzip();
+    #[cfg(not(feature = "otel"))]
+    let spans: Option<tracing_subscriber::layer::Identity> = None;
+    tracing_subscriber::registry().with(lines).with(spans).init();
     // The place of a panic is enough to find it; its text may quote what a request said.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panicked");
     }));
     let _ = STATE.set(State { queue, filter: handle });
-    Logs { _writer: writer }
+    Logs {
+        #[cfg(feature = "otel")]
+        _spans: exporter,
+        _writer: writer,
+    }
 }
 
 /// Whether this is a filter that can be understood; otherwise why it is not.

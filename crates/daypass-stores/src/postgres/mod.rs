@@ -26,7 +26,7 @@ mod writer;
 
 use crate::Schema;
 use crate::pipe::pipe;
-use crate::waiting::{Pending, Ticket, Write};
+use crate::waiting::{Pending, Ticket, Write, wait};
 use address::Address;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
@@ -53,6 +53,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_postgres::IsolationLevel;
+use tracing::Instrument as _;
 pub use traffic::Traffic;
 pub(crate) use traffic::traffic;
 pub(crate) use transactions::done_again;
@@ -101,7 +102,7 @@ impl PostgresStore {
     /// be written, but whoever asked acts as if it had not been.
     async fn write<T>(&self, write: impl FnOnce(Pending<T>) -> Write) -> Result<T, StoreError> {
         let answer = self.send(|ticket| Command::Write(write(Pending::new(ticket))))?;
-        match timeout(DEADLINE, answer).await {
+        match timeout(DEADLINE, answer).instrument(wait()).await {
             Ok(answer) => answer.unwrap_or_else(|_| Err(closed())),
             Err(_) => Err(late()),
         }

@@ -26,7 +26,7 @@ mod writer;
 use crate::Schema;
 use crate::pipe::pipe;
 use crate::sums;
-use crate::waiting::{Pending, Ticket, Write};
+use crate::waiting::{Pending, Ticket, Write, wait};
 use answers::Answers;
 use async_trait::async_trait;
 use daypass_core::client::{Client, Key};
@@ -53,6 +53,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 use uuid::Uuid;
 pub(crate) use whole::SqliteWhole;
 use writer::{Command, QUEUE, Writer};
@@ -102,7 +103,7 @@ impl SqliteStore {
     /// time may still be written, but whoever asked acts as if it had not been.
     async fn ask<T>(&self, command: impl FnOnce(Ticket<T>) -> Command) -> Result<T, StoreError> {
         self.answers.start();
-        answered(self.send(command)?).await
+        answered(self.send(command)?).instrument(wait()).await
     }
 
     async fn write<T>(&self, write: impl FnOnce(Pending<T>) -> Write) -> Result<T, StoreError> {
@@ -209,7 +210,7 @@ impl Store for SqliteStore {
     {
         self.answers.start();
         let sent = self.send(|ticket| Command::Write(Write::Append(Box::new(entry), Pending::new(ticket))));
-        Box::pin(async move { answered(sent?).await })
+        Box::pin(async move { answered(sent?).instrument(wait()).await })
     }
 
     async fn uses(&self) -> Result<Vec<(String, Timestamp)>, StoreError> {

@@ -91,6 +91,7 @@ async fn a_node_that_starts_behind_the_recorded_time_issues_nothing_until_the_ti
 
     site.clock.set(after(START, 60));
     look(&second, 2).await;
+    second.hear().await.unwrap();
     assert_eq!((site.ask(&second).await, ready(&second)), (None, true));
 }
 
