@@ -74,20 +74,49 @@ fn the_image_starts_what_exists_and_nobody_in_it_is_root() {
     for line in ["USER 65532:65532", "WORKDIR /etc/daypass", "ENV CREDENTIALS_DIRECTORY=/run/secrets"] {
         assert!(last.lines().any(|found| found == line), "{line}");
     }
+    let check: Vec<String> = serde_json::from_str(between(last, "    CMD ", "\n")).unwrap();
+    assert!(last.contains("HEALTHCHECK --interval=") && check[0] == "/usr/bin/daypass", "{check:?}");
+    assert_eq!(check[2..], command[1..], "it asks about the file that is served");
+    let help = daypass().args([&check[1], "--help"]).output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("--config <FILE>"), "{check:?}");
     let profile = between(&file, "--profile ", " ");
     assert!(read("Cargo.toml").contains(&format!("[profile.{profile}]")));
     let compiler = between(&file, "\nARG BUILD_IMAGE=rust:", "-");
     assert!(read("rust-toolchain.toml").contains(&format!("channel = \"{compiler}\"")));
 
-    let compose = read("deploy/docker/compose.yaml");
-    for line in ["read_only: true", "user: \"65532:65532\"", "cap_drop: [ALL]", "secrets: [seal.key]"] {
-        assert!(compose.contains(line), "{line}");
+    for (name, secrets) in [("compose", "[seal.key]"), ("compose.nodes", "[seal.key, db-password]")] {
+        let compose = read(&format!("deploy/docker/{name}.yaml"));
+        let secrets = format!("secrets: {secrets}");
+        let hard = ["read_only: true", "user: \"65532:65532\"", "cap_drop: [ALL]", &secrets];
+        for line in hard.into_iter().chain(["tmpfs: [\"/run/daypass:", "./daypass:/etc/daypass:ro"]) {
+            assert!(compose.contains(line), "{name}: {line}");
+        }
+        // Docker mounts a secret by its name; the configuration asks for it by the same.
+        assert!(compose.contains("\nsecrets:\n  seal.key:\n"), "{name}");
+        for path in compose.lines().filter_map(|line| line.trim().strip_prefix("- ./")) {
+            let path = path.split(':').next().unwrap();
+            assert!(path == "daypass" || root().join("deploy/docker").join(path).exists(), "{path}");
+        }
+        for path in compose.lines().filter_map(|line| line.trim().strip_prefix("- ../")) {
+            let path = path.split(':').next().unwrap();
+            assert!(root().join("deploy").join(path).exists(), "{path}");
+        }
     }
-    // Docker mounts a secret by its name; the configuration asks for it by the same.
-    assert!(compose.contains("\nsecrets:\n  seal.key:\n"));
-    for path in compose.lines().filter_map(|line| line.trim().strip_prefix("- ../")) {
-        let path = path.split(':').next().unwrap();
-        assert!(root().join("deploy").join(path).exists(), "{path}");
+}
+
+#[test]
+fn the_balancer_has_a_place_for_each_node_and_asks_what_they_answer() {
+    let (compose, balancer) = (read("deploy/docker/compose.nodes.yaml"), read("deploy/docker/haproxy.cfg"));
+    let nodes = between(&compose, "replicas: ", "\n");
+    assert!(balancer.contains(&format!("server-template node {nodes} daypass:{}\n", PORTS[0])), "{balancer}");
+    assert!(balancer.contains("option httpchk GET /readyz") && balancer.contains("mode tcp"));
+    assert!(compose.contains(&format!("DAYPASS__SERVER__LISTEN: \"0.0.0.0:{}\"", PORTS[0])));
+    let metrics = read("deploy/docker/prometheus.nodes.yml");
+    assert!(metrics.contains("names: [daypass]") && metrics.contains(&format!("port: {}", PORTS[2])));
+    let url = between(&compose, "DAYPASS__STORE__URL: \"", "\"");
+    assert_eq!(daypass_stores::understand(url), Ok(()));
+    for named in ["POSTGRES_USER: daypass", "POSTGRES_DB: daypass", "\n  database:\n    image: postgres:"] {
+        assert!(compose.contains(named) && url.contains("daypass@database/daypass"), "{named}");
     }
 }
 

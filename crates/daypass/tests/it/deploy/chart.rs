@@ -77,6 +77,7 @@ fn config(rendered: &str, folder: &std::path::Path) -> String {
         .replace("/run/daypass/tls/tls.crt", &here("chain.pem"))
         .replace("/run/daypass/tls/tls.key", &here("key.pem"))
         .replace("/run/daypass/clients-ca/ca.crt", &here("ca.pem"))
+        .replace("/run/daypass/database-ca/ca.crt", &here("ca.pem"))
         .replace("/var/lib/daypass/", &here(""))
 }
 
@@ -94,6 +95,14 @@ fn what_it_renders_is_a_configuration_without_faults() {
     for (name, lines) in [
         ("tls", vec![format!("listen = \"0.0.0.0:{mutual}\""), "refuse = [\"v1\", \"md5\"]".to_owned()]),
         ("proxy", vec!["behind_proxy = [\"10.0.0.0/8\"]".to_owned()]),
+        (
+            "nodes",
+            vec![
+                "url = \"postgres://daypass@db.example.com:5432/daypass?connections=8&sslrootcert="
+                    .to_owned(),
+                "password = { credential = \"database-password\" }".to_owned(),
+            ],
+        ),
     ] {
         let rendered = read(&format!("deploy/helm/rendered/{name}.yaml"));
         let folder = tempfile::tempdir().unwrap();
@@ -111,6 +120,7 @@ fn what_it_renders_is_a_configuration_without_faults() {
         std::fs::write(&file, &text).unwrap();
         std::fs::write(folder.path().join("seal.key"), "00".repeat(32)).unwrap();
         std::fs::write(folder.path().join("tencent-root"), "AKIDexample:secret").unwrap();
+        std::fs::write(folder.path().join("database-password"), "secret").unwrap();
         let check = || {
             let mut command = daypass();
             command.args(["check", "--config"]).arg(&file).env("CREDENTIALS_DIRECTORY", folder.path());
@@ -130,16 +140,25 @@ fn what_it_renders_is_a_configuration_without_faults() {
         for port in [service, metrics] {
             assert!(rendered.contains(&format!("containerPort: {port} }}")), "{name}: {port}");
         }
-        let set = between(&rendered, "kind: StatefulSet", "\n---\n");
-        for line in [
-            "replicas: 1",
+        assert!(rendered.contains("{ name: RUNTIME_DIRECTORY, value: /run/daypass/control }"), "{name}");
+        assert!(rendered.contains("{ name: control, mountPath: /run/daypass/control }"), "{name}");
+        let many = name == "nodes";
+        let set = between(&rendered, if many { "kind: Deployment" } else { "kind: StatefulSet" }, "\n---\n");
+        let own: &[_] = if many {
+            &["replicas: 3", "maxUnavailable: 0, maxSurge: 1", "topologyKey: kubernetes.io/hostname"]
+        } else {
+            &["replicas: 1", "whenDeleted: Retain", "mountPath: /var/lib/daypass"]
+        };
+        assert_eq!(rendered.contains("kind: PodDisruptionBudget"), many);
+        assert_eq!(rendered.contains("port: 5432"), many, "it reaches its database");
+        assert_eq!(rendered.contains("volumeClaimTemplates"), !many);
+        for line in own.iter().copied().chain([
             "runAsNonRoot: true",
             "readOnlyRootFilesystem: true",
             "allowPrivilegeEscalation: false",
             "automountServiceAccountToken: false",
             "type: RuntimeDefault",
-            "whenDeleted: Retain",
-        ] {
+        ]) {
             assert!(set.contains(line), "{name}: {line}");
         }
         let probes: Vec<_> = set.split("path: /").skip(1).map(|rest| rest.lines().next().unwrap()).collect();
@@ -163,7 +182,7 @@ fn the_rendered_files_are_what_helm_makes_of_the_chart() {
         ]);
         command.arg(format!("{CHART}/ci/{name}-values.yaml")).current_dir(root()).output()
     };
-    for name in ["tls", "proxy"] {
+    for name in ["tls", "proxy", "nodes"] {
         let rendered = read(&format!("deploy/helm/rendered/{name}.yaml"));
         match helm(name) {
             Ok(made) => {

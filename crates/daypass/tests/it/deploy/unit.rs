@@ -32,6 +32,26 @@ fn it_runs_an_option_that_exists_on_the_paths_of_the_package() {
     assert!(read("crates/daypass/Cargo.toml").contains(&format!("\"../../docs/{document}\"")));
 }
 
+/// systemd is told when the service answers, and that it lives; a reload fails where the service refuses one.
+#[test]
+fn it_is_started_watched_and_reloaded_by_what_the_program_says() {
+    let unit = read(UNIT);
+    for (setting, value) in [("Type", "notify"), ("NotifyAccess", "main"), ("WatchdogSec", "30s")] {
+        assert_eq!(values(&unit, setting), [value], "{setting}");
+    }
+    let start: Vec<_> = values(&unit, "ExecStart")[0].split(' ').collect();
+    let reload: Vec<_> = values(&unit, "ExecReload")[0].split(' ').collect();
+    assert_eq!((reload[0], reload[1], &reload[2..]), (start[0], "reload", &start[2..]));
+    let help = daypass().args(["reload", "--help"]).output().unwrap();
+    assert!(String::from_utf8(help.stdout).unwrap().contains("--config <FILE>"));
+    // Where a command looks for the socket of a service that has no folder of its own in its file.
+    assert_eq!(values(&unit, "RuntimeDirectory"), ["daypass"]);
+    let file = tempfile::tempdir().unwrap();
+    let lost = daypass().arg("reload").arg("--config").arg(file.path().join("none.toml")).output().unwrap();
+    let said = String::from_utf8(lost.stderr).unwrap();
+    assert!(said.contains("`/run/daypass/control.sock`"), "{said}");
+}
+
 /// What a wrong configuration ends with is what the unit does not try again.
 #[test]
 fn a_wrong_configuration_is_not_tried_again() {
@@ -75,9 +95,10 @@ fn it_is_shut_in() {
         ("ProtectSystem", "strict"),
         ("ProtectProc", "invisible"),
         ("ProcSubset", "pid"),
-        ("RestrictAddressFamilies", "AF_INET AF_INET6"),
+        ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX"),
         ("SystemCallArchitectures", "native"),
         ("StateDirectoryMode", "0700"),
+        ("RuntimeDirectoryMode", "0700"),
         ("UMask", "0077"),
         ("LimitCORE", "0"),
     ] {
