@@ -362,10 +362,15 @@ impl Pipeline {
         if sight.is_none_or(|sight| !sight.repeat) {
             self.count_day(directory, &verified.caller, trail)?;
         }
+        let mut elsewhere = None;
         // At most twice: another node may have seen these bytes first, and then its time counts.
         for _ in 0..2 {
             let draw = self.draw(directory, &verified.call, issue, sight.map(|s| s.first), trail.now)?;
             let granted = self.issue(directory, &authorized, &draw).await?;
+            if let Some((mark, first)) = elsewhere {
+                self.is_its_repeat(&authorized.tenant().name, &verified.call, &granted, first).await?;
+                self.window.settle(mark, first);
+            }
             let repeat = sight.is_some_and(|s| s.repeat);
             let mark = sight.filter(|s| !s.settled).map(|s| s.mark);
             let entry =
@@ -382,10 +387,12 @@ impl Pipeline {
                     return Ok((success, Outcome::Granted(Delivery::new(granted, refresh))));
                 }
                 (record::Outcome::Seen(first), Some(Sighted { mark, .. })) => {
-                    self.window.settle(mark, first);
                     if !replay::is_retry(first, trail.now) {
+                        self.window.settle(mark, first);
                         return Err(replayed());
                     }
+                    // Settled only when it is known to be a repeat: until then every copy has to be looked at.
+                    elsewhere = Some((mark, first));
                     // It was counted where it was seen first.
                     self.uncount_day(trail);
                     sight = Some(Sighted { mark, first, repeat: true, settled: true });

@@ -2,12 +2,18 @@
 
 use super::Pipeline;
 use crate::clock::Timestamp;
+use crate::credential::Granted;
 use crate::dialect::{Call, Claim, Context, Issue, Signed};
 use crate::directory::Directory;
 use crate::id::Draw;
+use crate::record::Event;
 use crate::refusal::{Reason, Refusal};
 use crate::replay::{self, Mark, Sight};
 use crate::ring::Ring;
+use crate::store::{RecordQuery, Stored};
+
+/// How many of a tenant's records are looked through for the first of a repeat: those of five seconds, unless they are more.
+const LOOKED_THROUGH: usize = 20_000;
 
 impl Pipeline {
     /// The replay rule, after the signature was found right: a stranger must not be able to use up a mark.
@@ -25,8 +31,8 @@ impl Pipeline {
             return Err(replayed());
         }
         if signed.once.is_some() {
-            // A retry has the nonce and the signature of its first. Only this process can tell: another one knows the
-            // nonce alone, and takes whatever its owner signs within that time for the retry.
+            // A retry has the nonce and the signature of its first. Of those that another node was first to see this process
+            // knows the nonce alone; `is_its_repeat` looks at what that node gave.
             let signature =
                 replay::mark(ring, signed.key_id, signed.signature, signed.made).ok_or_else(no_key)?;
             if self.window.see(signature, context.now) == Sight::First && repeat {
@@ -34,6 +40,34 @@ impl Pipeline {
             }
         }
         Ok(Some(Sighted { mark, first, repeat, settled }))
+    }
+
+    /// Refuses a request whose nonce another node has seen, unless it repeats what that node gave for the same signature.
+    ///
+    /// What a node gives follows from the signature and the time it was first seen, so a repeat has a grant of the same credential
+    /// in the records. Attack: otherwise whoever may sign gets as many credentials for one nonce as there are nodes.
+    pub(super) async fn is_its_repeat(
+        &self,
+        tenant: &str,
+        call: &impl Call,
+        granted: &Granted,
+        first: Timestamp,
+    ) -> Result<(), Refusal> {
+        if !matches!(call.claim(), Claim::Signed(Signed { once: Some(_), .. })) {
+            return Ok(());
+        }
+        let query = RecordQuery {
+            tenant: Some(tenant.to_owned()),
+            since: Some(first),
+            after: None,
+            limit: LOOKED_THROUGH,
+        };
+        let given = |stored: &Stored| match &stored.record.event {
+            Event::Grant { credential, .. } => *credential == granted.credential.id(),
+            _ => false,
+        };
+        let records = self.store.records(query).await.map_err(Refusal::unavailable)?;
+        if records.iter().any(given) { Ok(()) } else { Err(replayed()) }
     }
 
     pub(super) fn draw(

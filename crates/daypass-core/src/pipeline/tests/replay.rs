@@ -99,3 +99,25 @@ async fn a_nonce_is_good_for_one_request_and_its_retry() {
     bench.clock.advance(2_000);
     assert_eq!(bench.get(&get(1, "a")).await, "refused replayed");
 }
+
+#[tokio::test]
+async fn a_nonce_is_good_for_one_request_at_all_nodes_together() {
+    let (here, there) = (Bench::new(), Bench::new());
+    let get = |n: u32, nonce: &str| format!("/?key=AKIDworld&sign=secret of AKIDworld|{n}&once={nonce}");
+    let first = here.get(&get(1, "a")).await;
+    there.store.append(Entry { record: here.store.all().remove(0), mark: None }).await.unwrap();
+    there.clock.advance(1_000);
+    for _ in 0..2 {
+        there.store.seen_elsewhere(START);
+        let other = there.get(&get(2, "a")).await;
+        assert_eq!(other, "refused replayed", "another request under the same nonce");
+    }
+
+    let retried = Bench::new();
+    retried.store.append(Entry { record: here.store.all().remove(0), mark: None }).await.unwrap();
+    retried.clock.advance(1_000);
+    retried.store.seen_elsewhere(START);
+    assert_eq!(retried.get(&get(1, "a")).await, first, "its own retry");
+    assert_eq!(retried.get(&get(1, "a")).await, first);
+    assert_eq!(retried.get(&get(2, "a")).await, "refused replayed");
+}
