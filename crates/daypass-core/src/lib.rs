@@ -38,6 +38,7 @@ pub mod json;
 pub mod keys;
 pub mod limits;
 pub mod net;
+pub mod parts;
 pub mod peer;
 pub mod pipeline;
 pub mod policy;

@@ -6,9 +6,9 @@
 //! **RS256 is kept off the async workers.** One signature takes half a millisecond of CPU, twenty-five times that
 //! of the others, and every other request of the worker would wait for it. It runs on tokio's blocking pool,
 //! bounded twice: at most one at a time for each processor, so that the operating system still gives the workers
-//! their share, and at most [`WAITING`] for each processor in line. A request past that is refused with
-//! `Unavailable` and asked to come again in a second: whoever floods us with requests for RS256 tokens uses up
-//! neither our memory nor the patience of everyone behind him. `Unavailable` rather than `RateLimited`, because
+//! their share, and at most [`WAITING`] for each processor in line, of which each tenant that asks has its part. A request past that
+//! is refused with `Overloaded` and asked to come again in a second: whoever floods us with requests for RS256 tokens uses up
+//! neither our memory nor the patience of everyone behind him. `Overloaded` rather than `RateLimited`, because
 //! it is our condition and no fault of this client's, and because a refusal under load should not cost a record.
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use daypass_core::dialect::Form;
 use daypass_core::directory::Directory;
 use daypass_core::id::Draw;
 use daypass_core::issuer::{Issued, Issuer};
+use daypass_core::parts::Parts;
 use daypass_core::policy::Authorized;
 use daypass_core::refusal::{Reason, Refusal};
 use daypass_core::ring::Ring;
@@ -64,7 +65,9 @@ impl Local {
         let id = Uuid::from_bytes(draw.bytes("access token id"));
         let claims = AccessToken::new(&directory.plan().public_url, authorized, draw.at(), id)?;
         let token = match authorized.algorithm() {
-            Algorithm::Rs256 => self.rsa.sign(directory.ring().clone(), claims).await?,
+            Algorithm::Rs256 => {
+                self.rsa.sign(authorized.tenant().guid, directory.ring().clone(), claims).await?
+            }
             quick @ (Algorithm::Es256 | Algorithm::EdDsa) => {
                 sign::access_token(directory.ring(), quick, &claims)?
             }
@@ -108,18 +111,19 @@ fn make_triple(
 /// Where RS256 is signed: few at a time, and a line that is not endless.
 struct SlowLane {
     at_once: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
+    admitted: Arc<Parts>,
+    most: usize,
 }
 
 impl SlowLane {
     fn new(at_once: usize, admitted: usize) -> Self {
-        Self { at_once: Arc::new(Semaphore::new(at_once)), admitted: Arc::new(Semaphore::new(admitted)) }
+        Self { at_once: Arc::new(Semaphore::new(at_once)), admitted: Arc::default(), most: admitted }
     }
 
     /// Signs on the blocking pool; needs a tokio runtime. The permits go with the work: a client that hangs up
     /// does not make room before its signature is done.
-    async fn sign(&self, ring: Arc<Ring>, claims: AccessToken) -> Result<Secret, Refusal> {
-        let place = self.admitted.clone().try_acquire_owned().map_err(|_| crowded())?;
+    async fn sign(&self, tenant: Uuid, ring: Arc<Ring>, claims: AccessToken) -> Result<Secret, Refusal> {
+        let place = self.admitted.enter(Some(tenant), self.most).ok_or_else(crowded)?;
         let turn = self.at_once.clone().acquire_owned().await.map_err(Refusal::internal)?;
         let work = move || {
             let token = sign::access_token(&ring, Algorithm::Rs256, &claims);
@@ -131,7 +135,7 @@ impl SlowLane {
 }
 
 fn crowded() -> Refusal {
-    Refusal::new(Reason::Unavailable, "too many tokens are waiting to be signed; ask again in a second")
+    Refusal::new(Reason::Overloaded, "too many tokens are waiting to be signed; ask again in a second")
         .retry_after(1)
         .because("the line for RS256 signatures is full")
 }

@@ -14,7 +14,8 @@ impl Pipeline {
     /// A refusal of a known caller is recorded before it is told; a stranger's is counted, and so is one for want of what
     /// somebody was refused before in the same minute.
     pub(super) async fn record_refusal(&self, trail: &Trail, refusal: Refusal) -> Refusal {
-        if refusal.reason == Reason::Unavailable {
+        // Nor does what is under too much load need a record each.
+        if matches!(refusal.reason, Reason::Unavailable | Reason::Overloaded) {
             return refusal;
         }
         // Attack: a client in a loop, far above its rate, costs a commit each time that it is told so, and fills the disk.

@@ -173,18 +173,20 @@ async fn a_full_line_for_rs256_is_refused_and_holds_up_nobody_else() {
     let local = Local::bounded(1, 2);
     // One is being signed and one waits: both places are taken.
     let turn = local.rsa.at_once.clone().acquire_owned().await.unwrap();
-    let first_place = local.rsa.admitted.clone().acquire_owned().await.unwrap();
+    let first_place = local.rsa.admitted.enter(Some(ACME), 2).unwrap();
+    assert!(local.rsa.admitted.admits(Some(ACME), 2));
     let slow = world(Algorithm::Rs256);
     let mut waiting = Box::pin(bearer(&local, &slow, 1));
     assert!(futures_now(waiting.as_mut()).is_none(), "it waits for its turn");
     let refused = bearer(&local, &slow, 2).await.err().unwrap();
-    assert_eq!((refused.reason, refused.retry_after), (Reason::Unavailable, Some(1)));
+    assert_eq!((refused.reason, refused.retry_after), (Reason::Overloaded, Some(1)));
+    assert!(local.rsa.admitted.admits(None, 2), "another tenant has its part");
     assert!(bearer(&local, &world(Algorithm::Es256), 3).await.is_ok());
     assert!(bearer(&local, &world(Algorithm::EdDsa), 4).await.is_ok());
     drop((turn, first_place));
     assert!(waiting.await.is_ok());
     assert!(bearer(&local, &slow, 5).await.is_ok(), "the places were given back");
-    assert_eq!((local.rsa.at_once.available_permits(), local.rsa.admitted.available_permits()), (1, 2));
+    assert_eq!((local.rsa.at_once.available_permits(), local.rsa.admitted.taken()), (1, 0));
 }
 
 #[tokio::test]
@@ -194,9 +196,9 @@ async fn a_caller_that_hangs_up_in_line_gives_its_place_back() {
     let slow = world(Algorithm::Rs256);
     let mut gone = Box::pin(bearer(&local, &slow, 1));
     assert!(futures_now(gone.as_mut()).is_none());
-    assert_eq!(local.rsa.admitted.available_permits(), 0);
+    assert_eq!(local.rsa.admitted.taken(), 1);
     drop(gone);
-    assert_eq!(local.rsa.admitted.available_permits(), 1);
+    assert_eq!(local.rsa.admitted.taken(), 0);
     drop(turn);
     assert!(bearer(&local, &slow, 2).await.is_ok());
 }

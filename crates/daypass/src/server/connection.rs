@@ -107,9 +107,11 @@ impl Server {
     where
         I: Read + Write + Unpin + Send + 'static,
     {
-        let (opened, peer) = (Instant::now(), who.address);
-        let service =
-            service_fn(move |request| self.clone().serve(request, who.clone(), opened.elapsed() >= AGE));
+        let (opened, peer, work) = (Instant::now(), who.address, Arc::new(Work::default()));
+        let (server, counted) = (self.clone(), work.clone());
+        let service = service_fn(move |request| {
+            server.clone().serve(request, who.clone(), opened.elapsed() >= AGE, counted.begin())
+        });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
@@ -120,6 +122,13 @@ impl Server {
             tokio::select! {
                 result = &mut connection => return result,
                 _ = closed.wait_for(|closed| *closed) => connection.as_mut().graceful_shutdown(),
+                () = self.squeeze.leaves(&work) => {
+                    // hyper waits for the first request of one that has sent none.
+                    if !work.has_begun() {
+                        return Ok(());
+                    }
+                    connection.as_mut().graceful_shutdown();
+                }
             }
             connection.await
         });
@@ -131,15 +140,9 @@ impl Server {
         I: Read + Write + Unpin + Send + 'static,
     {
         let (opened, peer, work) = (Instant::now(), who.address, Arc::new(Work::default()));
-        let counted = work.clone();
-        let service = service_fn(move |request| {
-            let (server, who, running) = (self.clone(), who.clone(), counted.begin());
-            async move {
-                let answer = server.serve(request, who, false).await;
-                drop(running);
-                answer
-            }
-        });
+        let (shared, counted) = (self.clone(), work.clone());
+        let service =
+            service_fn(move |request| shared.clone().serve(request, who.clone(), false, counted.begin()));
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
@@ -153,6 +156,7 @@ impl Server {
             _ = closed.wait_for(|closed| *closed) => {}
             () = sleep_until(opened + AGE) => {}
             () = work.rests_for(HEAD_TIMEOUT) => {}
+            () = self.squeeze.leaves(&work) => {}
         }
         // Says which requests are still answered (GOAWAY): all that have come. Later ones go to a new connection.
         connection.as_mut().graceful_shutdown();
@@ -179,9 +183,9 @@ fn log(ended: Result<hyper::Result<()>, tokio::time::error::Elapsed>, peer: IpAd
     }
 }
 
-/// The requests of one HTTP/2 connection that are being answered. hyper has no idle time for HTTP/2, and a peer that
-/// answers every ping could stay for ever.
-struct Work(Mutex<Rest>);
+/// The requests of one connection that are being answered. hyper has no idle time for HTTP/2, and a peer that answers every
+/// ping could stay for ever; and of HTTP/1.1 it does not say who is idle.
+pub(super) struct Work(Mutex<Rest>);
 
 struct Rest {
     begun: bool,
@@ -190,7 +194,7 @@ struct Rest {
 }
 
 /// One request that is being answered.
-struct Running(Arc<Work>);
+pub(super) struct Running(Arc<Work>);
 
 impl Default for Work {
     fn default() -> Self {
@@ -199,7 +203,7 @@ impl Default for Work {
 }
 
 impl Work {
-    fn begin(self: &Arc<Self>) -> Running {
+    pub(super) fn begin(self: &Arc<Self>) -> Running {
         let mut rest = self.0.lock();
         (rest.begun, rest.running) = (true, rest.running + 1);
         drop(rest);
@@ -209,6 +213,12 @@ impl Work {
     /// Whether there ever was a request.
     fn has_begun(&self) -> bool {
         self.0.lock().begun
+    }
+
+    /// Whether nothing has been answered for so long.
+    pub(super) fn has_rested(&self, long: Duration) -> bool {
+        let rest = self.0.lock();
+        rest.running == 0 && rest.since.elapsed() >= long
     }
 
     /// Resolves once nothing has been answered for so long.

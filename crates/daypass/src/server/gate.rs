@@ -2,102 +2,83 @@
 //!
 //! Beyond a bound, one more request makes all the others wait, until the answers come after those who asked have given up:
 //! then much is done and nothing achieved. So whoever comes above it is turned away, before the body is read or anything is
-//! verified. Below it nobody is. At it, each tenant that asks keeps an equal part: a flood of one tenant's fills what the
-//! others leave, and takes nothing from one that asks for less than its part.
+//! verified; below it nobody is. Each tenant keeps its part ([`daypass_core::parts`]).
 
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use bytes::Bytes;
+use daypass_core::parts::{Group, Part, Parts};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::sleep;
-use uuid::Uuid;
 
-/// How long somebody who is turned away waits for that.
+/// How many refusals for want of room there are in a second at the most: whoever is turned away waits for it so long that
+/// no more come.
 ///
-/// Attack, or a client that knows no better: it asks again at once, for ever. A refusal costs little, but a thousand
-/// clients that get nothing else would have us busy with it; while they wait they ask nothing and cost a timer each.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Attack, or clients that know no better: they ask again at once, for ever. A refusal costs little, but thousands of
+/// clients that get nothing else would have us busy with it; while they wait they ask nothing, and cost a timer each.
+const REFUSALS: usize = 1000;
+
+/// How long somebody waits to be turned away at the most. It is no longer than what refusals say in `Retry-After`.
+const LONGEST: Duration = Duration::from_secs(1);
 
 /// How many wait so at the most; further ones are told at once. One connection of HTTP/2 has a hundred requests.
 const PAUSED: usize = 10_000;
 
-/// Who shares a part: a tenant, by its guid, or all those of whom it is not known yet.
-pub(super) type Group = Option<Uuid>;
+/// How much of a body is read without asking, in bytes: real requests have less.
+const FREE: usize = 16 * 1024;
+
+/// How many bytes of larger bodies are held at one time, of all requests together.
+///
+/// Attack: some hundred clients send the largest bodies that there may be, and slowly, until the memory is used up.
+const BODIES: usize = 16 * 1024 * 1024;
 
 /// The count of what is under way.
 #[derive(Default)]
 pub(crate) struct Gate {
-    state: Mutex<State>,
+    parts: Arc<Parts>,
+    paused: AtomicUsize,
+    bodies: Arc<AtomicUsize>,
     turned_away: AtomicU64,
     /// What of that the log knows.
     told: AtomicU64,
 }
 
-#[derive(Default)]
-struct State {
-    total: usize,
-    /// Only of those who have something under way.
-    parts: HashMap<Group, usize>,
-    paused: usize,
-}
-
-/// A request that is worked on; it counts until this is dropped.
-pub(super) struct Under {
-    gate: Arc<Gate>,
-    group: Group,
-}
-
-/// Somebody who waits to be turned away.
-struct Paused<'a>(&'a Gate);
-
-impl State {
-    /// Whether one more of this group may be worked on.
-    fn admits(&self, group: Group, most: usize) -> bool {
-        if self.total < most {
-            return true;
-        }
-        let own = self.parts.get(&group).copied();
-        let groups = self.parts.len() + usize::from(own.is_none());
-        // All parts together are `most`; so never more than twice that is under way.
-        own.unwrap_or_default() < (most / groups.max(1)).max(1)
-    }
-}
-
 impl Gate {
     /// Whether it is worth while to read what this one sends.
     pub(super) fn admits(&self, group: Group, most: Option<u32>) -> bool {
-        most.is_none_or(|most| self.state.lock().admits(group, places(most)))
+        most.is_none_or(|most| self.parts.admits(group, places(most)))
     }
 
     /// Begins to work on a request, if there is room.
-    pub(super) fn enter(self: &Arc<Self>, group: Group, most: Option<u32>) -> Option<Under> {
-        let mut state = self.state.lock();
-        if most.is_some_and(|most| !state.admits(group, places(most))) {
-            return None;
-        }
-        state.total += 1;
-        *state.parts.entry(group).or_default() += 1;
-        Some(Under { gate: self.clone(), group })
+    pub(super) fn enter(&self, group: Group, most: Option<u32>) -> Option<Part> {
+        self.parts.enter(group, most.map_or(usize::MAX, places))
     }
 
     /// Counts somebody who is turned away, and lets him wait for it.
     pub(super) async fn turn_away(&self) {
         self.turned_away.fetch_add(1, Ordering::Relaxed);
-        let paused = {
-            let mut state = self.state.lock();
-            let room = state.paused < PAUSED;
-            state.paused += usize::from(room);
-            room.then(|| Paused(self))
-        };
-        if paused.is_some() {
-            sleep(PAUSE).await;
+        self.pause().await;
+    }
+
+    /// Lets somebody wait who is told to ask again later, so that he does not do so at once.
+    pub(super) async fn pause(&self) {
+        let paused = Paused::enter(&self.paused);
+        if paused.before < PAUSED {
+            // So long that with so many who wait, no more than the rate are let go in a second.
+            let millis =
+                u64::try_from((paused.before + 1).saturating_mul(1000) / REFUSALS).unwrap_or(u64::MAX);
+            sleep(Duration::from_millis(millis).min(LONGEST)).await;
         }
+    }
+
+    /// Begins to read a body.
+    pub(super) fn body(&self) -> Body {
+        Body { chunks: Vec::new(), length: 0, counted: 0, all: self.bodies.clone() }
     }
 
     /// How many requests are under way.
     pub(crate) fn under_way(&self) -> usize {
-        self.state.lock().total
+        self.parts.taken()
     }
 
     /// How many were turned away since this was last asked: for the log, which has one line for all of them.
@@ -111,110 +92,142 @@ fn places(most: u32) -> usize {
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-impl Drop for Under {
-    fn drop(&mut self) {
-        let mut state = self.gate.state.lock();
-        state.total = state.total.saturating_sub(1);
-        if let Some(part) = state.parts.get_mut(&self.group) {
-            *part = part.saturating_sub(1);
-            if *part == 0 {
-                state.parts.remove(&self.group);
-            }
-        }
+/// Somebody who waits to be turned away.
+struct Paused<'a> {
+    count: &'a AtomicUsize,
+    before: usize,
+}
+
+impl<'a> Paused<'a> {
+    fn enter(count: &'a AtomicUsize) -> Self {
+        Self { count, before: count.fetch_add(1, Ordering::Relaxed) }
     }
 }
 
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
-        state.paused = state.paused.saturating_sub(1);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body as it arrives. What of it is more than real requests have counts against what all such bodies may take together,
+/// until this is dropped.
+pub(super) struct Body {
+    chunks: Vec<Bytes>,
+    length: usize,
+    counted: usize,
+    all: Arc<AtomicUsize>,
+}
+
+impl Body {
+    /// How many bytes have come.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Keeps what has come, and says whether there is room for it.
+    pub(super) fn push(&mut self, chunk: Bytes) -> bool {
+        self.length = self.length.saturating_add(chunk.len());
+        self.chunks.push(chunk);
+        let more = self.length.saturating_sub(FREE).saturating_sub(self.counted);
+        if more == 0 {
+            return true;
+        }
+        self.counted += more;
+        self.all.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= BODIES
+    }
+
+    /// All of it in one piece; what it takes goes on to count.
+    pub(super) fn whole(&mut self) -> Bytes {
+        let mut chunks = std::mem::take(&mut self.chunks);
+        match chunks.len() {
+            0 | 1 => chunks.pop().unwrap_or_default(),
+            _ => chunks.concat().into(),
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-
-    const A: Group = Some(Uuid::from_u128(1));
-    const B: Group = Some(Uuid::from_u128(2));
-
-    fn fill(gate: &Arc<Gate>, group: Group, most: u32) -> Vec<Under> {
-        std::iter::from_fn(|| gate.enter(group, Some(most))).collect()
-    }
-
-    #[test]
-    fn one_alone_has_everything_and_leaves_the_others_their_part() {
-        let gate = Arc::new(Gate::default());
-        let a = fill(&gate, A, 10);
-        assert_eq!(a.len(), 10);
-        let b = fill(&gate, B, 10);
-        assert_eq!(b.len(), 5, "half, although all is taken");
-        let nobody = fill(&gate, None, 10);
-        assert_eq!(nobody.len(), 3);
-        assert!(!gate.admits(A, Some(10)) && !gate.admits(B, Some(10)) && !gate.admits(None, Some(10)));
-        assert_eq!(gate.under_way(), 18);
-        drop(a);
-        assert_eq!(fill(&gate, B, 10).len(), 2, "up to the whole again");
-        drop((b, nobody));
-        assert_eq!(gate.under_way(), 0);
-        assert!(gate.state.lock().parts.is_empty(), "nothing is kept of who was here");
-    }
+    use tokio::time::Instant;
 
     #[test]
     fn without_a_bound_nobody_is_turned_away() {
-        let gate = Arc::new(Gate::default());
-        let all: Vec<_> = (0..10_000).filter_map(|_| gate.enter(A, None)).collect();
-        assert_eq!(all.len(), 10_000);
-        assert!(gate.admits(A, None) && !gate.admits(A, Some(16)));
-        assert!(gate.admits(B, Some(1)), "each has one at least");
+        let gate = Gate::default();
+        let all: Vec<_> = (0..10_000).filter_map(|_| gate.enter(None, None)).collect();
+        assert_eq!((all.len(), gate.under_way()), (10_000, 10_000));
+        assert!(
+            gate.admits(None, None) && !gate.admits(None, Some(16)) && gate.enter(None, Some(16)).is_none()
+        );
+        drop(all);
+        assert!(gate.admits(None, Some(16)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_is_turned_away_waits_and_is_counted() {
-        let gate = Gate::default();
-        let began = tokio::time::Instant::now();
-        gate.turn_away().await;
-        assert_eq!(began.elapsed(), PAUSE);
-        let waiting = async { (0..3).map(|_| gate.turn_away()).collect::<Vec<_>>() }.await;
-        for one in waiting {
-            drop(one);
-        }
-        assert_eq!(gate.state.lock().paused, 0);
-        gate.state.lock().paused = PAUSED;
-        let began = tokio::time::Instant::now();
-        gate.turn_away().await;
-        assert_eq!(began.elapsed(), Duration::ZERO, "too many wait already");
-        assert_eq!((gate.news(), gate.news()), (2, 0));
+    async fn the_more_are_turned_away_the_longer_they_wait() {
+        let gate = Arc::new(Gate::default());
+        let wait = async |others: usize| {
+            gate.paused.store(others, Ordering::Relaxed);
+            let began = Instant::now();
+            gate.turn_away().await;
+            assert_eq!(gate.paused.load(Ordering::Relaxed), others);
+            began.elapsed()
+        };
+        assert_eq!(wait(0).await, Duration::from_millis(1));
+        assert_eq!(wait(499).await, Duration::from_millis(500));
+        assert_eq!(wait(5000).await, LONGEST);
+        assert_eq!(wait(PAUSED).await, Duration::ZERO, "too many wait already");
+        assert_eq!((gate.news(), gate.news()), (4, 0));
     }
 
-    proptest! {
-        /// Whoever comes and goes: a group below its part is never turned away, and the whole stays bounded.
-        #[test]
-        fn a_part_is_never_refused(
-            most in 1..40_u32,
-            steps in prop::collection::vec((0..5_u128, prop::bool::weighted(0.7), any::<prop::sample::Index>()), 1..400),
-        ) {
-            let gate = Arc::new(Gate::default());
-            let mut under: Vec<(u128, Under)> = Vec::new();
-            for (group, comes, which) in steps {
-                if comes {
-                    let own = under.iter().filter(|(of, _)| *of == group).count();
-                    let mut groups: Vec<_> = under.iter().map(|(of, _)| *of).chain([group]).collect();
-                    groups.sort_unstable();
-                    groups.dedup();
-                    let entered = gate.enter(Some(Uuid::from_u128(group)), Some(most));
-                    if own < places(most) / groups.len() || under.len() < places(most) {
-                        prop_assert!(entered.is_some());
-                    }
-                    under.extend(entered.map(|one| (group, one)));
-                } else if !under.is_empty() {
-                    let at = which.index(under.len());
-                    under.swap_remove(at);
+    /// A closed loop of many who ask again at once gets no more refusals than the rate, and some.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_gets_so_many_refusals_a_second() {
+        let gate = Arc::new(Gate::default());
+        let end = Instant::now() + Duration::from_secs(5);
+        let loops = (0..900).map(|_| {
+            let gate = gate.clone();
+            tokio::spawn(async move {
+                while Instant::now() < end {
+                    gate.turn_away().await;
                 }
-                prop_assert_eq!(gate.under_way(), under.len());
-                prop_assert!(under.len() < 2 * places(most) + 5);
-            }
+            })
+        });
+        for one in loops.collect::<Vec<_>>() {
+            one.await.unwrap();
         }
+        let all = gate.news();
+        assert!((3000..9000).contains(&all), "{all} in five seconds");
+    }
+
+    #[test]
+    fn large_bodies_share_what_there_is_and_small_ones_need_nothing() {
+        let gate = Gate::default();
+        let chunk = || Bytes::from(vec![7; FREE]);
+        let fits = BODIES / (15 * FREE);
+        let large: Vec<_> = (0..fits)
+            .map(|n| {
+                let mut body = gate.body();
+                assert!((0..16).all(|_| body.push(chunk())), "{n}");
+                body
+            })
+            .collect();
+        let mut one_more = gate.body();
+        assert!(one_more.push(chunk()), "what a real request has");
+        let room = (0..15).take_while(|_| one_more.push(chunk())).count();
+        assert!(room < 15, "the last one does not fit");
+        drop(one_more);
+        let mut small = gate.body();
+        assert!(small.push(Bytes::from_static(b"a=1")) && small.push(Bytes::from_static(b"&b=2")));
+        assert_eq!((small.length(), small.whole()), (7, Bytes::from_static(b"a=1&b=2")));
+        drop(large);
+        assert_eq!(gate.bodies.load(Ordering::Relaxed), 0);
     }
 }

@@ -3,13 +3,13 @@
 //! Nothing is believed by this but how what there is to do is shared out. Whoever names another's key takes of that one's
 //! part and of nobody else's; whoever names none is of those of whom it is not known.
 
-use super::gate::Group;
 use super::route::Route;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use daypass_core::client::Tenant;
 use daypass_core::directory::Directory;
 use daypass_core::endpoint::DialectName;
+use daypass_core::parts::Group;
 use daypass_core::request::Head;
 use http::header::AUTHORIZATION;
 use std::sync::Arc;
@@ -28,7 +28,9 @@ pub(super) fn of_head(route: &Route, head: &Head, directory: &Directory) -> Grou
         Route::GetAuthorization(endpoint) | Route::Credentials(endpoint) => named(&endpoint.tenant),
         Route::ForwardAuth(forward) => named(&forward.tenant),
         Route::Entra => in_path(&head.path, directory),
-        Route::TencentSts => shown(head, directory).or_else(|| in_form(head.query.as_bytes(), "SecretId", directory)),
+        Route::TencentSts => {
+            shown(head, directory).or_else(|| in_form(head.query.as_bytes(), "SecretId", directory))
+        }
         Route::AlibabaSts => {
             shown(head, directory).or_else(|| in_form(head.query.as_bytes(), "AccessKeyId", directory))
         }
@@ -66,7 +68,8 @@ fn shown(head: &Head, directory: &Directory) -> Group {
         let id = rest.split(['/', ',']).next()?;
         return holder(id, directory);
     }
-    let encoded = value.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("basic ")).and(value.get(6..))?;
+    let encoded =
+        value.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("basic ")).and(value.get(6..))?;
     // 36 characters of a GUID and the colon are 37 bytes: 50 characters of base64 hold them, and 52 decode whole.
     let begin = STANDARD.decode(encoded.get(..52)?).ok()?;
     let client = std::str::from_utf8(begin.get(..36)?).ok()?;
@@ -113,11 +116,13 @@ mod tests {
     fn a_head_or_a_body_tells_whose_request_it_is() {
         let (ours, nobody) = (Some(ACME), None);
         let guid = World::new().client.guid;
-        let basic = |client: &str| format!("Basic {}", STANDARD.encode(format!("{client}:a-long-secret-of-it")));
+        let basic =
+            |client: &str| format!("Basic {}", STANDARD.encode(format!("{client}:a-long-secret-of-it")));
         let (right, short) = (basic(&guid.to_string()), basic("x"));
         let oauth = format!("/{ACME}/oauth2/v2.0/token");
         let known = format!("/.well-known/openid-configuration/{ACME}/v2.0");
-        let tc3 = |id: &str| format!("TC3-HMAC-SHA256 Credential={id}/2026-01-01/sts/tc3_request, Signature=x");
+        let tc3 =
+            |id: &str| format!("TC3-HMAC-SHA256 Credential={id}/2026-01-01/sts/tc3_request, Signature=x");
         let long = "AKIDworld".repeat(100);
         let form = ("content-type", "application/x-www-form-urlencoded");
         for (target, headers, body, expected) in [

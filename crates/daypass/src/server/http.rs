@@ -1,9 +1,12 @@
 //! One request: limits, body, dialect, answer.
 
-use super::{Server, group};
+use super::connection::Running;
+use super::gate::Body;
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
+use super::{Server, group};
 use crate::app::View;
+use crate::traces;
 use bytes::Bytes;
 use daypass_core::clock::Timestamp;
 use daypass_core::dialect::Dialect;
@@ -15,7 +18,7 @@ use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, explain, tencent, verify};
 use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue};
 use http::{HeaderMap, StatusCode, Uri, Version};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Incoming};
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,12 +47,13 @@ fn request_id(entropy: &dyn Entropy, received: Timestamp) -> Uuid {
 
 impl Server {
     /// Answers one request. Never fails: whatever happens has an answer in the envelope of the path's dialect. The
-    /// `last` answer of a connection says that it is.
+    /// `last` answer of a connection says that it is, and until it is given the connection is `running`.
     pub(super) async fn serve(
         self: Arc<Self>,
         request: hyper::Request<Incoming>,
         who: Who,
         last: bool,
+        _running: Running,
     ) -> Result<hyper::Response<Full<Bytes>>, Infallible> {
         let (mut parts, body) = request.into_parts();
         let version = parts.version;
@@ -79,7 +83,8 @@ impl Server {
         }
         let head = Arc::new(head);
         let route = by_head(&head, directory);
-        let (mut response, whole) = self.dispatch(view, route, head, fault, body).await;
+        let work = self.dispatch(view, route, head.clone(), fault, body);
+        let (mut response, whole) = traces::watched(&head, work).await;
         if version != Version::HTTP_2 && (last || self.draining() || !whole) {
             // A body that was not read to its end makes the connection useless for a next request. HTTP/2 has no such
             // header: there the connection itself says when it ends.
@@ -106,16 +111,21 @@ impl Server {
             }
             _ => {}
         }
-        let (group, most) = (group::of_head(&route, &head, &began.directory), began.directory.plan().in_flight);
+        let (group, most) =
+            (group::of_head(&route, &head, &began.directory), began.directory.plan().in_flight);
         if !self.app.gate.admits(group, most) {
             return self.turn_away(&began, &route, &head, incoming).await;
         }
+        let mut held = self.app.gate.body();
         let body = match fault {
             Some(fault) => Err(fault),
-            None => read_body(&head.headers, &mut incoming).await,
+            None => read_body(&head.headers, &mut incoming, &mut held).await,
         };
         let body = match body {
             Ok(body) => body,
+            Err(refusal) if refusal.reason == Reason::Overloaded => {
+                return self.turn_away(&began, &route, &head, incoming).await;
+            }
             Err(refusal) => {
                 linger(&mut incoming).await;
                 return (self.refuse(&began, &route, &head, refusal), false);
@@ -127,7 +137,7 @@ impl Server {
         }
         let group = group.or_else(|| group::of_body(&route, &body, &began.directory));
         // Only now, so that whoever lets a body trickle in takes nobody's place.
-        let Some(_under) = self.app.gate.enter(group, most) else {
+        let Some(under) = self.app.gate.enter(group, most) else {
             return self.turn_away(&began, &route, &head, incoming).await;
         };
         let request = Request { head, body };
@@ -151,6 +161,13 @@ impl Server {
             Route::Explain => self.answer(&explain::Explain, view, request).await,
             Route::Live | Route::Ready | Route::Nothing => not_found(&request.head),
         };
+        // Whoever only waits is not worked on any more.
+        drop((under, held));
+        match response.extensions().get::<Later>() {
+            Some(Later::TurnedAway) => self.app.gate.turn_away().await,
+            Some(Later::Limited) => self.app.gate.pause().await,
+            None => {}
+        }
         (response, true)
     }
 
@@ -185,7 +202,13 @@ impl Server {
             None => pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
         };
         self.app.counts.count(&answer.summary);
-        log(&head, answer)
+        traces::ended(&answer.summary);
+        let later = Later::of(&answer);
+        let mut response = log(&head, answer);
+        if let Some(later) = later {
+            response.extensions_mut().insert(later);
+        }
+        response
     }
 
     /// Whoever is told that something was taken back must not find it alive here a moment later. If this node cannot read
@@ -229,7 +252,27 @@ impl Server {
             Route::Live | Route::Ready | Route::Nothing => return not_found(head),
         };
         self.app.counts.count(&answer.summary);
+        traces::ended(&answer.summary);
         log(head, answer)
+    }
+}
+
+/// That an answer is to ask again later; it stands beside the answer and does not go out.
+#[derive(Clone, Copy)]
+enum Later {
+    /// There was too much to do.
+    TurnedAway,
+    /// Too much was asked by whoever asked.
+    Limited,
+}
+
+impl Later {
+    fn of(answer: &Answer) -> Option<Self> {
+        match answer.summary.result.as_ref().err()?.reason {
+            Reason::Overloaded => Some(Self::TurnedAway),
+            Reason::RateLimited => Some(Self::Limited),
+            _ => None,
+        }
     }
 }
 
@@ -312,7 +355,7 @@ fn authority_port_fits(authority: &http::uri::Authority) -> bool {
     after_host.is_empty() || authority.port_u16().is_some()
 }
 
-async fn read_body(headers: &HeaderMap, body: &mut Incoming) -> Result<Bytes, Refusal> {
+async fn read_body(headers: &HeaderMap, body: &mut Incoming, held: &mut Body) -> Result<Bytes, Refusal> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
@@ -323,12 +366,22 @@ async fn read_body(headers: &HeaderMap, body: &mut Incoming) -> Result<Bytes, Re
     if announced.is_some_and(|length| length > limits::BODY as u64) {
         return Err(too_large());
     }
-    match timeout(BODY_TIMEOUT, Limited::new(body, limits::BODY).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            Err(Refusal::new(Reason::Malformed, "the body did not arrive whole").because(error))
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let broken =
+                |error| Refusal::new(Reason::Malformed, "the body did not arrive whole").because(error);
+            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            if held.length() + data.len() > limits::BODY {
+                return Err(too_large());
+            }
+            if !held.push(data) {
+                return Err(Refusal::overloaded(1));
+            }
         }
+        Ok(held.whole())
+    };
+    match timeout(BODY_TIMEOUT, read).await {
+        Ok(whole) => whole,
         Err(_) => Err(Refusal::new(
             Reason::TooSlow,
             format!("the body did not arrive within {} seconds", BODY_TIMEOUT.as_secs()),

@@ -15,6 +15,7 @@ mod peer;
 mod probes;
 mod reload;
 mod route;
+mod squeeze;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -26,6 +27,7 @@ pub(crate) use tls::Tls;
 
 use crate::app::App;
 use crowd::Crowd;
+use squeeze::Squeeze;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -62,6 +64,7 @@ pub(crate) struct Server {
     app: Arc<App>,
     slots: Arc<Semaphore>,
     crowd: Arc<Crowd>,
+    squeeze: Squeeze,
     draining: AtomicBool,
 }
 
@@ -69,7 +72,8 @@ impl Server {
     /// A server for this application.
     pub(crate) fn new(app: Arc<App>) -> Arc<Self> {
         let (slots, crowd) = (Arc::new(Semaphore::new(CONNECTIONS)), Arc::default());
-        Arc::new(Self { app, slots, crowd, draining: AtomicBool::new(false) })
+        let squeeze = Squeeze::default();
+        Arc::new(Self { app, slots, crowd, squeeze, draining: AtomicBool::new(false) })
     }
 
     fn draining(&self) -> bool {
@@ -85,6 +89,7 @@ impl Server {
         }
         tokio::select! {
             () = stop => {}
+            () = self.make_room() => {}
             // Only a panic ends a door before its time, and a server that nobody can reach must not seem well.
             Some(_) = open.join_next() => tracing::error!("a listener has broken down"),
         }
@@ -102,6 +107,14 @@ impl Server {
             tracing::warn!(left = self.taken(), "connections did not end in time and are cut");
         }
         open.shutdown().await;
+    }
+
+    /// Looks for as long as the server runs whether there is room for whoever comes.
+    async fn make_room(&self) {
+        loop {
+            sleep(squeeze::LOOK).await;
+            self.squeeze.look(self.slots.available_permits());
+        }
     }
 
     fn taken(&self) -> usize {
