@@ -1,8 +1,9 @@
 //! The seal key (KEK), which wraps the ring at rest and nothing else, and the ones before and after it.
 //!
 //! A wrapped key names the seal key that it was wrapped by: the *id* of a seal key, four bytes derived from it, stands
-//! where other sealed values have the version of theirs. So it is never found out by trial. What was wrapped before seal
-//! keys had ids says 0, and means the key that the store's [`SealRow`] speaks of.
+//! where other sealed values have the version of theirs. So it is never found out by trial. As long as a store has had one
+//! seal key, there is nothing to tell apart: then 0 stands there, which means the key that the store's [`SealRow`] speaks
+//! of, and which programs of before seal keys had ids read as well.
 
 use super::{RingRow, RingState};
 use crate::clock::Timestamp;
@@ -13,7 +14,7 @@ use aws_lc_rs::hmac;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a wrapped key says that was wrapped before seal keys had ids.
+/// What a wrapped key says where there has been one seal key.
 const UNNAMED: u32 = 0;
 /// Keep the two values that are derived from a seal key apart from each other and from everything else.
 const ID: &[u8] = b"daypass seal key id v1";
@@ -143,13 +144,15 @@ pub struct Kek {
     keys: Vec<Arc<One>>,
     /// Which one is meant where a wrapped key names none.
     unnamed: SealId,
+    /// What is wrapped from now on names its seal key: there are, or were, several.
+    names: bool,
 }
 
 impl Kek {
     /// The seal key of these bytes, alone.
     pub fn new(bytes: &[u8; 32]) -> Result<Self, SealFault> {
         let one = One::new(bytes, SealRole::Key)?;
-        Ok(Self { unnamed: one.id, keys: vec![Arc::new(one)] })
+        Ok(Self { unnamed: one.id, keys: vec![Arc::new(one)], names: false })
     }
 
     /// With one more. One that is there already, under whatever role, changes nothing.
@@ -157,6 +160,7 @@ impl Kek {
         let one = One::new(bytes, role)?;
         if self.get(one.id).is_none() {
             self.keys.push(Arc::new(one));
+            self.names = true;
         }
         Ok(self)
     }
@@ -202,16 +206,18 @@ impl Kek {
     }
 
     /// These seal keys for a store that holds this ring and says this of its seal key, or why they are not the ones.
-    /// Nothing is opened but in a store of a time before it said anything: there the key is found out, once.
+    /// Which key is meant where none is named is found out here, once, and by opening only if it is one of several.
     pub fn fit(&self, said: Option<&SealRow>, rows: &[RingRow]) -> Result<Self, SealMisfit> {
         let mut fitting = self.clone();
         fitting.unnamed = match said {
             Some(said) => {
                 let known = self.keys.iter().find(|one| one.is_of(said));
                 let wrong = || SealMisfit::Wrong { wanted: said.id, given: self.given() };
-                known.ok_or_else(wrong)?.id
+                let known = known.ok_or_else(wrong)?.id;
+                // Another process may have added a key in the very moment that the others were wrapped again.
+                if self.keys.len() > 1 { self.recognized(known, rows)? } else { known }
             }
-            None => self.recognized(rows)?,
+            None => self.recognized(self.id(), rows)?,
         };
         let missing = |row: &RingRow| {
             let wanted = fitting.wraps(row).filter(|id| self.get(*id).is_none())?;
@@ -223,17 +229,17 @@ impl Kek {
         }
     }
 
-    /// Which one has wrapped what names none.
-    fn recognized(&self, rows: &[RingRow]) -> Result<SealId, SealMisfit> {
+    /// Which one has wrapped what names none; this one, where there is no such thing.
+    fn recognized(&self, otherwise: SealId, rows: &[RingRow]) -> Result<SealId, SealMisfit> {
         let unnamed = |row: &&RingRow| seal::version_of(&row.sealed) == Some(UNNAMED);
-        let Some(row) = rows.iter().find(unnamed) else { return Ok(self.id()) };
+        let Some(row) = rows.iter().find(unnamed) else { return Ok(otherwise) };
         let opens = |one: &&Arc<One>| row.at(|place| one.unnamed.open_at(place, &row.sealed)).is_ok();
         let found = self.keys.iter().find(opens);
         found.map(|one| one.id).ok_or_else(|| SealMisfit::Strange(row.stage().name()))
     }
 
     /// These seal keys beside a ring of which another node may have wrapped a part by the one to come: then this node wraps
-    /// by it too, or what it adds would have to be wrapped again by the other.
+    /// by it too, or what it adds would have to be wrapped again by the other. And where any names its seal key, all do.
     #[must_use]
     pub fn beside(&self, rows: &[RingRow]) -> Self {
         let moved =
@@ -241,7 +247,8 @@ impl Kek {
         let mut keys = self.keys.clone();
         // False sorts first, and the others keep their order.
         keys.sort_by_key(|one| Some(one.id) != moved && !(moved.is_none() && one.role == SealRole::Key));
-        Self { keys, unnamed: self.unnamed }
+        let named = |row: &RingRow| seal::version_of(&row.sealed).is_some_and(|id| id != UNNAMED);
+        Self { keys, unnamed: self.unnamed, names: self.names || rows.iter().any(named) }
     }
 
     /// Whether a wrapped key is to be wrapped again: it is under the one before.
@@ -264,7 +271,9 @@ impl Kek {
     ) -> Result<Vec<u8>, SealFault> {
         let mut nonce = [0; 12];
         entropy.fill(&mut nonce);
-        self.wrapping()?.named.seal_at(place, nonce, plain)
+        let one = self.wrapping()?;
+        let names = self.names || one.id != self.unnamed;
+        if names { &one.named } else { &one.unnamed }.seal_at(place, nonce, plain)
     }
 }
 

@@ -3,7 +3,7 @@ use super::*;
 use crate::testing::{self, START, SeededEntropy, ring_rows};
 
 fn next_kek() -> Kek {
-    Kek::new(&[43; 32]).unwrap()
+    Kek::new(&[43; 32]).unwrap().with(SealRole::Previous, &[42; 32]).unwrap()
 }
 
 /// The test ring with one more key, and its purpose's first one in another state.
@@ -46,8 +46,8 @@ fn a_key_of_another_seal_key_leaves_its_purpose_as_it_was_and_no_other() {
 
 #[test]
 fn a_ring_that_was_wrapped_again_by_an_unknown_seal_key_works_on() {
-    let both = next_kek().with(SealRole::Previous, &[42; 32]).unwrap();
     let said = testing::kek().row(START).unwrap();
+    let both = next_kek().fit(Some(&said), &ring_rows()).unwrap();
     let wrapped =
         wrap_again(&both, Some(&said), &ring_rows(), &SeededEntropy::new(1), START).unwrap().unwrap();
     let before = testing::ring();

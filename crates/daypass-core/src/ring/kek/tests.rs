@@ -15,6 +15,12 @@ fn turning(key: &[u8; 32], role: SealRole, other: &[u8; 32]) -> Kek {
     alone(key).with(role, other).unwrap()
 }
 
+/// The new one in the old one's place, as a process has them that starts on the test ring.
+fn over() -> Kek {
+    let both = turning(&NEW, SealRole::Previous, &OLD);
+    both.fit(Some(&alone(&OLD).row(START).unwrap()), &ring_rows()).unwrap()
+}
+
 fn entropy() -> SeededEntropy {
     SeededEntropy::new(7)
 }
@@ -51,12 +57,40 @@ fn an_id_names_a_key_and_shows_nothing_of_it() {
 }
 
 #[test]
-fn what_is_wrapped_names_its_seal_key() {
+fn what_is_wrapped_names_its_seal_key_once_there_are_two() {
     let kek = testing::kek();
     for row in ring_rows() {
-        assert_eq!(seal::version_of(&row.sealed), Some(kek.id().number()));
+        // Programs of before seal keys had ids can read it.
+        assert_eq!(seal::version_of(&row.sealed), Some(UNNAMED));
         assert_eq!(kek.wraps(&row), Some(kek.id()));
         assert!(row.open(&alone(&NEW)).is_err());
+    }
+    let two = turning(&NEW, SealRole::Previous, &OLD);
+    for kek in [&two, &turning(&NEW, SealRole::Next, &OLD)] {
+        let (state, purpose) = (RingState::Active, Purpose::Ticket);
+        let row = Ring::generate_one(kek, &entropy(), START, purpose, 2, state).unwrap();
+        assert_eq!(seal::version_of(&row.sealed), Some(alone(&NEW).id().number()));
+        // And then for good.
+        let later = alone(&NEW).beside(std::slice::from_ref(&row));
+        let row = Ring::generate_one(&later, &entropy(), START, purpose, 3, state).unwrap();
+        assert_eq!(seal::version_of(&row.sealed), Some(alone(&NEW).id().number()));
+    }
+}
+
+#[test]
+fn a_key_that_was_added_while_the_others_were_wrapped_is_wrapped_after_them() {
+    let (rows, said) = (ring_rows(), alone(&OLD).row(START).unwrap());
+    let both = over();
+    let wrapped = wrap_again(&both, Some(&said), &rows, &entropy(), START).unwrap().unwrap();
+    let late = Ring::generate_one(&alone(&OLD), &entropy(), START, Purpose::Ticket, 2, RingState::Prepared);
+    let mut after = apply(&rows, &wrapped);
+    after.push(late.unwrap());
+    let (running, started) =
+        (both.fit(Some(&said), &rows).unwrap(), both.fit(Some(&wrapped.seal), &after).unwrap());
+    for kek in [running, started] {
+        let rest = wrap_again(&kek, Some(&wrapped.seal), &after, &entropy(), START).unwrap().unwrap();
+        assert_eq!((rest.new.len(), rest.new[0].stage().name().as_str()), (1, "ticket/2"));
+        Ring::open(&apply(&after, &rest), &kek).unwrap_or_else(|e| panic!("{e}"));
     }
 }
 
@@ -75,17 +109,17 @@ fn a_wrong_seal_key_is_told_by_the_check_value_alone() {
 
 #[test]
 fn a_seal_key_that_something_still_needs_does_not_go() {
-    let both = turning(&NEW, SealRole::Previous, &OLD);
-    let mut rows = ring_rows();
-    let wrapped = wrap_again(&both, Some(&alone(&OLD).row(START).unwrap()), &rows, &entropy(), START);
-    let wrapped = wrapped.unwrap().unwrap();
+    let said = alone(&OLD).row(START).unwrap();
+    let first = wrap_again(&over(), Some(&said), &ring_rows(), &entropy(), START).unwrap().unwrap();
+    let mut rows = apply(&ring_rows(), &first);
+    let both = turning(&OTHER, SealRole::Previous, &NEW).fit(Some(&first.seal), &rows).unwrap();
+    let second = wrap_again(&both, Some(&first.seal), &rows, &entropy(), START).unwrap().unwrap();
     let last = rows.pop().unwrap();
+    let mut rest: Vec<_> = second.new.into_iter().filter(|row| row.stage() != last.stage()).collect();
+    assert!(alone(&OTHER).fit(Some(&second.seal), &rest).is_ok());
     let name = last.stage().name();
-    let mut rest = apply(&rows, &wrapped);
-    rest.retain(|row| row.stage().name() != name);
-    assert!(alone(&NEW).fit(Some(&wrapped.seal), &rest).is_ok());
     rest.push(last);
-    let refused = alone(&NEW).fit(Some(&wrapped.seal), &rest).err().unwrap();
+    let refused = alone(&OTHER).fit(Some(&second.seal), &rest).err().unwrap();
     assert!(matches!(&refused, SealMisfit::Missing { key, .. } if *key == name), "{refused}");
 }
 
@@ -120,7 +154,7 @@ fn a_node_that_only_knows_the_key_to_come_leaves_everything_as_it_is() {
     let (rows, said) = (ring_rows(), alone(&OLD).row(START).unwrap());
     let early = turning(&OLD, SealRole::Next, &NEW);
     assert!(wrap_again(&early, Some(&said), &rows, &entropy(), START).unwrap().is_none());
-    let late = turning(&NEW, SealRole::Previous, &OLD);
+    let late = over();
     let wrapped = wrap_again(&late, Some(&said), &rows, &entropy(), START).unwrap().unwrap();
     let after = apply(&rows, &wrapped);
     // It opens what the other has wrapped, does not undo it, and wraps what it adds by the same key.
@@ -129,13 +163,14 @@ fn a_node_that_only_knows_the_key_to_come_leaves_everything_as_it_is() {
     assert_eq!((early.id(), early.role(early.id())), (alone(&NEW).id(), Some(SealRole::Next)));
     Ring::open(&after, &early).unwrap_or_else(|e| panic!("{e}"));
     // And before anything is moved, by its own.
-    assert_eq!(early.beside(&rows).id(), alone(&OLD).id());
+    let before = turning(&OLD, SealRole::Next, &NEW).fit(Some(&said), &rows).unwrap();
+    assert_eq!(before.id(), alone(&OLD).id());
 }
 
 #[test]
 fn a_rotation_can_be_taken_back() {
     let (rows, said) = (ring_rows(), alone(&OLD).row(START).unwrap());
-    let there = turning(&NEW, SealRole::Previous, &OLD);
+    let there = over();
     let forth = wrap_again(&there, Some(&said), &rows, &entropy(), START).unwrap().unwrap();
     let back = turning(&OLD, SealRole::Previous, &NEW);
     let rows = apply(&rows, &forth);
@@ -170,7 +205,7 @@ fn a_row_that_was_changed_stops_the_wrapping_and_nothing_is_lost() {
     let mut rows = ring_rows();
     let last = rows[3].sealed.len() - 1;
     rows[3].sealed[last] ^= 1;
-    let both = turning(&NEW, SealRole::Previous, &OLD);
+    let both = over();
     assert!(wrap_again(&both, Some(&alone(&OLD).row(START).unwrap()), &rows, &entropy(), START).is_err());
 }
 
