@@ -25,6 +25,17 @@ impl Opened {
     /// anything is written to it.
     pub(crate) async fn open(url: &str, seal_keys: &SealKeys) -> anyhow::Result<Self> {
         let store = daypass_stores::open(url).with_context(|| format!("cannot open the store `{url}`"))?;
+        match Self::fitted(store.clone(), seal_keys).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                // What was opened to look is left as it was found; that it does not close says less than why it must.
+                let _ = store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn fitted(store: Arc<dyn Store>, seal_keys: &SealKeys) -> anyhow::Result<Self> {
         let given = seal_keys.kek()?;
         let (mut rows, mut said) = (store.ring().await?, store.seal().await?);
         let mut kek = given.fit(said.as_ref(), &rows)?;

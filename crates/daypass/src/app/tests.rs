@@ -21,7 +21,7 @@ async fn node(opened: Opened, world: &World, clock: &Arc<FixedClock>, seed: u64)
 
 async fn open(folder: &tempfile::TempDir) -> Opened {
     let url = format!("sqlite:{}", folder.path().join("a.db").display());
-    let opened = Opened::open(&url, &[7; 32]).await.unwrap();
+    let opened = Opened::open(&url, &crate::config::SealKeys::alone([7; 32])).await.unwrap();
     opened.begin().await.unwrap();
     opened
 }

@@ -198,7 +198,10 @@ impl App {
         let directory = self.directory();
         let Piece { old, new, closed } = reseal::roots(directory.ring(), directory.roots(), &KeyEntropy)?;
         if closed > 0 && !new.is_empty() {
-            tracing::warn!(closed, "root keys in the store do not open: they were changed by another than Daypass");
+            tracing::warn!(
+                closed,
+                "root keys in the store do not open: they were changed by another than Daypass"
+            );
         }
         if new.is_empty() {
             return Ok(Turned::Nothing);

@@ -14,13 +14,15 @@ use std::sync::Arc;
 const ROTATION: Rotation = Rotation { period: Some(4 * 3600), max_age: 600, lead: 1200, keep: 60 };
 
 /// The purposes whose keys replace themselves.
-const AUTOMATIC: [Purpose; 6] = [
+const AUTOMATIC: [Purpose; 8] = [
     Purpose::TokenSeal,
     Purpose::Triple,
     Purpose::Ticket,
     Purpose::JwtRs256,
     Purpose::JwtEs256,
     Purpose::JwtEddsa,
+    Purpose::Replay,
+    Purpose::Checkpoint,
 ];
 
 fn order(step: Step, purpose: Purpose) -> Order {

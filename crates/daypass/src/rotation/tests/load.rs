@@ -51,6 +51,9 @@ impl Verifier {
     }
 }
 
+/// Where the gateway's answer has the token.
+const TOKEN: &str = "/alibaba_security_deepvision_proxy_security_common_token_get_response/result/token";
+
 /// A temporary key as a client keeps it.
 struct Temporary {
     id: String,
@@ -74,6 +77,8 @@ enum Worker {
     Keys { live: Vec<Temporary> },
     /// Signs with its permanent key, and sends every request twice, as an HTTP library does.
     Retries { round: usize },
+    /// Asks the gateway for a store's credential.
+    Gateway { round: usize },
     /// Is known by a ticket, and by the passes after it for as long as these are good.
     Tickets { pass: Option<String>, until: i64 },
 }
@@ -119,6 +124,12 @@ impl Worker {
                 let second = site.sts(&key, "GetFederationToken", &body).await;
                 assert_eq!(first["Response"]["Credentials"], second["Response"]["Credentials"], "a retry");
             }
+            Self::Gateway { round } => {
+                *round += 1;
+                let (first, second) = (site.gateway(*round).await, site.gateway(*round).await);
+                let token = |answer: &Value| answer.pointer(TOKEN).and_then(Value::as_str).map(str::to_owned);
+                assert!(token(&first).is_some() && token(&first) == token(&second), "a retry: {first}");
+            }
             Self::Tickets { pass, until } => {
                 let ticket = if let Some(pass) = pass.take().filter(|_| now < *until) {
                     pass
@@ -150,6 +161,7 @@ fn workers() -> Vec<Worker> {
     let mut all = vec![
         Worker::Keys { live: vec![] },
         Worker::Retries { round: 0 },
+        Worker::Gateway { round: 0 },
         Worker::Tickets { pass: None, until: 0 },
     ];
     let verifier = Verifier::default;
@@ -161,7 +173,7 @@ fn workers() -> Vec<Worker> {
     all
 }
 
-/// Every kind of key that can be replaced is, twice those that replace themselves, while six clients are at work.
+/// Every kind of key that can be replaced is, twice those that replace themselves, while seven clients are at work.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_key_is_replaced_under_load_without_one_failed_request() {
     let workers = workers();
@@ -182,6 +194,9 @@ async fn every_key_is_replaced_under_load_without_one_failed_request() {
     check_secrets(&site).await;
 }
 
+/// The purposes whose keys only an operator replaces.
+const BY_HAND: [Purpose; 3] = [Purpose::Pepper, Purpose::Rest, Purpose::Record];
+
 /// Ten hours in steps of five minutes.
 async fn operate(site: &Site) {
     for turn in 0..120 {
@@ -189,14 +204,15 @@ async fn operate(site: &Site) {
         site.pass(300).await;
         drop(moment);
         while site.app.rotate_once().await.unwrap().is_some() {}
-        // What seals and hashes at rest is replaced by hand, in the middle of it.
-        for purpose in [Purpose::Pepper, Purpose::Rest] {
+        // What seals, hashes and chains at rest is replaced by hand, twice.
+        for purpose in BY_HAND {
             match turn {
-                30 => by_hand(site, order(Step::Prepare, purpose)).await.unwrap(),
-                31 => by_hand(site, order(Step::Activate, purpose)).await.unwrap(),
+                30 | 60 => by_hand(site, order(Step::Prepare, purpose)).await.unwrap(),
+                31 | 61 => by_hand(site, order(Step::Activate, purpose)).await.unwrap(),
                 _ => {}
             }
         }
+        site.app.keep_up().await.unwrap();
         site.settle().await;
     }
 }
@@ -211,7 +227,7 @@ async fn by_hand(site: &Site, order: Order) -> Result<(), NotTaken> {
 async fn check_ring(site: &Site) {
     let rows = site.store.ring().await.unwrap();
     let steps = steps(&*site.store).await;
-    for purpose in AUTOMATIC {
+    for purpose in AUTOMATIC.into_iter().chain(BY_HAND) {
         let name = purpose.name();
         let state = |version| {
             let row = rows.iter().find(|row| row.purpose == purpose && row.version == version);
@@ -222,8 +238,13 @@ async fn check_ring(site: &Site) {
             let step = format!("ring.{step} {name}/{version}");
             assert_eq!(steps.iter().filter(|taken| **taken == step).count(), 1, "{step}");
         }
-        if purpose.algorithm().is_some() {
+        if purpose.signs_tokens() || purpose == Purpose::Replay {
             assert_eq!(state(1), Some(RingState::Gone), "{name}");
+        }
+        // What they protected was done anew while everybody was at work, and then they went by themselves.
+        if BY_HAND.contains(&purpose) {
+            let gone = Some(RingState::Gone);
+            assert_eq!((state(1), state(2)), (gone, gone), "{name}: {steps:?}");
         }
     }
     // What is gone is known to nobody any more.
@@ -232,27 +253,37 @@ async fn check_ring(site: &Site) {
     let published = verifier.keys.unwrap().keys.into_iter();
     let kids: Vec<_> = published.map(|key| key.common.key_id.unwrap()).collect();
     assert!(testing::ring().published().all(|(key, _)| kids.iter().all(|kid| kid != key.kid())), "{kids:?}");
-    let signing = rows.iter().filter(|row| row.purpose.algorithm().is_some() && row.state != RingState::Gone);
+    let signing = rows.iter().filter(|row| row.purpose.signs_tokens() && row.state != RingState::Gone);
     assert_eq!(kids.len(), signing.count());
     assert!(site.app.key_ages().iter().all(|age| !age.overdue), "nothing is too old");
 }
 
-/// Old secrets work under the old pepper, new ones are hashed with the new one, and the old one is still needed.
+/// A secret that nobody shows keeps the pepper that it is hashed by, and it is shown once.
 async fn check_secrets(site: &Site) {
     let ring = site.app.directory().ring().clone();
     let (client, entropy) = (site.world.client.guid, SeededEntropy::new(77));
     let span = Span::from(site.clock.now());
     let made = keys::make(&ring, SecretKind::ClientSecret, client, &entropy, span).unwrap();
-    assert!(format!("{:?}", made.key.material).contains("pepper: 2"), "{:?}", made.key.material);
+    assert!(format!("{:?}", made.key.material).contains("pepper: 3"), "{:?}", made.key.material);
     let record = crate::app::change_at(site.clock.now(), None, "test.key", "secret");
     site.store.change(vec![Change::PutKey(made.key)], record).await.unwrap();
     site.app.hear().await.unwrap();
-    site.token(RESOURCE, made.secret.expose_str()).await;
+    let pepper = Purpose::Pepper;
+    by_hand(site, order(Step::Prepare, pepper)).await.unwrap();
+    site.pass(60).await;
+    by_hand(site, order(Step::Activate, pepper)).await.unwrap();
     site.token(RESOURCE, &site.secret()).await;
-    for purpose in [Purpose::Pepper, Purpose::Rest] {
-        assert_eq!(ring.active(purpose), 2);
-        let refused = by_hand(site, order(Step::Retire, purpose)).await.unwrap_err();
-        assert!(matches!(refused, NotTaken::Refused(Refused::Protects { .. })), "{refused}");
+    site.app.keep_up().await.unwrap();
+    site.pass(600).await;
+    let retire = order(Step::Retire, pepper);
+    let refused = by_hand(site, retire).await.unwrap_err();
+    assert!(matches!(refused, NotTaken::Refused(Refused::Protects { count: 1, .. })), "{refused}");
+    assert_eq!(site.app.left().await.unwrap().under(pepper, 3), 1);
+    site.token(RESOURCE, made.secret.expose_str()).await;
+    site.app.keep_up().await.unwrap();
+    by_hand(site, retire).await.unwrap();
+    for secret in [made.secret.expose_str(), &site.secret()] {
+        site.token(RESOURCE, secret).await;
     }
 }
 

@@ -11,8 +11,10 @@ use daypass_core::endpoint::{CallerRule, TicketRule};
 use daypass_core::role::{Algorithm, Lifetime, Role};
 use daypass_core::store::{Change, Store as _};
 use daypass_core::testing::{self, ACME, FixedClock, MemoryStore, RESOURCE, START, World};
+use daypass_dialects::alibaba::sign::{self as alibaba, SignMethod};
+use daypass_dialects::alibaba::time::stamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -160,6 +162,32 @@ impl Site {
         let headers = "host: t\r\ncontent-type: application/x-www-form-urlencoded\r\n";
         let answer = self.post(&format!("/{ACME}/oauth2/v2.0/token"), headers, &body).await;
         answer["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// A call of the gateway, signed with HMAC-SHA-256, for the credential of one store.
+    pub(super) async fn gateway(&self, number: usize) -> Value {
+        let param = json!({
+            "product_code": "oss", "scene_code": "app-upload", "usage_scene": "upload",
+            "op_tenant_code": "hema", "op_poi_id": "8005", "request_id": format!("load-{number:08}"),
+        })
+        .to_string();
+        let (stamp, method) = (stamp(self.clock.now()), SignMethod::HmacSha256);
+        let parameters = [
+            ("method", "alibaba.security.deepvision.proxy.security.common.token.get"),
+            ("app_key", "12345678"),
+            ("timestamp", stamp.as_str()),
+            ("v", "2.0"),
+            ("format", "json"),
+            ("sign_method", method.name()),
+            ("param", param.as_str()),
+        ];
+        let signature = alibaba::sign(method, b"secret of 12345678", parameters);
+        let pairs = parameters.into_iter().chain([("sign", signature.as_str())]);
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        let headers = "host: t\r\ncontent-type: application/x-www-form-urlencoded\r\n";
+        let answer = self.post("/router/rest", headers, &body).await;
+        assert!(answer.get("error_response").is_none(), "{answer}");
+        answer
     }
 
     /// The secret of the world's client.
