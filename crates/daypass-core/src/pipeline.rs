@@ -19,6 +19,7 @@ mod visit;
 
 use crate::asked::Asked;
 use crate::caller::Caller;
+use crate::client::Tenant;
 use crate::clock::{Clock, Timestamp};
 use crate::credential::{Exchanged, Granted};
 use crate::dialect::{Ask, Call, Context, Delivery, Dialect, Facts, Issue, Outcome};
@@ -119,6 +120,10 @@ pub struct Summary {
     pub result: Result<Success, Refusal>,
     /// The client, where one was proved.
     pub client: Option<Uuid>,
+    /// The tenant, where a caller was proved.
+    pub tenant: Option<Arc<Tenant>>,
+    /// The role, once it was found that the caller may have it.
+    pub role: Option<String>,
     /// Whose rules, of those that are only tried, would have done something to what was granted.
     pub warned: Vec<Whose>,
 }
@@ -126,7 +131,7 @@ pub struct Summary {
 impl Summary {
     /// Of a request of which no client is known, and nothing else.
     pub fn of(dialect: DialectName, result: Result<Success, Refusal>) -> Self {
-        Self { dialect, result, client: None, warned: Vec::new() }
+        Self { dialect, result, client: None, tenant: None, role: None, warned: Vec::new() }
     }
 }
 
@@ -454,6 +459,7 @@ impl Pipeline {
         result: Result<(Success, Outcome), Refusal>,
     ) -> Answer {
         let client = trail.caller.as_ref().and_then(Caller::client).map(|client| client.guid);
+        let tenant = trail.caller.as_ref().map(Caller::shared_tenant);
         let (result, outcome) = match result {
             Ok((success, outcome)) => (Ok(success), outcome),
             Err(refusal) => {
@@ -468,7 +474,13 @@ impl Pipeline {
         };
         Answer {
             response: dialect.render(manner, outcome),
-            summary: Summary { client, warned: trail.warned, ..Summary::of(dialect.name(), result) },
+            summary: Summary {
+                client,
+                tenant,
+                role: trail.role,
+                warned: trail.warned,
+                ..Summary::of(dialect.name(), result)
+            },
         }
     }
 }

@@ -4,19 +4,24 @@
 //! like, and what they learn must cost nothing.
 
 use super::App;
-use crate::system;
+use crate::{system, traces};
 use daypass_core::clock::{BEHIND, Clock, SignedDuration, Steady, Timestamp};
 use daypass_core::gate::Shut;
-use daypass_core::pipeline::Pipeline;
+use daypass_core::pipeline::{Pipeline, Summary};
+use daypass_core::refusal::Reason;
 use daypass_core::room::Room;
 use daypass_core::store::{Store, StoreError};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// How often it is looked. One durable write, which shares its commit with whatever else waits.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How soon it is looked again while something fails, and at the earliest after a request that could not be recorded.
+const SOON: Duration = Duration::from_secs(1);
 
 /// How many writes in a row must fail before this node says that it cannot write: one alone may have met a busy moment.
 const FAILED: u32 = 2;
@@ -31,6 +36,8 @@ pub(crate) struct Health {
     found: Mutex<Found>,
     /// What runs beside requests has ended, which it never does by itself.
     ended: AtomicBool,
+    /// Somebody could not be granted something: it is looked at once.
+    suspected: Notify,
 }
 
 /// What was found.
@@ -70,7 +77,7 @@ impl Health {
         if let Some(kept) = store.clock().await? {
             clock.learn(kept);
         }
-        Ok(Self { clock, found: Mutex::default(), ended: AtomicBool::new(false) })
+        Ok(Self { clock, found: Mutex::default(), ended: AtomicBool::new(false), suspected: Notify::new() })
     }
 
     /// The clock that everything here goes by.
@@ -152,11 +159,22 @@ impl Health {
 impl App {
     /// Looks for as long as the process lives.
     pub(super) async fn look_after(&self) {
-        let mut turn = tokio::time::interval(LOOK);
-        turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            turn.tick().await;
             self.look(system::passed()).await;
+            tokio::time::sleep(SOON).await;
+            if self.health.found.lock().failed.0 == 0 {
+                let _ =
+                    tokio::time::timeout(LOOK.saturating_sub(SOON), self.health.suspected.notified()).await;
+            }
+        }
+    }
+
+    /// Counts how a request ended; one that could not be recorded makes this node look at itself.
+    pub(crate) fn ended(&self, summary: &Summary) {
+        self.counts.count(summary);
+        traces::ended(summary);
+        if summary.result.as_ref().is_err_and(|refusal| refusal.reason == Reason::Unavailable) {
+            self.health.suspected.notify_one();
         }
     }
 

@@ -201,8 +201,7 @@ impl Server {
             // The hook in `telemetry` has logged where; the caller gets the dialect's own envelope.
             None => pipeline.refuse(dialect, &head, Refusal::internal("a handler panicked")),
         };
-        self.app.counts.count(&answer.summary);
-        traces::ended(&answer.summary);
+        self.app.ended(&answer.summary);
         let later = Later::of(&answer);
         let mut response = log(&head, answer);
         if let Some(later) = later {
@@ -251,8 +250,7 @@ impl Server {
             Route::Explain => pipeline.refuse(&explain::Explain, head, refusal),
             Route::Live | Route::Ready | Route::Nothing => return not_found(head),
         };
-        self.app.counts.count(&answer.summary);
-        traces::ended(&answer.summary);
+        self.app.ended(&answer.summary);
         log(head, answer)
     }
 }
