@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod backup;
 mod brokered;
 mod cli;
 mod clients;
@@ -18,6 +19,7 @@ mod credential;
 mod decisions;
 mod deploy;
 mod docs;
+mod doctor;
 mod exchange;
 mod explain;
 mod export;
@@ -41,6 +43,7 @@ mod revocation;
 mod revoke;
 mod ring;
 mod root_key;
+mod seal_key;
 mod tls;
 mod verify;
 mod verify_api;
