@@ -2,6 +2,7 @@
 //! metrics that exist. Nothing here needs a container, a cluster or a network; `deploy/check` runs the tools that know more.
 
 mod chart;
+mod guide;
 mod metrics;
 mod unit;
 
