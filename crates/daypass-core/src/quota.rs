@@ -129,6 +129,11 @@ impl Rate {
         self.burst
     }
 
+    /// How many in a second, on the long run.
+    pub fn per_second(self) -> f64 {
+        f64::from(self.count) / self.per.duration().as_secs_f64()
+    }
+
     /// The time in which one more becomes free, in nanoseconds; at least a thousand.
     pub(crate) fn interval(self) -> i64 {
         let nanos = self.per.duration().as_nanos() / u128::from(self.count);

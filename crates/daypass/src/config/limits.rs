@@ -86,13 +86,42 @@ fn bounds(section: Section<'_>) -> Option<Bounds> {
     // Each is read, so that every fault is told.
     let [tenant, client, subject, network, endpoint] =
         ["tenant", "client", "subject", "network", "endpoint"].map(|key| limit(section, key));
-    Some(Bounds {
+    let bounds = Bounds {
         tenant: tenant?,
         client: client?,
         subject: subject?,
         network: network?,
         endpoint: endpoint?,
-    })
+    };
+    point_out_unreached(section, &bounds);
+    Some(bounds)
+}
+
+/// A part that may have more than the whole never gets to its own bound.
+fn point_out_unreached(section: Section<'_>, bounds: &Bounds) {
+    let parts = [
+        ("client", bounds.client),
+        ("subject", bounds.subject),
+        ("network", bounds.network),
+        ("endpoint", bounds.endpoint),
+    ];
+    for (key, part) in parts {
+        let more =
+            |part: Option<f64>, whole: Option<f64>| part.zip(whole).is_some_and(|(part, whole)| part > whole);
+        let rate = |limit: Limit| limit.rate.map(Rate::per_second);
+        let said = if more(rate(part), rate(bounds.tenant)) {
+            "rate"
+        } else if part.daily.zip(bounds.tenant.daily).is_some_and(|(part, whole)| part > whole) {
+            "daily"
+        } else {
+            continue;
+        };
+        if let Some(place) = section.key(key) {
+            let message =
+                format!("the `{said}` of one {key} is more than that of the whole tenant, which comes first");
+            section.notes().warning(place, Fault::new(message));
+        }
+    }
 }
 
 fn limit(outer: Section<'_>, key: &str) -> Option<Limit> {
@@ -101,7 +130,8 @@ fn limit(outer: Section<'_>, key: &str) -> Option<Limit> {
     let (rate, daily) = (rate(section), daily(section));
     let limit = Limit { rate: rate?, daily: daily? };
     if limit.is_none() {
-        let fault = Fault::new(format!("`{key}` bounds nothing")).hint("such as { rate = 50, daily = 100000 }");
+        let fault =
+            Fault::new(format!("`{key}` bounds nothing")).hint("such as { rate = 50, daily = 100000 }");
         section.notes().error(section.place(), fault);
         return None;
     }
@@ -118,7 +148,10 @@ fn rate(section: Section<'_>) -> Option<Option<Rate>> {
     };
     let Some(node) = section.node("rate") else {
         if let Some(place) = section.key("burst") {
-            notes.error(place, Fault::new("`burst` is how many of a `rate` go at once, and there is no `rate`"));
+            notes.error(
+                place,
+                Fault::new("`burst` is how many of a `rate` go at once, and there is no `rate`"),
+            );
             return None;
         }
         return Some(None);

@@ -12,6 +12,7 @@ mod forward_auth;
 mod good;
 mod good_callers;
 mod issuers;
+mod limits;
 mod lints;
 mod lints_stored;
 mod metrics;
