@@ -33,6 +33,8 @@ use uuid::Uuid;
 const TURN: Duration = Duration::from_secs(1);
 /// How often it is looked whether records have been kept long enough.
 const RETENTION: Duration = Duration::from_secs(60);
+/// How soon it is looked again where second places have not got the newest checkpoint yet.
+const SOON: Duration = Duration::from_secs(2);
 /// For how long a clean stop goes on to sign and to hand out what was written last.
 const LAST: Duration = Duration::from_secs(2);
 
@@ -144,23 +146,25 @@ impl Keeper {
     }
 
     async fn removing(&self, app: &App) {
-        let mut turn = interval(RETENTION);
-        turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            turn.tick().await;
-            self.remove(app).await;
+            let waits = self.remove(app).await;
+            tokio::time::sleep(if waits { SOON } else { RETENTION }).await;
         }
     }
 
-    /// Removes what was kept long enough, if anything is to be removed.
-    pub(crate) async fn remove(&self, app: &App) {
+    /// Removes what was kept long enough, if anything is to be removed. Says whether it only waits for second places.
+    pub(crate) async fn remove(&self, app: &App) -> bool {
         let settings = app.setup().records.clone();
-        let Some(keep) = settings.keep else { return };
+        let Some(keep) = settings.keep else { return false };
         let before = daypass_core::clock::before(app.now(), keep);
         match retention::remove(app, &settings, before).await {
-            Ok(removed) => self.standing.lock().removed(&removed),
+            Ok(removed) => {
+                self.standing.lock().removed(&removed);
+                removed.waits
+            }
             Err(error) => {
                 tracing::warn!(error = format!("{error:#}"), "old records cannot be removed; trying again");
+                false
             }
         }
     }

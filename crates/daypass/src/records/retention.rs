@@ -26,6 +26,8 @@ pub(super) struct Removed {
     pub(super) records: u64,
     /// Nothing more goes, because what comes next does not verify.
     pub(super) stuck: bool,
+    /// Nothing goes yet, because a second place has not got the newest checkpoint.
+    pub(super) waits: bool,
 }
 
 /// A piece that is to go.
@@ -47,7 +49,7 @@ pub(super) async fn remove(app: &App, settings: &Settings, before: Timestamp) ->
     let store = &**app.store();
     let mut removed = Removed::default();
     if !everywhere(store, settings).await? {
-        return Ok(removed);
+        return Ok(Removed { waits: true, ..removed });
     }
     loop {
         match piece(app, before).await? {

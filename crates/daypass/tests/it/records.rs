@@ -20,6 +20,7 @@ guid = "387c56a8-cf86-45de-b9f5-b4de88cac054"
 account = "100000000001"
 [[tenant.role]]
 name = "soe"
+lifetime = { default = "10m", max = "15m" }
 policy = { cam = '{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}' }
 wildcard_reason = "SOE has no resource-level rights"
 [[endpoint]]
@@ -29,7 +30,7 @@ tenant = "main"
 role = "soe"
 origins = ["https://lesson.example.com"]
 quota = { address = 1000000, endpoint = 1000000 }
-caller = { anonymous = { reason = "a test", networks = ["127.0.0.1"] } }
+caller = { anonymous = { reason = "a test" } }
 "#;
 const ORIGIN: (&str, &str) = ("origin", "https://lesson.example.com");
 
@@ -274,25 +275,89 @@ fn a_store_of_an_earlier_version_is_signed_whole() {
     assert_eq!(place.one("SELECT count(*) FROM writers WHERE tip IS NULL"), 0);
 }
 
+/// Makes a store that began three days ago, and nobody has opened since.
+fn make_old(place: &Place, count: u128) {
+    use daypass_core::clock::{SignedDuration, Timestamp};
+    use daypass_core::record::{Chain, Entry, Record};
+    use daypass_core::ring::{Kek, Ring};
+    use daypass_core::store::{Change, Store as _};
+    let hex = std::fs::read_to_string(place.file("seal.key")).unwrap();
+    let byte = |n: usize| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap();
+    let kek = Kek::new(&std::array::from_fn(byte)).unwrap();
+    let then = Timestamp::now() - SignedDuration::from_hours(72);
+    let record = |number: u128| {
+        Record::change(uuid::Uuid::from_u128(number), then, Some("main".into()), "test", "old")
+    };
+    let rows = Ring::generate(&kek, &daypass_core::testing::SeededEntropy::new(1), then).unwrap();
+    let chain = Chain::begin(&Ring::open(&rows, &kek).unwrap(), uuid::Uuid::from_u128(7)).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = daypass_stores::open(&format!("sqlite:{}", place.file("daypass.db").display())).unwrap();
+        store.begin(chain).await.unwrap();
+        store.change(vec![Change::AddRing(rows)], record(0)).await.unwrap();
+        let mut all = tokio::task::JoinSet::new();
+        for number in 1..count {
+            let (store, record) = (store.clone(), record(number));
+            all.spawn(async move { store.append(Entry { record, mark: None }).await.unwrap() });
+        }
+        all.join_all().await;
+        store.close().await.unwrap();
+    });
+}
+
 /// Records leave in pieces, only once their checkpoint is everywhere, and the rest is proved as before.
 #[test]
-fn old_records_go_and_the_file_is_used_again() {
-    let place = Place::sqlite();
-    let running = place.serve();
-    for _ in 0..40 {
-        running.grant();
-    }
-    running.stop();
-    // Three days older than they are: the only clock that retention asks is the records' own.
-    let before = place.verified(&[])["records"].as_u64().unwrap();
-    assert!(before > 40);
-    place.configure(
+fn old_records_go_and_what_is_left_is_proved() {
+    let place = Place::new(
         "sqlite:daypass.db",
-        "checkpoints_to = [{ file = \"copies\" }]\ncheckpoint_every = \"1s\"\nkeep = \"2d\"",
+        "checkpoints_to = [{ file = \"away/copies\" }]\ncheckpoint_every = \"1s\"\nkeep = \"2d\"",
     );
+    make_old(&place, 1200);
     let running = place.serve();
-    std::thread::sleep(Duration::from_millis(1500));
+    let first = running.grant();
+    soon("signed", || place.verify(&[]).1["unsigned"] == 0);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(place.verified(&[])["removed"], 0, "a second place does not have the checkpoint");
+    std::fs::create_dir(place.file("away")).unwrap();
+    let begun = Instant::now();
+    while place.verified(&[])["removed"] != 1200 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "{}", place.verified(&[]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let again = running.grant();
+    soon("the cut is signed", || place.verify(&[]).1["unsigned"] == 0);
+    assert_eq!(running.metric("daypass_records_removed_total"), Some(1200.0));
+    assert!(!running.ready().contains("do not verify"));
     running.stop();
-    let said = place.verified(&[]);
-    assert_eq!(said["removed"], 0, "nothing is old enough: {said}");
+    let said = place.verified(&["--checkpoints", place.file("away/copies").to_str().unwrap()]);
+    assert_eq!((said["removed"].as_u64(), &said["copies"]), (Some(1200), &said["checkpoints"]));
+    let (records, text) = (place.records(), serde_json::to_string(&place.records()).unwrap());
+    assert!(text.contains(&first) && text.contains(&again));
+    let told = records.iter().filter(|record| record["event"]["action"] == "records.remove").count();
+    assert_eq!(told, 3, "one record for five hundred");
+    assert_eq!(
+        place.one("SELECT count(*) FROM records WHERE writer = 1"),
+        0,
+        "a chain that has ended shrinks to its base"
+    );
+    // What is left is guarded as before, and the base as well.
+    for sql in [
+        "DELETE FROM records WHERE position = (SELECT min(position) FROM records)",
+        "UPDATE writers SET base = NULL WHERE number = 1",
+        "UPDATE writers SET base = (SELECT tip FROM writers WHERE number = 2) WHERE number = 1",
+    ] {
+        copy(&place.file("daypass.db"), &place.file("kept.db"));
+        place.sql(sql);
+        assert_eq!(place.verify(&[]).0, 1, "{sql}");
+        copy(&place.file("kept.db"), &place.file("daypass.db"));
+    }
+    // Records that do not verify are evidence, and stay.
+    let place = Place::new("sqlite:daypass.db", "checkpoint_every = \"1s\"\nkeep = \"2d\"");
+    make_old(&place, 300);
+    assert!(place.cli(&["audit", "checkpoint"]).status.success());
+    place.sql("UPDATE records SET mac = randomblob(32) WHERE seq = 100");
+    let running = place.serve();
+    std::thread::sleep(Duration::from_secs(4));
+    drop(running);
+    assert_eq!(place.one("SELECT count(*) FROM records WHERE writer = 1"), 300);
 }

@@ -36,6 +36,14 @@ enum Fault {
     /// In a checkpoint, or between one and the rest.
     #[error("{0}")]
     Checkpoint(CheckpointFault),
+    /// What stands in the store has not even the form of what was written.
+    #[error("{error}")]
+    Store {
+        /// Always `store`.
+        fault: &'static str,
+        /// What the store says.
+        error: String,
+    },
     /// A line of the copies is none.
     #[error("line {line} of the copies is no checkpoint of this store: it should have {expected}")]
     Copy {
@@ -46,6 +54,12 @@ enum Fault {
         /// What it should have.
         expected: &'static str,
     },
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store { fault: "store", error: error.to_string() }
+    }
 }
 
 /// What was found.
@@ -62,7 +76,16 @@ struct Found {
 
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let place = args.place.open().await?;
-    let found = look(&place, args.checkpoints.as_deref()).await;
+    let found = match look(&place, args.checkpoints.as_deref()).await {
+        Err(error) => match error.downcast::<StoreError>() {
+            Ok(error @ StoreError::Damaged(_)) => {
+                Ok(Found { faults: vec![error.into()], ..Found::default() })
+            }
+            Ok(error) => Err(error.into()),
+            Err(error) => Err(error),
+        },
+        found => found,
+    };
     place.opened.store.close().await?;
     let found = found?;
     output.show(text(&found), || {
@@ -97,7 +120,7 @@ fn text(found: &Found) -> String {
     lines.join("\n")
 }
 
-async fn look(place: &Place, copies: Option<&Path>) -> Result<Found, Failure> {
+async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     let store = &*place.opened.store;
     let mut found = Found::default();
     let mut heads: Vec<ChainHead>;
@@ -110,7 +133,11 @@ async fn look(place: &Place, copies: Option<&Path>) -> Result<Found, Failure> {
         let before = found.faults.len();
         let (mut chains, mut records) = (0, 0);
         for head in heads.iter().filter(|head| head.seq > 0) {
-            let (links, faults) = chain(place, &covered, head).await?;
+            // One chain that cannot be read is no reason to say nothing of the others.
+            let (links, faults) = match chain(place, &covered, head).await {
+                Err(error @ StoreError::Damaged(_)) => (0, vec![error.into()]),
+                other => other?,
+            };
             chains += 1;
             records += links;
             found.faults.extend(faults);
