@@ -80,6 +80,24 @@ fn stores_and_the_binary_keep_to_their_rooms() {
     assert!(!arrows["daypass"].contains("rusqlite"));
 }
 
+/// What is shipped has no OpenTelemetry in it, and what is built with it has no second way of sending.
+#[test]
+fn open_telemetry_is_in_the_program_only_where_it_is_asked_for() {
+    let tree = |more: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO"))
+            .args(["tree", "--package=daypass", "--edges=normal", "--prefix=none", "--offline"])
+            .args(more)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(!tree(&[]).contains("opentelemetry"));
+    let with = tree(&["--features=otel"]);
+    assert!(with.contains("opentelemetry-otlp") && !with.contains("tonic") && !with.contains("openssl"));
+}
+
 /// Every source file of a crate but its tests.
 fn sources(name: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();

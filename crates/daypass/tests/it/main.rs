@@ -31,6 +31,7 @@ mod hostile;
 mod invariants;
 mod limits;
 mod lints;
+mod logs;
 mod metrics;
 mod mutual_tls;
 mod nodes;
@@ -45,6 +46,8 @@ mod ring;
 mod root_key;
 mod seal_key;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;
 mod verify;
 mod verify_api;
 mod visitors;

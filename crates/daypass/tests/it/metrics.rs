@@ -65,6 +65,12 @@ fn a_running_server_tells_what_the_page_lists() {
         .map(|(name, rest)| (name.to_owned(), rest.split(' ').next().unwrap().to_owned()))
         .collect();
     assert_eq!(told, listed);
+    let head = |page: &str| -> Vec<String> {
+        let rows = page.lines().filter(|line| line.starts_with("| `daypass_"));
+        rows.map(|line| line.split('|').take(4).collect::<Vec<_>>().join("|")).collect()
+    };
+    let chinese = std::fs::read_to_string(PAGE.replace(".md", ".zh-CN.md")).unwrap();
+    assert_eq!(head(&chinese), head(&page));
     let cells = |line: &'static str| {
         let mut cells = line.strip_prefix("| `")?.split('|').map(str::trim);
         Some((cells.next()?.trim_end_matches('`'), cells.nth(1)?))
@@ -89,6 +95,48 @@ fn a_running_server_tells_what_the_page_lists() {
     let rsa = "daypass_key_age_seconds{purpose=\"jwt-rs256\",version=\"1\",state=\"active\"}";
     assert!(value(&text, rsa).is_some_and(|age| age < 60), "{text}");
     assert!(text.contains("daypass_build_info{version=\""), "{text}");
+}
+
+/// Every check that a server makes is explained, and it tells all of them to whoever asks for JSON.
+#[test]
+fn readiness_is_told_in_words_and_in_full() {
+    let pair = pair(&["localhost"], 2000, 2100);
+    let folder = measured(&pair);
+    let (_server, ready, _log) = start(folder.path());
+    let (host, metrics) = (ready["address"].as_str().unwrap(), ready["metrics"].as_str().unwrap());
+    let mut stream = crate::tls::connect(host, &pair.0);
+    let asked =
+        "GET /readyz HTTP/1.1\r\nhost: localhost\r\naccept: application/json\r\nconnection: close\r\n\r\n";
+    stream.write_all(asked.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let answer = parse(&answer);
+    let report = answer.json();
+    assert_eq!((answer.status, report["status"].as_str()), (200, Some("ready")), "{report:#}");
+    let pages = [PAGE.to_owned(), PAGE.replace(".md", ".zh-CN.md")]
+        .map(|page| std::fs::read_to_string(page).unwrap());
+    let names: Vec<_> =
+        report["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    for name in ["store", "records", "clock", "disk", "descriptors", "background"] {
+        assert!(names.contains(&name), "{report:#}");
+    }
+    for name in names {
+        let explained = |page: &String| {
+            let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+            rows.filter_map(|row| row.split('|').next())
+                .any(|cell| cell.split(',').any(|one| one.trim() == name))
+        };
+        assert!(pages.iter().all(explained), "{name}");
+    }
+    let text = ask(metrics, "GET /metrics", metrics).body;
+    assert_eq!(value(&text, "daypass_ready"), Some(1), "{text}");
+    assert_eq!(value(&text, "daypass_check_state{check=\"clock\"}"), Some(0), "{text}");
+    assert!(
+        value(&text, "daypass_disk_reserve_bytes").unwrap() > 0
+            && value(&text, "daypass_disk_free_bytes").unwrap() > 0
+    );
+    assert!(value(&text, "daypass_file_descriptors").unwrap() > 3);
+    assert!(folder.path().join("data/daypass.db-reserve").exists());
 }
 
 #[test]
