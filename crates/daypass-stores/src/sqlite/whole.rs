@@ -77,11 +77,12 @@ impl Alone {
 
 impl Drop for Alone {
     fn drop(&mut self) {
-        if !self.connection.is_autocommit() && self.connection.execute_batch("ROLLBACK").is_err() {
+        let broken_off = !self.connection.is_autocommit();
+        if broken_off && self.connection.execute_batch("ROLLBACK").is_err() {
             return;
         }
         // What cannot be written down here is found out at the next start.
-        let _ = schema::release(&self.connection, true);
+        let _ = schema::release(&self.connection, broken_off);
     }
 }
 
@@ -138,6 +139,8 @@ impl Whole for SqliteWhole {
                 let document = serde_json::to_string(&standing).map_err(super::fault::damaged)?;
                 connection.execute("INSERT INTO standing (one, document) VALUES (1, ?)", [document])?;
             }
+            // With all of it, so that there is no moment at which the file misses a log that has been merged into it.
+            connection.execute("UPDATE meta SET closed = 1", [])?;
             connection.execute_batch("COMMIT")?;
             // The file says all of it by itself, without its log.
             connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;

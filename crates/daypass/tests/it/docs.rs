@@ -1,5 +1,6 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
+mod backup;
 mod live;
 mod oauth;
 mod policy;
@@ -19,7 +20,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 19] = [
+const GUIDES: [(&str, usize); 20] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -30,6 +31,7 @@ const GUIDES: [(&str, usize); 19] = [
     ("docs/emulate", 6),
     ("docs/run-in-production", 14),
     ("docs/check", 1),
+    ("docs/backup", 8),
     ("docs/records", 7),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
