@@ -1,6 +1,7 @@
 //! The documents: their links lead somewhere, their commands run, and both languages show the same ones.
 
 mod backup;
+mod limits;
 mod live;
 mod oauth;
 mod policy;
@@ -20,7 +21,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 20] = [
+const GUIDES: [(&str, usize); 21] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -33,6 +34,7 @@ const GUIDES: [(&str, usize); 20] = [
     ("docs/check", 1),
     ("docs/backup", 8),
     ("docs/records", 7),
+    ("docs/limits", 2),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
     ("docs/alibaba/dotnet", 1),
