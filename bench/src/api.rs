@@ -34,9 +34,9 @@ const LISTEN: &str = "DAYPASS__SERVER__LISTEN";
 
 /// An id with its secret.
 #[derive(Clone, Debug)]
-struct Pair {
-    id: String,
-    secret: String,
+pub(crate) struct Pair {
+    pub(crate) id: String,
+    pub(crate) secret: String,
 }
 
 /// The installation. Each number of cut-offs has a folder of its own below its folder.
@@ -131,7 +131,7 @@ impl Apis {
 }
 
 /// Id and secret of the one key that `client add` printed.
-fn pair(printed: &[u8]) -> anyhow::Result<Pair> {
+pub(crate) fn pair(printed: &[u8]) -> anyhow::Result<Pair> {
     let added: Value = serde_json::from_slice(printed)?;
     let half = |names: [&str; 2]| {
         let value = names.iter().find_map(|name| added.pointer(&format!("/keys/0/{name}"))?.as_str());

@@ -10,6 +10,7 @@ mod check;
 mod clock;
 mod cloud;
 mod credentials;
+mod durable;
 mod goals;
 mod loader;
 mod peers;
@@ -77,6 +78,9 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Role {
+    /// Measure what it costs that everything is written down: durable records a second on either store, one and two nodes, many
+    /// clients, bytes for each record, searching and proving a million.
+    Durable(durable::Options),
     /// Be the bare axum server (the bench starts it itself).
     #[command(hide = true)]
     Yardstick {
@@ -101,6 +105,7 @@ fn main() -> ExitCode {
         Some(Role::Cloud { listen, delay_ms }) => {
             cloud::serve(listen, Duration::from_millis(delay_ms)).map(|()| ExitCode::SUCCESS)
         }
+        Some(Role::Durable(options)) => durable(&options).map(|()| ExitCode::SUCCESS),
         None => bench(&cli.options),
     };
     result.unwrap_or_else(|error| {
@@ -159,6 +164,17 @@ fn bench(options: &Options) -> anyhow::Result<ExitCode> {
         write_json(path, &report)?;
     }
     Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The bench of the records.
+fn durable(options: &durable::Options) -> anyhow::Result<()> {
+    let this = std::env::current_exe()?;
+    let here = this.parent().context("this program is in no folder")?;
+    let daypass = options.daypass.clone().map_or_else(|| start::default_binary(here), Ok)?;
+    let home = here.with_file_name("bench");
+    std::fs::create_dir_all(&home)?;
+    let folder = tempfile::Builder::new().prefix("durable-").tempdir_in(&home)?;
+    durable::run(options, daypass, folder.path().to_owned())
 }
 
 /// Starts our servers, and puts an asker before each server. All are asked with the same heads.

@@ -42,6 +42,11 @@ impl Cores {
         Ok(Self { pair: cores.next().zip(cores.next()) })
     }
 
+    /// Nothing is kept apart.
+    pub(crate) fn loose() -> Self {
+        Self { pair: None }
+    }
+
     /// Whether loader and servers are kept apart.
     pub(crate) fn are_pinned(self) -> bool {
         self.pair.is_some()
@@ -204,6 +209,11 @@ impl Thread {
     }
 }
 
+/// The most memory that a process had so far, in kilobytes; none where it has ended.
+pub(crate) fn peak_of(process: u32) -> Option<u64> {
+    kilobytes(&fs::read_to_string(format!("/proc/{process}/status")).ok()?, "VmHWM")
+}
+
 /// One line of `/proc/PID/status`.
 fn kilobytes(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
@@ -221,6 +231,7 @@ mod tests {
         assert_eq!(Thread::read(""), None);
         let status = "Name:\tx\nVmHWM:\t    900 kB\nVmRSS:\t    812 kB\nThreads:\t4\n";
         assert_eq!(kilobytes(status, "VmRSS"), Some(812));
+        assert_eq!(kilobytes(status, "VmHWM"), Some(900));
         assert_eq!(kilobytes(status, "Vm"), None);
         assert_eq!(kilobytes(status, "Threads"), None);
     }

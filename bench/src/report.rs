@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use table::Table;
+pub(crate) use table::Table;
 
 /// Where and on what it was measured.
 #[derive(Serialize)]
@@ -50,9 +50,25 @@ impl Machine {
         }
     }
 
+    /// The same where nothing is pinned and nothing but the program is compared.
+    pub(crate) fn look_unpinned(daypass: &Path) -> Self {
+        Self::look(Cores::loose(), daypass, true)
+    }
+
     /// Looks at the load again, after the run.
     pub(crate) fn look_again(&mut self) {
         self.load_after = load();
+    }
+
+    /// What stands above every report.
+    pub(crate) fn text(&self, rounds: usize, slice: Duration, seed: u64) -> String {
+        format!(
+            "\n{}\nload {} before, {} after; {rounds} rounds of {} ms slices, order from seed {seed}\n",
+            self.headline(),
+            self.load_before,
+            self.load_after,
+            slice.as_millis(),
+        )
     }
 
     /// One line for the beginning.
@@ -60,7 +76,7 @@ impl Machine {
         let pinned = if self.pinned {
             "server and loader on cores of their own"
         } else {
-            "NOT PINNED: there is one core"
+            "NOT PINNED: servers and loader share the cores there are"
         };
         let profile = if self.same_profile {
             ""
@@ -95,7 +111,7 @@ pub(crate) struct Target {
 pub(crate) struct Report {
     machine: Machine,
     rounds: usize,
-    slice_ms: u128,
+    slice_ms: u64,
     seed: u64,
     faults: u64,
     first_fault: Option<String>,
@@ -121,7 +137,7 @@ impl Report {
         Self {
             machine,
             rounds,
-            slice_ms: slice.as_millis(),
+            slice_ms: u64::try_from(slice.as_millis()).unwrap_or(u64::MAX),
             seed,
             faults: results.faults.count,
             first_fault: results.faults.first.clone(),
@@ -152,15 +168,8 @@ impl Report {
     /// The report for people, in Markdown.
     pub(crate) fn text(&self) -> String {
         let machine = &self.machine;
-        let mut text = format!(
-            "\n{}\nload {} before, {} after; {} rounds of {} ms slices, order from seed {}\n\n",
-            machine.headline(),
-            machine.load_before,
-            machine.load_after,
-            self.rounds,
-            self.slice_ms,
-            self.seed
-        );
+        let mut text = machine.text(self.rounds, Duration::from_millis(self.slice_ms), self.seed);
+        text.push('\n');
         text.push_str("Targets (ratios are formed inside a round; median [quartiles])\n\n");
         text.push_str(&self.target_table().to_string());
         for target in &self.targets {
@@ -214,7 +223,7 @@ impl Report {
 }
 
 /// A number with as many digits as mean something.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     if value == 0.0 || value.abs() >= 100.0 {
         format!("{value:.0}")
     } else if value.abs() >= 10.0 {
@@ -224,7 +233,7 @@ fn number(value: f64) -> String {
     }
 }
 
-fn spread(values: Quartiles) -> String {
+pub(crate) fn spread(values: Quartiles) -> String {
     if values.q1.to_bits() == values.q3.to_bits() {
         return number(values.median);
     }

@@ -3,11 +3,16 @@
 use std::fmt;
 
 /// Rows of `N` cells under a header.
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
+    /// A table of these rows, the first of which are the column names.
+    pub(crate) fn of(rows: Vec<Vec<String>>) -> Self {
+        Self { rows }
+    }
+
     /// A table with these column names.
     pub(super) fn new<const N: usize>(header: [&str; N]) -> Self {
         Self { rows: vec![header.map(str::to_owned).to_vec()] }
