@@ -129,6 +129,18 @@ impl Installation {
         Ok((file, address))
     }
 
+    /// From now on this version of the program runs its commands.
+    pub fn take_over(&mut self, daypass: &Path) {
+        daypass.clone_into(&mut self.daypass);
+    }
+
+    /// From now on its commands find the store there.
+    pub fn repoint(&mut self, store: String) -> anyhow::Result<()> {
+        let text = std::fs::read_to_string(self.config())?.replace(&self.store, &store);
+        self.store = store;
+        Ok(std::fs::write(self.config(), text)?)
+    }
+
     /// The configuration file.
     pub fn config(&self) -> PathBuf {
         self.folder.join("daypass.toml")

@@ -5,6 +5,7 @@ mod crash;
 mod crowd;
 mod disk;
 mod file;
+mod nodes;
 mod overload;
 mod resources;
 mod upgrade;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<Case> {
         crash::CASES,
         disk::CASES,
         file::CASES,
+        nodes::CASES,
         clock::CASES,
         resources::CASES,
         crowd::CASES,
