@@ -237,6 +237,7 @@ fn the_tests_that_hold_what_is_defended_exist() {
         "Credentials in programs",
         "Clouds behind it",
         "Questions of other people's APIs",
+        "Floods",
     ]
     .map(section);
     let all = sources(&root().join("crates"));
