@@ -131,9 +131,7 @@ fn advice(reason: Reason, parameter: Option<&str>) -> Option<&'static str> {
             | Reason::IdentityUnavailable
             | Reason::UpstreamUnavailable,
             _,
-        ) => {
-            "ask again after Retry-After; nothing was issued"
-        }
+        ) => "ask again after Retry-After; nothing was issued",
         (Reason::UpstreamRefused, _) => {
             "the cloud behind this role refused it; give the operator the trace id"
         }

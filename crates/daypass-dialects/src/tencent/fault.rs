@@ -201,9 +201,7 @@ pub fn get_authorization(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::Overloaded
         | Reason::IdentityUnavailable
         | Reason::UpstreamUnavailable
-        | Reason::Unavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
-        }
+        | Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }

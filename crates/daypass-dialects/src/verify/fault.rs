@@ -67,9 +67,7 @@ pub(crate) fn of(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::Overloaded
         | Reason::UpstreamUnavailable
         | Reason::Unavailable
-        | Reason::Frozen => {
-            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
-        }
+        | Reason::Frozen => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
     }
 }

@@ -70,9 +70,7 @@ pub(super) fn credentials(reason: Reason) -> (StatusCode, &'static str) {
         | Reason::Overloaded
         | Reason::IdentityUnavailable
         | Reason::UpstreamUnavailable
-        | Reason::Unavailable => {
-            (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
-        }
+        | Reason::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
         Reason::UpstreamRefused | Reason::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
     }
 }

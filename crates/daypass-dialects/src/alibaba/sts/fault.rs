@@ -68,9 +68,7 @@ pub(super) fn code(action: Option<Action>, refusal: &Refusal) -> (u16, Cow<'stat
         | Reason::Overloaded
         | Reason::Unavailable
         | Reason::IdentityUnavailable
-        | Reason::UpstreamUnavailable => {
-            (503, "ServiceUnavailable")
-        }
+        | Reason::UpstreamUnavailable => (503, "ServiceUnavailable"),
         Reason::UpstreamRefused | Reason::Internal => (500, "InternalError"),
     };
     (status, code.into())
@@ -161,9 +159,7 @@ pub(super) fn message(refusal: &Refusal) -> String {
         | Reason::Overloaded
         | Reason::Unavailable
         | Reason::IdentityUnavailable
-        | Reason::UpstreamUnavailable => {
-            "The request has failed due to a temporary failure of the server"
-        }
+        | Reason::UpstreamUnavailable => "The request has failed due to a temporary failure of the server",
         _ => return detail.to_string(),
     };
     format!("{gist}: {detail}")
