@@ -142,6 +142,7 @@ fn nothing_is_found_where_nothing_is_wrong() {
         "schema",
         "store",
         "clock",
+        "backup",
         "disk",
         "records",
         "second_places",

@@ -8,7 +8,7 @@ use crate::records::{self, Place};
 use daypass_core::clock::{BEHIND, Timestamp, rfc3339};
 use daypass_core::contents::Contents;
 use daypass_core::directory::Directory;
-use daypass_core::record::Checker;
+use daypass_core::record::{Checker, Event, Record};
 use daypass_core::ring::Ring;
 use daypass_core::room::Room;
 use daypass_core::store::{RecordQuery, Store, StoreError};
@@ -17,6 +17,12 @@ use std::sync::Arc;
 
 /// What is kept in reserve where nobody has said otherwise: the store's own measure may be less on a small disk.
 const RESERVE: u64 = 16 << 20;
+/// How far back it is looked for a backup, in records.
+const NEWEST: usize = 10_000;
+/// What the record of a backup is called.
+const BACKUP: &str = "store.backup";
+/// After how many days without one it is pointed out.
+const BACKUP_DAYS: i64 = 7;
 /// How many records are read at a time.
 const PAGE: usize = 1000;
 
@@ -100,7 +106,9 @@ async fn everything(
 ) -> Option<Arc<Ring>> {
     let looked = async {
         found.push(Finding::ok("store", "the store opens"));
-        clock(store.clock().await?, last_record(store).await?, app::now(), found);
+        let records = newest(store).await?;
+        clock(store.clock().await?, records.last().map(|record| record.at), app::now(), found);
+        found.push(backup(&records, app::now()));
         if let Some(room) = store.room().await? {
             found.push(disk(room, config.reserve));
         }
@@ -150,9 +158,32 @@ async fn everything(
     }
 }
 
-async fn last_record(store: &dyn Store) -> Result<Option<Timestamp>, StoreError> {
-    let last = store.records(RecordQuery { limit: 1, ..RecordQuery::default() }).await?;
-    Ok(last.last().map(|stored| stored.record.at))
+/// The newest records, the newest last.
+async fn newest(store: &dyn Store) -> Result<Vec<Record>, StoreError> {
+    let newest = store.records(RecordQuery { limit: NEWEST, ..RecordQuery::default() }).await?;
+    Ok(newest.into_iter().map(|stored| stored.record).collect())
+}
+
+/// When a backup was last made, as far as the newest records tell.
+fn backup(newest: &[Record], now: Timestamp) -> Finding {
+    let check = "backup";
+    let is_one = |record: &&Record| matches!(&record.event, Event::Change { action, .. } if action == BACKUP);
+    let last = newest.iter().rev().find(is_one).map(|record| now.duration_since(record.at).as_hours() / 24);
+    match last {
+        Some(days) if days <= BACKUP_DAYS => {
+            Finding::ok(check, format!("the last backup was made {days} days ago"))
+        }
+        Some(days) => Finding::warning(
+            check,
+            format!("the last backup was made {days} days ago"),
+            "daypass backup --help",
+        ),
+        None => Finding::warning(
+            check,
+            format!("none of the last {} records is of a backup", newest.len()),
+            "`daypass backup --help`; copies that are made in other ways are not known here",
+        ),
+    }
 }
 
 /// The clock against what the store has seen.
@@ -276,6 +307,17 @@ mod tests {
         assert_eq!(state_of(Some(after(START, 300)), Some(before(START, 9))), State::Ok);
         assert_eq!(state_of(Some(after(START, 301)), None), State::Fault);
         assert_eq!(state_of(Some(before(START, 9)), Some(after(START, 301))), State::Fault);
+    }
+
+    #[test]
+    fn a_backup_is_known_by_its_record() {
+        let made = |action: &str, days: u32| {
+            let at = before(START, days * 86_400);
+            Record::change(uuid::Uuid::nil(), at, None, action, "x")
+        };
+        assert_eq!(backup(&[made("store.backup", 7), made("client.add", 0)], START).state, State::Ok);
+        assert_eq!(backup(&[made("store.backup", 8)], START).state, State::Warning);
+        assert_eq!(backup(&[made("store.restore", 1)], START).state, State::Warning);
     }
 
     #[test]
