@@ -6,6 +6,7 @@ mod live;
 mod oauth;
 mod policy;
 mod records;
+mod rotation;
 
 use crate::process::{Dev, daypass};
 use std::os::unix::fs::PermissionsExt;
@@ -33,6 +34,7 @@ const GUIDES: [(&str, usize); 21] = [
     ("docs/run-in-production", 14),
     ("docs/check", 1),
     ("docs/backup", 8),
+    ("docs/rotation", 9),
     ("docs/records", 7),
     ("docs/limits", 2),
     ("docs/alibaba/README", 5),
