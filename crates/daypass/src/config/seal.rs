@@ -73,8 +73,9 @@ impl SealSource {
             let bytes = named.read()?;
             if let Some((same, _)) = given.iter().find(|(_, known)| secret_same(known, &bytes)) {
                 // Whoever copied the wrong file would believe that a rotation is under way.
-                let fault = Fault::new(format!("`{}` is the same seal key as `{same}`", role.name()))
-                    .hint("`daypass ring seal-key` makes another one; leave the line out where there is none");
+                let fault = Fault::new(format!("`{}` is the same seal key as `{same}`", role.name())).hint(
+                    "`daypass ring seal-key` makes another one; leave the line out where there is none",
+                );
                 return Err(Errors(vec![fault.at(named.spot.clone())]));
             }
             given.push((role.name(), bytes));
