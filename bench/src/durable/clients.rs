@@ -54,10 +54,10 @@ struct Crowded {
 
 pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Section>> {
     let mut all = Vec::new();
-    for count in COUNTS {
+    for (index, count) in COUNTS.into_iter().enumerate() {
         let count = if count > 1000 { plan.scaled(count) } else { count };
         eprintln!("making {count} clients");
-        all.push(Crowded::start(plan, count)?);
+        all.push(Crowded::start(plan, &format!("clients-{index}"), count)?);
     }
     let order: Vec<usize> = (0..all.len()).collect();
     plan.rounds(&order, |_, index| all.get_mut(index).context("no such server")?.run(plan.slice))?;
@@ -96,9 +96,8 @@ pub(super) fn measure(plan: &Plan) -> anyhow::Result<Vec<Section>> {
 }
 
 impl Crowded {
-    fn start(plan: &Plan, count: usize) -> anyhow::Result<Self> {
-        let name = format!("clients-{count}");
-        let site = Site::prepare(plan, &name, sqlite(&plan.folder.join(&name))?)?;
+    fn start(plan: &Plan, name: &str, count: usize) -> anyhow::Result<Self> {
+        let site = Site::prepare(plan, name, sqlite(&plan.folder.join(name))?)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let asking = runtime.block_on(fill(&site, count))?;
         let begin = clock::now();
