@@ -22,7 +22,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 21] = [
+const GUIDES: [(&str, usize); 24] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -37,6 +37,8 @@ const GUIDES: [(&str, usize); 21] = [
     ("docs/rotation", 9),
     ("docs/records", 7),
     ("docs/limits", 2),
+    ("docs/metrics", 3),
+    ("docs/logging", 2),
     ("docs/alibaba/README", 5),
     ("docs/alibaba/java", 3),
     ("docs/alibaba/dotnet", 1),
