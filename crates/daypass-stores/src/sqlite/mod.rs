@@ -73,7 +73,7 @@ impl SqliteStore {
     pub(crate) fn open(path: &str) -> Result<Self, StoreError> {
         let path = schema::path(path)?;
         let reserve = Reserve::beside(&path);
-        reserve.make_way();
+        reserve.make_way_to_open();
         let connection = schema::prepare(&path).map_err(|fault| fault.error)?;
         whole::standing(&connection).map_err(|fault| fault.error)?.in_service()?;
         let same = Same::of(&path).map_err(|fault| fault.error)?;

@@ -21,6 +21,9 @@ const USUAL: u64 = 16 << 20;
 /// On a small disk it is no more than this part of the whole.
 const PART: u64 = 8;
 
+/// What opening the file may need, in bytes: the log's index and its first pages.
+const OPENING: u64 = 256 << 10;
+
 /// What stands in the file is written in pieces of this size.
 const PIECE: usize = 64 << 10;
 
@@ -67,8 +70,16 @@ impl Reserve {
 
     /// Before something is written that must not fail: gives the reserve up if there is hardly any room without it.
     pub(super) fn make_way(&self) {
-        let there = self.there();
-        if there > 0 && self.disk().is_ok_and(|(_, free)| free < there / 4) {
+        self.make_way_for(self.there() / 4);
+    }
+
+    /// Before the file is opened: without room for the log and its index nobody could even read what is there.
+    pub(super) fn make_way_to_open(&self) {
+        self.make_way_for(OPENING);
+    }
+
+    fn make_way_for(&self, bytes: u64) {
+        if self.there() > 0 && self.disk().is_ok_and(|(_, free)| free < bytes) {
             self.give_up();
         }
     }
