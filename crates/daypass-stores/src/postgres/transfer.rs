@@ -298,7 +298,9 @@ async fn put_ring(client: &impl GenericClient, meta: &mut Meta, rows: &[Row]) ->
         since: key.since.clone(),
         sealed: key.sealed.0.clone(),
     });
-    keys.iter().for_each(|key| toggle(&mut meta.ring, &key.digest()));
+    for key in &keys {
+        toggle(&mut meta.ring, &key.digest());
+    }
     let texts = |of: fn(&RingColumns) -> &str| keys.iter().map(of).collect::<Vec<_>>();
     let versions: Vec<_> = keys.iter().map(|key| key.version).collect();
     let sealed: Vec<_> = keys.iter().map(|key| key.sealed.as_slice()).collect();
@@ -326,9 +328,15 @@ async fn put_documents(client: &impl GenericClient, meta: &mut Meta, rows: &[Row
     let clients = array!(rows, Row::Client(document) => document.as_bytes());
     let keys = array!(rows, Row::Key(document) => document.as_bytes());
     let roots = array!(rows, Row::Root(document) => document.as_bytes());
-    clients.iter().for_each(|document| toggle(&mut meta.clients, &digest(&[document])));
-    keys.iter().for_each(|document| toggle(&mut meta.keys, &digest(&[document])));
-    roots.iter().for_each(|document| toggle(&mut meta.roots, &digest(&[document])));
+    for document in &clients {
+        toggle(&mut meta.clients, &digest(&[document]));
+    }
+    for document in &keys {
+        toggle(&mut meta.keys, &digest(&[document]));
+    }
+    for document in &roots {
+        toggle(&mut meta.roots, &digest(&[document]));
+    }
     let all: Vec<Client> = parsed(&clients)?;
     let guids: Vec<_> = all.iter().map(|client| client.guid).collect();
     let tenants: Vec<_> = all.iter().map(|client| client.tenant.as_str()).collect();

@@ -149,7 +149,8 @@ async fn write(
     Ok((header, manifest, bytes))
 }
 
-fn cannot(fault: BackupFault) -> Failure {
+fn cannot(fault: impl Into<BackupFault>) -> Failure {
+    let fault = fault.into();
     Failure::Usage(format!("the backup cannot be written: {fault}"))
 }
 

@@ -10,12 +10,12 @@ use super::place::PlaceArgs;
 use crate::app::{change, now};
 use crate::system::KeyEntropy;
 use async_trait::async_trait;
+use daypass_core::clock::Timestamp;
 use daypass_core::id::random_uuid;
 use daypass_core::record::Record;
 use daypass_core::store::StoreError;
 use daypass_core::transfer::{Opens, Pages, Proved, Row, Standing, Whole, prove};
 use serde_json::json;
-use std::time::Instant;
 use uuid::Uuid;
 
 /// What to move where.
@@ -74,7 +74,7 @@ impl Move {
         if !daypass_stores::exists(&self.from)? {
             return Err(Failure::Usage(format!("there is no store at `{}`", self.from)));
         }
-        let began = Instant::now();
+        let began = now();
         let mut source = take(&self.from).await?;
         let mut target = take(&self.to).await?;
         let (id, there) = match (source.standing().clone(), target.standing().clone()) {
@@ -138,8 +138,8 @@ impl Move {
         Ok(target.commit(Standing::Open).await?)
     }
 
-    fn show(&self, here: &Proved, began: Instant, output: &Output) {
-        let seconds = began.elapsed().as_secs_f64();
+    fn show(&self, here: &Proved, began: Timestamp, output: &Output) {
+        let seconds = now().duration_since(began).as_secs_f64();
         let text = format!(
             "moved {} to {} in {seconds:.1} s; both sides say:\n{}\n{} chains of records verify there\n\nnext: name the new store as \
              [store] url and start the servers. The old one refuses to be served from; keep it until you are sure, then delete it.",
