@@ -220,6 +220,7 @@ mod tests {
         identity_unavailable 503 temporarily_unavailable 90033
         upstream_unavailable 503 temporarily_unavailable 90033
         upstream_refused 500 server_error 50000
+        overloaded 503 temporarily_unavailable 90033
         unavailable 503 temporarily_unavailable 90033
         internal 500 server_error 50000
         ");

@@ -240,6 +240,7 @@ mod tests {
         identity_unavailable   503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         upstream_unavailable   503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         upstream_refused       500 InternalError | DETAIL
+        overloaded             503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         unavailable            503 ServiceUnavailable | The request has failed due to a temporary failure of the server: DETAIL
         internal               500 InternalError | DETAIL
         ");

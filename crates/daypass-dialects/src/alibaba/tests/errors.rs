@@ -233,6 +233,7 @@ fn every_reason_has_its_answer() {
     identity_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     upstream_unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     upstream_refused | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError
+    overloaded | 7 App Call Limited | accesscontrol.limited-by-api-access-count | 503 ServiceUnavailable
     unavailable | 10 Service currently unavailable | isp.service-unavailable | 503 ServiceUnavailable
     internal | 10 Service currently unavailable | isp.service-unavailable | 500 InternalError
     ");

@@ -143,6 +143,7 @@ fn every_reason_has_its_codes() {
     identity_unavailable   InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
     upstream_unavailable   ServiceUnavailable
     upstream_refused       InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
+    overloaded             RequestLimitExceeded
     unavailable            ServiceUnavailable
     internal               InternalError (caller -), InternalError.SystemError (federation assume web saml session keys)
     ");

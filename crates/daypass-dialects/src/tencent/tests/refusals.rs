@@ -196,6 +196,7 @@ async fn what_never_became_a_request_has_the_envelope_too() {
     for (reason, expected) in [
         (Reason::TooLarge, "RequestSizeLimitExceeded"),
         (Reason::RateLimited, "RequestLimitExceeded"),
+        (Reason::Overloaded, "RequestLimitExceeded"),
         (Reason::Internal, "InternalError.SystemError"),
     ] {
         let answer = service.pipeline.refuse(&super::Sts, &head, Refusal::new(reason, "a test"));

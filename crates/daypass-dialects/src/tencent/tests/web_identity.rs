@@ -257,7 +257,7 @@ async fn a_subject_a_provider_and_a_network_have_their_rations() {
 }
 
 #[tokio::test]
-async fn strangers_use_up_the_ration_of_their_network_alone() {
+async fn strangers_use_up_nothing_that_the_rightful_have() {
     let network = rationed(Quota { address: Some(3), ..Quota::default() });
     let others = rationed(Quota { subject: Some(1), provider: Some(1), ..Quota::default() });
     for service in [&network, &others] {
@@ -266,6 +266,11 @@ async fn strangers_use_up_the_ration_of_their_network_alone() {
             assert_eq!(code(&answer), "InvalidParameter.WebIdentityTokenError");
         }
     }
-    assert_eq!(code(&ask(&network, &good(), &json!({})).await), "RequestLimitExceeded");
+    let wrong = ask(&network, &token("aud", "elsewhere".into()), &json!({})).await;
+    assert_eq!(code(&wrong), "RequestLimitExceeded", "their own");
+    for _ in 0..3 {
+        Triple::of(&ask(&network, &good(), &json!({})).await);
+    }
+    assert_eq!(code(&ask(&network, &good(), &json!({})).await), "RequestLimitExceeded", "the network's");
     Triple::of(&ask(&others, &good(), &json!({})).await);
 }
