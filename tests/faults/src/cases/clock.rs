@@ -105,19 +105,25 @@ fn forward(means: &Means) -> anyhow::Result<Outcome> {
     let held = scene.obtain()?;
     ensure!(scene.counts(&held)?.is_ok(), "a new credential does not count");
     scene.set(2 * HOUR)?;
-    let later = scene.counts(&held)?;
-    ensure!(later.is_err(), "a credential of 15 minutes counts after two hours");
     // A node that may have slept looks at its store first: something may have been taken back meanwhile.
     time::until(DEADLINE, || node.is_ready()).context("two hours later the node is not ready")?;
+    let later = scene.counts(&held)?;
+    ensure!(later.is_err(), "a credential of 15 minutes counts after two hours");
     let fresh = scene.obtain().context("two hours later nothing is granted")?;
     ensure!(scene.counts(&fresh)?.is_ok(), "a new credential of the later time does not count");
     // Whatever is kept of the time is kept within a minute.
     time::pause(Duration::from_secs(3));
     scene.set(0)?;
     ensure!(scene.counts(&held)?.is_err(), "a credential that had run out is alive again");
+    ensure!(scene.obtain().is_err(), "something is granted by a clock that was set back by two hours");
     node.stop()?;
-    let node = scene.start()?;
+    // It serves, but says that it is not ready: its clock is behind.
+    let mut command = scene.installation.serve();
+    scene.shim.attach(&mut command);
+    let node = Node::begin(command, scene.installation.address, &scene.folder.path().join("node.log"))?;
+    time::until(DEADLINE, || node.is_live()).context("the node does not start")?;
     ensure!(scene.counts(&held)?.is_err(), "a credential that had run out is alive again after a restart");
+    ensure!(!node.is_ready(), "the node says that it is ready by a clock that is behind");
     node.kill()?;
     let code = later.err().unwrap_or_default();
     Ok(Outcome::Held(format!("dead at +2 h ({code}), and dead again at +0 h and after a restart")))
