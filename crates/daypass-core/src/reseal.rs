@@ -45,12 +45,14 @@ impl Left {
                 match &key.material {
                     Material::Sealed(sealed) => count(Purpose::Rest, seal::version_of(sealed)),
                     Material::Hashed { pepper, .. } if key.lasts(now) => {
-                        count(Purpose::Pepper, Some(*pepper))
+                        count(Purpose::Pepper, Some(*pepper));
                     }
                     _ => {}
                 }
             }
-            roots.iter().for_each(|root| count(Purpose::Rest, seal::version_of(&root.sealed)));
+            for root in roots {
+                count(Purpose::Rest, seal::version_of(&root.sealed));
+            }
         }
         Self(left)
     }

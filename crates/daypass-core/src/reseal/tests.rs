@@ -109,7 +109,7 @@ fn a_root_key_opens_as_before() {
     let row = root(&old);
     assert_eq!(Left::of(&new, &[], std::slice::from_ref(&row), START).under(Purpose::Rest, 1), 1);
     let piece = roots(&new, std::slice::from_ref(&row), &entropy()).unwrap();
-    assert_eq!(piece.old, [row.clone()]);
+    assert_eq!(piece.old, std::slice::from_ref(&row));
     assert_eq!(seal::version_of(&piece.new[0].sealed), Some(2));
     let RootProof::Secret(secret) = piece.new[0].open(&new).unwrap().proof else { panic!("a secret") };
     assert_eq!(secret.expose(), b"s3cret");

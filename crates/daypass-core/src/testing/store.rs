@@ -150,6 +150,14 @@ impl Inner {
     fn removed(&self) -> i64 {
         self.proofs.base.as_ref().map_or(0, |base| base.seq().cast_signed())
     }
+    fn swap_keys(&mut self, old: &[Key], new: Vec<Key>) -> Result<(), StoreError> {
+        if !old.iter().all(|key| self.keys.contains(key)) {
+            return Err(StoreError::Conflict("the keys have changed meanwhile".into()));
+        }
+        self.keys.retain(|key| new.iter().all(|new| new.id != key.id));
+        self.keys.extend(new);
+        Ok(())
+    }
     fn write(&mut self, record: Record) -> Result<(), StoreError> {
         let chain =
             self.chain.as_mut().ok_or_else(|| StoreError::Conflict("nobody began to write".into()))?;
@@ -237,13 +245,7 @@ impl Store for MemoryStore {
                     inner.keys.retain(|k| k.id != key.id);
                     inner.keys.push(key);
                 }
-                Change::SwapKeys { old, new } => {
-                    if !old.iter().all(|key| inner.keys.contains(key)) {
-                        return Err(StoreError::Conflict("the keys have changed meanwhile".into()));
-                    }
-                    inner.keys.retain(|key| new.iter().all(|new| new.id != key.id));
-                    inner.keys.extend(new);
-                }
+                Change::SwapKeys { old, new } => inner.swap_keys(&old, new)?,
                 Change::SwapSeal { old, new } => {
                     if inner.seal != old {
                         return Err(StoreError::Conflict("the seal key has changed meanwhile".into()));

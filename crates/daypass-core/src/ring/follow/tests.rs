@@ -77,7 +77,9 @@ fn a_key_that_is_destroyed_is_not_kept() {
 #[test]
 fn two_active_keys_or_none_are_not_believed() {
     let mut rows = rotated(Purpose::Pepper, &testing::kek());
-    rows.iter_mut().for_each(|row| row.state = RingState::Active);
+    for row in &mut rows {
+        row.state = RingState::Active;
+    }
     let next = testing::ring().follow(&rows, &testing::kek());
     assert!(next.is_behind(Purpose::Pepper) && next.active(Purpose::Pepper) == 1);
     rows.retain(|row| row.purpose != Purpose::Pepper);
