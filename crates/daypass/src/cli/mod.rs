@@ -152,7 +152,7 @@ pub(crate) fn run() -> ExitCode {
 async fn dispatch(command: Command, log: Option<&str>, output: &Output) -> Result<(), Failure> {
     match command {
         Command::Dev(args) => dev::run(args, log.unwrap_or(USUAL), output).await,
-        Command::Emulate(args) => emulate::run(*args, log.unwrap_or(USUAL), output).await,
+        Command::Emulate(args) => Box::pin(emulate::run(*args, log.unwrap_or(USUAL), output)).await,
         Command::Init(args) => init::run(&args, output),
         Command::Check(args) => check::run(&args, output).await,
         Command::Doctor(args) => doctor::run(&args, output).await,

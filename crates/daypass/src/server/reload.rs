@@ -28,7 +28,7 @@ enum Order {
     /// Look at the files now.
     Look(oneshot::Sender<()>),
     /// Look at these from now on.
-    Read { source: TlsSource, ca: Option<CaSource>, done: oneshot::Sender<()> },
+    Read { named: Box<(TlsSource, Option<CaSource>)>, done: oneshot::Sender<()> },
 }
 
 /// How a running [`Watch`] is spoken to.
@@ -43,7 +43,7 @@ impl Looks {
 
     /// Has these files looked at from now on, in the place of those that were named before.
     pub(crate) async fn read(&self, source: TlsSource, ca: Option<CaSource>) {
-        self.order(|done| Order::Read { source, ca, done }).await;
+        self.order(|done| Order::Read { named: Box::new((source, ca)), done }).await;
     }
 
     async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) {
@@ -141,7 +141,8 @@ impl Watch {
     async fn obey(&mut self, order: Order) {
         let done = match order {
             Order::Look(done) => done,
-            Order::Read { source, ca, done } => {
+            Order::Read { named, done } => {
+                let (source, ca) = *named;
                 self.source = Arc::new(source);
                 // Whether there are authorities is settled at the start; which, is not.
                 if let (Some((named, _)), Some(ca)) = (&mut self.ca, ca) {

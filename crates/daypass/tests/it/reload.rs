@@ -329,11 +329,60 @@ fn what_is_logged_changes_with_the_file() {
 }
 
 #[test]
+fn a_certificate_in_other_files_is_shown_by_a_reload() {
+    use crate::tls::{get, installed, pair, put, start};
+    let (old, new) = (pair(&["localhost"], 2000, 2100), pair(&["localhost"], 2000, 2100));
+    let folder = installed(&old);
+    let (mut server, ready, _log) = start(folder.path());
+    let (host, file) = (ready["address"].as_str().unwrap(), folder.path().join("daypass.toml"));
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    put(&elsewhere, &(new.0.clone(), old.1.clone()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let moved = text
+        .replace("\"chain.pem\"", "\"elsewhere/chain.pem\"")
+        .replace("\"key.pem\"", "\"elsewhere/key.pem\"");
+    std::fs::write(&file, moved).unwrap();
+    let reload = || daypass().arg("reload").arg("--config").arg(&file).output().unwrap();
+    // A key of another certificate: nothing of the file is in force.
+    let refused = reload();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8(refused.stdout).unwrap();
+    assert!(said.contains("key.pem` is not the key of the certificate"), "{said}");
+    assert!(get(host, "/livez", &old.0).is_ok());
+    put(&elsewhere, &new);
+    let done = reload();
+    assert!(done.status.success(), "{done:?}");
+    assert!(get(host, "/livez", &new.0).is_ok() && get(host, "/livez", &old.0).is_err());
+    signal(server.0.id(), "TERM");
+    assert!(server.0.wait().unwrap().success());
+}
+
+#[test]
 fn servers_without_a_file_outlive_a_hangup() {
+    let mut emulate = daypass();
+    emulate.args([
+        "emulate",
+        "--json",
+        "--log",
+        "off",
+        "--listen",
+        "127.0.0.1:0",
+        "--control",
+        "127.0.0.1:0",
+    ]);
+    let mut emulate = Served(emulate.stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(emulate.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    signal(emulate.0.id(), "HUP");
+
     let dev = crate::process::Dev::start();
     signal(dev.process(), "HUP");
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(dev.send("GET", "/livez", &[], b"").status, 200);
     let (_, log) = dev.stop();
     assert!(log.contains("this server has no configuration file to reload"), "{log}");
+    assert!(emulate.0.try_wait().unwrap().is_none(), "the fake cloud goes on");
+    signal(emulate.0.id(), "TERM");
+    assert!(emulate.0.wait().unwrap().success());
 }

@@ -310,3 +310,18 @@ async fn providers_are_kept_apart() {
     assert!(f.keys.of(&other, Some("two")).await.unwrap().has("two"));
     assert!(!f.of("one").await.unwrap().has("two"));
 }
+
+/// A reload may send a provider of an old name elsewhere.
+#[tokio::test]
+async fn keys_of_the_place_before_are_not_those_of_the_next() {
+    let f = Fixture::new().await;
+    f.of("one").await.unwrap();
+    f.fake.at("/moved", jwks(&KEYS[1..]));
+    let moved = Provider { keys: KeySource::Url(f.fake.url("/moved")), ..f.provider.clone() };
+    let keys = f.keys.of(&moved, Some("one")).await.unwrap();
+    assert!(keys.has("two") && !keys.has("one"));
+    let renamed = Provider { issuer: "https://other.example.com".to_owned(), ..moved };
+    f.fake.at("/moved", jwks(&KEYS[..1]));
+    assert!(f.keys.of(&renamed, Some("one")).await.unwrap().has("one"));
+    assert!(f.of("one").await.unwrap().has("one"), "and back again");
+}

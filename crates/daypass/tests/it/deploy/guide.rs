@@ -24,14 +24,18 @@ fn shell(folder: &Path, text: &str) -> Output {
     });
     let text = lines.collect::<Vec<_>>().join("\n");
     let mut command = Command::new("sh");
-    command.args(["-eu", "-c", &text]).current_dir(folder).env("CREDENTIALS_DIRECTORY", folder.join("daypass"));
+    command
+        .args(["-eu", "-c", &text])
+        .current_dir(folder)
+        .env("CREDENTIALS_DIRECTORY", folder.join("daypass"));
     command.env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0").output().unwrap()
 }
 
 fn made() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let (config, data) = (folder.path().join("daypass"), folder.path().join("data"));
-    let made = daypass().arg("init").arg(config).arg("--data").arg(data).arg("--as-credential").output().unwrap();
+    let made =
+        daypass().arg("init").arg(config).arg("--data").arg(data).arg("--as-credential").output().unwrap();
     assert!(made.status.success(), "{made:?}");
     folder
 }
@@ -43,7 +47,10 @@ fn a_changed_configuration_is_taken_up_by_the_commands_of_the_guide() {
     let folder = made();
     let file = folder.path().join("daypass/daypass.toml");
     let mut command = daypass();
-    command.args(["serve", "--config"]).arg(&file).env("CREDENTIALS_DIRECTORY", folder.path().join("daypass"));
+    command
+        .args(["serve", "--config"])
+        .arg(&file)
+        .env("CREDENTIALS_DIRECTORY", folder.path().join("daypass"));
     command.env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0");
     let mut server = Served(command.stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines().map(Result::unwrap);
