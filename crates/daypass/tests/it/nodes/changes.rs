@@ -1,6 +1,6 @@
 //! What an operator changes beside three nodes is in force at all of them within two seconds.
 
-use super::{cluster, everywhere, json, send, text, told};
+use super::{PROMISE, cluster, everywhere, json, send, text, told};
 use daypass_faults::ask::{Asker, Dialect};
 use daypass_faults::cluster::Cluster;
 use daypass_faults::installation::{CHEAP, Clients};
@@ -106,4 +106,38 @@ fn a_role_that_was_changed_in_the_configuration_counts_within_two_seconds_of_the
     }
     everywhere(&cluster, "a role's lifetime", |node| (410..=420).contains(&lives(node)));
     assert_ne!(json!(before), json!(419));
+}
+
+/// Each node counts what it gives and hears once a second what the others gave: so much and no more may be too many. What was used
+/// up stays used up at a node that starts anew.
+#[test]
+fn a_daily_quota_is_one_quota_at_three_nodes() {
+    const DAILY: usize = 30;
+    let Some(mut cluster) = cluster(3) else { return };
+    let added = told(&cluster, &["client", "add", "frugal", "--kind", "client-secret", "--role", "cheap"]);
+    told(&cluster, &["client", "limit", "frugal", "--daily", &DAILY.to_string()]);
+    let key =
+        (text(&added, "/keys/0/client_id").to_owned(), text(&added, "/keys/0/client_secret").to_owned());
+    let clients = Clients { entra: key, ..cluster.clients.clone() };
+    let asks = |node: SocketAddr| {
+        let answer = send(node, &Asker::new(node, clients.clone()).of(CHEAP).request(Dialect::Entra));
+        assert!(
+            answer.status == 200 || answer.status == 429 || answer.body.contains("invalid_client"),
+            "{answer:?}"
+        );
+        answer.status == 200
+    };
+    std::thread::sleep(PROMISE);
+    // A round is at least a quarter of a second, so that a node gives four at most before it hears of the others.
+    let mut given = 0;
+    for _ in 0..24 {
+        let next = std::time::Instant::now() + std::time::Duration::from_millis(250);
+        given += cluster.addresses().into_iter().filter(|node| asks(*node)).count();
+        std::thread::sleep(next.saturating_duration_since(std::time::Instant::now()));
+    }
+    assert!((DAILY..=DAILY + 12).contains(&given), "{given} were given of {DAILY}");
+    assert!(!cluster.addresses().into_iter().any(asks), "and no more");
+    cluster.kill(0).unwrap();
+    cluster.begin(0).unwrap();
+    assert!(!asks(cluster.addresses()[0]), "a node that starts has heard of it");
 }
