@@ -1,6 +1,7 @@
 use super::*;
 use crate::client::Key;
 use crate::jose::PublishedKey;
+use crate::record::checkpoint::Checkpoint;
 use crate::record::{Chain, ChainHead};
 use crate::ring::{RingState, Rotation};
 use crate::role::Algorithm;
@@ -204,6 +205,62 @@ fn of_a_signing_key_that_has_worked_only_the_public_half_is_left() {
         let back = RingRow { state: RingState::Prepared, ..row.clone() };
         assert!(matches!(Ring::open(&[back], &testing::kek()), Err(RingFault::WrongSealKey(_))));
     }
+}
+
+/// What it has signed is verified for as long as there are records, so its public half outlives it. It is never among the keys that
+/// verifiers of tokens get.
+#[test]
+fn checkpoints_of_keys_that_are_gone_are_still_verified() {
+    let mut bench = Bench::new();
+    let chain = |bench: &Bench| {
+        let mut chain = Chain::begin(&bench.ring(), Uuid::from_u128(2)).unwrap();
+        chain.link(&crate::record::Record::change(Uuid::from_u128(1), START, None, "a", "b")).unwrap();
+        chain.head()
+    };
+    let sign = |bench: &Bench| {
+        let made = Checkpoint::next(None, &[chain(bench)], &bench.ring(), START, None).unwrap();
+        made.checkpoint.sign(&bench.ring()).unwrap()
+    };
+    let (purpose, tokens) = (Purpose::Checkpoint, bench.ring().published().count());
+    let mut signed = vec![sign(&bench)];
+    for round in 1..=2 {
+        bench.take(Step::Prepare, purpose, round * 10_000).unwrap();
+        bench.take(Step::Activate, purpose, round * 10_000 + 600).unwrap();
+        signed.push(sign(&bench));
+        assert_eq!(bench.ring().checkpoint_keys().count(), round as usize + 1);
+        bench.take(Step::Retire, purpose, round * 10_000 + 9_000).unwrap();
+    }
+    // One that was never used leaves nothing.
+    bench.take(Step::Prepare, purpose, 50_000).unwrap();
+    bench
+        .decide(Order { version: Some(4), ..order(Step::Retire, purpose) }, later(50_001))
+        .map(|taken| bench.make(&taken))
+        .unwrap();
+    let ring = bench.ring();
+    let states: Vec<_> = bench
+        .rows
+        .iter()
+        .filter(|row| row.purpose == purpose)
+        .map(|row| (row.version, row.state, row.sealed.is_empty()))
+        .collect();
+    let mut states = states;
+    states.sort_by_key(|(version, ..)| *version);
+    assert_eq!(
+        states,
+        [
+            (1, RingState::Gone, false),
+            (2, RingState::Gone, false),
+            (3, RingState::Active, false),
+            (4, RingState::Gone, true)
+        ]
+    );
+    let kids: BTreeSet<_> = ring.checkpoint_keys().map(PublishedKey::kid).collect();
+    assert_eq!(kids.len(), 3);
+    for kept in &signed {
+        assert!(kept.open(ring.checkpoint_keys()).is_ok());
+    }
+    assert_eq!(ring.published().count(), tokens);
+    assert!(ring.published().all(|(key, _)| !kids.contains(key.kid())));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod crash;
 mod damage;
+mod earlier;
 mod moved;
 mod recuts;
 mod reserve;
