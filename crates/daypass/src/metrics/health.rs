@@ -3,6 +3,7 @@
 use super::scrape::{Out, Source};
 use crate::app::State;
 use crate::telemetry;
+use prometheus_client::encoding::EncodeMetric as _;
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
@@ -22,16 +23,15 @@ impl Source {
         out.family("check_state", help, None, MetricType::Gauge, rows)?;
         let help = "How far the clock is behind the latest time that was believed";
         out.one("clock_behind", help, Some(&Unit::Seconds), health.clock().behind().as_secs())?;
-        let disk = found.room.into_iter().map(|room| (room.free, room.reserve));
-        let (free, kept): (Vec<u64>, Vec<u64>) = disk.unzip();
-        out.some("disk_free", "What is free on the disk of the database", Some(&Unit::Bytes), &free)?;
-        out.some("disk_reserve", "What is kept of that disk for operators now", Some(&Unit::Bytes), &kept)?;
-        let (open, most): (Vec<u64>, Vec<u64>) = found.descriptors.into_iter().unzip();
-        out.some("file_descriptors", "File descriptors that are open", None, &open)?;
-        out.some("file_descriptors_limit", "File descriptors that may be open", None, &most)?;
-        let lost = std::iter::once(([("", ""); 0], ConstCounter::new(telemetry::lost_lines())));
+        let (free, kept) = found.room.map(|room| (room.free, room.reserve)).unzip();
+        out.some("disk_free", "What is free on the disk of the database", Some(&Unit::Bytes), free)?;
+        out.some("disk_reserve", "What is kept of that disk for operators now", Some(&Unit::Bytes), kept)?;
+        let (open, most) = found.descriptors.unzip();
+        out.some("file_descriptors", "File descriptors that are open", None, open)?;
+        out.some("file_descriptors_limit", "File descriptors that may be open", None, most)?;
         let help = "Lines of the log that nobody took in time, or that could not be written";
-        out.family("log_lines_lost", help, None, MetricType::Counter, lost)
+        let lost = out.0.encode_descriptor("log_lines_lost", help, None, MetricType::Counter)?;
+        ConstCounter::new(telemetry::lost_lines()).encode(lost)
     }
 }
 

@@ -173,9 +173,6 @@ impl Source {
     }
 }
 
-/// What a metric has that tells nothing apart.
-const NO_LABELS: [(&str, &str); 0] = [];
-
 /// How long calls took, as a histogram.
 struct Took(Seconds);
 
@@ -220,14 +217,18 @@ impl Out<'_> {
         Ok(())
     }
 
-    /// One number, of those that there are: one that is not known is not told.
-    pub(super) fn some(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: &[u64]) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for value in value.iter().take(1) {
-            ConstGauge::new(i64::try_from(*value).unwrap_or(i64::MAX))
-                .encode(family.encode_family(&NO_LABELS)?)?;
+    /// One number where it is known; one that is not is not told.
+    pub(super) fn some(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        value: Option<u64>,
+    ) -> fmt::Result {
+        match value {
+            Some(value) => self.one(name, help, unit, value),
+            None => self.0.encode_descriptor(name, help, unit, MetricType::Gauge).map(|_| ()),
         }
-        Ok(())
     }
 
     /// One number.

@@ -95,7 +95,7 @@ fn open_telemetry_is_in_the_program_only_where_it_is_asked_for() {
     };
     assert!(!tree(&[]).contains("opentelemetry"));
     let with = tree(&["--features=otel"]);
-    assert!(with.contains("opentelemetry-otlp") && !with.contains("tonic") && !with.contains("openssl"));
+    assert!(with.contains("opentelemetry-otlp") && !with.contains("tonic") && !with.contains("openssl-sys"));
 }
 
 /// Every source file of a crate but its tests.

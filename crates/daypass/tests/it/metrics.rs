@@ -77,7 +77,11 @@ fn a_running_server_tells_what_the_page_lists() {
     };
     let page: &str = page.leak();
     for (name, labels) in page.lines().filter_map(cells) {
-        let samples = text.lines().filter(|line| line.starts_with(name));
+        // A name may begin like another one.
+        let samples = text.lines().filter(|line| {
+            let ends = ["{", "_total{", "_bucket{", "_count{", "_sum{", "_info{"];
+            line.strip_prefix(name).is_some_and(|rest| ends.iter().any(|end| rest.starts_with(end)))
+        });
         let with_labels = samples.filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0));
         for sample in with_labels {
             let found: Vec<_> =
