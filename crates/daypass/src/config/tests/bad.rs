@@ -92,7 +92,7 @@ name = "acme"
     daypass.toml:8:1: unknown key `secret` in `seal`
     8 | secret = •••••••••
       | ^^^^^^
-      hint: the keys here are `key`, `previous`
+      hint: the keys here are `key`, `previous`, `next`
 
     daypass.toml:9:3: unknown key `tenants` in the file; did you mean `tenant`?
     9 | [[tenants]]
@@ -260,10 +260,6 @@ previous = { env = "OLD_SEAL" }
     6 | url = •••••••••••••••••••••••••••••••••••••••
       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       hint: postgres://daypass@db.example.com/daypass, and below it password = { file = "/path" }
-
-    daypass.toml:9:1: changing the seal key is not in this version
-    9 | previous = { env = "OLD_SEAL" }
-      | ^^^^^^^^
     "#);
 }
 
