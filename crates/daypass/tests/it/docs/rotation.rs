@@ -1,7 +1,7 @@
 //! The guide to replacing keys: its commands run in order beside a service that is started again with each configuration.
 
 use super::{blocks, lines, read};
-use crate::process::{daypass, send};
+use crate::process::{daypass, json_of, send};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -38,6 +38,21 @@ impl Drop for Service {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A service prepares what replaces itself, one key a second.
+fn wait_until_prepared(folder: &Path, purpose: &str) {
+    let begun = Instant::now();
+    loop {
+        let output = daypass().args(["ring", "list", "--json"]).current_dir(folder).output().unwrap();
+        let rows = json_of(&output);
+        let ready = |row: &serde_json::Value| row["purpose"] == purpose && row["state"] == "prepared";
+        if rows.as_array().unwrap().iter().any(ready) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(40), "{purpose} is not prepared: {rows}");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -80,11 +95,13 @@ fn the_commands_of_the_guide_to_keys_run_in_order() {
             // A minute, or a day, is not waited for.
             let early = line.starts_with("daypass ring activate") || line.starts_with("daypass ring retire");
             let line = if early && !line.contains("--force") { format!("{line} --force") } else { line };
+            if line.contains("activate jwt-rs256") {
+                wait_until_prepared(folder, "jwt-rs256");
+            }
             let mut shell = Command::new("sh");
             let shell = shell.args(["-euc", &line]).current_dir(folder).env("PATH", &paths);
             let output = shell.env_remove("XDG_RUNTIME_DIR").output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            // The service prepares by itself what replaces itself.
             assert!(output.status.success(), "{line}\n{output:?}");
             if line.ends_with("ring list") && sections == 2 {
                 assert!(said.contains("(previous): wraps 0 of them; it can be dropped"), "{said}");
