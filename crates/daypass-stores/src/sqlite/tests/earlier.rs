@@ -4,7 +4,7 @@ use super::open;
 use crate::conformance::{at, chain, entry, everything, read, record, verify};
 use daypass_core::record::checkpoint::Checkpoint;
 use daypass_core::record::{Chain, Checker, Link};
-use daypass_core::store::{Proof, Store};
+use daypass_core::store::Proof;
 use daypass_core::testing::{START, ring};
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -25,7 +25,7 @@ fn make(path: &Path, records: u128) {
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
     STEPS.iter().for_each(|step| connection.execute_batch(step).unwrap());
     connection.pragma_update(None, "application_id", 0x4461_7970).unwrap();
-    connection.pragma_update(None, "user_version", STEPS.len()).unwrap();
+    connection.pragma_update(None, "user_version", 6).unwrap();
     let mut chain: Chain = chain(1);
     for number in 1..=records {
         let millis = i64::try_from(number).unwrap();
