@@ -73,6 +73,15 @@ pub(crate) fn may_write(steps: &[Step], oldest: i64) -> Result<(), StoreError> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn nobody_writes_what_has_moved() {
+        let steps = [Step::additive(""), Step::breaking("")];
+        assert!(
+            matches!(may_write(&steps, NOBODY), Err(StoreError::OutOfService(text)) if text.contains("has moved"))
+        );
+        assert_eq!(may_write(&steps, 2), Ok(()));
+    }
+
     const A: Step = Step::additive("a");
     const B: Step = Step::breaking("b");
 

@@ -73,7 +73,10 @@ pub(super) fn path(text: &str) -> Result<PathBuf, StoreError> {
 /// Makes the file if there is none, brings it up to date and checks it. Gives the writer's connection.
 pub(super) fn prepare(path: &Path) -> Result<Connection, Fault> {
     match std::fs::metadata(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => make(path)?,
+        Err(e) if e.kind() == ErrorKind::NotFound => {
+            refuse_orphan(path)?;
+            make(path)?;
+        }
         // To SQLite an empty file is a new database; to us it is one that lost everything, since `make` leaves none.
         Ok(file) if file.len() == 0 => return Err(damaged(format_args!("`{}` is empty", path.display()))),
         _ => (),
@@ -85,6 +88,23 @@ pub(super) fn prepare(path: &Path) -> Result<Connection, Fault> {
     check_log(&connection, path)?;
     check_whole(&connection)?;
     Ok(connection)
+}
+
+/// Accident: somebody removes the file and leaves its log. SQLite would write what the log holds of the old file over a new one,
+/// which is neither of the two.
+fn refuse_orphan(path: &Path) -> Result<(), Fault> {
+    let log = log_path(path);
+    // Looked at in this order: another process that has just made both is not mistaken for it.
+    let orphaned = std::fs::metadata(&log).is_ok_and(|m| m.len() >= LOG_HEADER) && !path.exists();
+    if !orphaned {
+        return Ok(());
+    }
+    Err(damaged(format_args!(
+        "`{}` is missing, and its log `{}` is there; put the file back, or, to begin anew or to restore a backup, take the log \
+         away",
+        path.display(),
+        log.display()
+    )))
 }
 
 /// Makes the file under another name first. It appears under its own complete or not at all, however the process
@@ -370,6 +390,20 @@ mod tests {
         assert!(left.iter().all(|name| !name.to_string_lossy().contains("new")), "{left:?}");
         std::fs::write(&path, b"").unwrap();
         assert!(matches!(error(&path), StoreError::Damaged(text) if text.contains("is empty")));
+    }
+
+    #[test]
+    fn a_log_without_its_file_is_not_written_over_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        drop(prepare(&path).unwrap());
+        let kept = std::fs::read(log_path(&path)).unwrap_or_default();
+        std::fs::write(log_path(&path), if kept.is_empty() { vec![7; 64] } else { kept }).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(error(&path), StoreError::Damaged(text) if text.contains("take the log away")));
+        assert!(!path.exists(), "and nothing was made");
+        std::fs::remove_file(log_path(&path)).unwrap();
+        assert!(prepare(&path).is_ok());
     }
 
     #[test]
