@@ -18,7 +18,7 @@ pub(crate) enum Copy {
     Unreadable(usize),
 }
 
-/// Every line of a file, each given away as it is read.
+/// Every whole line of a file, each given away as it is read.
 pub(crate) fn copies(path: &Path, mut take: impl FnMut(Copy)) -> io::Result<()> {
     let mut reader = BufReader::new(File::open(path)?);
     let mut line = Vec::new();
@@ -28,6 +28,10 @@ pub(crate) fn copies(path: &Path, mut take: impl FnMut(Copy)) -> io::Result<()> 
             break;
         }
         let whole = line.strip_suffix(b"\n");
+        if whole.is_none() && (line.len() as u64) < LONGEST {
+            // It is being written, or was when the machine went down.
+            break;
+        }
         let kept = whole.and_then(|line| std::str::from_utf8(line).ok()).and_then(claimed);
         take(kept.map_or(Copy::Unreadable(number), Copy::Kept));
     }

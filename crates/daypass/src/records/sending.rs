@@ -29,6 +29,7 @@ const HOLD: u32 = 30;
 #[derive(Default)]
 pub(super) struct Sending {
     http: OnceLock<Http>,
+    far: OnceLock<Http>,
     pauses: Mutex<BTreeMap<String, (u32, Instant)>>,
 }
 
@@ -136,17 +137,22 @@ impl Sending {
     }
 
     fn http(&self, app: &App) -> Result<&Http, Trouble> {
-        if let Some(http) = self.http.get() {
+        let away = |place: &Arc<Place>| matches!(&**place, Place::Http(url) if url.starts_with("https:"));
+        // Asked each time: a reload may name the first place that is away.
+        let (trust, http) = if app.setup().records.places.iter().any(away) {
+            (Trust::System, &self.far)
+        } else {
+            (Trust::Nobody, &self.http)
+        };
+        if let Some(http) = http.get() {
             return Ok(http);
         }
-        let away = |place: &Arc<Place>| matches!(&**place, Place::Http(url) if url.starts_with("https:"));
-        let trust = if app.setup().records.places.iter().any(away) { Trust::System } else { Trust::Nobody };
         let made = Http::new(trust).map_err(|fault| Trouble {
             error: Some(fault.to_string()),
             reached: 0,
             missing_since: None,
         })?;
-        Ok(self.http.get_or_init(|| made))
+        Ok(http.get_or_init(|| made))
     }
 }
 

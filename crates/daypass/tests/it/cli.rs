@@ -247,7 +247,7 @@ fn a_page_of_a_listed_origin_is_served_and_another_is_not() {
 fn ring_list_names_every_key_and_shows_none() {
     let dev = Dev::start();
     let rows = json_of(&dev.cli(&["ring", "list", "--json"]));
-    assert_eq!(rows.as_array().unwrap().len(), 10);
+    assert_eq!(rows.as_array().unwrap().len(), 11);
     assert!(rows.as_array().unwrap().iter().all(|row| row["state"] == "active" && row["version"] == 1));
     assert!(stdout(&dev.cli(&["ring", "list"])).starts_with("PURPOSE"));
 }

@@ -123,6 +123,9 @@ fn text(found: &Found) -> String {
 async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     let store = &*place.opened.store;
     let mut found = Found::default();
+    // Before anything else: what a running server signs meanwhile must not look as if the store lacked it.
+    let delivered = store.delivered().await?;
+    let copies = copies.map(|path| read(place, path)).transpose()?;
     let mut heads: Vec<ChainHead>;
     let mut covered;
     // Checkpoints first and heads behind them: a server may go on writing, and what it adds is proved by a later head. Where
@@ -151,9 +154,8 @@ async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     found.removed = heads.iter().map(|head| head.first() - 1).sum();
     found.unsigned = heads.iter().map(|head| head.seq.saturating_sub(head.signed)).sum();
     found.checkpoints = covered.number();
-    covered.handed_out(&store.delivered().await?);
-    if let Some(path) = copies {
-        let (good, faults) = read(place, path)?;
+    covered.handed_out(&delivered);
+    if let Some((good, faults)) = copies {
         found.faults.extend(faults);
         found.copies = Some(covered.compare(&good));
     }
