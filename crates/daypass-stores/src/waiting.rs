@@ -78,8 +78,7 @@ impl Write {
             Self::Counts(_, _, pending) => pending.send(failed),
             Self::Clock(_, pending) => pending.send(failed),
             Self::TakeTurn(_, pending) => pending.send(failed),
-            Self::EndTurn(_, pending) => pending.send(failed),
-            Self::Prove(_, pending) => pending.send(failed),
+            Self::EndTurn(_, pending) | Self::Prove(_, pending) => pending.send(failed),
         }
     }
 }

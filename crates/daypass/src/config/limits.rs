@@ -128,7 +128,7 @@ fn limit(outer: Section<'_>, key: &str) -> Option<Limit> {
     let Some(node) = outer.node(key) else { return Some(Limit::default()) };
     let section = Section::of(outer.notes(), node, key, LIMIT)?;
     let (rate, daily) = (rate(section), daily(section));
-    let limit = Limit { rate: rate?, daily: daily? };
+    let limit = Limit { rate: rate.ok()?, daily: daily.ok()? };
     if limit.is_none() {
         let fault =
             Fault::new(format!("`{key}` bounds nothing")).hint("such as { rate = 50, daily = 100000 }");
@@ -138,13 +138,15 @@ fn limit(outer: Section<'_>, key: &str) -> Option<Limit> {
     Some(limit)
 }
 
-/// The outer none where it cannot be understood, the inner one where it is not there.
-fn rate(section: Section<'_>) -> Option<Option<Rate>> {
+/// Why something is not understood has been noted.
+struct Noted;
+
+fn rate(section: Section<'_>) -> Result<Option<Rate>, Noted> {
     let notes = section.notes();
     let burst = match section.key("burst") {
         None => None,
         // Past what it can be is past what a burst can be.
-        Some(_) => Some(section.whole("burst").map(|given| u32::try_from(given.value).unwrap_or(0))?),
+        Some(_) => Some(u32::try_from(section.whole("burst").ok_or(Noted)?.value).unwrap_or(0)),
     };
     let Some(node) = section.node("rate") else {
         if let Some(place) = section.key("burst") {
@@ -152,9 +154,9 @@ fn rate(section: Section<'_>) -> Option<Option<Rate>> {
                 place,
                 Fault::new("`burst` is how many of a `rate` go at once, and there is no `rate`"),
             );
-            return None;
+            return Err(Noted);
         }
-        return Some(None);
+        return Ok(None);
     };
     let read = match &node.value {
         Value::Whole(count) => Rate::parse(&count.to_string(), burst),
@@ -162,27 +164,27 @@ fn rate(section: Section<'_>) -> Option<Option<Rate>> {
         _ => Err(BadRate::Form),
     };
     match read {
-        Ok(rate) => Some(Some(rate)),
+        Ok(rate) => Ok(Some(rate)),
         Err(fault) => {
             let place = match (&fault, section.node("burst")) {
                 (BadRate::Burst, Some(burst)) => burst.place,
                 _ => node.place,
             };
             notes.error(place, Fault::new(fault.to_string()));
-            None
+            Err(Noted)
         }
     }
 }
 
-fn daily(section: Section<'_>) -> Option<Option<u64>> {
+fn daily(section: Section<'_>) -> Result<Option<u64>, Noted> {
     if section.key("daily").is_none() {
-        return Some(None);
+        return Ok(None);
     }
-    let Given { value, place } = section.whole("daily")?;
+    let Given { value, place } = section.whole("daily").ok_or(Noted)?;
     let fits = u64::try_from(value).ok().filter(|daily| (1..=LARGEST_DAILY).contains(daily));
     if fits.is_none() {
         let message = format!("a daily quota is 1 to {LARGEST_DAILY} credentials");
         section.notes().error(place, Fault::new(message));
     }
-    fits.map(Some)
+    fits.map(Some).ok_or(Noted)
 }

@@ -8,7 +8,8 @@ use std::process::Command;
 #[test]
 fn the_configuration_of_the_limits_holds_together() {
     let page = read("docs/limits.md");
-    let (.., text) = blocks(&page).into_iter().find(|(before, ..)| *before == "<!-- config: limits -->").unwrap();
+    let (.., text) =
+        blocks(&page).into_iter().find(|(before, ..)| *before == "<!-- config: limits -->").unwrap();
     let folder = tempfile::tempdir().unwrap();
     let (key, file) = (folder.path().join("seal.key"), folder.path().join("daypass.toml"));
     std::fs::write(&key, "00".repeat(32)).unwrap();
