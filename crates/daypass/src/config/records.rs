@@ -143,7 +143,7 @@ mod tests {
             ("checkpoint_every = \"0s\"", "checkpoint_every"),
             ("keep = \"1d\"", "`keep` is 2d to"),
             ("keep = 400", "needs a unit"),
-            ("kept = \"400d\"", "did you mean `keep`"),
+            ("kep = \"400d\"", "did you mean `keep`"),
             ("checkpoints_to = \"/mnt\"", "must be a list"),
             ("checkpoints_to = [\"/mnt\"]", "must be a table"),
             ("checkpoints_to = [{}]", "one of `file`, `syslog` and `http`"),

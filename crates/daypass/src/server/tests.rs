@@ -8,6 +8,8 @@ mod tls;
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
 use super::{CONNECTIONS, Door, Proxies, Server, Tls};
 use crate::app::{Ambient, App, Opened, Settings};
+use daypass_core::client::Key;
+use daypass_core::directory::Plan;
 use daypass_core::limits;
 use daypass_core::record::Record;
 use daypass_core::store::{Change, Store as _};
@@ -178,6 +180,42 @@ async fn what_is_revoked_while_a_body_arrives_is_refused() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.contains("AuthFailure.SecretIdNotFound"), "{answer}");
+    server.stop().await;
+}
+
+/// What comes while a body arrives is another configuration: the request is one of the configuration that it began with,
+/// and what is revoked meanwhile counts for it all the same.
+#[tokio::test]
+async fn a_request_is_answered_by_the_configuration_that_it_began_with() {
+    let server = Running::start().await;
+    let begin = async |request: &str| {
+        let (before, rest) = request.split_at(request.len() - 1);
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(before.as_bytes()).await.unwrap();
+        sleep(Duration::from_millis(100)).await;
+        (stream, rest.to_owned())
+    };
+    let end = async |(mut stream, rest): (TcpStream, String)| {
+        stream.write_all(rest.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (one, other) = (begin(&Running::signed(ASK)).await, begin(&Running::signed(ASK)).await);
+    let plan = Plan { roles: vec![], endpoints: vec![], ..World::new().plan };
+    let prepared = server.app.prepare(plan.into()).unwrap();
+    server.app.put(prepared).await;
+    let answer = end(one).await;
+    assert!(answer.contains("TmpSecretId"), "{answer}");
+    let later = server.federation_token(ASK).await;
+    assert!(!later.contains("TmpSecretId"), "there is no such role any more: {later}");
+    let key = World::new().keys.into_iter().find(|key| key.id == "AKIDworld").unwrap();
+    let gone = Change::PutKey(Key { enabled: false, ..key });
+    let record = Record::change(Uuid::from_u128(7), START, None, "test.disable", "AKIDworld");
+    server.store.change(vec![gone], record).await.unwrap();
+    server.app.hear().await.unwrap();
+    let answer = end(other).await;
+    assert!(answer.contains("AuthFailure.SecretId"), "{answer}");
     server.stop().await;
 }
 
