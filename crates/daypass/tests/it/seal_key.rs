@@ -259,8 +259,11 @@ fn a_seal_key_is_replaced_across_kills_at_any_moment() {
 /// Puts so many more signing keys into the store than anybody would add by hand.
 fn fill(site: &Site, count: usize) {
     let text = std::fs::read_to_string(site.first()).unwrap();
-    let digits: Vec<_> =
-        text.trim().bytes().map(|byte| char::from(byte).to_digit(16).unwrap() as u8).collect();
+    let digits: Vec<_> = text
+        .trim()
+        .bytes()
+        .map(|byte| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap())
+        .collect();
     let bytes: Vec<_> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     let url = format!("sqlite:{}", site.installation.database().display());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -282,3 +282,34 @@ async fn a_ring_that_was_tampered_with_does_not_stop_a_running_node() {
     app.hear().await.unwrap();
     assert_eq!(names(app.directory().ring().unopened()), [name]);
 }
+
+/// A store that an older version has made says nothing of its seal key until a newer one has opened its ring.
+#[tokio::test]
+async fn a_store_of_an_older_version_opens_is_told_its_seal_key_and_moves_on() {
+    let place = Place::new(1).await;
+    let forget = || {
+        let file = rusqlite::Connection::open(place.folder.path().join("a.db")).unwrap();
+        assert_eq!(file.execute("DELETE FROM seal", []).unwrap(), 1);
+        // SQLite's shell and others merge the log when they close; the store wants to know.
+        file.execute("UPDATE meta SET closed = 1", []).unwrap();
+    };
+    forget();
+    let url = format!("sqlite:{}", place.folder.path().join("a.db").display());
+    let refused = Opened::open(&url, &SealKeys::alone(NEW)).await.err().unwrap();
+    assert!(refused.to_string().contains("does not open the key `"), "{refused}");
+    let app = place.node(SealKeys::alone(OLD)).await;
+    assert_eq!(app.opened.store.seal().await.unwrap(), None, "nothing is written by looking");
+    app.keep_up().await.unwrap();
+    let old = ring::Kek::new(&OLD).unwrap().id();
+    assert_eq!(app.opened.store.seal().await.unwrap().unwrap().id, old);
+    assert_eq!(actions(&app, "ring.wrap").await, [format!("{old} 0")]);
+    app.close().await;
+    forget();
+    // Also where the operator replaces it in the same breath.
+    let app = place.node(SealKeys::alone(NEW).with(SealRole::Previous, OLD)).await;
+    app.keep_up().await.unwrap();
+    let new = ring::Kek::new(&NEW).unwrap().id();
+    let kept = app.wrapped_by();
+    assert_eq!((kept[0].0, kept[1].2), (new, 0), "{kept:?}");
+    place.open(SealKeys::alone(NEW)).await;
+}
