@@ -211,6 +211,61 @@ fn what_was_changed_in_the_store_is_not_exported_and_the_rest_is() {
 }
 
 #[test]
+fn an_export_is_proved_across_a_change_of_the_key_that_signs() {
+    let dev = busy();
+    let old = Stranger::new(&dev);
+    assert!(dev.cli(&["audit", "checkpoint"]).status.success());
+    for step in [&["prepare", "checkpoint"][..], &["activate", "checkpoint", "--force"]] {
+        let done = dev.cli(&[&["ring"], step].concat());
+        assert!(done.status.success(), "{done:?}");
+    }
+    let keys = text(&dev.cli(&["audit", "key"]));
+    let keys: Vec<_> = keys.lines().collect();
+    assert!(keys.len() == 2 && keys[0] == old.key, "{keys:?}");
+    let set = json_of(&dev.cli(&["audit", "key", "--json"]));
+    assert_eq!(set["keys"][1]["x"], keys[1]);
+    // The server that was started before signs with the old key until it has heard; this command does with the new one.
+    assert!(dev.cli(&["client", "disable", "store-box"]).status.success());
+    let (made, file) = export(&dev, "both.jsonl", &[]);
+    assert!(made.status.success(), "{made:?}");
+    let file = file.to_str().unwrap();
+    let check = |keys: &[&str]| {
+        let keys = keys.iter().flat_map(|key| ["--key", key]);
+        daypass().args(["audit", "check", file]).args(keys).output().unwrap()
+    };
+    assert!(check(&keys).status.success());
+    for key in &keys {
+        let one = check(&[key]);
+        assert_eq!(one.status.code(), Some(1), "{one:?}");
+        assert!(text(&one).contains("a `kid` of one of the keys for it"), "{one:?}");
+    }
+}
+
+#[test]
+fn records_in_a_postgresql_are_found_and_proved_as_well() {
+    let Some(server) = daypass_faults::postgres::Server::start() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| daypass().args(args).current_dir(folder.path()).output().unwrap();
+    assert!(run(&["init"]).status.success());
+    let file = folder.path().join("daypass.toml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    let line = config.lines().find(|line| line.starts_with("url = \"sqlite:")).unwrap();
+    let url = format!("url = \"{}\"", server.url(&server.database()));
+    std::fs::write(&file, config.replacen(line, &url, 1)).unwrap();
+    for name in ["one", "two", "three"] {
+        let added = run(&["client", "add", name, "--kind", "tencent", "--role", "soe"]);
+        assert!(added.status.success(), "{added:?}");
+    }
+    let found = run(&["audit", "search", "--client", "two", "--json"]);
+    assert_eq!(json_of(&found)["event"]["object"], "two");
+    let key = text(&run(&["audit", "key"])).trim().to_owned();
+    let made = json_of(&run(&["audit", "export", "--out", "all.jsonl", "--json"]));
+    assert_eq!((&made["whole"], &made["records"]), (&Value::Bool(true), &Value::from(4)), "{made}");
+    let checked = json_of(&run(&["audit", "check", "all.jsonl", "--key", &key, "--json"]));
+    assert_eq!((&checked["whole"], &checked["proved"]), (&Value::Bool(true), &Value::from(4)), "{checked}");
+}
+
+#[test]
 fn records_are_found_by_what_is_known_of_them() {
     let dev = busy();
     let search = |args: &[&str]| -> (Vec<Value>, String) {
