@@ -4,6 +4,7 @@
 //! may be asked from any runtime, and what was asked is written even where the asker's runtime ends.
 
 mod address;
+mod backoff;
 mod change;
 mod clock;
 mod contents;

@@ -11,7 +11,7 @@ use daypass_core::record::DEADLINE;
 use daypass_core::store::StoreError;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::{Client, Statement};
 
@@ -26,7 +26,11 @@ pub(super) const CHANNEL: &str = "daypass";
 
 /// What is known of the number of changes.
 #[derive(Clone)]
-pub(super) struct Watch(Arc<Mutex<Known>>);
+pub(super) struct Watch {
+    known: Arc<Mutex<Known>>,
+    /// The server answers again, as somebody else has found out.
+    woken: Arc<Notify>,
+}
 
 struct Known {
     changes: i64,
@@ -40,11 +44,12 @@ impl Watch {
     /// With the number as it was just read.
     pub(super) fn new(changes: i64) -> Self {
         let at = Instant::now();
-        Self(Arc::new(Mutex::new(Known { changes, at, failed: None, closed: false })))
+        let known = Arc::new(Mutex::new(Known { changes, at, failed: None, closed: false }));
+        Self { known, woken: Arc::default() }
     }
 
     fn known<T>(&self, what: impl FnOnce(&mut Known) -> T) -> T {
-        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        what(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The number, if it is known well enough.
@@ -76,6 +81,11 @@ impl Watch {
         self.known(|known| known.changes)
     }
 
+    /// Looks at once, if it does not listen.
+    pub(super) fn wake(&self) {
+        self.woken.notify_one();
+    }
+
     /// Looks until the runtime ends.
     pub(super) async fn follow(self, address: Address) {
         loop {
@@ -83,7 +93,10 @@ impl Watch {
                 tracing::warn!(%error, "changes of the store are not followed");
                 self.known(|known| known.failed = Some(error));
             }
-            sleep(POLL).await;
+            tokio::select! {
+                () = self.woken.notified() => (),
+                () = sleep(POLL) => (),
+            }
         }
     }
 

@@ -12,6 +12,7 @@
 //! ends with it. A commit that was sent and not answered may have happened, or may happen yet. [`super::session`] keeps that in
 //! mind, and finds out under the lock of the next transaction.
 
+use super::backoff::Backoff;
 use super::change;
 use super::clock;
 use super::counted;
@@ -61,11 +62,12 @@ pub(super) struct Writer {
     watch: Watch,
     /// The server knows notifications, as far as we know.
     notifies: bool,
+    backoff: Backoff,
 }
 
 impl Writer {
     pub(super) fn new(pool: Pool, commands: mpsc::Receiver<Command>, watch: Watch) -> Self {
-        Self { pool, commands, session: None, watch, notifies: true }
+        Self { pool, commands, session: None, watch, notifies: true, backoff: Backoff::default() }
     }
 
     /// Works until every handle is gone or one of them closes the store.
@@ -100,17 +102,31 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        let failed = self.transact(batch).await.err();
-        if let Some(error) = &failed {
-            tracing::error!(%error, waiting = batch.len(), "a commit failed, nothing of it is answered");
-        }
+        let failed = match self.backoff.open() {
+            Ok(()) => self.transact(batch).await.err(),
+            // Said when it failed, and not for everyone who asks meanwhile.
+            Err(error) => Some(error),
+        };
         batch.drain(..).for_each(|write| write.send(failed.as_ref()));
     }
 
     async fn transact(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
+        let done = self.write(batch).await;
+        if let Err(error) = &done {
+            tracing::error!(%error, waiting = batch.len(), "a commit failed, nothing of it is answered");
+        }
+        done
+    }
+
+    async fn write(&mut self, batch: &mut [Write]) -> Result<(), StoreError> {
         let client = match timeout(DEADLINE, traffic::connection(&self.pool)).await {
-            Ok(client) => client.map_err(|fault| fault.error)?,
-            Err(_) => return Err(late()),
+            Ok(Ok(client)) => client,
+            failed => {
+                let error =
+                    failed.map_or_else(|_| late(), |fault| fault.map_or_else(|f| f.error, |_| late()));
+                self.backoff.failed(&error);
+                return Err(error);
+            }
         };
         let mut times = 0;
         loop {
@@ -121,6 +137,9 @@ impl Writer {
             let done = timeout(DEADLINE, all).await.unwrap_or_else(|_| Err(late().into()));
             let fault = match done {
                 Ok(changes) => {
+                    if self.backoff.well() {
+                        self.watch.wake();
+                    }
                     self.session.iter_mut().for_each(Session::committed);
                     if let Some(changes) = changes {
                         self.watch.seen(before, changes);

@@ -7,7 +7,9 @@ use daypass_core::testing::later;
 use daypass_faults::postgres::Server;
 use daypass_faults::proxy::Proxy;
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -215,4 +217,32 @@ async fn changes_are_seen_where_no_notification_comes() {
         }
         assert_eq!(deaf.has_replaced(), !is_ended);
     }
+}
+
+/// However many ask while nobody lets us in, the server is asked a few times a second; and when it lets us in, it is soon noticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_is_not_stormed() {
+    let Some(server) = Server::start() else { return };
+    let database = server.database();
+    let (way, door) = (Proxy::start(&[server.address()]).unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let knocks = Arc::new(AtomicUsize::new(0));
+    let (counted, closed) = (knocks.clone(), door.local_addr().unwrap());
+    std::thread::spawn(move || door.incoming().for_each(|_| _ = counted.fetch_add(1, Ordering::SeqCst)));
+    let store = crate::open(&Server::through(way.address, &database)).unwrap();
+    store.begin(chain(1)).await.unwrap();
+    store.append(entry(1)).await.unwrap();
+    way.aim(&[closed]);
+    way.cut();
+    let (began, mut refused) = (Instant::now(), 0);
+    while began.elapsed() < Duration::from_secs(3) {
+        unavailable(&in_time(store.append(entry(2))).await);
+        refused += 1;
+    }
+    let knocks = knocks.load(Ordering::SeqCst);
+    assert!((5..60).contains(&knocks), "{knocks} times for {refused} requests");
+    assert!(refused > 500, "and whoever asked was told at once: {refused}");
+    way.aim(&[server.address()]);
+    let back = Instant::now();
+    recover(&store, 3).await;
+    assert!(back.elapsed() < Duration::from_secs(1), "it was noticed after {:?}", back.elapsed());
 }
