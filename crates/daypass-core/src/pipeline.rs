@@ -11,6 +11,7 @@ mod explain;
 mod nearby;
 mod ration;
 mod recording;
+mod refused;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -242,16 +243,6 @@ impl Pipeline {
         };
         let result = self.run(dialect, context, request, &mut manner, &mut trail).await;
         self.finish(dialect, &manner, trail, result).await
-    }
-
-    /// Refuses a request that never became one: too large, too slow, or a handler that panicked.
-    pub fn refuse<D: Dialect>(&self, dialect: &D, head: &Head, refusal: Refusal) -> Answer {
-        self.strangers.count(refusal.reason, head.source);
-        let manner = dialect.manner(head);
-        Answer {
-            response: dialect.render(&manner, Outcome::Refused(refusal.clone())),
-            summary: Summary::of(dialect.name(), Err(refusal)),
-        }
     }
 
     /// Secrets that are to be kept under a newer pepper.

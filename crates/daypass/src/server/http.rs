@@ -131,10 +131,6 @@ impl Server {
                 return (self.refuse(&began, &route, &head, refusal), false);
             }
         };
-        if let Err(silent) = self.app.ready() {
-            // Whoever cannot hear of a revocation must not vouch for anything.
-            return (self.refuse(&began, &route, &head, Refusal::unavailable(silent)), true);
-        }
         let group = group.or_else(|| group::of_body(&route, &body, &began.directory));
         // Only now, so that whoever lets a body trickle in takes nobody's place.
         let Some(under) = self.app.gate.enter(group, most) else {
@@ -191,6 +187,13 @@ impl Server {
     async fn answer<D: Dialect>(&self, dialect: &D, view: &View, request: Request) -> Response {
         let head = request.head.clone();
         let pipeline = &view.setup.pipeline;
+        if let Err(silent) = self.app.ready() {
+            // Whoever cannot hear of a revocation must not vouch for anything.
+            let refusal = Refusal::unavailable(silent);
+            let answer = pipeline.refuse_whole(dialect, &view.directory, request, refusal);
+            self.app.ended(&answer.summary);
+            return log(&head, answer);
+        }
         // Pinned here: passing it on by value would copy its whole state.
         let work = std::pin::pin!(pipeline.answer(dialect, &view.directory, request));
         let answer = match unpanicked(work).await {

@@ -1,0 +1,37 @@
+//! Requests that are refused before they are looked at: the answer is in their protocol's own form all the same.
+
+use super::{Answer, Pipeline, Summary};
+use crate::dialect::{Context, Dialect, Outcome};
+use crate::directory::Directory;
+use crate::refusal::Refusal;
+use crate::request::{Head, Request};
+
+impl Pipeline {
+    /// Refuses a request that never became one: too large, too slow, or a handler that panicked.
+    pub fn refuse<D: Dialect>(&self, dialect: &D, head: &Head, refusal: Refusal) -> Answer {
+        self.strangers.count(refusal.reason, head.source);
+        let manner = dialect.manner(head);
+        Answer {
+            response: dialect.render(&manner, Outcome::Refused(refusal.clone())),
+            summary: Summary::of(dialect.name(), Err(refusal)),
+        }
+    }
+
+    /// The same for a request that has come whole: its form is what it asks for, wherever it says so. Nothing else of it counts.
+    pub fn refuse_whole<D: Dialect>(
+        &self,
+        dialect: &D,
+        directory: &Directory,
+        request: Request,
+        refusal: Refusal,
+    ) -> Answer {
+        self.strangers.count(refusal.reason, request.head.source);
+        let mut manner = dialect.manner(&request.head);
+        // What is wrong with it is not what it is refused for.
+        drop(dialect.read(Context { directory, now: self.now() }, request, &mut manner));
+        Answer {
+            response: dialect.render(&manner, Outcome::Refused(refusal.clone())),
+            summary: Summary::of(dialect.name(), Err(refusal)),
+        }
+    }
+}
