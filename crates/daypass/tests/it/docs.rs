@@ -3,6 +3,7 @@
 mod backup;
 mod limits;
 mod live;
+mod nodes;
 mod oauth;
 mod policy;
 mod records;
@@ -22,7 +23,7 @@ fn read(name: &str) -> String {
 }
 
 /// The guides, each in both languages, with the number of blocks of code that each has at least.
-const GUIDES: [(&str, usize); 24] = [
+const GUIDES: [(&str, usize); 25] = [
     ("docs/replace-the-sample", 5),
     ("docs/use-as-an-sts", 5),
     ("docs/use-as-an-oauth-server", 50),
@@ -37,6 +38,7 @@ const GUIDES: [(&str, usize); 24] = [
     ("docs/rotation", 9),
     ("docs/records", 7),
     ("docs/limits", 2),
+    ("docs/many-nodes", 2),
     ("docs/metrics", 3),
     ("docs/logging", 2),
     ("docs/alibaba/README", 5),

@@ -104,6 +104,7 @@ fn restart(means: &Means) -> anyhow::Result<Outcome> {
         cluster.server.down();
         cluster.server.up()?;
         worst = worst.max(served(&load, "a restart of the database")?);
+        time::pause(Duration::from_millis(500));
     }
     settled(&cluster, load, &ledger, worst)
 }
@@ -182,6 +183,9 @@ fn random(means: &Means) -> anyhow::Result<Outcome> {
             2..=4 => {
                 let mood = [Mood::Silent, Mood::HalfOpen, Mood::Cut];
                 cluster.wall(number)?.be(mood.get(what - 2).copied().unwrap_or(Mood::Cut));
+                // It says that it is not ready; a balancer that looks leaves it out.
+                cluster.balancer.aim(&others);
+                cluster.balancer.cut();
                 worst = worst.max(served(&load, "a node lost the database")?);
                 time::pause(lasts);
                 cluster.wall(number)?.be(Mood::Well);
