@@ -134,7 +134,7 @@ impl Served {
     /// Hands out so many credentials.
     fn grants(&self, many: u64) {
         let load = self.load(&self.ledger);
-        assert!(load.goes_on(many, Duration::from_secs(60)), "{}", self.node.last_words());
+        assert!(load.goes_on(many, Duration::from_mins(1)), "{}", self.node.last_words());
         load.stop();
     }
 }
