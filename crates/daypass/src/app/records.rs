@@ -1,7 +1,9 @@
 //! What keeps the records provable, as the parts of the service see it.
 
 use super::{App, record_id};
-use crate::records::{Keeper, Standing};
+#[cfg(test)]
+use crate::records::Keeper;
+use crate::records::Standing;
 use daypass_core::store::Store;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -17,7 +19,8 @@ impl App {
         record_id(self.now())
     }
 
-    /// What keeps the records provable.
+    /// What keeps the records provable, for a test.
+    #[cfg(test)]
     pub(crate) fn keeper(&self) -> &Keeper {
         &self.keeper
     }

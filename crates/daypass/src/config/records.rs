@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(settings, Settings::default());
         assert_eq!(
             (settings.every, settings.keep, settings.places.len()),
-            (Duration::from_secs(60), None, 0)
+            (Duration::from_mins(1), None, 0)
         );
     }
 

@@ -32,7 +32,7 @@ use uuid::Uuid;
 /// How often it is looked whether something is due.
 const TURN: Duration = Duration::from_secs(1);
 /// How often it is looked whether records have been kept long enough.
-const RETENTION: Duration = Duration::from_secs(60);
+const RETENTION: Duration = Duration::from_mins(1);
 /// How soon it is looked again where second places have not got the newest checkpoint yet.
 const SOON: Duration = Duration::from_secs(2);
 /// For how long a clean stop goes on to sign and to hand out what was written last.
@@ -51,7 +51,7 @@ pub(crate) struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(60), keep: None, places: Vec::new() }
+        Self { every: Duration::from_mins(1), keep: None, places: Vec::new() }
     }
 }
 

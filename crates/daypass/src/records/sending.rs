@@ -21,7 +21,7 @@ const PAGE: usize = 100;
 /// How long to wait after a place did not take something; twice as long after each further time.
 const PAUSE: Duration = Duration::from_secs(2);
 /// The longest such wait.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// For how long a node keeps the others from a place, in seconds.
 const HOLD: u32 = 30;
 

@@ -285,7 +285,7 @@ fn make_old(place: &Place, count: u128) {
     use daypass_core::clock::{SignedDuration, Timestamp};
     use daypass_core::record::{Chain, Entry, Record};
     use daypass_core::ring::{Kek, Ring};
-    use daypass_core::store::{Change, Store as _};
+    use daypass_core::store::Change;
     let hex = std::fs::read_to_string(place.file("seal.key")).unwrap();
     let byte = |n: usize| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap();
     let kek = Kek::new(&std::array::from_fn(byte)).unwrap();

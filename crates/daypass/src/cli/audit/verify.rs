@@ -105,18 +105,19 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
 fn text(found: &Found) -> String {
     let Found { chains, records, checkpoints, .. } = found;
     let mut lines: Vec<_> = found.faults.iter().map(ToString::to_string).collect();
-    let mut last = format!("{records} records in {chains} chains, {} faults", found.faults.len());
-    last.push_str(&format!("; {checkpoints} checkpoints"));
+    let faults = found.faults.len();
+    let mut parts = vec![
+        format!("{records} records in {chains} chains, {faults} faults"),
+        format!("{checkpoints} checkpoints"),
+    ];
     if found.unsigned > 0 {
-        last.push_str(&format!(", {} records since the last", found.unsigned));
+        parts.push(format!("{} records since the last", found.unsigned));
     }
     if found.removed > 0 {
-        last.push_str(&format!("; {} older records were removed", found.removed));
+        parts.push(format!("{} older records were removed", found.removed));
     }
-    if let Some(copies) = found.copies {
-        last.push_str(&format!("; {copies} copies are the same"));
-    }
-    lines.push(last);
+    parts.extend(found.copies.map(|copies| format!("{copies} copies are the same")));
+    lines.push(parts.join("; "));
     lines.join("\n")
 }
 
@@ -172,7 +173,9 @@ async fn gather(place: &Place) -> Result<Covered, StoreError> {
         if all.is_empty() {
             return Ok(covered);
         }
-        all.iter().for_each(|kept| covered.take(kept, place.opened.ring.checkpoint_keys()));
+        for kept in &all {
+            covered.take(kept, place.opened.ring.checkpoint_keys());
+        }
     }
 }
 
@@ -186,7 +189,9 @@ async fn chain(place: &Place, covered: &Covered, head: &ChainHead) -> Result<(u6
         let Some(last) = links.last() else { break };
         after = last.seq;
         records += links.len() as u64;
-        links.iter().for_each(|link| witness.take(link));
+        for link in &links {
+            witness.take(link);
+        }
     }
     let (chain, checkpoints) = witness.finish();
     let faults = chain.into_iter().map(Fault::Chain).chain(checkpoints.into_iter().map(Fault::Checkpoint));

@@ -77,7 +77,7 @@ fn each_kind_gets_every_checkpoint_and_goes_on_after_an_outage() {
     posted.dedup();
     assert_eq!(posted, copies, "all of them, in order");
     syslog.set_nonblocking(true).unwrap();
-    let (mut buffer, mut logged) = ([0; 65_000], Vec::new());
+    let (mut buffer, mut logged) = ([0; 16_000], Vec::new());
     while let Ok(size) = syslog.recv(&mut buffer) {
         logged.push(String::from_utf8_lossy(&buffer[..size]).rsplit(' ').next().unwrap().to_owned());
     }
