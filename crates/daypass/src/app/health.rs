@@ -20,6 +20,9 @@ use tokio::sync::Notify;
 /// How often it is looked. One durable write, which shares its commit with whatever else waits.
 const LOOK: Duration = Duration::from_secs(5);
 
+/// How often it is looked at the clock, which costs nothing.
+const CLOCK: Duration = Duration::from_millis(100);
+
 /// How soon it is looked again while something fails, and at the earliest after a request that could not be recorded.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -157,8 +160,30 @@ impl Health {
 }
 
 impl App {
-    /// Looks for as long as the process lives.
+    /// Looks for as long as the process lives: at the clock ten times a second, since what it judges dead must stay so, and at
+    /// everything else now and then.
     pub(super) async fn look_after(&self) {
+        let clock = async {
+            let mut turn = tokio::time::interval(CLOCK);
+            turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                turn.tick().await;
+                self.look_at_clock(system::passed());
+            }
+        };
+        tokio::join!(clock, self.look_again());
+    }
+
+    /// Moves the mark with the clock. A jump is written down soon.
+    fn look_at_clock(&self, passed: SignedDuration) {
+        if let Some(jump) = self.health.clock.look(passed) {
+            tracing::warn!(seconds = jump.as_secs(), "the clock was set forward");
+            self.health.suspected.notify_one();
+        }
+        self.health.judge_clock(&self.setup().pipeline);
+    }
+
+    async fn look_again(&self) {
         loop {
             self.look(system::passed()).await;
             tokio::time::sleep(SOON).await;
@@ -182,9 +207,7 @@ impl App {
     pub(crate) async fn look(&self, passed: SignedDuration) {
         let (health, store) = (&self.health, &*self.opened.store);
         let clock = &health.clock;
-        if let Some(jump) = clock.look(passed) {
-            tracing::warn!(seconds = jump.as_secs(), "the clock was set forward");
-        }
+        self.look_at_clock(passed);
         if clock.stands() {
             self.take_up_accepted().await;
         }
