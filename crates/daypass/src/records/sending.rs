@@ -28,8 +28,8 @@ const HOLD: u32 = 30;
 /// The memory of handing out.
 #[derive(Default)]
 pub(super) struct Sending {
-    http: OnceLock<Http>,
-    far: OnceLock<Http>,
+    local: OnceLock<Http>,
+    web: OnceLock<Http>,
     pauses: Mutex<BTreeMap<String, (u32, Instant)>>,
 }
 
@@ -117,7 +117,7 @@ impl Sending {
             if self.waits(&name) || (place.is_own() && keeper.standing.lock().behind.is_some()) {
                 return Err(stuck);
             }
-            let http = self.http(app)?;
+            let http = self.http(place, reached)?;
             let sent = if place.is_own() {
                 place.send(&all, http).await
             } else {
@@ -136,23 +136,21 @@ impl Sending {
         }
     }
 
-    fn http(&self, app: &App) -> Result<&Http, Trouble> {
-        let away = |place: &Arc<Place>| matches!(&**place, Place::Http(url) if url.starts_with("https:"));
-        // Asked each time: a reload may name the first place that is away.
-        let (trust, http) = if app.setup().records.places.iter().any(away) {
-            (Trust::System, &self.far)
-        } else {
-            (Trust::Nobody, &self.http)
+    /// The way to a place: over TLS by what the system trusts, and on this machine without it.
+    fn http(&self, place: &Place, reached: u64) -> Result<&Http, Trouble> {
+        let (cell, trust) = match place {
+            Place::Http(url) if url.starts_with("https:") => (&self.web, Trust::System),
+            _ => (&self.local, Trust::Nobody),
         };
-        if let Some(http) = http.get() {
+        if let Some(http) = cell.get() {
             return Ok(http);
         }
         let made = Http::new(trust).map_err(|fault| Trouble {
             error: Some(fault.to_string()),
-            reached: 0,
+            reached,
             missing_since: None,
         })?;
-        Ok(http.get_or_init(|| made))
+        Ok(cell.get_or_init(|| made))
     }
 }
 
