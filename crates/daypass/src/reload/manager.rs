@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(told(&ear), "WATCHDOG=1");
         }
         lives.store(false, std::sync::atomic::Ordering::Relaxed);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         ear.set_nonblocking(true).unwrap();
         assert!(ear.recv(&mut [0; 16]).is_err());
         watch.abort();
