@@ -11,12 +11,23 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A connection by whoever trusts this certificate (PEM) alone.
 pub(crate) fn connect(host: &str, trusted: &str) -> StreamOwned<ClientConnection, TcpStream> {
+    connect_trusting(host, [trusted])
+}
+
+/// A connection by whoever trusts these certificates.
+fn connect_trusting<'a>(
+    host: &str,
+    trusted: impl IntoIterator<Item = &'a str>,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
+    for trusted in trusted {
+        roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).unwrap()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     let config = config.with_root_certificates(roots).with_no_client_auth();
@@ -219,4 +230,52 @@ fn a_new_certificate_is_taken_up_at_a_hangup() {
     log.read_to_string(&mut said).unwrap();
     assert!(said.contains("the old one stays") && said.contains("a new certificate is shown"), "{said}");
     assert!(!new.1.lines().chain(old.1.lines()).any(|line| said.contains(line)), "{said}");
+}
+
+/// Certificates follow each other while clients ask, on new connections and on those that stand: none of them fails.
+#[test]
+fn three_certificates_follow_each_other_under_load_without_a_failed_request() {
+    let pairs: Vec<_> = (0..4).map(|_| pair(&["localhost"], 2000, 2100)).collect();
+    let folder = installed(&pairs[0]);
+    let (mut child, ready, _log) = start(folder.path());
+    let host = ready["address"].as_str().unwrap();
+    let (stop, asked) = (&AtomicBool::new(false), &AtomicUsize::new(0));
+    let connect = &|| connect_trusting(host, pairs.iter().map(|pair| pair.0.as_str()));
+    let ask = &|stream: &mut StreamOwned<ClientConnection, TcpStream>| {
+        write!(stream, "GET /livez HTTP/1.1\r\nhost: {host}\r\n\r\n").unwrap();
+        let mut answer = [0; 1024];
+        let length = stream.read(&mut answer).unwrap();
+        assert!(answer[..length].starts_with(b"HTTP/1.1 200"), "{:?}", &answer[..length]);
+        asked.fetch_add(1, Ordering::SeqCst);
+    };
+    std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..4)
+            .map(|number| {
+                scope.spawn(move || {
+                    let mut standing = connect();
+                    while !stop.load(Ordering::SeqCst) {
+                        // Two keep their connection, two make one for each request.
+                        if number % 2 == 0 {
+                            standing = connect();
+                        }
+                        ask(&mut standing);
+                    }
+                })
+            })
+            .collect();
+        for next in &pairs[1..] {
+            put(folder.path(), next);
+            signal(child.0.id(), "HUP");
+            let (begun, before) = (Instant::now(), asked.load(Ordering::SeqCst));
+            while get(host, "/livez", &next.0).is_err() || asked.load(Ordering::SeqCst) < before + 40 {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the new certificate is not shown");
+                assert!(clients.iter().all(|client| !client.is_finished()), "a request has failed");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+        clients.into_iter().for_each(|client| client.join().unwrap());
+    });
+    signal(child.0.id(), "TERM");
+    assert!(child.0.wait().unwrap().success());
 }
