@@ -192,7 +192,7 @@ impl Share {
         }
         match self {
             Self::Network(_, Some(network)) | Self::Wrong(_, Some(network)) => {
-                part(network.to_string().as_bytes())
+                part(network.to_string().as_bytes());
             }
             Self::Subject(_, Some(subject)) => part(subject.as_bytes()),
             _ => {}
