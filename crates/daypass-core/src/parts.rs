@@ -8,6 +8,7 @@
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use uuid::Uuid;
 
 /// Who shares a part: a tenant, by its guid, or all those of whom it is not known.
@@ -15,7 +16,11 @@ pub type Group = Option<Uuid>;
 
 /// The count of what is taken.
 #[derive(Default)]
-pub struct Parts(Mutex<Taken>);
+pub struct Parts {
+    taken: Mutex<Taken>,
+    /// The same as in there, for whoever only looks whether there is room: the common case needs no lock for it.
+    total: AtomicUsize,
+}
 
 #[derive(Default)]
 struct Taken {
@@ -44,30 +49,32 @@ impl Taken {
 impl Parts {
     /// Whether one of this group would get one now, where there are so many.
     pub fn admits(&self, group: Group, most: usize) -> bool {
-        self.0.lock().admits(group, most)
+        self.total.load(Ordering::Relaxed) < most || self.taken.lock().admits(group, most)
     }
 
     /// Takes one, if there is one for this group.
     pub fn enter(self: &Arc<Self>, group: Group, most: usize) -> Option<Part> {
-        let mut taken = self.0.lock();
+        let mut taken = self.taken.lock();
         if !taken.admits(group, most) {
             return None;
         }
         taken.total += 1;
+        self.total.store(taken.total, Ordering::Relaxed);
         *taken.by.entry(group).or_default() += 1;
         Some(Part { parts: self.clone(), group })
     }
 
     /// How many are taken.
     pub fn taken(&self) -> usize {
-        self.0.lock().total
+        self.total.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        let mut taken = self.parts.0.lock();
+        let mut taken = self.parts.taken.lock();
         taken.total = taken.total.saturating_sub(1);
+        self.parts.total.store(taken.total, Ordering::Relaxed);
         if let Some(own) = taken.by.get_mut(&self.group) {
             *own = own.saturating_sub(1);
             if *own == 0 {
@@ -104,7 +111,7 @@ mod tests {
         assert_eq!(fill(&parts, B, 10).len(), 2, "up to the whole again");
         drop((b, nobody));
         assert_eq!(parts.taken(), 0);
-        assert!(parts.0.lock().by.is_empty(), "nothing is kept of who was here");
+        assert!(parts.taken.lock().by.is_empty(), "nothing is kept of who was here");
         assert!(parts.admits(B, 0), "each has one at least");
     }
 

@@ -190,7 +190,9 @@ fn needed(reason: &str) -> Option<&'static str> {
         "weak_proof_refused" => "a better signature, or a change of `refuse`",
         "missing_proof" => "a proof of one of the kinds that the endpoint takes",
         "origin_not_allowed" => "the origin in the `origins` of the endpoint",
-        "rate_limited" => "fewer requests, or a higher quota of the endpoint",
+        "rate_limited" => {
+            "fewer requests, or a higher limit: daypass client limit, or `limits` of the configuration"
+        }
         "replayed" => "a new signature with the present time",
         "clock_skew" => "a clock that is right",
         "ticket_spent" => "a new ticket",
