@@ -122,9 +122,10 @@ impl App {
         checks.push(self.clock(found.others_ahead));
         checks.extend(found.room.map(disk));
         checks.extend(found.descriptors.map(descriptors));
-        checks.push(match self.health.live() {
-            true => check("background", State::Ok, "what runs beside requests runs"),
-            false => check("background", State::Fault, "what runs beside requests has ended"),
+        checks.push(if self.health.live() {
+            check("background", State::Ok, "what runs beside requests runs")
+        } else {
+            check("background", State::Fault, "what runs beside requests has ended")
         });
         checks.extend(
             self.concerns().into_iter().map(|Concern { name, text }| check(name, State::Warning, text)),

@@ -83,7 +83,8 @@ impl Server {
         }
         let head = Arc::new(head);
         let route = by_head(&head, directory);
-        let work = self.dispatch(view, route, head.clone(), fault, body);
+        // Pinned here: passing it on by value would copy its whole state.
+        let work = std::pin::pin!(self.dispatch(view, route, head.clone(), fault, body));
         let (mut response, whole) = traces::watched(&head, work).await;
         if version != Version::HTTP_2 && (last || self.draining() || !whole) {
             // A body that was not read to its end makes the connection useless for a next request. HTTP/2 has no such

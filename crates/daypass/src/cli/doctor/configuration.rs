@@ -101,7 +101,7 @@ pub(super) fn places(config: &Loaded, file: &Path, found: &mut Vec<Finding>) {
         if let Some(folder) = database.parent() {
             match std::fs::metadata(folder) {
                 Ok(meta) => {
-                    found.extend(by_others("folder of the database", folder, &meta, CHANGED_BY_OTHERS))
+                    found.extend(by_others("folder of the database", folder, &meta, CHANGED_BY_OTHERS));
                 }
                 Err(error) => {
                     let text = format!("the folder of the database, `{}`: {error}", folder.display());

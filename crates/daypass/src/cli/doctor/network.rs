@@ -46,18 +46,17 @@ async fn main(config: &Loaded, found: &mut Vec<Finding>) {
                 format!("somebody listens on {address}; `public_url` says whether it is us"),
             ));
         }
-        Err(ErrorKind::AddrInUse) => match ready(address).await {
-            Some(report) => {
+        Err(ErrorKind::AddrInUse) => {
+            if let Some(report) = ready(address).await {
                 found.push(Finding::ok(check, format!("a server answers on {address}")));
                 says(&report, found);
-            }
-            None => {
+            } else {
                 let text = format!("another program listens on {address}, or a server that does not answer");
                 let todo =
                     format!("`ss -ltnp` names it (port {}); stop it, or listen elsewhere", address.port());
                 found.push(Finding::fault(check, text, todo));
             }
-        },
+        }
         Err(kind) => found.push(cannot_listen(check, address, kind)),
     }
 }

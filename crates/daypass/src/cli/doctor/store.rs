@@ -234,7 +234,9 @@ async fn chains(store: &dyn Store, ring: &Ring, found: &mut Vec<Finding>) -> Res
             let links = store.links(head.writer, after, PAGE).await?;
             let Some(last) = links.last() else { break };
             after = last.seq;
-            links.iter().for_each(|link| checker.take(link));
+            for link in &links {
+                checker.take(link);
+            }
         }
         bad += usize::from(!checker.finish().is_empty());
     }
