@@ -274,7 +274,9 @@ fn three_certificates_follow_each_other_under_load_without_a_failed_request() {
             }
         }
         stop.store(true, Ordering::SeqCst);
-        clients.into_iter().for_each(|client| client.join().unwrap());
+        for client in clients {
+            client.join().unwrap();
+        }
     });
     signal(child.0.id(), "TERM");
     assert!(child.0.wait().unwrap().success());
