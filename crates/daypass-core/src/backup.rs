@@ -12,7 +12,7 @@ use crate::ring::{Purpose, Ring};
 use crate::store::StoreError;
 use crate::transfer::{Blob, Census, Count, PAGE, Pages, Part, Row, VERSION};
 use async_trait::async_trait;
-use aws_lc_rs::hmac;
+use aws_lc_rs::{digest, hmac};
 use flate2::Compression;
 use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
@@ -85,11 +85,32 @@ pub struct Header {
     pub made: String,
 }
 
+/// A checkpoint, by what it is known elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signed {
+    /// Its number.
+    pub number: i64,
+    /// SHA-256 of its text, which the next one names.
+    pub sha256: Blob,
+}
+
+impl Signed {
+    /// The checkpoint of this row, if it is one.
+    fn of(row: &Row) -> Option<Self> {
+        let Row::Checkpoint { number, document } = row else { return None };
+        let digest = digest::digest(&digest::SHA256, document.as_bytes());
+        Some(Self { number: *number, sha256: Blob(digest.as_ref().to_vec()) })
+    }
+}
+
 /// The last line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// How many rows of which part there are.
     pub parts: BTreeMap<Part, Count>,
+    /// The last checkpoint among them: what second places have is compared with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<Signed>,
     /// The version of the ring's record key that it is proved by.
     pub key_version: u32,
     /// The proof.
@@ -106,8 +127,14 @@ enum Last {
 const LAST: &[u8] = br#"{"manifest":"#;
 
 impl Manifest {
-    fn proof(header: &[u8], parts: &BTreeMap<Part, Count>) -> Result<Vec<u8>, BackupFault> {
-        Ok([LABEL, header, b"\n", &serde_json::to_vec(parts).map_err(content)?].concat())
+    /// What the MAC covers.
+    fn proof(
+        header: &[u8],
+        parts: &BTreeMap<Part, Count>,
+        checkpoint: Option<&Signed>,
+    ) -> Result<Vec<u8>, BackupFault> {
+        let said = serde_json::to_vec(&(parts, checkpoint)).map_err(content)?;
+        Ok([LABEL, header, b"\n", &said].concat())
     }
 }
 
@@ -116,6 +143,7 @@ pub struct Writer<W: Write> {
     to: GzEncoder<age::Writer<W>>,
     header: Vec<u8>,
     census: Census,
+    checkpoint: Option<Signed>,
 }
 
 impl<W: Write> Writer<W> {
@@ -125,7 +153,7 @@ impl<W: Write> Writer<W> {
         let header = serde_json::to_vec(header).map_err(content)?;
         to.write_all(&header)?;
         to.write_all(b"\n")?;
-        Ok(Self { to, header, census: Census::default() })
+        Ok(Self { to, header, census: Census::default(), checkpoint: None })
     }
 
     /// Adds rows.
@@ -133,6 +161,7 @@ impl<W: Write> Writer<W> {
         for row in rows {
             let mut line = serde_json::to_vec(row).map_err(content)?;
             self.census.take(row.part(), &line);
+            self.checkpoint = Signed::of(row).or(self.checkpoint.take());
             line.push(b'\n');
             self.to.write_all(&line)?;
         }
@@ -141,12 +170,12 @@ impl<W: Write> Writer<W> {
 
     /// Ends the file under a key of the ring, and gives back where it was written to. Without this it is nothing.
     pub fn finish(mut self, ring: &Ring) -> Result<(W, Manifest), BackupFault> {
-        let parts = self.census.finish();
+        let (parts, checkpoint) = (self.census.finish(), self.checkpoint);
         let key_version = ring.active(Purpose::Record);
         let key =
             ring.mac(Purpose::Record, key_version).ok_or_else(|| content("the ring has no record key"))?;
-        let mac = hmac::sign(key, &Manifest::proof(&self.header, &parts)?);
-        let manifest = Manifest { parts, key_version, mac: Blob(mac.as_ref().to_vec()) };
+        let mac = hmac::sign(key, &Manifest::proof(&self.header, &parts, checkpoint.as_ref())?);
+        let manifest = Manifest { parts, checkpoint, key_version, mac: Blob(mac.as_ref().to_vec()) };
         serde_json::to_writer(&mut self.to, &Last::Manifest(manifest.clone())).map_err(content)?;
         self.to.write_all(b"\n")?;
         Ok((self.to.finish()?.finish()?, manifest))
@@ -191,9 +220,9 @@ impl<R: BufRead> Reader<R> {
 
     /// Whether somebody made it who had the ring that is in it.
     pub fn is_proved(&self, ring: &Ring) -> bool {
-        let Some(Manifest { parts, key_version, mac }) = &self.manifest else { return false };
+        let Some(Manifest { parts, checkpoint, key_version, mac }) = &self.manifest else { return false };
         let key = ring.mac(Purpose::Record, *key_version);
-        let proof = Manifest::proof(&self.header.1, parts).ok();
+        let proof = Manifest::proof(&self.header.1, parts, checkpoint.as_ref()).ok();
         key.zip(proof).is_some_and(|(key, proof)| hmac::verify(key, &proof, &mac.0).is_ok())
     }
 
