@@ -292,8 +292,7 @@ mod tests {
         let ring = testing::ring();
         let mut heads: Vec<_> = (1..=60).map(|n| chain(n, 2).head()).collect();
         let (mut last, mut sizes): (Option<Kept>, Vec<usize>) = (None, Vec::new());
-        loop {
-            let Some(Next { checkpoint, more }) = next(last.as_ref(), &heads) else { break };
+        while let Some(Next { checkpoint, more }) = next(last.as_ref(), &heads) {
             for span in &checkpoint.grown {
                 let head = heads.iter_mut().find(|head| head.writer == span.writer).unwrap();
                 head.signed = span.size;
