@@ -20,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Carries the seal key of the throw-away store.
@@ -30,6 +31,8 @@ const LISTEN: &str = "DAYPASS__SERVER__LISTEN";
 const POLICY: &str = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
 /// How many answers the shape of them is learned from.
 const SAMPLES: usize = 8;
+/// How long a first answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The installation.
 pub(super) struct Site {
@@ -141,6 +144,21 @@ impl Callers {
         let (id, secret) = caller.map_or(("", ""), |pair| (&pair.id, &pair.secret));
         let headers = sign_request(&ClientKey { id, secret: secret.as_bytes(), token: None }, &outgoing);
         request("POST", "/", headers.iter().map(|(name, value)| (*name, value.as_str())), body.as_bytes())
+    }
+
+    /// Waits for a first answer, which a server with many clients needs a while for.
+    pub(super) fn wake(&mut self, address: SocketAddr) -> anyhow::Result<()> {
+        let begin = clock::now();
+        loop {
+            // A new one each time: what was not answered may have been heard.
+            let mut requests = self.requests(1);
+            let answered = exchange(address, requests.next().context("no request")?);
+            match answered {
+                Ok(_) => return Ok(()),
+                Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 
     /// Asks a few times, makes sure that keys are given, and learns what answers look like.
