@@ -57,7 +57,9 @@ fn refuse_both(endpoint: Section<'_>, limits: &Bounds) {
     for (key, word, _) in pairs.into_iter().filter(|(.., limit)| limit.rate.is_some()) {
         if let Some(place) = quota.key(key) {
             let message = format!("`limits` says at what rate already, in `{word}`");
-            endpoint.notes().error(place, Fault::new(message).hint(format!("leave out `{key}` of the quota")));
+            endpoint
+                .notes()
+                .error(place, Fault::new(message).hint(format!("leave out `{key}` of the quota")));
         }
     }
 }
