@@ -219,7 +219,10 @@ fn revocation(means: &Means) -> anyhow::Result<Outcome> {
         let made_by = *nodes.get(usize::try_from(round)? % nodes.len()).context("no node")?;
         let answer = ask::once(made_by, &asker.request(Dialect::Tencent), DEADLINE)?;
         let answer: Value = serde_json::from_str(&answer.body)?;
-        let part = |name: &str| answer["Response"]["Credentials"][name].as_str().map(str::to_owned);
+        let part = |name: &str| {
+            let found = answer.pointer(&format!("/Response/Credentials/{name}"));
+            found.and_then(Value::as_str).map(str::to_owned)
+        };
         let (id, secret, token) = (part("TmpSecretId"), part("TmpSecretKey"), part("Token"));
         let (id, secret, token) =
             (id.context("no key")?, secret.context("no secret")?, token.context("no token")?);

@@ -319,6 +319,21 @@ async fn what_never_became_a_request_is_refused_in_the_same_envelope() {
     insta::assert_snapshot!(body, @r#"{"error_response":{"code":3,"msg":"Upload fail","sub_msg":"the body did not arrive in time","request_id":"2jzpw4cc55se5"}}"#);
 }
 
+/// The form that it asks for stands in its body, and what else is wrong with it does not matter.
+#[tokio::test]
+async fn a_whole_request_is_refused_in_the_form_that_it_asks_for() {
+    let gateway = Gateway::new();
+    for (body, begins) in [("format=json&method=none", "{\"error_response\""), ("format=xml", "<?xml")] {
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let request = request("POST", PATH, &form, body.as_bytes());
+        let silent = Refusal::unavailable("the store is silent");
+        let response =
+            gateway.pipeline.refuse_whole(&Top, &gateway.world.directory(), request, silent).response;
+        let said = String::from_utf8(response.body().to_vec()).unwrap();
+        assert!(said.starts_with(begins) && said.contains("no record can be written"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn store_1_is_never_store_10_whatever_the_type() {
     let overlong = "1".repeat(300);
