@@ -69,7 +69,9 @@ fn not_asked(head: &Head) -> Option<Response> {
 /// Whether the asker says that it takes JSON; `*/*` says nothing.
 fn takes_json(head: &Head) -> bool {
     let accepts = head.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    accepts.flat_map(|value| value.split(',')).any(|kind| kind.split(';').next().unwrap_or_default().trim() == JSON)
+    accepts
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().unwrap_or_default().trim() == JSON)
 }
 
 #[cfg(test)]

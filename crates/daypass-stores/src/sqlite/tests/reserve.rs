@@ -66,18 +66,18 @@ impl Drop for Disk {
     }
 }
 
-fn stands_back<T: std::fmt::Debug>(refused: Result<T, StoreError>) {
+fn stands_back<T: std::fmt::Debug>(refused: &Result<T, StoreError>) {
     assert!(
-        matches!(&refused, Err(StoreError::Unavailable(text)) if text.contains("kept for changes")),
+        matches!(refused, Err(StoreError::Unavailable(text)) if text.contains("kept for changes")),
         "{refused:?}"
     );
 }
 
 /// Everything that requests add.
 async fn requests_stand_back(store: &Arc<dyn Store>) {
-    stands_back(store.append(entry(900)).await);
-    stands_back(store.spend([7; 16], START).await);
-    stands_back(store.note_uses(vec![("AKID".into(), START)]).await);
+    stands_back(&store.append(entry(900)).await);
+    stands_back(&store.spend([7; 16], START).await);
+    stands_back(&store.note_uses(vec![("AKID".into(), START)]).await);
 }
 
 fn freeze(number: u32) -> Vec<Change> {
