@@ -111,10 +111,7 @@ mod tests {
     fn without_a_section_records_stay_and_are_signed_every_minute() {
         let settings = loaded_with("").unwrap().records;
         assert_eq!(settings, Settings::default());
-        assert_eq!(
-            (settings.every, settings.keep, settings.places.len()),
-            (Duration::from_mins(1), None, 0)
-        );
+        assert_eq!((settings.every, settings.keep, settings.places.len()), (Duration::from_mins(1), None, 0));
     }
 
     #[test]
