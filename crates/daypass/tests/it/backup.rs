@@ -11,8 +11,9 @@ use daypass_faults::node::Node;
 use daypass_faults::postgres::Server;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -137,6 +138,20 @@ impl Served {
         assert!(load.goes_on(many, Duration::from_mins(1)), "{}", self.node.last_words());
         load.stop();
     }
+}
+
+/// Kills a command after this time. Where it has ended before, says how long it took: the machine had less to do.
+fn kill_after(mut child: Child, time: Duration) -> Option<Duration> {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        if child.try_wait().unwrap().is_some() {
+            return Some(began.elapsed());
+        }
+        daypass_faults::time::pause(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
 }
 
 /// A backup that is made while the service is under load holds every record from before, restores into either kind of store on an
