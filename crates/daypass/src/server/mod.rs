@@ -9,6 +9,7 @@ mod crowd;
 mod dn;
 mod gate;
 mod group;
+mod head;
 mod http;
 mod passed_on;
 mod peer;
