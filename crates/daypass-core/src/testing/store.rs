@@ -432,9 +432,21 @@ impl Store for MemoryStore {
     }
     async fn records(&self, query: RecordQuery) -> Result<Vec<Stored>, StoreError> {
         let inner = self.inner.lock();
-        let all = (inner.removed() + 1..).zip(inner.records.iter().map(|(record, _)| record.clone()));
-        let wanted = all.filter(|(position, _)| query.after.is_none_or(|after| *position > after));
-        Ok(wanted.take(query.limit).map(|(position, record)| Stored { position, record }).collect())
+        let RecordQuery { tenant, since, after, limit } = query;
+        let all = (inner.removed() + 1..).zip(inner.records.iter().map(|(record, _)| record));
+        let wanted = all.filter(|(position, record)| {
+            after.is_none_or(|after| *position > after)
+                && since.is_none_or(|since| record.at >= since)
+                && (tenant.is_none() || tenant == record.tenant)
+        });
+        let mut found: Vec<_> =
+            wanted.map(|(position, record)| Stored { position, record: record.clone() }).collect();
+        if after.is_none() {
+            // The newest ones are meant.
+            found.drain(..found.len().saturating_sub(limit));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
     async fn heads(&self) -> Result<Vec<ChainHead>, StoreError> {
         let inner = self.inner.lock();

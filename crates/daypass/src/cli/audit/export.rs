@@ -50,16 +50,15 @@ async fn export(place: &Place, args: &Args, output: &Output) -> Result<(), Failu
     let mut file = Draft::begin(&args.out)?;
     // What was recorded up to now is to be in it. Where nothing can be written, the disk may be full, and what is there already
     // is wanted all the more.
-    let unproved = match records::sign(store, ring, app::now(), None).await {
-        Ok(signed) => signed.unproved,
-        Err(fault) => {
-            output.note(format!(
-                "no new checkpoint: {fault:#}; what was recorded since the last one is left out"
-            ));
-            Vec::new()
-        }
+    let wanted = Wanted {
+        heads: store.heads().await?,
+        signed: records::sign(store, ring, app::now(), None).await.map(drop),
     };
-    let done = write(store, ring, &filter, &unproved, &mut file).await?;
+    if let Err(fault) = &wanted.signed {
+        output
+            .note(format!("no new checkpoint: {fault:#}; what was recorded since the last one is left out"));
+    }
+    let done = write(store, ring, &filter, &wanted, &mut file).await?;
     file.keep()?;
     for fault in &done.faults {
         output.note(fault);
@@ -76,6 +75,23 @@ async fn export(place: &Place, args: &Args, output: &Output) -> Result<(), Failu
     }
     output.note("what does not prove is left out; `daypass audit verify` says what is wrong with it");
     Err(Failure::Said(1))
+}
+
+/// What was there before a new checkpoint was made, and whether one could be.
+struct Wanted {
+    heads: Vec<ChainHead>,
+    signed: anyhow::Result<()>,
+}
+
+impl Wanted {
+    /// The chains of which no checkpoint covers all that was there.
+    ///
+    /// Attack: whoever makes the store say that a chain is covered already keeps it from being signed, and an export without
+    /// its newest records would still be whole as far as checkpoints can tell.
+    fn uncovered(&self, cover: &Cover) -> impl Iterator<Item = Uuid> {
+        let short = |head: &&ChainHead| cover.of(head.writer).map_or(0, |known| known.span.size) < head.seq;
+        self.heads.iter().filter(short).map(|head| head.writer)
+    }
 }
 
 /// What an export has come to.
@@ -99,7 +115,7 @@ async fn write(
     store: &dyn Store,
     ring: &Ring,
     filter: &Filter,
-    unproved: &[Uuid],
+    wanted: &Wanted,
     to: &mut impl Write,
 ) -> Result<Done, Failure> {
     let cover = cover(store).await?;
@@ -126,8 +142,11 @@ async fn write(
             "the chain of writer {writer} does not lead to its end: no checkpoint covers what it has grown by"
         )
     };
-    let faults = unproved.iter().map(no_end).collect();
-    let mut done = Done { records: 0, looked_at: 0, checkpoint: cover.last(), whole: everything, faults };
+    let uncovered: Vec<Uuid> = wanted.uncovered(&cover).collect();
+    let whole = everything && uncovered.is_empty();
+    // Where no checkpoint could be made, that was said, and is no fault of the chains.
+    let faults = if wanted.signed.is_ok() { uncovered.into_iter().map(no_end).collect() } else { Vec::new() };
+    let mut done = Done { records: 0, looked_at: 0, checkpoint: cover.last(), whole, faults };
     let heads = store.heads().await?;
     for head in &heads {
         let Some(known) = cover.of(head.writer) else { continue };
@@ -284,4 +303,41 @@ impl Reading<'_> {
 
 fn put(to: &mut impl Write, line: &[u8]) -> Result<(), Failure> {
     Ok(to.write_all(line).context("cannot write the export")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use daypass_core::record::Entry;
+    use daypass_core::testing::{self, MemoryStore, START};
+
+    async fn store() -> MemoryStore {
+        let store = MemoryStore::new();
+        for n in 0..5 {
+            let record = Record::change(Uuid::from_u128(n), START, None, "a", "b");
+            store.append(Entry { record, mark: None }).await.unwrap();
+        }
+        store
+    }
+
+    async fn exported(store: &MemoryStore, signed: anyhow::Result<()>, heads: Vec<ChainHead>) -> Done {
+        let wanted = Wanted { heads, signed };
+        write(store, &testing::ring(), &Filter::default(), &wanted, &mut Vec::new()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_export_is_whole_only_if_a_checkpoint_covers_all_that_was_there() {
+        let store = store().await;
+        records::sign(&store, &testing::ring(), START, None).await.unwrap();
+        let heads = store.heads().await.unwrap();
+        let done = exported(&store, Ok(()), heads.clone()).await;
+        assert_eq!((done.records, done.whole, done.faults.len()), (5, true, 0));
+        // As if one more had been there, which was not signed although it was tried.
+        let longer: Vec<_> = heads.into_iter().map(|head| ChainHead { seq: head.seq + 1, ..head }).collect();
+        let done = exported(&store, Ok(()), longer.clone()).await;
+        assert_eq!((done.records, done.whole, done.faults.len()), (5, false, 1));
+        let full = Err(anyhow::anyhow!("the disk is full"));
+        let done = exported(&store, full, longer).await;
+        assert_eq!((done.records, done.whole, done.faults.len()), (5, false, 0), "which was said before");
+    }
 }
