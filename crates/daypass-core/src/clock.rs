@@ -10,6 +10,12 @@ pub use jiff::{SignedDuration, Timestamp};
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Timestamp;
+
+    /// Whether somebody moves it to and fro on purpose, as the date of a fake cloud: then it is not held to the latest time that
+    /// it has shown. No clock of a service that gives away anything real says so.
+    fn is_played_with(&self) -> bool {
+        false
+    }
 }
 
 /// Seconds since the Unix epoch, the unit of every vendor's `ExpiredTime`.

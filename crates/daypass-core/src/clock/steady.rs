@@ -58,6 +58,9 @@ impl Steady {
 
     /// A mark that a store has kept: this clock does not go behind it either.
     pub fn learn(&self, kept: Timestamp) {
+        if self.wall.is_played_with() {
+            return;
+        }
         self.mark.fetch_max(kept.as_millisecond(), Ordering::Relaxed);
     }
 
@@ -88,6 +91,9 @@ impl Steady {
     /// sets and that does not stand still while the machine sleeps. It is called every few seconds, and says by how much the clock
     /// has jumped ahead since the last time, if that is more than [`JUMP`].
     pub fn look(&self, passed: SignedDuration) -> Option<SignedDuration> {
+        if self.wall.is_played_with() {
+            return None;
+        }
         let (mut watch, wall) = (self.watch.lock(), self.wall.now().as_millisecond());
         let passed = i64::try_from(passed.as_millis()).unwrap_or(i64::MAX);
         let before = watch.passed.replace(passed);
@@ -163,6 +169,26 @@ mod tests {
         assert!(steady.stands());
         wall.set(at(120 * MINUTE - 1));
         assert!(!steady.stands());
+    }
+
+    #[test]
+    fn a_date_that_is_played_with_goes_to_and_fro() {
+        struct Played(FixedClock);
+        impl Clock for Played {
+            fn now(&self) -> Timestamp {
+                self.0.now()
+            }
+            fn is_played_with(&self) -> bool {
+                true
+            }
+        }
+        let wall = Arc::new(Played(FixedClock::new(START)));
+        let steady = Steady::new(wall.clone());
+        steady.learn(at(600 * MINUTE));
+        wall.0.set(at(60 * MINUTE));
+        assert_eq!(look(&steady, 1), None);
+        wall.0.set(at(0));
+        assert_eq!((steady.now(), steady.mark(), steady.stands()), (at(0), None, false));
     }
 
     #[test]

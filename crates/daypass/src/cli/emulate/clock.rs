@@ -104,6 +104,10 @@ impl Clock for Dial {
         let real = self.real.now();
         self.state.lock().at(real)
     }
+
+    fn is_played_with(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]
