@@ -2,8 +2,9 @@
 //!
 //! As long as there is some left, whoever comes gets one, however much it has already: nothing lies idle. When all is taken,
 //! each of those who have some keeps an equal part: one who has less gets more, at once and without waiting for the others
-//! to give back; one who has its part or more gets nothing. So a flood of one takes what the others leave and nothing else,
-//! and never is more than twice the whole under way.
+//! to give back; one who has its part or more gets nothing. So a flood of one takes what the others leave and nothing else.
+//! If all flood, one after the other, more than the whole is under way until what the first ones have is given back: with ten
+//! of them three times as much, and with a hundred five times.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -142,7 +143,8 @@ mod tests {
                     taken.swap_remove(which.index(taken.len()));
                 }
                 prop_assert_eq!(parts.taken(), taken.len());
-                prop_assert!(taken.len() < 2 * most + 5);
+                // The whole, its half, its third: of five, less than two and a half times as much.
+                prop_assert!(taken.len() <= most * 5 / 2 + 5);
             }
         }
     }

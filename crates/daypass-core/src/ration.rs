@@ -6,6 +6,7 @@
 //! read back there ([`Rations::due`], [`Rations::noted`]).
 
 mod days;
+mod held;
 
 pub use days::Due;
 
@@ -15,14 +16,16 @@ use crate::replay::Mark;
 use crate::strangers::network;
 use aws_lc_rs::digest;
 use days::Days;
+use held::Held;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use uuid::Uuid;
 
-/// The most subjects and networks whose rates are in use at one time. Past it all further ones share one for each place
-/// and kind, so that memory stays bounded while someone with many addresses tries.
+/// The most subjects and networks whose rates are in use at one time. Past it all further ones of a tenant that has its part
+/// ([`Held`]) share one for each place and kind, so that memory stays bounded while someone with many addresses tries.
 const COUNTS: usize = 100_000;
 
 /// How often it is looked for rates that nobody uses any more, in nanoseconds, once there are too many.
@@ -214,6 +217,7 @@ pub struct Full {
 #[derive(Default)]
 struct Rates {
     taken: HashMap<Share, Taken>,
+    held: Held,
     swept: i64,
 }
 
@@ -245,11 +249,18 @@ impl Rates {
             self.swept = now;
             // What is over is as good as what was never taken.
             self.taken.retain(|_, taken| taken.until > now);
+            self.held.count_anew(self.taken.keys());
         }
-        let full = self.taken.len() >= COUNTS && !self.taken.contains_key(share);
+        let full =
+            self.taken.len() >= COUNTS && !self.taken.contains_key(share) && !self.held.admits(share, COUNTS);
         let late = if full { share.late() } else { None };
-        let new = Taken { until: i64::MIN, told: Told::default() };
-        self.taken.entry(late.unwrap_or_else(|| share.clone())).or_insert(new)
+        match self.taken.entry(late.unwrap_or_else(|| share.clone())) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                self.held.add(free.key());
+                free.insert(Taken { until: i64::MIN, told: Told::default() })
+            }
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! Daily quotas: what this node has counted, and what it knows of the others.
 
+use super::held::Held;
 use super::{COUNTS, Full, Share, Told, day_of};
 use crate::clock::Timestamp;
 use crate::replay::Mark;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// The most names of one day. They are not swept as rates are, because a day lasts for a day.
 const NAMES: usize = 10 * COUNTS;
@@ -13,6 +15,8 @@ const NAMES: usize = 10 * COUNTS;
 pub(super) struct Days {
     day: i64,
     counts: HashMap<Mark, Count>,
+    /// Of what this process was asked for; what it has heard of others stands for no tenant.
+    held: Held,
 }
 
 #[derive(Default)]
@@ -41,15 +45,24 @@ impl Days {
     fn turn_to(&mut self, now: Timestamp) {
         let day = day_of(now);
         if day != self.day && day != self.day - 1 {
-            *self = Self { day, counts: HashMap::new() };
+            *self = Self { day, ..Self::default() };
         }
     }
 
     fn of(&mut self, share: &Share) -> &mut Count {
         let mark = share.mark();
-        let full = self.counts.len() >= NAMES && !self.counts.contains_key(&mark);
+        let full =
+            self.counts.len() >= NAMES && !self.counts.contains_key(&mark) && !self.held.admits(share, NAMES);
         let late = if full { share.late().map(|late| late.mark()) } else { None };
-        self.counts.entry(late.unwrap_or(mark)).or_default()
+        match self.counts.entry(late.unwrap_or(mark)) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => {
+                if late.is_none() {
+                    self.held.add(share);
+                }
+                free.insert(Count::default())
+            }
+        }
     }
 
     pub(super) fn count(&mut self, share: &Share, daily: u64, now: Timestamp) -> Result<(), Full> {
@@ -91,7 +104,7 @@ impl Days {
 
     pub(super) fn begin(&mut self, day: i64, others: &[(Mark, u64)]) {
         if day != self.day {
-            *self = Self { day, counts: HashMap::new() };
+            *self = Self { day, ..Self::default() };
         }
         self.learn(others);
     }

@@ -146,6 +146,61 @@ fn networks_past_the_bound_share_one_rate() {
     assert_eq!(rations.rates.lock().taken.len(), 1, "what is over is forgotten");
 }
 
+/// One tenant's callers name as many subjects as there is room for: those of another tenant keep rations of their own.
+#[test]
+fn a_tenant_that_fills_the_tables_leaves_the_others_their_part() {
+    let rations = Rations::default();
+    let rate = Rate::new(1, Per::Hour, Some(1)).unwrap();
+    let of = |tenant: u128, name: &str| {
+        let place = Place { tenant: Uuid::from_u128(tenant), ..place("/a") };
+        Share::Subject(place, Some(name.to_owned()))
+    };
+    for n in 0..COUNTS + 10 {
+        let _ = rations.take(&of(1, &n.to_string()), rate, START);
+    }
+    assert_eq!(rations.rates.lock().taken.len(), COUNTS + 1, "those who came late share one");
+    for name in ["ann", "bob", "cy"] {
+        assert!(rations.take(&of(2, name), rate, START).is_ok(), "{name}");
+        assert!(rations.take(&of(2, name), rate, START).is_err(), "{name}");
+        assert!(rations.take(&of(1, name), rate, START).is_err(), "{name}");
+    }
+    // Of a day, with a table that is almost full of what was heard of others.
+    let others: Vec<_> = (0..1_000_000_u128).map(|n| (n.to_be_bytes(), 1)).collect();
+    rations.begin(day_of(START), &others);
+    for name in ["ann", "bob", "cy"] {
+        assert!(rations.count(&of(2, name), 1, START).is_ok(), "{name}");
+        assert!(rations.count(&of(2, name), 1, START).is_err(), "{name}");
+    }
+    // What is over makes room again, for everybody.
+    assert!(rations.take(&of(1, "ann"), rate, after(START, 7200)).is_ok());
+    assert_eq!(rations.rates.lock().taken.len(), 1);
+}
+
+#[test]
+fn of_a_full_table_each_tenant_has_an_equal_part() {
+    let of = |tenant: u128, n: usize| {
+        Share::Subject(Place { tenant: Uuid::from_u128(tenant), ..place("/a") }, Some(n.to_string()))
+    };
+    let mut held = Held::default();
+    let mut fill = |tenant| {
+        let more = (0..20).take_while(|n| {
+            let fits = held.admits(&of(tenant, *n), 12);
+            if fits {
+                held.add(&of(tenant, *n));
+            }
+            fits
+        });
+        more.count()
+    };
+    assert_eq!([fill(1), fill(2), fill(3), fill(1), fill(2)], [12, 6, 4, 0, 0]);
+    assert!(
+        held.admits(&Share::Tenant(Uuid::from_u128(1)), 0)
+            && held.admits(&Share::Subject(place("/a"), None), 0)
+    );
+    held.count_anew([of(1, 0), of(2, 0)].iter());
+    assert!(held.admits(&of(1, 1), 4) && !held.admits(&of(1, 1), 2) && held.admits(&of(3, 1), 3));
+}
+
 #[test]
 fn a_day_ends_at_midnight_and_begins_with_nothing() {
     let rations = Rations::default();
