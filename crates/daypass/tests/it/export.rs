@@ -2,6 +2,7 @@
 
 use crate::process::{Dev, daypass, json_of, token};
 use serde_json::Value;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -27,7 +28,14 @@ pub(crate) fn python() -> Option<&'static str> {
     };
     let found = ["python3", "/usr/bin/python3"].into_iter().find(has);
     if found.is_none() {
-        eprintln!("SKIPPED: the checker in Python, which needs python3-cryptography");
+        let test = std::thread::current();
+        let test = test.name().unwrap_or_default();
+        // Past the test harness, which keeps what a test that passes prints.
+        let said = writeln!(
+            std::io::stderr().lock(),
+            "SKIPPED {test}: its checker in Python needs python3-cryptography"
+        );
+        said.unwrap();
     }
     found
 }
