@@ -36,7 +36,7 @@ pub(super) struct FilterArgs {
     /// Only those of this request: the id that the answer had.
     #[arg(long, value_name = "ID", value_parser = request)]
     request: Option<AnswerId>,
-    /// Only those of this kind (grant, ticket, alarm, refusal, warning, strangers, change), for this reason (rate_limited, …),
+    /// Only those of this kind (grant, ticket, alarm, refusal, warning, strangers, change), for this reason (`rate_limited`, …),
     /// or of this change or warning (client.add, key.expires, …). May be said several times.
     #[arg(long, value_name = "EVENT")]
     event: Vec<String>,
