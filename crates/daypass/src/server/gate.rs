@@ -4,8 +4,9 @@
 //! then much is done and nothing achieved. So whoever comes above it is turned away, before the body is read or anything is
 //! verified; below it nobody is. Each tenant keeps its part ([`daypass_core::parts`]).
 
-use bytes::Bytes;
+use super::bodies::{Bodies, Body};
 use daypass_core::parts::{Group, Part, Parts};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -24,20 +25,12 @@ const LONGEST: Duration = Duration::from_secs(1);
 /// How many wait so at the most; further ones are told at once. One connection of HTTP/2 has a hundred requests.
 const PAUSED: usize = 10_000;
 
-/// How much of a body is read without asking, in bytes: real requests have less.
-const FREE: usize = 16 * 1024;
-
-/// How many bytes of larger bodies are held at one time, of all requests together.
-///
-/// Attack: some hundred clients send the largest bodies that there may be, and slowly, until the memory is used up.
-const BODIES: usize = 16 * 1024 * 1024;
-
 /// The count of what is under way.
 #[derive(Default)]
 pub(crate) struct Gate {
     parts: Arc<Parts>,
     paused: AtomicUsize,
-    bodies: Arc<AtomicUsize>,
+    bodies: Arc<Bodies>,
     turned_away: AtomicU64,
     /// What of that the log knows.
     told: AtomicU64,
@@ -71,9 +64,9 @@ impl Gate {
         }
     }
 
-    /// Begins to read a body.
-    pub(super) fn body(&self) -> Body {
-        Body { chunks: Vec::new(), length: 0, counted: 0, all: self.bodies.clone() }
+    /// Begins to read a body from there.
+    pub(super) fn body(&self, source: IpAddr) -> Body {
+        self.bodies.begin(source)
     }
 
     /// How many requests are under way.
@@ -107,49 +100,6 @@ impl<'a> Paused<'a> {
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
         self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A body as it arrives. What of it is more than real requests have counts against what all such bodies may take together,
-/// until this is dropped.
-pub(super) struct Body {
-    chunks: Vec<Bytes>,
-    length: usize,
-    counted: usize,
-    all: Arc<AtomicUsize>,
-}
-
-impl Body {
-    /// How many bytes have come.
-    pub(super) fn length(&self) -> usize {
-        self.length
-    }
-
-    /// Keeps what has come, and says whether there is room for it.
-    pub(super) fn push(&mut self, chunk: Bytes) -> bool {
-        self.length = self.length.saturating_add(chunk.len());
-        self.chunks.push(chunk);
-        let more = self.length.saturating_sub(FREE).saturating_sub(self.counted);
-        if more == 0 {
-            return true;
-        }
-        self.counted += more;
-        self.all.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= BODIES
-    }
-
-    /// All of it in one piece; what it takes goes on to count.
-    pub(super) fn whole(&mut self) -> Bytes {
-        let mut chunks = std::mem::take(&mut self.chunks);
-        match chunks.len() {
-            0 | 1 => chunks.pop().unwrap_or_default(),
-            _ => chunks.concat().into(),
-        }
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.counted, Ordering::Relaxed);
     }
 }
 
@@ -205,29 +155,5 @@ mod tests {
         }
         let all = gate.news();
         assert!((3000..9000).contains(&all), "{all} in five seconds");
-    }
-
-    #[test]
-    fn large_bodies_share_what_there_is_and_small_ones_need_nothing() {
-        let gate = Gate::default();
-        let chunk = || Bytes::from(vec![7; FREE]);
-        let fits = BODIES / (15 * FREE);
-        let large: Vec<_> = (0..fits)
-            .map(|n| {
-                let mut body = gate.body();
-                assert!((0..16).all(|_| body.push(chunk())), "{n}");
-                body
-            })
-            .collect();
-        let mut one_more = gate.body();
-        assert!(one_more.push(chunk()), "what a real request has");
-        let room = (0..15).take_while(|_| one_more.push(chunk())).count();
-        assert!(room < 15, "the last one does not fit");
-        drop(one_more);
-        let mut small = gate.body();
-        assert!(small.push(Bytes::from_static(b"a=1")) && small.push(Bytes::from_static(b"&b=2")));
-        assert_eq!((small.length(), small.whole()), (7, Bytes::from_static(b"a=1&b=2")));
-        drop(large);
-        assert_eq!(gate.bodies.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,7 +1,7 @@
 //! One request: limits, body, dialect, answer.
 
+use super::bodies::Body;
 use super::connection::Running;
-use super::gate::Body;
 use super::head::{as_in_http1, check_head};
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
@@ -118,17 +118,20 @@ impl Server {
         if !self.app.gate.admits(group, most) {
             return self.turn_away(&began, &route, &head, incoming).await;
         }
-        let mut held = self.app.gate.body();
+        let mut held = self.app.gate.body(head.source);
         let body = match fault {
             Some(fault) => Err(fault),
             None => read_body(&head.headers, &mut incoming, &mut held).await,
         };
         let body = match body {
             Ok(body) => body,
+            // Whoever is refused does not hold what there is too little of while he waits.
             Err(refusal) if refusal.reason == Reason::Overloaded => {
+                drop(held);
                 return self.turn_away(&began, &route, &head, incoming).await;
             }
             Err(refusal) => {
+                drop(held);
                 linger(&mut incoming).await;
                 return (self.refuse(&began, &route, &head, refusal), false);
             }
@@ -136,6 +139,7 @@ impl Server {
         let group = group.or_else(|| group::of_body(&route, &body, &began.directory));
         // Only now, so that whoever lets a body trickle in takes nobody's place.
         let Some(under) = self.app.gate.enter(group, most) else {
+            drop((body, held));
             return self.turn_away(&began, &route, &head, incoming).await;
         };
         let request = Request { head, body };

@@ -4,6 +4,7 @@
 //! many connections may stand, or how long a shutdown may take.
 
 mod address;
+mod bodies;
 mod connection;
 mod crowd;
 mod dn;
