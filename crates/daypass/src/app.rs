@@ -23,7 +23,7 @@ use crate::metrics::Counts;
 use crate::records::Keeper;
 use crate::rotation;
 use crate::server::Gate;
-use crate::system::{KeyEntropy, RequestEntropy, SystemClock};
+use crate::system::{self, KeyEntropy, RequestEntropy, SystemClock};
 use arc_swap::ArcSwap;
 use daypass_core::clock::{Clock, Timestamp, rfc3339};
 use daypass_core::contents::Contents;
@@ -128,7 +128,10 @@ pub(crate) struct App {
     keeper: Keeper,
     /// Held while the next view is made: an older state must never take the place of a newer one.
     reading: tokio::sync::Mutex<()>,
+    /// When the store was last heard, in seconds of two clocks: the one that everything goes by, and one that nobody sets. The
+    /// first stands still while the machine's clock is behind its mark, and by it alone no silence would be noticed then.
     heard: AtomicI64,
+    heard_passed: AtomicI64,
     warned: AtomicI64,
     /// How many keys of clients end within [`expiry::URGENT`] days.
     ending: AtomicUsize,
@@ -162,6 +165,7 @@ impl App {
             view: ArcSwap::from_pointee(View { setup, directory }),
             reading: tokio::sync::Mutex::default(),
             heard: AtomicI64::new(now.as_second()),
+            heard_passed: AtomicI64::new(system::passed().as_secs()),
             warned: AtomicI64::new(i64::MIN),
             ending: AtomicUsize::new(0),
             announced: Mutex::default(),
@@ -190,7 +194,9 @@ impl App {
 
     /// For how many seconds this node has not heard the store.
     pub(crate) fn silence(&self) -> i64 {
-        self.ambient.clock.now().as_second().saturating_sub(self.heard.load(Ordering::Relaxed))
+        let since = |now: i64, heard: &AtomicI64| now.saturating_sub(heard.load(Ordering::Relaxed));
+        since(self.ambient.clock.now().as_second(), &self.heard)
+            .max(since(system::passed().as_secs(), &self.heard_passed))
     }
 
     /// Counts the keys of clients that end soon. Not when somebody asks: there may be many keys, and the asking costs
@@ -378,6 +384,7 @@ impl App {
         let _reading = self.reading.lock().await;
         let version = self.opened.store.version().await?;
         self.heard.store(self.ambient.clock.now().as_second(), Ordering::Relaxed);
+        self.heard_passed.store(system::passed().as_secs(), Ordering::Relaxed);
         let View { setup, directory: before } = &*self.view();
         if before.contents().version == version {
             return Ok(());

@@ -10,6 +10,7 @@ use daypass_core::testing::{
 };
 use daypass_dialects::entra::Entra;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const DAY: u32 = 24 * 60 * 60;
 const DAY_MILLIS: i64 = 24 * 60 * 60 * 1000;
@@ -103,6 +104,21 @@ async fn a_moved_end_is_announced_again_and_a_disabled_key_is_not() {
     assert!(app.announce_ends().await.is_err(), "nothing is announced that cannot be written");
     store.come_back();
     assert_eq!(app.announce_ends().await, Ok(1));
+}
+
+/// A clock that was set back stands still until it has caught up; a store that falls silent meanwhile is noticed all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_is_noticed_though_the_clock_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FixedClock::new(START));
+    let app = node(open(&folder).await, &world(), &clock, 1).await;
+    assert!(app.ready().is_ok());
+    app.heard_passed.fetch_sub(super::STALE + 1, Ordering::Relaxed);
+    assert!(app.ready().is_err() && app.report().fault().is_some());
+    app.hear().await.unwrap();
+    assert!(app.ready().is_ok());
+    clock.set(after(START, u32::try_from(super::STALE).unwrap() + 1));
+    assert!(app.ready().is_err(), "and by the clock that everything goes by");
 }
 
 #[tokio::test]
