@@ -164,12 +164,15 @@ fn a_tenant_that_fills_the_tables_leaves_the_others_their_part() {
         assert!(rations.take(&of(2, name), rate, START).is_err(), "{name}");
         assert!(rations.take(&of(1, name), rate, START).is_err(), "{name}");
     }
-    // Of a day, with a table that is almost full of what was heard of others.
-    let others: Vec<_> = (0..1_000_000_u128).map(|n| (n.to_be_bytes(), 1)).collect();
-    rations.begin(day_of(START), &others);
+    // And of a day.
+    for n in 0..1010 {
+        let _ = rations.count(&of(1, &n.to_string()), 1, START);
+    }
+    assert_eq!(rations.due(START).unwrap().counts.len(), 1001, "those who came late share one");
     for name in ["ann", "bob", "cy"] {
         assert!(rations.count(&of(2, name), 1, START).is_ok(), "{name}");
         assert!(rations.count(&of(2, name), 1, START).is_err(), "{name}");
+        assert!(rations.count(&of(1, name), 1, START).is_err(), "{name}");
     }
     // What is over makes room again, for everybody.
     assert!(rations.take(&of(1, "ann"), rate, after(START, 7200)).is_ok());
@@ -259,6 +262,17 @@ fn nodes_count_together_after_they_have_heard_of_each_other() {
     third.begin(day_of(START), &[(mark, both.store.values().sum())]);
     assert_eq!(wait(third.count(&subject("ann"), 10, START)), Err(6400));
     assert!(third.count(&subject("bob"), 10, START).is_ok());
+}
+
+/// Answers of the store may overtake each other; nobody counts down what it has.
+#[test]
+fn an_older_answer_of_today_takes_nothing_back() {
+    let (rations, mark) = (Rations::default(), subject("ann").mark());
+    assert!(rations.count(&subject("ann"), 10, START).is_ok());
+    let due = rations.due(START).unwrap();
+    rations.noted(&due, &[(mark, 9)]);
+    rations.noted(&due, &[(mark, 2)]);
+    assert!(rations.count(&subject("ann"), 10, START).is_err());
 }
 
 #[test]
