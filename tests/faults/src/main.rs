@@ -60,7 +60,9 @@ fn run(args: &Args) -> anyhow::Result<bool> {
     let cases: Vec<_> = cases::all().into_iter().filter(wanted).collect();
     ensure!(!cases.is_empty(), "no case has such a name; --list names them");
     if args.list {
-        cases.iter().for_each(|case| say(&format!("{:<28} {}", case.name, case.fault)));
+        for case in &cases {
+            say(&format!("{:<28} {}", case.name, case.fault));
+        }
         return Ok(true);
     }
     let seed = args.seed.unwrap_or_else(|| u64::try_from(time::wall().as_millisecond()).unwrap_or_default());

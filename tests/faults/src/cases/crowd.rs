@@ -66,7 +66,7 @@ fn idle(means: &Means) -> anyhow::Result<Outcome> {
     let served = load.goes_on(200, DEADLINE);
     load.stop();
     drop(crowd);
-    let gone = time::until(Duration::from_secs(60), || node.descriptors().is_ok_and(|open| open < 200));
+    let gone = time::until(Duration::from_mins(1), || node.descriptors().is_ok_and(|open| open < 200));
     let sum = ledger.settle(&installation)?;
     node.stop()?;
     let each = with.saturating_sub(before) / IDLE as u64;

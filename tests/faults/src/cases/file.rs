@@ -157,7 +157,7 @@ fn damaged(means: &Means) -> anyhow::Result<Outcome> {
         let at = chance.random_range(0..bytes.len());
         match round % 3 {
             0 => {
-                bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.random_range(0..8_u8))
+                bytes.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= 1 << chance.random_range(0..8_u8));
             }
             1 => bytes.iter_mut().skip(at / 4096 * 4096).take(4096).for_each(|byte| *byte = 0),
             _ => bytes.truncate(at),

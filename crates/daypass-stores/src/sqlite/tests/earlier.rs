@@ -23,7 +23,9 @@ const STEPS: [&str; 6] = [
 fn make(path: &Path, records: u128) {
     let connection = Connection::open(path).unwrap();
     connection.pragma_update(None, "journal_mode", "WAL").unwrap();
-    STEPS.iter().for_each(|step| connection.execute_batch(step).unwrap());
+    for step in STEPS {
+        connection.execute_batch(step).unwrap();
+    }
     connection.pragma_update(None, "application_id", 0x4461_7970).unwrap();
     connection.pragma_update(None, "user_version", 6).unwrap();
     let mut chain: Chain = chain(1);

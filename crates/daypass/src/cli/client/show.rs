@@ -1,8 +1,8 @@
 //! `daypass client list` and `show`.
 
 use super::boundary;
-use super::limit;
 use super::document::{client_document, key_document, refused, state, terms};
+use super::limit;
 use super::{Which, find, keys_of};
 use crate::app;
 use crate::cli::output::{Failure, Output, table};
@@ -123,7 +123,8 @@ pub(super) async fn show(place: &Place, which: &Which, output: &Output) -> Resul
     let plan = place.config.plan("");
     let today = limit::today(place, &plan, &client).await?;
     let counted = today.map(|today| format!("got {today} credentials today (UTC)"));
-    let text = head(&plan, &client).into_iter().chain(counted).chain([table(&rows)]).collect::<Vec<_>>().join("\n");
+    let text =
+        head(&plan, &client).into_iter().chain(counted).chain([table(&rows)]).collect::<Vec<_>>().join("\n");
     output.show(text, || {
         let keys: Vec<_> = keys.iter().map(|key| shown_document(key, &uses, now)).collect();
         let mut document =

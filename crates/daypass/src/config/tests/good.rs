@@ -3,8 +3,8 @@
 use super::*;
 use crate::config::{DEMO, demo, role, secret, template};
 use crate::config::{
-    boundary, brokering, caller, endpoint, forward_auth, issuer, lifetime, limits, mutual_tls, policy, provider,
-    quota, seal, server, store, tenant, tls, trust,
+    boundary, brokering, caller, endpoint, forward_auth, issuer, lifetime, limits, mutual_tls, policy,
+    provider, quota, seal, server, store, tenant, tls, trust,
 };
 use daypass_core::client::Refuses;
 use daypass_core::endpoint::{CallerRule, DialectName, Quota, Shape, Whence};
