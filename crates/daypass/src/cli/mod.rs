@@ -41,6 +41,7 @@ use clap::{Parser, Subcommand};
 use output::{Failure, Output};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// A security token service: short-lived, least-privilege credentials in the wire format the SDK already speaks.
 #[derive(Parser)]
@@ -134,13 +135,21 @@ enum Command {
     Ticket(ticket::Args),
 }
 
+/// How long work that nobody waits for any more may go on when a command has ended.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
+
 /// Parses the arguments, runs the command and turns its end into an exit code:
 /// 0 done, 1 refused, 2 wrong usage or configuration, 3 unreachable.
 pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     let output = Output::new(cli.json);
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command, cli.log.as_deref(), &output)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli.command, cli.log.as_deref(), &output));
+            // What is to be finished is finished. A file that is still being read may never come to its end.
+            runtime.shutdown_timeout(LEFT_BEHIND);
+            result
+        }
         Err(error) => Err(Failure::from(anyhow::Error::from(error))),
     };
     match result {

@@ -15,11 +15,19 @@ use daypass_core::clock::Clock as _;
 use daypass_core::record::Entry;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 /// What a record of a configuration that has come into force is called. Its object is the file's SHA-256.
 const RELOAD: &str = "config.reload";
+
+/// How long the file, and those that it names, may take to be read and judged. It is shorter than whoever asked waits.
+///
+/// Attack or accident: a pipe in the place of the file, or a network's disk that stands still, and no later reload would ever have
+/// its turn.
+const READING: Duration = Duration::from_secs(10);
 
 /// What reads the configuration of a running service again.
 pub(crate) struct Reloader {
@@ -122,7 +130,10 @@ impl Reloader {
     async fn take(&self, fixed: &Fixed) -> Result<Reloaded, NotReloaded> {
         let (file, running, here) = (self.file.clone(), fixed.clone(), self.here.clone());
         // Beside the workers: files are read, and there may be much to judge.
-        let read = tokio::task::spawn_blocking(move || read(&file, &running, &here)).await;
+        let read = timeout(READING, tokio::task::spawn_blocking(move || read(&file, &running, &here))).await;
+        let late =
+            |_| format!("the file, or one that it names, was not read within {} seconds", READING.as_secs());
+        let read = read.map_err(late).map_err(NotReloaded::Other)?;
         let (config, settings) = read.map_err(|fault| NotReloaded::Other(fault.to_string()))??;
         let before = self.digest();
         let next = self.app.prepare(settings).map_err(|fault| NotReloaded::Other(format!("{fault:#}")))?;

@@ -7,12 +7,16 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 /// How often the files are looked at. A few small files; comparing what is in them is right whatever moves them there,
 /// which a time of change is not.
 const LOOK: Duration = Duration::from_secs(3);
 /// How often a certificate that ends soon is pointed out.
 const REMIND: Duration = Duration::from_hours(24);
+
+/// How long whoever has the files looked at waits for it: one that cannot be read to its end must hold up nothing else.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the listeners show.
 #[derive(Clone)]
@@ -48,9 +52,16 @@ impl Looks {
 
     async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) {
         let (done, told) = oneshot::channel();
-        // A watch that has ended looks at nothing any more: the process ends.
-        if self.0.send(order(done)).await.is_ok() {
-            let _ = told.await;
+        let obeyed = async {
+            // A watch that has ended looks at nothing any more: the process ends.
+            if self.0.send(order(done)).await.is_ok() {
+                let _ = told.await;
+            }
+        };
+        if timeout(PATIENCE, obeyed).await.is_err() {
+            tracing::error!(
+                "the files of the certificate cannot be read; what was shown before stays until they can"
+            );
         }
     }
 }

@@ -279,6 +279,25 @@ fn nothing_of_a_bad_file_is_in_force() {
     assert_eq!(said.matches("the configuration is not reloaded").count(), 8, "each is told once: {said}");
 }
 
+/// A pipe that nobody writes to, as a disk of the network that stands still: reading it has no end.
+#[test]
+fn a_file_that_has_no_end_holds_up_no_later_reload_and_no_stop() {
+    let site = Site::start();
+    let good = std::fs::read_to_string(site.file()).unwrap();
+    std::fs::remove_file(site.file()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(site.file()).status().unwrap().success());
+    site.hangup();
+    within(30, || (site.metric(r#"daypass_config_reloads_total{result="refused"}"#)? > 0.0).then_some(()));
+    assert_eq!(site.word(), "one", "and nothing has changed");
+    site.write(&good.replace("one", "two"));
+    json_of(&site.reload());
+    assert_eq!(site.word(), "two");
+    let begun = Instant::now();
+    let said = site.stop();
+    assert!(said.contains("was not read within 10 seconds"), "{said}");
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
 #[test]
 fn the_socket_is_the_services_own() {
     let site = Site::start();
