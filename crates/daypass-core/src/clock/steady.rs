@@ -207,6 +207,14 @@ mod tests {
     }
 
     #[test]
+    fn an_earlier_mark_of_a_store_is_no_news() {
+        let (_, steady) = steady();
+        steady.learn(at(6 * MINUTE));
+        steady.learn(at(MINUTE));
+        assert_eq!(steady.mark(), Some(at(6 * MINUTE)));
+    }
+
+    #[test]
     fn far_behind_the_mark_it_stands_until_somebody_accepts_the_time() {
         let (wall, steady) = steady();
         steady.learn(at(6 * MINUTE));

@@ -86,7 +86,7 @@ mod tests {
         let squeeze = Arc::new(Squeeze::default());
         let all: Vec<_> = (0..10).map(|_| connection(&squeeze, &Arc::default())).collect();
         assert_eq!(gone(&all).await, 0);
-        squeeze.look(FREE - 3);
+        squeeze.look(FREE - 5);
         assert_eq!(gone(&all).await, 0, "they have just come");
         sleep(IDLE).await;
         squeeze.look(FREE);

@@ -131,6 +131,18 @@ async fn nobody_uses_up_what_it_does_not_get() {
 }
 
 #[tokio::test]
+async fn a_day_of_the_tenant_that_is_over_takes_nothing_of_the_clients() {
+    let mut bench = Bench::new();
+    bench.limit(|bounds| {
+        bounds.client = daily(5);
+        bounds.tenant = daily(2);
+    });
+    assert_eq!(bench.gets(4, "").await, 2);
+    let due = bench.pipeline.rations().due(START).unwrap();
+    assert_eq!(due.counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[tokio::test]
 async fn what_is_refused_or_fails_counts_for_no_day() {
     let mut bench = Bench::new();
     bench.limit(|bounds| bounds.client = daily(2));
