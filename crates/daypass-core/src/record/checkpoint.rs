@@ -117,6 +117,24 @@ pub fn read<'k>(jws: &str, keys: impl Iterator<Item = &'k PublishedKey>) -> Resu
     if checkpoint.version == VERSION { Ok(checkpoint) } else { Err("a checkpoint of version 1") }
 }
 
+/// What a checkpoint claims to say. Nothing of it is believed: for whoever has proved it, or only sorts.
+pub fn claimed(jws: &str) -> Option<Checkpoint> {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let payload = URL_SAFE_NO_PAD.decode(jws.split('.').nth(1)?).ok()?;
+    serde_json::from_slice(&payload).ok()
+}
+
+/// Whether what the heads say of the checkpoints is what the last one counts.
+///
+/// Attack: a chain that is said to be signed for ever, by whoever can write to the store, would never be signed again.
+pub fn is_counted(last: Option<&Checkpoint>, heads: &[ChainHead]) -> bool {
+    let signed = heads.iter().map(|head| head.signed).filter(|size| *size > 0);
+    let (chains, records) =
+        signed.fold((0, 0), |(chains, records): (u64, u64), size| (chains + 1, records.saturating_add(size)));
+    (chains, records) == last.map_or((0, 0), |last| (last.chains, last.records))
+}
+
 /// The checkpoint that comes next.
 #[derive(Debug)]
 pub struct Next {
@@ -166,7 +184,7 @@ impl Checkpoint {
             time: now,
             previous: last.map(Kept::digest),
             chains: sizes.values().filter(|size| **size > 0).count() as u64,
-            records: sizes.values().sum(),
+            records: sizes.values().fold(0, |all, size| all.saturating_add(*size)),
             grown,
             cut,
             accepts,

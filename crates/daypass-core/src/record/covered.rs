@@ -1,13 +1,13 @@
 //! What checkpoints say, gathered and held against the chains, against their copies and against each other.
 
 use super::chain::{ChainFault, ChainHead, Checker, Link};
-use super::checkpoint::{Checkpoint, Fork, Kept, Span};
+use super::checkpoint::{Checkpoint, Fork, Kept, Span, claimed};
 use super::tree::Hash;
 use crate::clock::Timestamp;
 use crate::jose::PublishedKey;
 use crate::ring::Ring;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What is wrong with checkpoints, or between one and its chain.
@@ -75,6 +75,18 @@ pub enum CheckpointFault {
         size: u64,
         /// The checkpoint that says so.
         number: u64,
+    },
+    /// The store says of a chain that more or less of it was signed than any checkpoint says.
+    #[error(
+        "the store says that {told} records of writer {writer} were signed, and the checkpoints say it of {size}"
+    )]
+    Miscounted {
+        /// The writer.
+        writer: Uuid,
+        /// How many the store says.
+        told: u64,
+        /// How many the checkpoints say.
+        size: u64,
     },
     /// A copy is not what the store has under its number, and nobody has said why.
     #[error(
@@ -198,6 +210,32 @@ impl Covered {
         self.time
     }
 
+    /// How many records of a chain were signed.
+    pub fn signed(&self, writer: Uuid) -> u64 {
+        self.chains.get(&writer).and_then(|claims| claims.last()).map_or(0, |claim| claim.size)
+    }
+
+    /// How many records of a chain are signed to be removed.
+    pub fn cut(&self, writer: Uuid) -> u64 {
+        self.cuts.get(&writer).map_or(0, |claim| claim.size)
+    }
+
+    /// The chains of which something was signed.
+    pub fn writers(&self) -> impl Iterator<Item = Uuid> {
+        self.chains.keys().copied()
+    }
+
+    /// What the heads say of the checkpoints. It proves nothing, and the next checkpoint is made by it: a chain that is said
+    /// to be signed for ever would never be signed again. The heads must not be older than the checkpoints.
+    pub fn counted(&mut self, heads: &[ChainHead]) {
+        for head in heads {
+            let (writer, told, size) = (head.writer, head.signed, self.signed(head.writer));
+            if told != size {
+                self.faults.push(CheckpointFault::Miscounted { writer, told, size });
+            }
+        }
+    }
+
     /// Begins to check a chain, its checkpoints included.
     pub fn witness<'a>(&'a self, ring: &'a Ring, head: &'a ChainHead) -> Witness<'a> {
         let claims = self.chains.get(&head.writer).map(Vec::as_slice).unwrap_or_default();
@@ -210,15 +248,17 @@ impl Covered {
 
     /// Every copy of a second place, which must be what the store has, unless an operator has accepted that it is not.
     /// Gives how many are the same.
-    pub fn compare<'c>(&mut self, copies: impl IntoIterator<Item = &'c Kept>) -> usize {
+    pub fn compare<'c>(&mut self, copies: impl IntoIterator<Item = &'c Kept, IntoIter: Clone>) -> usize {
         let (mut same, mut newest) = (0, None);
+        let copies = copies.into_iter();
+        let given_up = given_up(&self.accepted, copies.clone());
         for copy in copies {
             let digest = copy.digest();
             let known = self.digests.binary_search_by_key(&copy.number, |(number, _)| *number);
             let known = known.ok().and_then(|at| self.digests.get(at)).map(|(_, digest)| *digest);
             if known == Some(digest) {
                 same += 1;
-            } else if self.is_given_up(copy.number) {
+            } else if given_up.contains(&digest) {
                 // Of a history whose end an operator has named.
             } else if copy.number > self.number() {
                 newest = newest.max(Some(copy.number));
@@ -229,11 +269,6 @@ impl Covered {
         let last = self.number();
         self.faults.extend(newest.map(|number| CheckpointFault::RolledBack { number, last }));
         same
-    }
-
-    /// Whether an operator has accepted that a checkpoint of this number belongs to a history that was given up.
-    fn is_given_up(&self, number: u64) -> bool {
-        self.accepted.iter().any(|fork| number <= fork.number)
     }
 
     /// What the store has noted to have handed out.
@@ -256,6 +291,29 @@ impl Covered {
         }
         self.faults
     }
+}
+
+/// The checkpoints of histories that were given up: those that an operator has named, and those before them, as far as the
+/// copies lead without a gap. All of these copies must have been proved.
+///
+/// Attack: to give up everything of a smaller number would let whoever puts the store back a second time go unseen until
+/// the new history is as long as the old one was.
+pub fn given_up<'c>(accepted: &[Fork], copies: impl Iterator<Item = &'c Kept>) -> BTreeSet<Hash> {
+    if accepted.is_empty() {
+        return BTreeSet::new();
+    }
+    let before: BTreeMap<Hash, Option<Hash>> =
+        copies.map(|copy| (copy.digest(), claimed(&copy.jws).and_then(|copy| copy.previous))).collect();
+    let mut given_up = BTreeSet::new();
+    for fork in accepted {
+        let mut at = Some(fork.digest);
+        while let Some(digest) = at
+            && given_up.insert(digest)
+        {
+            at = before.get(&digest).copied().flatten();
+        }
+    }
+    given_up
 }
 
 /// Checks one writer's chain as it is read, in order, and at each checkpoint whether it is what was signed.

@@ -67,6 +67,8 @@ struct Proofs {
     base: Option<Point>,
     signed: u64,
     based: u64,
+    /// Somebody has made every record look old.
+    look_old: bool,
 }
 
 /// The numbers of the parts' stamps.
@@ -124,6 +126,14 @@ impl MemoryStore {
     /// From now on so much is left of the disk.
     pub fn set_room(&self, room: Option<Room>) {
         *self.room.lock() = room;
+    }
+    /// Somebody who can write to it says that so much of the chain was signed.
+    pub fn say_signed(&self, size: u64) {
+        self.inner.lock().proofs.signed = size;
+    }
+    /// Somebody who can write to it makes every record look old.
+    pub fn look_old(&self) {
+        self.inner.lock().proofs.look_old = true;
     }
     /// Every record so far.
     pub fn all(&self) -> Vec<Record> {
@@ -464,7 +474,7 @@ impl Store for MemoryStore {
         let inner = self.inner.lock();
         let (mut latest, mut all) = (i64::MIN, Vec::new());
         for (position, (record, link)) in (inner.removed() + 1..).zip(&inner.records) {
-            latest = latest.max(record.at.as_millisecond());
+            latest = latest.max(if inner.proofs.look_old { 0 } else { record.at.as_millisecond() });
             if position > after && all.len() < limit {
                 all.push(Placed { position, latest, link: link.clone() });
             }
@@ -499,8 +509,8 @@ impl Store for MemoryStore {
                     return Ok(false);
                 }
                 proofs.checkpoints.push(kept);
-                proofs.signed = grown.first().map_or(proofs.signed, |(_, size)| *size);
-                proofs.based = cut.first().map_or(proofs.based, |(_, size)| *size);
+                proofs.signed = grown.last().map_or(proofs.signed, |(_, size)| *size);
+                proofs.based = cut.last().map_or(proofs.based, |(_, size)| *size);
                 Ok(true)
             }
             // A chain in memory has its tree.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::checkpoint::is_counted;
 use crate::record::{Chain, Record};
 use crate::testing::{self, START};
 
@@ -236,4 +237,67 @@ fn what_was_removed_is_covered_and_the_rest_is_still_compared() {
     assert_eq!(now.check(), (vec![], vec![]), "and after");
     now.drop_links(|link| link.writer == writer(2) && link.seq == 4);
     assert_eq!(now.check().0, [ChainFault::Missing { writer: writer(2), from: 4, to: 4 }]);
+}
+
+/// The first accepted fork ends at 5; what was written since and put back again is not it, although its numbers are smaller.
+#[test]
+fn what_was_accepted_once_is_no_excuse_for_the_next_time() {
+    let (ring, copies) = (testing::ring(), store(5).kept);
+    let mut anew = store(2);
+    let last = copies.last().unwrap();
+    let fork = Fork { number: last.number, digest: last.digest() };
+    let mut chain = Chain::begin(&ring, writer(9)).unwrap();
+    for accepts in [Some(fork), None] {
+        anew.heads.iter_mut().for_each(|head| head.signed = head.seq);
+        chain.link(&Record::change(writer(1), START, None, "a", "b")).unwrap();
+        anew.heads.truncate(2);
+        let signed = u64::from(accepts.is_none());
+        anew.heads.push(ChainHead { signed, ..chain.head() });
+        let next = Checkpoint::next(anew.kept.last(), &anew.heads, &ring, START, accepts).unwrap();
+        anew.kept.push(next.checkpoint.sign(&ring).unwrap());
+    }
+    let all: Vec<_> = copies.iter().chain(&anew.kept[2..]).cloned().collect();
+    let mut covered = anew.gather();
+    assert_eq!(covered.compare(&all), 4);
+    assert_eq!(covered.faults, []);
+    // Put back once more, to where it was accepted.
+    anew.kept.truncate(3);
+    let mut covered = anew.gather();
+    assert_eq!(covered.compare(&all), 3);
+    assert_eq!(covered.faults, [CheckpointFault::RolledBack { number: 4, last: 3 }]);
+    // A gap in the copies hides what stands before it: told rather than excused.
+    let mut covered = anew.gather();
+    covered.compare(copies.iter().filter(|copy| copy.number != 4).collect::<Vec<_>>());
+    assert_eq!(covered.faults, [CheckpointFault::OtherHistory { number: 3 }]);
+}
+
+#[test]
+fn what_a_head_says_to_be_signed_is_compared() {
+    let mut now = store(4);
+    let last = now.gather();
+    assert_eq!((last.signed(writer(1)), last.signed(writer(2)), last.signed(writer(3))), (4, 6, 0));
+    now.heads.iter_mut().for_each(|head| head.signed = head.seq);
+    let mut covered = now.gather();
+    covered.counted(&now.heads);
+    assert_eq!(covered.faults, []);
+    let last = now.kept[3].open(testing::ring().checkpoint_keys()).unwrap();
+    assert!(is_counted(Some(&last), &now.heads) && !is_counted(None, &now.heads) && is_counted(None, &[]));
+    for told in [0, 3, 5, u64::MAX] {
+        now.heads[0].signed = told;
+        let mut covered = now.gather();
+        covered.counted(&now.heads);
+        assert_eq!(covered.faults, [CheckpointFault::Miscounted { writer: writer(1), told, size: 4 }]);
+        assert!(!is_counted(Some(&last), &now.heads), "{told}");
+    }
+}
+
+/// A whole chain whose head says that nothing was ever written, as it did once.
+#[test]
+fn a_chain_that_is_said_to_be_empty_shows() {
+    let mut now = store(4);
+    now.heads[1] = Chain::begin(&testing::ring(), writer(2)).unwrap().head();
+    now.drop_links(|link| link.writer == writer(2));
+    let (chains, faults) = now.check();
+    assert_eq!(chains, [], "its own MACs hold");
+    assert_eq!(faults, [CheckpointFault::Truncated { writer: writer(2), ends: 0, size: 6, number: 4 }]);
 }
