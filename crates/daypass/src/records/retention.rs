@@ -1,14 +1,16 @@
 //! Removing records that were kept long enough, so that what is left is still proved.
 //!
-//! The oldest records of the store go, in pieces, each with a record of its own. A piece goes only where every chain in it
-//! verifies, where a checkpoint covers it, and where every second place has that checkpoint. Each chain keeps the place
+//! The oldest records of the store go, in pieces, each with a record of its own. A piece goes only where every record in it says
+//! itself that it is old enough, where every chain in it verifies, where a checkpoint covers it, and where every second place has that checkpoint. Each chain keeps the place
 //! where it begins from then on, with the tree of what is gone, under the chain's key.
 
 use super::Settings;
+use super::sign::look;
 use crate::app::App;
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::record::{Checker, Placed, Record};
 use daypass_core::store::{Change, Cut, Store, StoreError};
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -83,9 +85,20 @@ async fn everywhere(store: &dyn Store, settings: &Settings) -> Result<bool, Stor
     Ok(settings.places.iter().all(has))
 }
 
-async fn piece(app: &App, before: Timestamp) -> Result<Piece, StoreError> {
+/// When a record was written, as it says itself.
+#[derive(Deserialize)]
+struct Dated {
+    at: Timestamp,
+}
+
+async fn piece(app: &App, before: Timestamp) -> anyhow::Result<Piece> {
     let (store, directory) = (app.store(), app.directory());
-    let (heads, ring) = (store.heads().await?, directory.ring());
+    let ring = directory.ring();
+    let standing = look(&**store, ring).await?;
+    if let Some(writer) = standing.astray.first() {
+        return Ok(Piece::Faulty(*writer));
+    }
+    let heads = standing.heads;
     let oldest = store.placed(i64::MIN, PIECE).await?;
     let head = |writer: Uuid| heads.iter().find(|head| head.writer == writer);
     let goes = |placed: &&Placed| {
@@ -96,6 +109,12 @@ async fn piece(app: &App, before: Timestamp) -> Result<Piece, StoreError> {
     let (mut through, mut records) = (i64::MIN, 0);
     for Placed { position, link, .. } in oldest.iter().take_while(goes) {
         let Some(head) = head(link.writer) else { return Ok(Piece::Faulty(link.writer)) };
+        // Attack: the time beside a record is proved by nothing. Whoever can write to the store would make every record look
+        // old, and Daypass itself would remove it, lawfully.
+        let dated: Option<Dated> = serde_json::from_slice(&link.blob).ok();
+        if dated.is_none_or(|dated| dated.at >= before) {
+            return Ok(Piece::Faulty(link.writer));
+        }
         checkers.entry(link.writer).or_insert_with(|| Checker::new(ring, head)).take(link);
         (through, records) = (*position, records + 1);
     }

@@ -7,8 +7,11 @@ use super::file::{Copy, copies};
 use super::{Keeper, Place, Settings};
 use crate::app::App;
 use anyhow::Context as _;
-use daypass_core::record::checkpoint::Fork;
+use daypass_core::record::checkpoint::{Fork, Kept, claimed};
+use daypass_core::record::covered::given_up;
+use daypass_core::record::tree::Hash;
 use daypass_core::record::{Entry, Record};
+use daypass_core::ring::Ring;
 use daypass_core::store::Store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,47 +48,52 @@ impl Behind {
 }
 
 /// What a file holds that the store does not and that nobody has accepted; none where there is no such thing, or no file.
-pub(crate) async fn behind(store: &dyn Store, path: &Path) -> anyhow::Result<Option<Behind>> {
-    let mut held: BTreeMap<u64, Vec<Fork>> = BTreeMap::new();
+///
+/// Attack: who put the store back can also write a checkpoint into it that accepts this; so only what our keys have signed
+/// accepts anything.
+pub(crate) async fn behind(store: &dyn Store, ring: &Ring, path: &Path) -> anyhow::Result<Option<Behind>> {
     let owned = path.to_owned();
     let read = tokio::task::spawn_blocking(move || {
+        let mut held = Vec::new();
         copies(&owned, |copy| {
             if let Copy::Kept(kept) = copy {
-                let fork = Fork { number: kept.number, digest: kept.digest() };
-                held.entry(kept.number).or_default().push(fork);
+                held.push(kept);
             }
         })
         .map(|()| held)
     });
-    let mut held = match read.await? {
+    let held = match read.await? {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other.with_context(|| format!("cannot read `{}`", path.display()))?,
     };
-    let (mut last, mut accepted) = (0, 0);
+    let mut missing: BTreeMap<Hash, u64> = held.iter().map(|kept| (kept.digest(), kept.number)).collect();
+    let (mut last, mut accepted) = (0, Vec::new());
     loop {
         let all = store.checkpoints(last, PAGE).await?;
         let Some(newest) = all.last() else { break };
         last = newest.number;
         for kept in &all {
-            if let Some(forks) = held.get_mut(&kept.number) {
-                forks.retain(|fork| fork.digest != kept.digest());
-            }
-            accepted = accepted.max(accepts(&kept.jws));
+            missing.remove(&kept.digest());
+            accepted.extend(accepts(kept, ring));
         }
     }
-    let newest =
-        held.into_iter().filter(|(number, _)| *number > accepted).flat_map(|(_, forks)| forks).last();
-    Ok(newest.map(|fork| Behind { fork, last, path: path.to_owned(), looked: last }))
+    for digest in given_up(&accepted, held.iter()) {
+        missing.remove(&digest);
+    }
+    let newest = missing.into_iter().max_by_key(|(_, number)| *number);
+    let behind = |(digest, number)| Behind {
+        fork: Fork { number, digest },
+        last,
+        path: path.to_owned(),
+        looked: last,
+    };
+    Ok(newest.map(behind))
 }
 
-/// The number of the checkpoint whose loss a checkpoint of our own store accepts; 0 where it accepts none. It is only read
-/// here; that it is signed is `audit verify`'s business.
-fn accepts(jws: &str) -> u64 {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let payload = jws.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-    let payload = payload.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    payload.and_then(|payload| payload.get("accepts")?.get("number")?.as_u64()).unwrap_or_default()
+/// The checkpoint whose loss a checkpoint of our own accepts. The signature is only looked at where there is something.
+fn accepts(kept: &Kept, ring: &Ring) -> Option<Fork> {
+    claimed(&kept.jws)?.accepts?;
+    kept.open(ring.checkpoint_keys()).ok()?.accepts
 }
 
 impl Keeper {
@@ -94,7 +102,7 @@ impl Keeper {
     pub(super) async fn compare(&self, app: &App, settings: &Settings) -> anyhow::Result<()> {
         for place in &settings.places {
             let Place::File(path) = &**place else { continue };
-            let found = match behind(&**app.store(), path).await {
+            let found = match behind(&**app.store(), app.directory().ring(), path).await {
                 Ok(found) => found,
                 // A file that cannot be read is told as a place that gets nothing.
                 Err(error) if error.is::<std::io::Error>() => continue,
@@ -117,14 +125,16 @@ impl Keeper {
         let Some(behind) = self.standing.lock().behind.clone() else { return Ok(()) };
         let all = app.store().checkpoints(behind.looked, PAGE).await?;
         let Some(newest) = all.last() else { return Ok(()) };
-        let accepted = all.iter().any(|kept| accepts(&kept.jws) >= behind.fork.number);
-        let mut standing = self.standing.lock();
-        if accepted {
+        let directory = app.directory();
+        let found = if all.iter().any(|kept| accepts(kept, directory.ring()).is_some()) {
+            self::behind(&**app.store(), directory.ring(), &behind.path).await?
+        } else {
+            Some(Behind { looked: newest.number, ..behind.clone() })
+        };
+        if found.is_none() {
             tracing::info!(checkpoint = behind.fork.number, "the earlier state of the store was accepted");
-            standing.behind = None;
-        } else if let Some(behind) = &mut standing.behind {
-            behind.looked = newest.number;
         }
+        self.standing.lock().behind = found;
         Ok(())
     }
 }

@@ -111,12 +111,23 @@ impl Sending {
         };
         loop {
             let all = store.checkpoints(reached, PAGE).await.map_err(|fault| Trouble::of(&fault, reached))?;
-            let Some(last) = all.last() else { return Ok((reached, None)) };
+            if all.is_empty() {
+                return Ok((reached, None));
+            }
             let stuck = Trouble { error: None, reached, missing_since: since(&all) };
             // Nothing is added to a file that contradicts the store: it is the evidence.
             if self.waits(&name) || (place.is_own() && keeper.standing.lock().behind.is_some()) {
                 return Err(stuck);
             }
+            // What was not signed by us goes nowhere, and nothing that stands behind it: a copy of it would be a witness against us.
+            let directory = app.directory();
+            let ours = |kept: &&Kept| kept.open(directory.ring().checkpoint_keys()).is_ok();
+            let all: Vec<Kept> = all.iter().take_while(ours).cloned().collect();
+            let Some(last) = all.last() else {
+                let error =
+                    format!("checkpoint {} of the store is forged; see `daypass audit verify`", reached + 1);
+                return Err(Trouble { error: Some(error), ..stuck });
+            };
             let http = self.http(place, reached)?;
             let sent = if place.is_own() {
                 place.send(&all, http).await

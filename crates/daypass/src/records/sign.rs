@@ -2,7 +2,8 @@
 
 use anyhow::Context as _;
 use daypass_core::clock::Timestamp;
-use daypass_core::record::checkpoint::{Checkpoint, Fork, Kept, Span, unproved};
+use daypass_core::record::checkpoint::{Checkpoint, Fork, Kept, Span, is_counted, unproved};
+use daypass_core::record::covered::Covered;
 use daypass_core::record::{ChainHead, Checker};
 use daypass_core::ring::Ring;
 use daypass_core::store::{Proof, Store, StoreError};
@@ -20,8 +21,73 @@ pub(crate) struct Signed {
     pub(crate) last: Option<Kept>,
     /// How many were made.
     pub(crate) made: usize,
-    /// The chains that cannot be signed, because something is wrong with them.
+    /// The chains that cannot be signed, because something is wrong with them, or that end before what was signed.
     pub(crate) unproved: Vec<Uuid>,
+}
+
+/// The chains as they stand, and what of them was signed.
+pub(super) struct Standing {
+    /// The newest checkpoint.
+    pub(super) last: Option<Kept>,
+    pub(super) heads: Vec<ChainHead>,
+    /// The chains of which checkpoints say something else than the store, or more than is there.
+    pub(super) astray: Vec<Uuid>,
+    /// What of them was signed, where the store says something else.
+    signed: Vec<(Uuid, u64)>,
+    /// What of them was signed to be removed.
+    based: Vec<(Uuid, u64)>,
+}
+
+/// Looks how the chains stand. What the store says to be signed proves nothing; where it is not what the last checkpoint counts,
+/// all of them are asked.
+pub(super) async fn look(store: &dyn Store, ring: &Ring) -> anyhow::Result<Standing> {
+    for _ in 0..AGAIN {
+        // In this order: what another node signs behind the first question takes the number.
+        let last = store.last_checkpoint().await?;
+        let mut heads = store.heads().await?;
+        let opened = last.as_ref().map(|last| last.open(ring.checkpoint_keys())).transpose();
+        let opened = opened.map_err(|expected| {
+            let number = last.as_ref().map_or(0, |last| last.number);
+            anyhow::anyhow!(
+                "checkpoint {number} of the store is forged: it should have {expected}; see `daypass audit verify`"
+            )
+        })?;
+        let (mut signed, mut based, mut astray) = (Vec::new(), Vec::new(), Vec::new());
+        if !is_counted(opened.as_ref(), &heads) {
+            if store.last_checkpoint().await? != last {
+                continue;
+            }
+            let covered = gather(store, ring).await?;
+            for head in &mut heads {
+                let says = (covered.signed(head.writer), covered.cut(head.writer));
+                if head.signed != says.0 {
+                    tracing::error!(writer = %head.writer, "what the store says to be signed of a chain is not what was signed");
+                    signed.push((head.writer, says.0));
+                    based.push((head.writer, says.1));
+                }
+                (head.signed, head.based) = says;
+            }
+            let gone = covered.writers().filter(|writer| heads.iter().all(|head| head.writer != *writer));
+            astray.extend(gone);
+        }
+        astray.extend(heads.iter().filter(|head| head.seq < head.signed).map(|head| head.writer));
+        return Ok(Standing { last, heads, astray, signed, based });
+    }
+    anyhow::bail!("other nodes take every number")
+}
+
+/// Every checkpoint of the store.
+async fn gather(store: &dyn Store, ring: &Ring) -> Result<Covered, StoreError> {
+    let mut covered = Covered::default();
+    loop {
+        let all = store.checkpoints(covered.number(), PAGE).await?;
+        if all.is_empty() {
+            return Ok(covered);
+        }
+        for kept in &all {
+            covered.take(kept, ring.checkpoint_keys());
+        }
+    }
 }
 
 /// Signs everything that has grown since the last checkpoint: none where nothing has, and several where much has.
@@ -35,15 +101,18 @@ pub(crate) async fn sign(
     let mut signed = Signed::default();
     let mut lost = 0;
     loop {
-        // In this order: what another node signs behind the first question takes the number.
-        signed.last = store.last_checkpoint().await?;
-        let mut heads = store.heads().await?;
+        let mut standing = look(store, ring).await?;
+        let mut heads = standing.heads;
+        signed.last = standing.last;
         signed.unproved = find_trees(store, ring, &mut heads).await?;
+        signed.unproved.append(&mut standing.astray);
         let next = Checkpoint::next(signed.last.as_ref(), &heads, ring, now, accepts);
         let Some(next) = next else { return Ok(signed) };
         let kept = next.checkpoint.sign(ring).context("the ring has no key for checkpoints")?;
-        let sizes = |spans: &[Span]| spans.iter().map(|span| (span.writer, span.size)).collect();
-        let (grown, cut) = (sizes(&next.checkpoint.grown), sizes(&next.checkpoint.cut));
+        let sizes = |spans: &[Span]| spans.iter().map(|span| (span.writer, span.size)).collect::<Vec<_>>();
+        // What the store said wrongly is put right with it; what the checkpoint names itself counts last.
+        let grown = [standing.signed, sizes(&next.checkpoint.grown)].concat();
+        let cut = [standing.based, sizes(&next.checkpoint.cut)].concat();
         if store.prove(Proof::Checkpoint { kept: kept.clone(), grown, cut }).await? {
             signed.made += 1;
             signed.last = Some(kept);

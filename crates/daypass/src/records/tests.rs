@@ -4,9 +4,9 @@ use super::file::{Copy, copies};
 use super::*;
 use crate::app::{Ambient, App, Opened, Settings as AppSettings};
 use daypass_core::clock::after;
-use daypass_core::record::checkpoint::Kept;
+use daypass_core::record::checkpoint::{Fork, Kept};
 use daypass_core::record::{Entry, Event, Record};
-use daypass_core::store::{Change, RecordQuery, Store};
+use daypass_core::store::{Change, Proof, RecordQuery, Store};
 use daypass_core::testing::{self, FixedClock, MemoryStore, START, SeededEntropy, World};
 use std::path::{Path as FilePath, PathBuf};
 use uuid::Uuid;
@@ -206,12 +206,12 @@ async fn a_store_that_was_put_back_is_noticed_at_the_start_until_it_is_accepted(
     assert_eq!(held(&path), copies, "the evidence stays as it is");
     assert_eq!(node.alarms().len(), 1, "once is enough");
 
-    let found = behind(&*node.store, &path).await.unwrap().unwrap();
+    let found = behind(&*node.store, &testing::ring(), &path).await.unwrap().unwrap();
     assert_eq!(found.fork.number, 3);
     sign(&*node.store, &testing::ring(), after(START, 9), Some(found.fork)).await.unwrap();
     node.turn().await;
     assert!(node.concerns().is_empty());
-    assert_eq!(behind(&*node.store, &path).await.unwrap(), None);
+    assert_eq!(behind(&*node.store, &testing::ring(), &path).await.unwrap(), None);
     node.turn().await;
     assert!(
         held(&path).len() > copies.len() && held(&path).ends_with(&node.kept().await[1..]),
@@ -287,4 +287,79 @@ async fn a_clean_stop_signs_what_was_written_last() {
     node.app.close().await;
     assert_eq!(node.kept().await.len(), 1);
     assert_eq!(held(&path), node.kept().await);
+}
+
+/// By whoever can write to the store: a chain that is said to be signed for ever would never be signed again, and could be cut off.
+#[tokio::test]
+async fn what_the_store_says_to_be_signed_is_not_believed() {
+    let node = node(Settings::default()).await;
+    node.write(3).await;
+    node.turn().await;
+    for told in [1_000_000, 1, 0] {
+        node.store.say_signed(told);
+        node.write(2).await;
+        let signed = sign(&*node.store, &testing::ring(), node.app.now(), None).await.unwrap();
+        assert_eq!((signed.made, signed.unproved.len()), (1, 0), "{told}");
+        let heads = node.store.heads().await.unwrap();
+        assert!(heads.iter().all(|head| head.signed == head.seq), "it is put right: {heads:?}");
+        let last = node.kept().await.pop().unwrap().open(testing::ring().checkpoint_keys()).unwrap();
+        assert_eq!(last.records, heads.iter().map(|head| head.seq).sum::<u64>());
+        assert!(node.concerns().is_empty());
+    }
+    // Once nothing has grown there is nothing to sign, whatever is said.
+    node.store.say_signed(0);
+    let signed = sign(&*node.store, &testing::ring(), node.app.now(), None).await.unwrap();
+    assert_eq!((signed.made, signed.unproved.len()), (0, 0));
+}
+
+/// The time beside a record is proved by nothing: what only looks old stays, and is told.
+#[tokio::test]
+async fn what_is_not_old_itself_does_not_go() {
+    const DAY: u32 = 86_400;
+    let (_folder, path) = folder();
+    let node = node(Settings { keep: Some(10 * DAY), ..to_file(&path) }).await;
+    node.write(20).await;
+    node.turn().await;
+    let before = node.store.all().len();
+    node.store.look_old();
+    node.app.keeper().remove(&node.app).await;
+    assert_eq!(node.store.all().len(), before);
+    assert_eq!(node.concerns(), ["retention"]);
+}
+
+/// Who put the store back can write a checkpoint into it that accepts this, and has no key to sign it with.
+#[tokio::test]
+async fn only_what_was_signed_accepts_anything() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let (_folder, path) = folder();
+    let before = node(to_file(&path)).await;
+    for _ in 0..3 {
+        before.write(1).await;
+        before.turn().await;
+    }
+    let node = node(to_file(&path)).await;
+    node.app.keeper().sign(&node.app).await;
+    let copies = held(&path);
+    let last = node.kept().await.pop().unwrap();
+    let fork = Fork { number: 3, digest: copies[2].digest() };
+    let payload = last.open(testing::ring().checkpoint_keys()).unwrap();
+    let accepts = daypass_core::record::checkpoint::Checkpoint { number: 2, accepts: Some(fork), ..payload };
+    let forged = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&accepts).unwrap());
+    let mut parts: Vec<_> = last.jws.split('.').collect();
+    parts[1] = &forged;
+    let kept = Kept { number: 2, jws: parts.join(".") };
+    let proof = Proof::Checkpoint { kept, grown: vec![], cut: vec![] };
+    assert!(node.store.prove(proof).await.unwrap());
+    node.turn().await;
+    assert_eq!(node.concerns(), ["rollback"]);
+    assert_eq!(held(&path), copies);
+    // Nor does it go to a place that knows nothing yet.
+    let (_other, elsewhere) = folder();
+    let other = node_on(node.store.clone(), node.clock.clone(), to_file(&elsewhere)).await;
+    other.turn().await;
+    assert_eq!(held(&elsewhere), node.kept().await[..1]);
+    assert!(
+        sign(&*node.store, &testing::ring(), START, None).await.unwrap_err().to_string().contains("forged")
+    );
 }

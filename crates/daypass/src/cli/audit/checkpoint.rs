@@ -83,7 +83,7 @@ pub(super) async fn accept(args: Accept, output: &Output) -> Result<(), Failure>
     }
     let mut newest: Option<Behind> = None;
     for file in files {
-        let found = behind(store, &file).await?;
+        let found = behind(store, &place.opened.ring, &file).await?;
         newest = newest.into_iter().chain(found).max_by_key(|behind| behind.fork.number);
     }
     let Some(found) = newest else {

@@ -138,7 +138,7 @@ async fn everything(
             }
         };
         chains(store, &ring, found).await?;
-        places(config, store, found).await?;
+        places(config, store, &ring, found).await?;
         let contents = store.contents(&Contents::default()).await?;
         match Directory::of(Arc::new(config.plan("")), ring.clone(), contents) {
             Ok(directory) => keys::look(config, &directory, app::now(), found),
@@ -254,7 +254,12 @@ async fn chains(store: &dyn Store, ring: &Ring, found: &mut Vec<Finding>) -> Res
 }
 
 /// The second places: how far each is, and whether a file tells of more than the store does.
-async fn places(config: &Loaded, store: &dyn Store, found: &mut Vec<Finding>) -> Result<(), StoreError> {
+async fn places(
+    config: &Loaded,
+    store: &dyn Store,
+    ring: &Ring,
+    found: &mut Vec<Finding>,
+) -> Result<(), StoreError> {
     let check = "second_places";
     let (last, reached) = (store.last_checkpoint().await?, store.delivered().await?);
     let last = last.map_or(0, |kept| kept.number);
@@ -262,7 +267,7 @@ async fn places(config: &Loaded, store: &dyn Store, found: &mut Vec<Finding>) ->
         let name = place.name();
         let reached = reached.iter().find(|(of, _)| *of == name).map_or(0, |(_, number)| *number);
         if let Place::File(path) = &**place
-            && let Ok(Some(behind)) = records::behind(store, path).await
+            && let Ok(Some(behind)) = records::behind(store, ring, path).await
         {
             let todo = "if a backup was restored, say so: `daypass audit accept-rollback --reason TEXT`; if not, somebody has put \
                         the store back, and what it lost is in the second place";
