@@ -4,11 +4,12 @@ use crate::cli::output::{Failure, Output};
 use crate::cli::place::{Place, PlaceArgs};
 use crate::records::{Copy, copies};
 use anyhow::Context as _;
+use daypass_core::clock::Timestamp;
 use daypass_core::record::checkpoint::Kept;
 use daypass_core::record::covered::{CheckpointFault, Covered};
-use daypass_core::record::{ChainFault, ChainHead};
+use daypass_core::record::{ChainFault, ChainHead, Placed};
 use daypass_core::store::{Store, StoreError};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -43,6 +44,14 @@ enum Fault {
         fault: &'static str,
         /// What the store says.
         error: String,
+    },
+    /// A record does not stand where it is looked for.
+    #[error("the record at position {position} is not where its time says")]
+    Order {
+        /// Always `order`.
+        fault: &'static str,
+        /// Its position among the records of all chains.
+        position: i64,
     },
     /// A line of the copies is none.
     #[error("line {line} of the copies is no checkpoint of this store: it should have {expected}")]
@@ -132,30 +141,32 @@ async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     // Checkpoints first and heads behind them: a server may go on writing, and what it adds is proved by a later head. Where
     // records were removed meanwhile, all is looked at again.
     loop {
-        covered = gather(place).await?;
-        heads = store.heads().await?;
+        (covered, heads) = gather(place).await?;
         let before = found.faults.len();
         let (mut chains, mut records) = (0, 0);
-        for head in heads.iter().filter(|head| head.seq > 0) {
+        // An empty one too: a head that says so may have had records.
+        for head in &heads {
             // One chain that cannot be read is no reason to say nothing of the others.
             let (links, faults) = match chain(place, &covered, head).await {
                 Err(error @ StoreError::Damaged(_)) => (0, vec![error.into()]),
                 other => other?,
             };
-            chains += 1;
+            chains += usize::from(head.seq > 0);
             records += links;
             found.faults.extend(faults);
         }
         (found.chains, found.records) = (chains, records);
+        found.faults.extend(in_order(store).await?);
         if found.faults.len() == before || !moved(store, &heads).await? {
             break;
         }
         found.faults.clear();
     }
     found.removed = heads.iter().map(|head| head.first() - 1).sum();
-    found.unsigned = heads.iter().map(|head| head.seq.saturating_sub(head.signed)).sum();
+    found.unsigned = heads.iter().map(|head| head.seq.saturating_sub(covered.signed(head.writer))).sum();
     found.checkpoints = covered.number();
     covered.handed_out(&delivered);
+    covered.counted(&heads);
     if let Some((good, faults)) = copies {
         found.faults.extend(faults);
         found.copies = Some(covered.compare(&good));
@@ -165,16 +176,63 @@ async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-/// Every checkpoint of the store.
-async fn gather(place: &Place) -> Result<Covered, StoreError> {
-    let mut covered = Covered::default();
+/// Every checkpoint of the store, and the heads as they were when the last one was made or later, and before the next.
+async fn gather(place: &Place) -> Result<(Covered, Vec<ChainHead>), StoreError> {
+    let (store, mut covered) = (&place.opened.store, Covered::default());
     loop {
-        let all = place.opened.store.checkpoints(covered.number(), PAGE).await?;
-        if all.is_empty() {
-            return Ok(covered);
-        }
+        let all = store.checkpoints(covered.number(), PAGE).await?;
         for kept in &all {
             covered.take(kept, place.opened.ring.checkpoint_keys());
+        }
+        if all.is_empty() {
+            let heads = store.heads().await?;
+            let last = store.last_checkpoint().await?.map_or(0, |kept| kept.number);
+            if last <= covered.number() {
+                return Ok((covered, heads));
+            }
+        }
+    }
+}
+
+/// When a record was written, as it says itself.
+#[derive(Deserialize)]
+struct Dated {
+    at: Timestamp,
+}
+
+/// Everything that stands among the records, in the order in which it is searched: what belongs to no chain, and what is not found
+/// by its time.
+///
+/// Attack: a record that no head leads to was added by somebody without the key; and by another time beside it a search for
+/// that time passes it by.
+async fn in_order(store: &dyn Store) -> Result<Vec<Fault>, StoreError> {
+    let (mut faults, mut before) = (Vec::new(), None);
+    loop {
+        let after = before.map_or(i64::MIN, |(position, _)| position);
+        let page = match store.placed(after, PAGE).await {
+            Err(error @ StoreError::Damaged(_)) => {
+                faults.push(error.into());
+                return Ok(faults);
+            }
+            page => page?,
+        };
+        if page.is_empty() {
+            return Ok(faults);
+        }
+        for Placed { position, latest, link } in page {
+            let dated: Option<Dated> = serde_json::from_slice(&link.blob).ok();
+            // One that cannot be read is told by its chain.
+            let own = dated.map_or(latest, |dated| dated.at.as_millisecond());
+            let good = match before {
+                None => own <= latest,
+                Some((last, known)) => position == last + 1 && latest == own.max(known),
+            };
+            // Chains count from 1, so no chain asks for it.
+            let good = good && link.seq > 0;
+            if !good && faults.len() < PAGE {
+                faults.push(Fault::Order { fault: "order", position });
+            }
+            before = Some((position, latest));
         }
     }
 }

@@ -50,6 +50,26 @@ fn two_nodes_sign_one_sequence_and_what_is_done_to_it_is_found() {
             "INSERT INTO daypass.records SELECT * FROM daypass.kept; DROP TABLE daypass.kept".to_owned(),
             "missing",
         ),
+        (
+            added("writer = 1, seq = 0"),
+            REMOVED.to_owned(),
+            "order",
+        ),
+        (
+            added("writer = 1, seq = -1"),
+            REMOVED.to_owned(),
+            "store",
+        ),
+        (
+            "UPDATE daypass.records SET latest = latest - 1000 WHERE position = 3".to_owned(),
+            "UPDATE daypass.records SET latest = latest + 1000 WHERE position = 3".to_owned(),
+            "order",
+        ),
+        (
+            format!("UPDATE daypass.writers SET signed = signed + 100 WHERE number = {longest}"),
+            format!("UPDATE daypass.writers SET signed = signed - 100 WHERE number = {longest}"),
+            "miscounted",
+        ),
     ] {
         server.psql(&database, &done).unwrap();
         let (code, said) = one.verify(&[]);
@@ -58,6 +78,17 @@ fn two_nodes_sign_one_sequence_and_what_is_done_to_it_is_found() {
         server.psql(&database, &undone).unwrap();
         one.verified(&[]);
     }
+    // A chain that is said never to have had a record.
+    let emptied = format!(
+        "WITH gone AS (DELETE FROM daypass.records WHERE writer = {longest} RETURNING writer) \
+         UPDATE daypass.writers SET seq = 0 WHERE number IN (SELECT writer FROM gone)"
+    );
+    let truncated = |said: &serde_json::Value| {
+        said["faults"].as_array().unwrap().iter().any(|fault| fault["fault"] == "truncated")
+    };
+    server.psql(&database, &emptied).unwrap();
+    let (code, said) = one.verify(&[]);
+    assert!(code == 1 && truncated(&said), "{said}");
     // The last chain, gone without a trace.
     let last = "(SELECT max(writer) FROM daypass.records)";
     server.psql(&database, &format!("DELETE FROM daypass.records WHERE writer = {last}")).unwrap();
@@ -71,3 +102,15 @@ fn two_nodes_sign_one_sequence_and_what_is_done_to_it_is_found() {
     assert_eq!(code, 1);
     assert!(said["faults"].as_array().unwrap().iter().any(|fault| fault["fault"] == "chain_gone"), "{said}");
 }
+
+/// A copy of a record, added behind the last one.
+fn added(under: &str) -> String {
+    format!(
+        "CREATE TABLE daypass.kept AS SELECT * FROM daypass.records WHERE position = 1; \
+         UPDATE daypass.kept SET {under}, latest = (SELECT max(latest) FROM daypass.records), \
+         position = (SELECT max(position) + 1 FROM daypass.records); INSERT INTO daypass.records SELECT * FROM daypass.kept"
+    )
+}
+
+const REMOVED: &str = "DELETE FROM daypass.records WHERE position = (SELECT position FROM daypass.kept); \
+                       DROP TABLE daypass.kept";
