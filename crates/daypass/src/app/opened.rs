@@ -39,6 +39,16 @@ impl Opened {
         let given = seal_keys.kek()?;
         let (mut rows, mut said) = (store.ring().await?, store.seal().await?);
         let mut kek = given.fit(said.as_ref(), &rows)?;
+        if rows.is_empty() && is_used(&*store).await? {
+            // Another process may have filled it between the two questions.
+            (rows, said) = (store.ring().await?, store.seal().await?);
+            kek = given.fit(said.as_ref(), &rows)?;
+            anyhow::ensure!(
+                !rows.is_empty(),
+                "the store has data and no ring: its keys were removed, and with new ones nothing in it could be read or \
+                 proved; restore a backup"
+            );
+        }
         let missing: Vec<_> = Ring::missing(&rows).collect();
         if !missing.is_empty() {
             complete(&*store, rows, said, &missing, &kek).await?;
@@ -60,6 +70,15 @@ impl Opened {
     pub(crate) fn for_test(store: Arc<dyn Store>, ring: Arc<Ring>, kek: Kek) -> Self {
         Self { store, ring, kek: Arc::new(kek) }
     }
+}
+
+/// Whether anything was ever written to it.
+///
+/// Attack: a store whose ring was removed would begin anew, and nobody would ask for what can no longer be proved.
+async fn is_used(store: &dyn Store) -> Result<bool, StoreError> {
+    // A process that makes the ring begins its chain before that, and may have died there.
+    let written = store.heads().await?.iter().any(|head| head.seq > 0);
+    Ok(written || store.seal().await?.is_some() || store.last_checkpoint().await?.is_some())
 }
 
 /// Makes the ring keys that are not there: all of them in an empty store, which then says what its seal key is, and in one

@@ -82,3 +82,32 @@ async fn of_two_that_start_on_an_empty_store_with_different_seal_keys_one_is_ref
     let said = opened[0].store.seal().await.unwrap().unwrap();
     assert_eq!(said.id, opened[0].kek.id());
 }
+
+/// By whoever can write to the store: with a new ring it would look as if nothing had ever been.
+#[tokio::test]
+async fn a_store_without_its_ring_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Opened::open(&url(&folder), &alone(OLD)).await.unwrap();
+    opened.store.close().await.unwrap();
+    drop(opened);
+    for sql in ["DELETE FROM ring; UPDATE meta SET ring = zeroblob(32)", "DELETE FROM seal"] {
+        let file = rusqlite::Connection::open(folder.path().join("a.db")).unwrap();
+        file.execute_batch(sql).unwrap();
+        drop(file);
+        let before = files(folder.path());
+        let refused = Opened::open(&url(&folder), &alone(OLD)).await.err().unwrap();
+        assert!(refused.to_string().contains("no ring"), "{refused:#}");
+        assert_eq!(files(folder.path()), before);
+    }
+}
+
+/// Whoever makes the ring begins its chain first, and may be killed there.
+#[tokio::test]
+async fn a_store_in_which_only_a_chain_was_begun_is_completed() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = daypass_stores::open(&url(&folder)).unwrap();
+    store.begin(new_chain(&daypass_core::testing::ring()).unwrap()).await.unwrap();
+    store.close().await.unwrap();
+    drop(store);
+    Opened::open(&url(&folder), &alone(OLD)).await.unwrap();
+}
