@@ -381,6 +381,15 @@ fn a_connection_outlives_being_turned_away() {
         head.split(' ').nth(1).unwrap().to_owned()
     };
     assert_eq!([ask("a"), ask("b"), ask("c")], ["503", "503", "503"]);
+    // Nobody waits for a body that nobody would look at: it might take ten seconds to come.
+    let mut without = TcpStream::connect(&service.host).unwrap();
+    without.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    let head = "GET /getAuthorization HTTP/1.1\r\nhost: h\r\norigin: https://lesson.example.com\r\ncookie: sid=e\r\n\
+                content-length: 1000\r\n\r\n";
+    without.write_all(head.as_bytes()).unwrap();
+    let mut line = String::new();
+    BufReader::new(without).read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 503 "), "{line}");
     slow.released.store(true, Ordering::SeqCst);
     for page in waiting {
         assert_eq!(page.join().unwrap().status, 200);
