@@ -4,6 +4,7 @@ use crate::app::{Ambient, App, Opened, Settings, View, change_at};
 use crate::roots::tests::upstream;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::directory::Plan;
+use daypass_core::endpoint::{CallerRule, Carrier, SessionRule};
 use daypass_core::store::{Change, Store as _};
 use daypass_core::testing::{FixedClock, MemoryStore, START, SeededEntropy, World, kek, ring, ring_rows};
 use daypass_core::upstream::{Budget, RootKey, RootSource, Upstream};
@@ -101,6 +102,31 @@ async fn what_cannot_be_made_changes_nothing() {
     let url = "https://sts.example.com".to_owned();
     assert!(app.prepare(plan(vec![Upstream { ca, url, ..renamed("main") }]).into()).is_err());
     assert_eq!((app.setup().clouds().len(), app.setup().digest.as_str()), (1, ""));
+}
+
+/// Who asks this machine alone trusts no authority: the first application beyond it must be asked by another.
+#[tokio::test]
+async fn who_asks_applications_stays_until_one_is_beyond_this_machine() {
+    let with = |whoami: &str| {
+        let rule = SessionRule {
+            carrier: Carrier::Cookie("sid".to_owned()),
+            whoami: whoami.to_owned(),
+            timeout_ms: 1000,
+            cache: 5,
+        };
+        let mut plan = plan(vec![]);
+        Arc::make_mut(&mut plan.endpoints[0]).callers = vec![CallerRule::Session(rule)];
+        plan
+    };
+    let (app, _) = node(with("http://127.0.0.1:8000/whoami")).await;
+    let near = app.setup().identity.clone();
+    put(&app, with("http://127.0.0.1:9000/whoami")).await;
+    assert!(Arc::ptr_eq(&near, &app.setup().identity), "with all that it remembers");
+    put(&app, with("https://app.example.com/whoami")).await;
+    let distant = app.setup().identity.clone();
+    assert!(!Arc::ptr_eq(&near, &distant));
+    put(&app, with("https://other.example.com/whoami")).await;
+    assert!(Arc::ptr_eq(&distant, &app.setup().identity));
 }
 
 #[tokio::test]
