@@ -11,6 +11,9 @@ use tokio::time::timeout;
 /// How long an answer may take: as long as a large configuration may take to be judged.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// How it looks when the other side has hung up without a word.
+const HUNG_UP: [ErrorKind; 3] = [ErrorKind::UnexpectedEof, ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -60,8 +63,8 @@ async fn put(place: &Path, stream: UnixStream, request: &Request) -> Result<Answ
     let silent = |why: String| Trouble::Silent(place.to_owned(), why);
     match timeout(PATIENCE, told).await {
         Ok(Ok(answer)) => Ok(answer),
-        // A service hangs up on whoever may not ask.
-        Ok(Err(error)) if error.kind() == ErrorKind::UnexpectedEof => Err(Trouble::NotOurs(place.to_owned())),
+        // A service hangs up on whoever may not ask, before the question is written or after.
+        Ok(Err(error)) if HUNG_UP.contains(&error.kind()) => Err(Trouble::NotOurs(place.to_owned())),
         Ok(Err(error)) => Err(silent(error.to_string())),
         Err(_) => Err(silent(format!("nothing within {} seconds", PATIENCE.as_secs()))),
     }
@@ -107,5 +110,22 @@ mod tests {
         assert!(matches!(answer, Answer::Refused { message, .. } if message == "no"));
         assert!(matches!(ask(&places, &Request::Status).await, Err(Trouble::Silent(..))));
         assert!(matches!(ask(&places, &Request::Status).await, Err(Trouble::NotOurs(_))));
+    }
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_is_hung_up_on_may_not_ask() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("c.sock");
+        let listener = UnixListener::bind(&place).unwrap();
+        let hangs_up = tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await.unwrap());
+            }
+        });
+        // Sometimes before the question is written, and sometimes after.
+        for _ in 0..100 {
+            let trouble = ask(std::slice::from_ref(&place), &Request::Status).await.unwrap_err();
+            assert!(matches!(trouble, Trouble::NotOurs(_)), "{trouble}");
+        }
+        hangs_up.abort();
     }
 }

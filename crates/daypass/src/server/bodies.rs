@@ -86,7 +86,13 @@ impl Body {
         if self.length() == 0 {
             self.first = piece;
         } else {
-            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+            let first = std::mem::take(&mut self.first);
+            let more = first.len() + piece.len();
+            if self.all.capacity() - self.all.len() < more {
+                // No more than is needed, and some: what doubled would take twice what it is counted for.
+                self.all.reserve_exact(more.max(FREE / 4));
+            }
+            self.all.extend_from_slice(&first);
             self.all.extend_from_slice(&piece);
         }
         let more = self.length().saturating_sub(FREE).saturating_sub(self.counted);
@@ -175,7 +181,7 @@ mod tests {
         for n in 0..FREE {
             assert!(trickle.push(Bytes::copy_from_slice(&[u8::try_from(n % 251).unwrap()])));
         }
-        assert!(trickle.all.capacity() <= 2 * FREE && trickle.first.is_empty());
+        assert!(trickle.all.capacity() <= FREE + FREE / 4 && trickle.first.is_empty());
         assert_eq!(trickle.length(), FREE);
         assert!(trickle.whole().iter().enumerate().all(|(n, byte)| usize::from(*byte) == n % 251));
     }
