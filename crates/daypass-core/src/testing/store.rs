@@ -131,6 +131,10 @@ impl MemoryStore {
     pub fn say_signed(&self, size: u64) {
         self.inner.lock().proofs.signed = size;
     }
+    /// Somebody who can write to it removes all checkpoints but so many of the first.
+    pub fn forget_checkpoints(&self, but: usize) {
+        self.inner.lock().proofs.checkpoints.truncate(but);
+    }
     /// Somebody who can write to it makes every record look old.
     pub fn look_old(&self) {
         self.inner.lock().proofs.look_old = true;

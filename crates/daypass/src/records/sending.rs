@@ -101,7 +101,20 @@ impl Sending {
     ) -> Result<(u64, Option<Timestamp>), Trouble> {
         let (store, name) = (app.store(), place.name());
         let mut reached = match &**place {
-            Place::File(path) => own_end(store, path, noted).await?,
+            Place::File(path) => {
+                let end = own_end(store, path, noted).await?;
+                // The start has looked before. What has parted since was put back under a running service, or accepted.
+                if end.parted && keeper.standing.lock().behind.is_none() {
+                    let settings = app.setup().records.clone();
+                    let compared = keeper.compare(app, &settings).await;
+                    compared.map_err(|error| Trouble {
+                        error: Some(format!("{error:#}")),
+                        reached: end.reached,
+                        missing_since: None,
+                    })?;
+                }
+                end.reached
+            }
             _ => noted,
         };
         let since = |all: &[Kept]| {
@@ -179,19 +192,31 @@ impl Trouble {
     }
 }
 
+/// How far a file is.
+struct End {
+    /// The last checkpoint that it has in common with the store.
+    reached: u64,
+    /// It goes on behind that, otherwise than the store.
+    parted: bool,
+}
+
 /// How far a file is, as it says itself: what the store has noted may be another node's file of the same name.
-async fn own_end(store: &Arc<dyn Store>, path: &std::path::Path, noted: u64) -> Result<u64, Trouble> {
+async fn own_end(store: &Arc<dyn Store>, path: &std::path::Path, noted: u64) -> Result<End, Trouble> {
     let (path, shown) = (path.to_owned(), path.display().to_string());
     let read = tokio::task::spawn_blocking(move || file::last(&path)).await;
     let read = read.map_err(|_| "a read was broken off".to_owned());
     let last = read.and_then(|read| read.map_err(|error| format!("{shown}: {error}")));
     match last {
-        Ok(None) => Ok(0),
+        Ok(None) => Ok(End { reached: 0, parted: false }),
         Ok(Some(Copy::Kept(copy))) => {
             let there = store.checkpoints(copy.number.saturating_sub(1), 1).await;
             let there = there.map_err(|fault| Trouble::of(&fault, noted))?;
             // A file that ends in a history which was given up goes on where the two part, or a little before.
-            if there.first() == Some(&copy) { Ok(copy.number) } else { Ok(parted(store, &shown).await?) }
+            if there.first() == Some(&copy) {
+                Ok(End { reached: copy.number, parted: false })
+            } else {
+                Ok(End { reached: parted(store, &shown).await?, parted: true })
+            }
         }
         Ok(Some(Copy::Unreadable(_))) => {
             let error = Some(format!("{shown}: its last line is no checkpoint"));

@@ -363,3 +363,22 @@ async fn only_what_was_signed_accepts_anything() {
         sign(&*node.store, &testing::ring(), START, None).await.unwrap_err().to_string().contains("forged")
     );
 }
+
+/// Not only at the start: a running service finds that its file holds what the store has no more.
+#[tokio::test]
+async fn a_store_that_is_put_back_under_a_running_service_is_noticed() {
+    let (_folder, path) = folder();
+    let node = node(to_file(&path)).await;
+    for _ in 0..3 {
+        node.write(1).await;
+        node.turn().await;
+    }
+    assert_eq!((node.alarms().len(), node.concerns().len()), (0, 0));
+    let copies = held(&path);
+    node.store.forget_checkpoints(1);
+    node.turn().await;
+    node.turn().await;
+    assert_eq!((node.alarms().len(), node.concerns()), (1, vec!["rollback"]));
+    assert_eq!(held(&path), copies, "the evidence stays as it is");
+    assert!(node.kept().await.len() > 1, "what was signed and forgotten is signed again");
+}
