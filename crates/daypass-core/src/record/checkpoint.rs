@@ -305,6 +305,16 @@ mod tests {
         assert_eq!(unproved(&heads, &ring).collect::<Vec<_>>(), [&old]);
     }
 
+    /// By whoever can write to the store: nothing signs that records were removed which no retention has removed.
+    #[test]
+    fn a_beginning_that_is_not_proved_is_not_signed() {
+        let (ring, head) = (testing::ring(), chain(1, 3).head());
+        let forged = ChainHead { base: head.tip.clone(), ..head.clone() };
+        assert!(forged.begins(&ring).is_none() && head.begins(&ring).is_none());
+        let made = next(None, &[forged]).unwrap().checkpoint;
+        assert_eq!((made.grown.len(), made.cut), (1, vec![]));
+    }
+
     #[test]
     fn many_chains_stand_in_several_checkpoints_of_bounded_size() {
         let ring = testing::ring();
