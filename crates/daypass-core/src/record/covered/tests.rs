@@ -301,3 +301,42 @@ fn a_chain_that_is_said_to_be_empty_shows() {
     assert_eq!(chains, [], "its own MACs hold");
     assert_eq!(faults, [CheckpointFault::Truncated { writer: writer(2), ends: 0, size: 6, number: 4 }]);
 }
+
+impl Store {
+    /// Signs this as the next checkpoint.
+    fn say(&mut self, grown: Vec<Span>, cut: Vec<Span>) {
+        let last = self.kept.last().unwrap();
+        let said = last.open(testing::ring().checkpoint_keys()).unwrap();
+        let (number, previous) = (last.number + 1, Some(last.digest()));
+        let said = Checkpoint { number, previous, grown, cut, ..said };
+        self.kept.push(said.sign(&testing::ring()).unwrap());
+    }
+}
+
+/// Signed, in its place, with the right totals: a chain that did not grow, or a beginning that did not move, is none.
+#[test]
+fn a_checkpoint_that_says_again_what_was_said_shows() {
+    let mut now = store(4);
+    let claim = now.gather().chains[&writer(1)][1];
+    now.say(vec![Span { writer: writer(1), size: claim.size, root: claim.root }], vec![]);
+    assert_eq!(now.check().1, [CheckpointFault::Contradiction { number: 5 }]);
+
+    let mut now = store(4);
+    let (ring, head) = (testing::ring(), now.heads[1].clone());
+    let mut checker = Checker::new(&ring, &head);
+    now.links.iter().filter(|link| link.writer == writer(2)).take(3).for_each(|link| checker.take(link));
+    let root = checker.frontier().root();
+    let cut = Span { writer: writer(2), size: 3, root };
+    now.say(vec![], vec![cut]);
+    now.heads[1].base = checker.base();
+    now.drop_links(|link| link.writer == writer(2) && link.seq <= 3);
+    assert_eq!(now.check(), (vec![], vec![]));
+    let mut again = store(0);
+    (again.links, again.heads, again.kept) = (now.links.clone(), now.heads.clone(), now.kept.clone());
+    again.say(vec![], vec![cut]);
+    assert_eq!(again.check().1, [CheckpointFault::Contradiction { number: 6 }]);
+    // Another tree than that of what was removed.
+    now.kept.pop();
+    now.say(vec![], vec![Span { root: [7; 32], ..cut }]);
+    assert_eq!(now.check().1, [CheckpointFault::OtherRecords { writer: writer(2), size: 3, number: 5 }]);
+}

@@ -299,3 +299,20 @@ fn a_record_that_would_break_a_line_is_not_exported() {
     let link = Link { blob: b"{\n}".to_vec(), ..world.chains[0].0[0].clone() };
     assert!(export.record(&link, 1, &[]).is_none());
 }
+
+/// Signed by whoever can sign: what is there twice, or behind what it is to be proved by, is told all the same.
+#[test]
+fn what_stands_twice_or_behind_its_records_is_told_whoever_signed_it() {
+    let world = world();
+    let (mut export, first) = Export::begin(START, &Filter::default(), world.ring.checkpoint_keys()).unwrap();
+    let mut lines = vec![first];
+    lines.extend(world.kept[..2].iter().map(|kept| export.checkpoint(kept)));
+    for number in [1, 3, 3, 2] {
+        lines.push(world.line(&mut export, 0, number));
+    }
+    lines.push(export.checkpoint(&world.kept[2]));
+    lines.push(export.end(&world.ring, 10, false).unwrap());
+    let misplaced = |number| Problem::Misplaced { writer: writer(1), number };
+    let behind = Problem::Checkpoint { expected: "its place before the records and behind the older ones" };
+    assert_eq!(world.problems(&lines), [misplaced(3), misplaced(2), behind]);
+}
