@@ -106,6 +106,7 @@ impl Keeper {
         match sign(&**store, &ring, app.now(), None).await {
             Ok(signed) => self.standing.lock().signed(&signed, app.now()),
             Err(error) => {
+                self.standing.lock().forged = error.is::<sign::Forged>();
                 tracing::warn!(error = format!("{error:#}"), "no checkpoint can be made; trying again");
             }
         }

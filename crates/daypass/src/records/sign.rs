@@ -25,6 +25,14 @@ pub(crate) struct Signed {
     pub(crate) unproved: Vec<Uuid>,
 }
 
+/// The last checkpoint is not what one of our keys has signed, or this node does not have that key yet.
+#[derive(Debug, thiserror::Error)]
+#[error("checkpoint {number} of the store is forged: it should have {expected}; see `daypass audit verify`")]
+pub(super) struct Forged {
+    number: u64,
+    expected: &'static str,
+}
+
 /// The chains as they stand, and what of them was signed.
 pub(super) struct Standing {
     /// The newest checkpoint.
@@ -46,12 +54,8 @@ pub(super) async fn look(store: &dyn Store, ring: &Ring) -> anyhow::Result<Stand
         let last = store.last_checkpoint().await?;
         let mut heads = store.heads().await?;
         let opened = last.as_ref().map(|last| last.open(ring.checkpoint_keys())).transpose();
-        let opened = opened.map_err(|expected| {
-            let number = last.as_ref().map_or(0, |last| last.number);
-            anyhow::anyhow!(
-                "checkpoint {number} of the store is forged: it should have {expected}; see `daypass audit verify`"
-            )
-        })?;
+        let number = last.as_ref().map_or(0, |last| last.number);
+        let opened = opened.map_err(|expected| Forged { number, expected })?;
         let (mut signed, mut based, mut astray) = (Vec::new(), Vec::new(), Vec::new());
         if !is_counted(opened.as_ref(), &heads) {
             if store.last_checkpoint().await? != last {

@@ -20,6 +20,8 @@ pub(crate) struct Standing {
     pub(crate) signed: Option<Timestamp>,
     /// How many chains cannot be signed, because their records do not lead to their ends.
     pub(crate) unproved: usize,
+    /// The last checkpoint of the store is not signed by us, so that none can be made.
+    pub(crate) forged: bool,
     /// Old records stay, because they do not verify.
     pub(crate) stuck: bool,
     /// How many records this node has removed.
@@ -46,6 +48,7 @@ impl Standing {
     pub(super) fn signed(&mut self, signed: &Signed, now: Timestamp) {
         self.number = signed.last.as_ref().map_or(0, |last: &Kept| last.number);
         self.signed = Some(now);
+        self.forged = false;
         if signed.unproved.len() != self.unproved {
             for writer in &signed.unproved {
                 tracing::error!(%writer, "a chain of records does not verify and is not signed; see `daypass audit verify`");
@@ -66,7 +69,7 @@ impl Standing {
     }
 
     /// What an operator should look at, by name, each with how many.
-    pub(crate) fn concerns(&self, now: Timestamp) -> [(&'static str, usize, String); 4] {
+    pub(crate) fn concerns(&self, now: Timestamp) -> [(&'static str, usize, String); 5] {
         let late = self.places.values().filter(|place| Self::late(place, now) > LATE).count();
         let (behind, stuck) = (usize::from(self.behind.is_some()), usize::from(self.stuck));
         let minutes = LATE / 60;
@@ -78,6 +81,11 @@ impl Standing {
             ),
             ("second_places", late, format!("second places that have missed checkpoints for more than {minutes} minutes")),
             ("chains", self.unproved, "chains of records that do not verify".to_owned()),
+            (
+                "checkpoints",
+                usize::from(self.forged),
+                "checkpoints of the store that are forged: none can be made".to_owned(),
+            ),
             ("retention", stuck, "stores whose old records stay because they do not verify".to_owned()),
         ]
     }

@@ -352,7 +352,7 @@ async fn only_what_was_signed_accepts_anything() {
     let proof = Proof::Checkpoint { kept, grown: vec![], cut: vec![] };
     assert!(node.store.prove(proof).await.unwrap());
     node.turn().await;
-    assert_eq!(node.concerns(), ["rollback"]);
+    assert_eq!(node.concerns(), ["rollback", "checkpoints"]);
     assert_eq!(held(&path), copies);
     // Nor does it go to a place that knows nothing yet.
     let (_other, elsewhere) = folder();
