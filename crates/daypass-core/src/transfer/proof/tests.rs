@@ -60,6 +60,19 @@ fn what_is_whole_is_proved() {
     assert!(counted.ring.is_none() && counted.census == found.census);
 }
 
+/// What a restore takes back begins with it: the nodes may have believed a later time than that of any record.
+#[test]
+fn the_latest_time_is_that_of_the_records_or_of_the_clock() {
+    let end = later(4).as_millisecond();
+    for (mark, latest) in [(end - 1, end), (end + 1, end + 1)] {
+        let mut rows = store(5);
+        rows.push(Row::Clock { mark });
+        rows.sort_by_key(Row::part);
+        let found = proved(&rows, None).unwrap_or_else(|fault| panic!("{fault}"));
+        assert_eq!(found.latest, latest, "{mark}");
+    }
+}
+
 #[test]
 fn a_record_is_added_behind_all_there_is() {
     let mut rows = store(5);
@@ -106,6 +119,10 @@ fn rows_that_no_store_has_are_told() {
     let mut rows = store(2);
     record(&mut rows, 1).latest = 0;
     assert!(fault(&rows).contains("earlier than it may be"));
+
+    let mut rows = store(2);
+    record(&mut rows, 0).at = i64::MAX;
+    assert!(fault(&rows).contains("position 1 is earlier than it may be"));
 
     let mut rows = store(2);
     record(&mut rows, 1).mac.0.pop();
