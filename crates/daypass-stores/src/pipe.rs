@@ -5,6 +5,25 @@ use daypass_core::store::StoreError;
 use daypass_core::transfer::{PAGE, Pages, Row};
 use tokio::sync::mpsc;
 
+/// Every table that rows come from, in both backends, each behind those that refer to it.
+pub(crate) const TABLES: &[&str] = &[
+    "records",
+    "writers",
+    "held",
+    "spent",
+    "uses",
+    "freezes",
+    "cutoffs",
+    "roots",
+    "keys",
+    "clients",
+    "seal",
+    "ring",
+    "clock",
+    "checkpoints",
+    "delivered",
+];
+
 /// How many pages wait.
 const WAITING: usize = 2;
 

@@ -3,7 +3,7 @@
 use super::change::{Meta, RingColumns, freeze_digest};
 use super::fault::{Fault, bytes, column, damaged};
 use super::read;
-use crate::pipe::Pager;
+use crate::pipe::{Pager, TABLES};
 use crate::sums::{cutoff_digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::root::RootRow;
@@ -13,25 +13,6 @@ use serde::de::DeserializeOwned;
 use std::pin::pin;
 use tokio_postgres::Row as Columns;
 use tokio_postgres::types::ToSql;
-
-/// Every table that rows come from, each behind those that refer to it.
-pub(super) const TABLES: &[&str] = &[
-    "records",
-    "writers",
-    "held",
-    "spent",
-    "uses",
-    "freezes",
-    "cutoffs",
-    "roots",
-    "keys",
-    "clients",
-    "seal",
-    "ring",
-    "clock",
-    "checkpoints",
-    "delivered",
-];
 
 /// Every row of one state of the database, in the order of their parts and keys.
 ///

@@ -4,31 +4,12 @@ use super::change::{Meta, RingColumns, freeze_digest};
 use super::fault::{Fault, damaged};
 use super::read::{self, RecordRow};
 use super::sums::{cutoff_digest, digest, toggle};
-use crate::pipe::Pager;
+use crate::pipe::{Pager, TABLES};
 use daypass_core::client::{Client, Key};
 use daypass_core::root::RootRow;
 use daypass_core::transfer::{self, Blob, HeldPlace, RingKey, Row, Writer};
 use rusqlite::Connection;
 use serde::de::DeserializeOwned;
-
-/// Every table that rows come from, each behind those that refer to it.
-pub(super) const TABLES: &[&str] = &[
-    "records",
-    "writers",
-    "held",
-    "spent",
-    "uses",
-    "freezes",
-    "cutoffs",
-    "roots",
-    "keys",
-    "clients",
-    "seal",
-    "ring",
-    "clock",
-    "checkpoints",
-    "delivered",
-];
 
 /// Every row of one state of the file, in the order of their parts and keys.
 pub(super) fn rows(snapshot: &Connection, to: &mut Pager) -> Result<(), Fault> {
