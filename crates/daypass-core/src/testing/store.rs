@@ -1,5 +1,7 @@
 //! A store in memory.
 
+mod change;
+
 use super::{ring, rows};
 use crate::client::{Client, Key};
 use crate::clock::Timestamp;
@@ -164,14 +166,6 @@ impl Inner {
     fn removed(&self) -> i64 {
         self.proofs.base.as_ref().map_or(0, |base| base.seq().cast_signed())
     }
-    fn swap_keys(&mut self, old: &[Key], new: Vec<Key>) -> Result<(), StoreError> {
-        if !old.iter().all(|key| self.keys.contains(key)) {
-            return Err(StoreError::Conflict("the keys have changed meanwhile".into()));
-        }
-        self.keys.retain(|key| new.iter().all(|new| new.id != key.id));
-        self.keys.extend(new);
-        Ok(())
-    }
     fn write(&mut self, record: Record) -> Result<(), StoreError> {
         let chain =
             self.chain.as_mut().ok_or_else(|| StoreError::Conflict("nobody began to write".into()))?;
@@ -248,98 +242,7 @@ impl Store for MemoryStore {
     async fn change(&self, changes: Vec<Change>, record: Record) -> Result<(), StoreError> {
         self.up()?;
         let mut inner = self.inner.lock();
-        for change in changes {
-            inner.changed.by(&change);
-            match change {
-                Change::PutClient(client) => {
-                    inner.clients.retain(|c| c.guid != client.guid);
-                    inner.clients.push(client);
-                }
-                Change::PutKey(key) => {
-                    inner.keys.retain(|k| k.id != key.id);
-                    inner.keys.push(key);
-                }
-                Change::SwapKeys { old, new } => inner.swap_keys(&old, new)?,
-                Change::SwapSeal { old, new } => {
-                    if inner.seal != old {
-                        return Err(StoreError::Conflict("the seal key has changed meanwhile".into()));
-                    }
-                    inner.seal = Some(new);
-                }
-                Change::AddRing(rows) => {
-                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
-                    if inner.ring.iter().any(|old| rows.iter().any(|new| same(old, new))) {
-                        return Err(StoreError::Conflict("the ring has this key already".into()));
-                    }
-                    inner.ring.extend(rows);
-                }
-                Change::PutRing(rows) => {
-                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
-                    inner.ring.retain(|old| !rows.iter().any(|new| same(old, new)));
-                    inner.ring.extend(rows);
-                }
-                Change::SwapRing { old, new } => {
-                    if !old.iter().all(|row| inner.ring.contains(row)) {
-                        return Err(StoreError::Conflict("the ring's keys have changed meanwhile".into()));
-                    }
-                    let same = |a: &RingRow, b: &RingRow| (a.purpose, a.version) == (b.purpose, b.version);
-                    inner.ring.retain(|row| !old.contains(row) && !new.iter().any(|new| same(row, new)));
-                    inner.ring.extend(new);
-                }
-                Change::SetClock(time) => inner.clock = Some(time),
-                Change::Cut(cutoff) => {
-                    inner.cutoffs.retain(|old| old.scope != cutoff.scope || old.before > cutoff.before);
-                    if inner.cutoffs.iter().all(|old| old.scope != cutoff.scope) {
-                        inner.recuts.push((cutoff.scope.clone(), Some(cutoff.before)));
-                        inner.cutoffs.push(cutoff);
-                    }
-                }
-                Change::Freeze(freeze) => {
-                    if inner.freezes.iter().all(|old| old.place != freeze.place) {
-                        inner.freezes.push(freeze);
-                    }
-                }
-                Change::Thaw(place) => {
-                    let before = inner.freezes.len();
-                    inner.freezes.retain(|freeze| freeze.place != place);
-                    if inner.freezes.len() == before {
-                        return Err(StoreError::Conflict(format!("{place} is not frozen")));
-                    }
-                }
-                Change::SwapRoots { old, new } => {
-                    if !old.iter().all(|row| inner.roots.contains(row)) {
-                        return Err(StoreError::Conflict("the root keys have changed meanwhile".into()));
-                    }
-                    inner.roots.retain(|row| !old.contains(row));
-                    let place = |row: &RootRow| (row.issuer.clone(), row.slot);
-                    if new.iter().any(|new| inner.roots.iter().any(|row| place(row) == place(new))) {
-                        return Err(StoreError::Conflict("the slot is taken".into()));
-                    }
-                    inner.roots.extend(new);
-                }
-                Change::CutRecords { through, cuts } => {
-                    let gone = usize::try_from(through - inner.removed()).unwrap_or_default();
-                    let before = inner.proofs.base.as_ref().map_or(0, Point::seq);
-                    for cut in cuts {
-                        if cut.before != before {
-                            return Err(StoreError::Conflict("records were removed meanwhile".into()));
-                        }
-                        inner.proofs.base = Some(cut.base);
-                    }
-                    let gone = gone.min(inner.records.len());
-                    inner.records.drain(..gone);
-                }
-                Change::Uncut(gone) => {
-                    let millis = |cutoff: &Cutoff| (cutoff.scope.clone(), cutoff.before.as_millisecond());
-                    let there: HashSet<_> = inner.cutoffs.iter().map(millis).collect();
-                    if !gone.iter().all(|cutoff| there.contains(&millis(cutoff))) {
-                        return Err(StoreError::Conflict("the cut-offs have changed meanwhile".into()));
-                    }
-                    inner.cutoffs.retain(|old| gone.iter().all(|cutoff| cutoff.scope != old.scope));
-                    inner.recuts.extend(gone.into_iter().map(|cutoff| (cutoff.scope, None)));
-                }
-            }
-        }
+        changes.into_iter().try_for_each(|change| inner.make(change))?;
         inner.version += 1;
         inner.write(record)
     }
