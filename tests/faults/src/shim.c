@@ -93,37 +93,31 @@ static ssize_t write_fault(int file, size_t bytes, int *torn) {
     return (ssize_t)bytes;
 }
 
+/* What each of the three does around the real one, which `CALL` calls. */
+#define HURT(CALL)                                     \
+    int torn;                                          \
+    ssize_t go = write_fault(file, bytes, &torn);      \
+    if (go < 0) return -1;                             \
+    ssize_t done = CALL;                               \
+    if (torn) _exit(137);                              \
+    return done
+
 ssize_t write(int file, const void *from, size_t bytes) {
     static ssize_t (*real)(int, const void *, size_t);
     if (!real) real = NEXT(ssize_t, "write", int, const void *, size_t);
-    int torn;
-    ssize_t go = write_fault(file, bytes, &torn);
-    if (go < 0) return -1;
-    ssize_t done = real(file, from, (size_t)go);
-    if (torn) _exit(137);
-    return done;
+    HURT(real(file, from, (size_t)go));
 }
 
 ssize_t pwrite(int file, const void *from, size_t bytes, off_t at) {
     static ssize_t (*real)(int, const void *, size_t, off_t);
     if (!real) real = NEXT(ssize_t, "pwrite", int, const void *, size_t, off_t);
-    int torn;
-    ssize_t go = write_fault(file, bytes, &torn);
-    if (go < 0) return -1;
-    ssize_t done = real(file, from, (size_t)go, at);
-    if (torn) _exit(137);
-    return done;
+    HURT(real(file, from, (size_t)go, at));
 }
 
 ssize_t pwrite64(int file, const void *from, size_t bytes, off64_t at) {
     static ssize_t (*real)(int, const void *, size_t, off64_t);
     if (!real) real = NEXT(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
-    int torn;
-    ssize_t go = write_fault(file, bytes, &torn);
-    if (go < 0) return -1;
-    ssize_t done = real(file, from, (size_t)go, at);
-    if (torn) _exit(137);
-    return done;
+    HURT(real(file, from, (size_t)go, at));
 }
 
 int clock_gettime(clockid_t clock, struct timespec *out) {
