@@ -218,6 +218,15 @@ impl Key {
     pub fn has_ended(&self, at: Timestamp) -> bool {
         self.expires.is_some_and(|end| end <= at)
     }
+
+    /// Whether the other is this key in the same state. How the secret part is kept does not count: it is sealed and hashed anew
+    /// behind everyone's back, and no operator has decided on that.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let Self { id, client, kind, enabled, created, starts, expires, hint, material: _ } = self;
+        (id, client, kind, enabled) == (&other.id, &other.client, &other.kind, &other.enabled)
+            && (created, starts, expires, hint)
+                == (&other.created, &other.starts, &other.expires, &other.hint)
+    }
 }
 
 /// How the secret part of a key is kept. Neither form can be used by someone who has only the database.

@@ -68,10 +68,27 @@ pub enum Spent {
 /// One change of what a store holds.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// Adds a client, or replaces the one with its guid.
+    /// Adds a client, or replaces the one with its guid, whatever that has become: for what is new. What somebody has read and
+    /// decided on is replaced by [`Change::SwapClient`].
     PutClient(Client),
-    /// Adds a key, or replaces the one with its id.
+    /// Replaces a client by what it has become. A conflict where the old one is not there exactly as it is given: of two
+    /// operators who change it at once, the second did not decide on what is there now, and would undo what the first has done.
+    SwapClient {
+        /// What was decided on.
+        old: Client,
+        /// What is there from now on.
+        new: Client,
+    },
+    /// Adds a key, or replaces the one with its id, whatever that has become: for what is new, as with clients.
     PutKey(Key),
+    /// Changes nothing. A conflict where the keys of a client are not these ([`Key::is_as`]), in any order: it stands before
+    /// what was decided on all of them, such as that no more than two of a kind work at once.
+    ExpectKeys {
+        /// The client, by its guid.
+        client: Uuid,
+        /// What was decided on.
+        keys: Vec<Key>,
+    },
     /// Replaces clients' keys by others of the same ids. A conflict where one of the old ones is not there exactly as it is
     /// given: what was only sealed or hashed anew must not undo what an operator has changed meanwhile.
     SwapKeys {

@@ -13,6 +13,7 @@ pub mod conformance;
 mod pipe;
 mod postgres;
 mod sqlite;
+mod stands;
 mod steps;
 mod sums;
 mod waiting;

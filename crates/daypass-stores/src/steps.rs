@@ -5,7 +5,7 @@
 //! older programs must not write behind. A program that knows fewer steps than were taken goes on as long as it knows that one.
 //!
 //! A step is additive if a program that does not know it neither fails nor spoils anything: new tables, which it does not touch,
-//! and new columns with a default, which it leaves out. Every other step is breaking. What older programs cannot read because of
+//! new columns with a default, which it leaves out, and new indexes. Every other step is breaking. What older programs cannot read because of
 //! what is *in* the tables (a new form of a sealed key) is no step: whoever first writes it raises the number in the same
 //! transaction.
 

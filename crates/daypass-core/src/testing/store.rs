@@ -86,13 +86,14 @@ struct Changed {
 impl Changed {
     fn by(&mut self, change: &Change) {
         match change {
-            Change::PutClient(_) => self.clients += 1,
+            Change::PutClient(_) | Change::SwapClient { .. } => self.clients += 1,
             Change::PutKey(_) | Change::SwapKeys { .. } => self.keys += 1,
             Change::AddRing(_) | Change::PutRing(_) | Change::SwapRing { .. } => self.ring += 1,
             Change::Freeze(_) | Change::Thaw(_) => self.freezes += 1,
             Change::SwapRoots { .. } => self.roots += 1,
             // They have a count of their own, or need none.
             Change::CutRecords { .. }
+            | Change::ExpectKeys { .. }
             | Change::Cut(_)
             | Change::Uncut(_)
             | Change::SwapSeal { .. }

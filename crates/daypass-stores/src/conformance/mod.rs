@@ -17,6 +17,7 @@ mod proofs;
 mod records;
 mod replays;
 mod reseal;
+mod stands;
 mod state;
 mod transfer;
 
@@ -28,6 +29,7 @@ pub use proofs::*;
 pub use records::*;
 pub use replays::*;
 pub use reseal::*;
+pub use stands::*;
 pub use state::*;
 pub use transfer::*;
 
@@ -112,6 +114,10 @@ cases!(
     a_key_that_was_changed_meanwhile_stays_changed,
     many_keys_are_swapped_at_once,
     of_two_seal_keys_at_once_one_is_said,
+    a_client_is_swapped_as_it_was_seen,
+    of_two_who_change_a_client_at_once_one_is_told,
+    an_older_programs_change_is_noticed,
+    keys_are_expected_as_they_were_seen,
     a_writer_may_begin_anew,
     root_keys_are_swapped_as_they_were_seen,
     a_swap_of_root_keys_that_comes_too_late_changes_nothing,

@@ -3,6 +3,7 @@
 use super::cutoffs;
 use super::fault::{Fault, bytes, column, damaged};
 use super::reseal;
+use super::stands;
 use crate::sums::{Digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::freeze::{Freeze, Place};
@@ -38,7 +39,12 @@ async fn apply_each(client: &impl GenericClient, meta: &mut Meta, changes: &[Cha
     for change in changes {
         match change {
             Change::PutClient(new) => put_client(client, &mut meta.clients, new).await?,
+            Change::SwapClient { old, new } => {
+                stands::expect_client(client, old, new).await?;
+                put_client(client, &mut meta.clients, new).await?;
+            }
             Change::PutKey(key) => put_key(client, &mut meta.keys, key).await?,
+            Change::ExpectKeys { client: owner, keys } => stands::expect_keys(client, *owner, keys).await?,
             Change::SwapKeys { old, new } => reseal::swap_keys(client, &mut meta.keys, old, new).await?,
             Change::SwapSeal { old, new } => reseal::swap_seal(client, old.as_ref(), new).await?,
             Change::AddRing(rows) => {

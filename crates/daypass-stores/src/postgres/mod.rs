@@ -18,6 +18,7 @@ mod read;
 mod reseal;
 mod schema;
 mod session;
+mod stands;
 mod traffic;
 mod transactions;
 mod transfer;

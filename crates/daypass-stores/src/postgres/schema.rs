@@ -18,6 +18,7 @@ const MIGRATIONS: &[Step] = &[
     Step::additive(include_str!("migrations/0005_records.sql")),
     Step::additive(include_str!("migrations/0006_standing.sql")),
     Step::additive(include_str!("migrations/0007_counted.sql")),
+    Step::additive(include_str!("migrations/0008_owners.sql")),
 ];
 
 /// What a connection is set to.

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, damaged};
 use super::reseal;
+use super::stands;
 use super::sums::{Digest, cutoff_digest, digest, toggle};
 use daypass_core::client::{Client, Key};
 use daypass_core::cutoff::Cutoff;
@@ -18,7 +19,12 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
     for change in changes {
         match change {
             Change::PutClient(client) => put_client(connection, &mut meta.clients, client)?,
+            Change::SwapClient { old, new } => {
+                stands::expect_client(connection, old, new)?;
+                put_client(connection, &mut meta.clients, new)?;
+            }
             Change::PutKey(key) => put_key(connection, &mut meta.keys, key)?,
+            Change::ExpectKeys { client, keys } => stands::expect_keys(connection, *client, keys)?,
             Change::SwapKeys { old, new } => reseal::swap_keys(connection, &mut meta.keys, old, new)?,
             Change::SwapSeal { old, new } => reseal::swap_seal(connection, old.as_ref(), new)?,
             Change::AddRing(rows) => {

@@ -19,6 +19,7 @@ mod reserve;
 mod same;
 mod schema;
 mod session;
+mod stands;
 mod transfer;
 mod whole;
 mod writer;

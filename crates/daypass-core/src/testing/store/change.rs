@@ -18,6 +18,20 @@ impl Inner {
                 self.clients.retain(|c| c.guid != client.guid);
                 self.clients.push(client);
             }
+            Change::SwapClient { old, new } => {
+                if old.guid != new.guid || !self.clients.contains(&old) {
+                    return Err(StoreError::Conflict("the client has changed meanwhile".into()));
+                }
+                self.clients.retain(|client| client.guid != new.guid);
+                self.clients.push(new);
+            }
+            Change::ExpectKeys { client, keys } => {
+                let there: Vec<_> = self.keys.iter().filter(|key| key.client == client).collect();
+                let found = |key: &Key| there.iter().any(|other| other.is_as(key));
+                if there.len() != keys.len() || !keys.iter().all(found) {
+                    return Err(StoreError::Conflict("the client's keys have changed meanwhile".into()));
+                }
+            }
             Change::PutKey(key) => {
                 self.keys.retain(|k| k.id != key.id);
                 self.keys.push(key);
