@@ -110,8 +110,8 @@ struct Document {
 }
 
 impl RootKey {
-    /// Whether this is the same key.
-    fn is(&self, other: &Self) -> bool {
+    /// Whether this is the same key. Where a cloud knows its clients by one id for ever, two keys have the same one.
+    pub fn is(&self, other: &Self) -> bool {
         self.id == other.id
             && match (&self.proof, &other.proof) {
                 (RootProof::Secret(one), RootProof::Secret(other)) => same(one.expose(), other.expose()),

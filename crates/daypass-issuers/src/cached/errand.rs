@@ -16,7 +16,8 @@ use daypass_core::dialect::Form;
 use daypass_core::held::{Held, Turn, TurnEnd, Wish};
 use daypass_core::replay::Mark;
 use daypass_core::ring::Ring;
-use daypass_core::upstream::RootKey;
+use daypass_core::root::{RootRow, RootState};
+use daypass_core::upstream::{RootKey, RootSource};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -168,24 +169,63 @@ impl Errand {
     }
 
     /// Asks, and ends the turn.
-    async fn ask(&self, turn: OurTurn) -> Ended {
+    async fn ask(&mut self, turn: OurTurn) -> Ended {
         let OurTurn { number, until, keep, call } = turn;
+        let (mut result, mut came) = self.call(call, number, self.timeout() + GRACE).await;
+        let refused = matches!(&result, Err(fault) if fault.kind == FaultKind::KeyRefused);
+        if refused && let Some((call, left)) = self.take_up_successor(until).await {
+            (result, came) = self.call(call, number, left).await;
+        }
+        match result {
+            Ok(kept) => self.succeed(kept, until, came).await,
+            Err(fault) => self.fail(fault, number, keep, came).await,
+        }
+    }
+
+    /// One call with the key that we have, and when its answer came.
+    async fn call(&self, call: Call, turn: u64, patience: Duration) -> (Result<Kept, Fault>, Timestamp) {
         call.spend();
         let asked = self.shop.clock.now();
         let mut once = [0; 16];
         self.shop.entropy.fill(&mut once);
         let fetch = self.shop.cloud.fetch(&self.wanted, &self.key, asked, once);
-        let fetched = match timeout(self.timeout() + GRACE, fetch).await {
+        let fetched = match timeout(patience, fetch).await {
             Ok(fetched) => fetched,
             Err(_) => Err(Fault::new(FaultKind::Late, "no whole answer in time")),
         };
         let came = self.shop.clock.now();
-        let result = fetched.and_then(|fetched| self.checked(fetched, number, asked, came));
+        let result = fetched.and_then(|fetched| self.checked(fetched, turn, asked, came));
         self.shop.tally.called(result.as_ref().map(|_| ()).map_err(|fault| fault.kind), asked, came);
-        match result {
-            Ok(kept) => self.succeed(kept, until, came).await,
-            Err(fault) => self.fail(fault, number, keep, came).await,
+        (result, came)
+    }
+
+    /// Takes up the root key that makes the calls by now, if the cloud has refused one that does not any more: with the right to
+    /// use it once, and what is left of the turn.
+    ///
+    /// Whoever replaces a root key ends the old one at the cloud as soon as the nodes have the new one. A question that was under
+    /// way then, and one of a node that hears of it late, would have its callers refused for that.
+    async fn take_up_successor(&mut self, until: Timestamp) -> Option<(Call, Duration)> {
+        let upstream = self.shop.cloud.upstream();
+        if !matches!(upstream.root, RootSource::Stored) {
+            return None;
         }
+        let rows = self.shop.store.roots().await.ok()?;
+        let active = |row: &&RootRow| row.issuer == upstream.name && row.state == RootState::Active;
+        let key = rows.iter().find(active)?.open(&self.ring).ok()?;
+        if key.is(&self.key) {
+            return None;
+        }
+        let now = self.shop.clock.now();
+        let left = Duration::try_from(until.duration_since(now)).ok()?;
+        let (call, _) = self.shop.budgets.take(&key.id, upstream.budget, Duration::ZERO, now).ok()?;
+        tracing::info!(
+            issuer = self.issuer(),
+            refused = self.key.id,
+            key = key.id,
+            "a root key was replaced meanwhile"
+        );
+        self.key = Arc::new(key);
+        Some((call, left.min(self.timeout() + GRACE)))
     }
 
     /// What came, sealed, if it is what was wanted.

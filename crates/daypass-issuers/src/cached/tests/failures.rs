@@ -1,7 +1,9 @@
 //! What failures do: they are shared, they are not repeated at once, and they end by themselves.
 
 use super::*;
+use daypass_core::record::Record;
 use daypass_core::root::{RootRow, RootState, Slot};
+use daypass_core::store::{Change, Store as _};
 use daypass_core::testing::ring;
 
 fn busy(seconds: u32) -> Fault {
@@ -210,4 +212,89 @@ async fn a_root_key_comes_from_the_store_and_its_lack_is_told() {
     bed.world.client.name = "renamed".into();
     let request = rooted(bed.session("other"), &bed.world, broken);
     assert_eq!(request.refusal(&node).await.reason, Reason::UpstreamRefused);
+}
+
+/// A root key that makes the calls, as the store has it.
+fn active(key: &RootKey) -> RootRow {
+    let row = RootRow::stage(&ring(), &SeededEntropy::new(5), "cloud", Slot::A, key, None, START).unwrap();
+    RootRow { state: RootState::Active, ..row }
+}
+
+/// A bed whose node knows one root key while the store has another one already, or still the same.
+async fn replaced(known: &RootKey, by: &RootKey, budget: Budget) -> (Bed, Request) {
+    let bed = Bed::of(Upstream { root: RootSource::Stored, budget, ..upstream() });
+    let swap = Change::SwapRoots { old: vec![], new: vec![active(by)] };
+    let record = Record::change(Uuid::from_u128(1), START, None, "root.promote", "cloud");
+    bed.store.change(vec![swap], record).await.unwrap();
+    let request = bed.plain();
+    let directory = Arc::new(bed.world.directory().rooted(vec![active(known)]));
+    (bed, Request { directory, ..request })
+}
+
+fn refused_keys(bed: &Bed, count: usize) {
+    let fault = Fault::new(FaultKind::KeyRefused, "the key is disabled");
+    bed.cloud.faults.lock().extend(std::iter::repeat_n(fault, count));
+}
+
+fn keys_used(bed: &Bed) -> Vec<String> {
+    bed.cloud.calls.lock().iter().map(|(_, key)| key.clone()).collect()
+}
+
+/// The old key is ended at the cloud while this node has not heard of the new one: nobody is refused for that.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_refused_with_a_replaced_root_key_is_made_with_its_successor() {
+    let (old, new) = (root_key("AKIDold"), root_key("AKIDnew"));
+    let (bed, request) = replaced(&old, &new, upstream().budget).await;
+    refused_keys(&bed, 1);
+    let node = bed.node(1);
+    let issued = request.ask(&node).await.unwrap_or_else(|refusal| panic!("{refusal:?}"));
+    assert_eq!(issued.brokered.as_ref().unwrap().key, "AKIDnew", "the record says whose call it was");
+    assert_eq!(keys_used(&bed), ["AKIDold", "AKIDnew"]);
+    assert_eq!(called(&node, "key_refused"), 1);
+    // What was got so is kept like anything else.
+    assert_eq!(request.number(&bed.node(2)).await, 2);
+    assert_eq!(bed.cloud.calls(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_of_the_same_id_is_another_root_key() {
+    let proof = RootProof::Secret(Arc::new(Secret::new("the next secret")));
+    let new = RootKey { id: "client".into(), proof };
+    let (bed, request) = replaced(&root_key("client"), &new, upstream().budget).await;
+    refused_keys(&bed, 1);
+    assert_eq!(request.number(&bed.node(1)).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_root_key_that_is_refused_and_not_replaced_is_not_asked_with_again() {
+    let key = root_key("AKIDroot");
+    let (bed, request) = replaced(&key, &key, upstream().budget).await;
+    refused_keys(&bed, 1);
+    assert_eq!(request.refusal(&bed.node(1)).await.reason, Reason::UpstreamRefused);
+    assert_eq!(keys_used(&bed), ["AKIDroot"]);
+
+    // The successor is refused as well: twice is enough.
+    let (bed, request) = replaced(&key, &root_key("AKIDnew"), upstream().budget).await;
+    refused_keys(&bed, 3);
+    assert_eq!(request.refusal(&bed.node(1)).await.reason, Reason::UpstreamRefused);
+    assert_eq!(keys_used(&bed), ["AKIDroot", "AKIDnew"]);
+
+    // Another fault is no reason to look for another key.
+    let (bed, request) = replaced(&key, &root_key("AKIDnew"), upstream().budget).await;
+    bed.cloud.faults.lock().push_back(down());
+    assert_eq!(request.refusal(&bed.node(1)).await.reason, Reason::UpstreamUnavailable);
+    assert_eq!(keys_used(&bed), ["AKIDroot"]);
+}
+
+/// Attack: a cloud that refuses every key must not be asked twice as often as the budget of a key allows.
+#[tokio::test(start_paused = true)]
+async fn a_successor_has_a_budget_of_its_own_and_no_more() {
+    let budget = Budget { per_second: 1, burst: 1 };
+    let (bed, request) = replaced(&root_key("AKIDold"), &root_key("AKIDnew"), budget).await;
+    let node = bed.node(1);
+    let (call, _) = node.0.budgets.take("AKIDnew", budget, Duration::ZERO, bed.clock.now()).unwrap();
+    call.spend();
+    refused_keys(&bed, 1);
+    assert_eq!(request.refusal(&node).await.reason, Reason::UpstreamRefused);
+    assert_eq!(keys_used(&bed), ["AKIDold"]);
 }
