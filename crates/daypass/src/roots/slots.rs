@@ -31,6 +31,17 @@ impl Slots {
     /// The slot that a new key can have, or why there is none.
     pub(super) fn free(&self) -> Result<Slot, String> {
         let free = Slot::ALL.into_iter().find(|slot| self.in_slot(*slot).is_none());
+        // The first key of an issuer that was not taken, or whose command was killed before it was promoted: of two that wait
+        // nobody could say which one is meant.
+        if free.is_some()
+            && let Some(RootRow { id, slot, .. }) = self.state(RootState::Staged)
+        {
+            let (issuer, slot) = (&self.issuer, slot.name());
+            return Err(format!(
+                "`{id}` is staged in slot {slot} of `{issuer}` already: daypass root-key promote {issuer}, or, if it is not the \
+                 right one, daypass root-key drop {issuer}"
+            ));
+        }
         free.ok_or_else(|| {
             let taken: Vec<_> = self
                 .rows

@@ -258,6 +258,24 @@ async fn what_cannot_be_is_refused_with_the_way_out() {
     assert!(refused(drop_key(&*site.store, "main", None, true, START).await).contains("no root key"));
 }
 
+/// The first key of an issuer is staged and promoted by one command, which may be killed between the two.
+#[tokio::test]
+async fn of_two_staged_keys_nobody_could_say_which_is_meant() {
+    let site = Site::new(upstream()).await;
+    site.desk().stage(&key("AKIDone"), None).await.unwrap();
+    let second = refused(site.desk().stage(&key("AKIDtwo"), None).await);
+    assert_eq!(
+        second,
+        "`AKIDone` is staged in slot a of `main` already: daypass root-key promote main, or, if it is not the right one, \
+         daypass root-key drop main"
+    );
+    assert_eq!(site.slots().await, ["a staged AKIDone"]);
+    drop_key(&*site.store, "main", None, false, START).await.unwrap();
+    site.desk().stage(&key("AKIDtwo"), None).await.unwrap();
+    site.desk().promote().await.unwrap();
+    assert_eq!(site.slots().await, ["a active AKIDtwo"]);
+}
+
 #[tokio::test]
 async fn an_ended_key_is_not_promoted_and_a_proof_is_noted() {
     let site = Site::ready(upstream()).await;
