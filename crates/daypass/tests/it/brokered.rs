@@ -10,8 +10,8 @@ mod postgres;
 mod secrets;
 mod standing;
 
-use crate::process::{Answer, daypass, json_of, send, signal};
-use crate::tls::Served;
+use crate::process::{Answer, daypass, json_of, send};
+use crate::serve::{Serve, Served};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_core::clock::Timestamp;
@@ -20,7 +20,6 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
@@ -342,51 +341,22 @@ impl Shop {
 
     /// Starts a node.
     fn serve(&self) -> Node {
-        let mut child = Served(
-            daypass()
-                .args(["serve", "--log", "debug", "--config"])
-                .arg(self.config())
-                .stderr(Stdio::piped())
-                .spawn()
-                .unwrap(),
-        );
-        let mut stderr = BufReader::new(child.0.stderr.take().unwrap());
-        let log = Arc::new(Mutex::new(String::new()));
-        let ready = loop {
-            let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "it did not start: {}", log.lock().unwrap());
-            log.lock().unwrap().push_str(&line);
-            let said: Value = serde_json::from_str(&line).unwrap_or_default();
-            if said["message"] == "ready" {
-                break said;
-            }
-        };
-        let rest = log.clone();
-        std::thread::spawn(move || {
-            let mut line = String::new();
-            while stderr.read_line(&mut line).is_ok_and(|n| n > 0) {
-                rest.lock().unwrap().push_str(&std::mem::take(&mut line));
-            }
-        });
-        let text = |name: &str| ready[name].as_str().unwrap().to_owned();
-        Node { child, host: text("address"), metrics: text("metrics"), clients: self.clients.clone(), log }
+        let serve = Serve::start(daypass().args(["serve", "--log", "debug", "--config"]).arg(self.config()));
+        Node { serve, clients: self.clients.clone() }
     }
 }
 
-/// A running `daypass serve`.
+/// A running `daypass serve`, and the clients that ask it.
 struct Node {
-    child: Served,
-    host: String,
-    metrics: String,
+    serve: Serve,
     clients: Value,
-    log: Arc<Mutex<String>>,
 }
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 impl Node {
     fn get_authorization(&self) -> Answer {
-        send(&self.host, "GET", "/getAuthorization", &[("origin", "https://lesson.example.com")], b"")
+        send(&self.serve.host, "GET", "/getAuthorization", &[("origin", "https://lesson.example.com")], b"")
     }
 
     /// `GetFederationToken` of Tencent's STS by this client, for a session of this name.
@@ -394,7 +364,7 @@ impl Node {
         let policy = r#"{"version":"2.0","statement":{"effect":"allow","action":["soe:TransmitOralProcessWithInit"],"resource":"*"}}"#;
         let key = &self.clients[client];
         let key = (key["secret_id"].as_str().unwrap(), key["secret_key"].as_str().unwrap());
-        tencent(&self.host, key, None, "GetFederationToken", &json!({ "Name": name, "Policy": policy }))
+        tencent(&self.serve.host, key, None, "GetFederationToken", &json!({ "Name": name, "Policy": policy }))
     }
 
     /// The seed's TOP call for one store.
@@ -404,7 +374,12 @@ impl Node {
             "op_poi_id": poi,
         });
         let key = &self.clients["alibaba"];
-        top(&self.host, path, (key["app_key"].as_str().unwrap(), key["app_secret"].as_str().unwrap()), &param)
+        top(
+            &self.serve.host,
+            path,
+            (key["app_key"].as_str().unwrap(), key["app_secret"].as_str().unwrap()),
+            &param,
+        )
     }
 
     /// OAuth client credentials for this resource.
@@ -419,26 +394,21 @@ impl Node {
         ];
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(fields.iter().chain(more)).finish();
-        send(&self.host, "POST", &format!("/{OWN_TENANT}/oauth2/v2.0/token"), &[FORM], body.as_bytes())
+        send(&self.serve.host, "POST", &format!("/{OWN_TENANT}/oauth2/v2.0/token"), &[FORM], body.as_bytes())
     }
 
     /// The value of a metric with these labels; 0 where it is not there.
     fn metric(&self, sample: &str) -> u64 {
-        let text = send(&self.metrics, "GET", "/metrics", &[], b"").body;
-        text.lines()
-            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' ')?.parse().ok())
-            .unwrap_or_default()
+        self.serve.metric(sample).unwrap_or_default()
     }
 
     fn log(&self) -> String {
-        self.log.lock().unwrap().clone()
+        self.serve.log()
     }
 
     /// Ends as an operator ends it.
-    fn stop(mut self) -> String {
-        signal(self.child.0.id(), "TERM");
-        assert!(self.child.0.wait().unwrap().success());
-        self.log()
+    fn stop(self) -> String {
+        self.serve.stop()
     }
 }
 

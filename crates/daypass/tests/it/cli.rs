@@ -1,11 +1,12 @@
 //! The commands, on a real data folder and against a running server.
 
-use crate::process::{Dev, daypass, json_of, signal, token};
+use crate::process::{Dev, daypass, json_of, token};
+use crate::serve::Serve;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 fn stdout(output: &Output) -> String {
@@ -318,27 +319,18 @@ fn init_check_and_serve_go_together() {
     let check = daypass().arg("check").arg("--config").arg(&file).output().unwrap();
     assert!(check.status.success(), "{check:?}");
 
-    let mut serve = daypass()
-        .args(["serve", "--config"])
-        .arg(&file)
-        .env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(serve.stderr.take().unwrap()).lines();
-    let ready = lines.by_ref().map(Result::unwrap).find(|line| line.contains("ready")).unwrap();
-    let address: Value = serde_json::from_str(&ready).unwrap();
-    let address = address["address"].as_str().unwrap().to_owned();
-
-    let mut stream = TcpStream::connect(&address).unwrap();
+    let serve = Serve::start(
+        daypass().args(["serve", "--config"]).arg(&file).env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0"),
+    );
+    let address = &serve.host;
+    let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\n\r\n").as_bytes()).unwrap();
     let mut answer = [0; 15];
     stream.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 
     let began = Instant::now();
-    signal(serve.id(), "TERM");
-    assert!(serve.wait().unwrap().success());
+    serve.stop();
     assert!(began.elapsed() < Duration::from_secs(10));
 }
 

@@ -1,12 +1,10 @@
 //! A proxy that asks the running program, over a socket, about requests that it got.
 
-use crate::process::{Answer, daypass, json_of, send};
+use crate::process::{Answer, send};
+use crate::serve::{Installation, Serve};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
-use tempfile::TempDir;
 
 const TENANT: &str = "387c56a8-cf86-45de-b9f5-b4de88cac054";
 const ORDERS: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
@@ -47,9 +45,8 @@ rule = [{ methods = ["GET"], path = "/orders/**", action = "orders.read" }]
 
 /// A running `daypass serve` with an API, a client that reads from it, and one that has nothing to do with either.
 struct Service {
-    child: Child,
-    folder: TempDir,
-    host: String,
+    installation: Installation,
+    serve: Serve,
     api: Value,
     reader: Value,
     other: Value,
@@ -57,30 +54,15 @@ struct Service {
 
 impl Service {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
-        std::fs::write(folder.path().join("daypass.toml"), CONFIG).unwrap();
-        let added = |name: &str, more: &[&str]| {
-            let mut command = daypass();
-            command.args(["client", "add", name, "--kind", "client-secret", "--json"]).args(more);
-            json_of(&command.arg("--config").arg(folder.path().join("daypass.toml")).output().unwrap())
+        let installation = Installation::new(CONFIG);
+        let add = |name, more: [&str; 2]| {
+            installation.add(&[&[name, "--kind", "client-secret"], &more[..]].concat())
         };
-        let api = added("orders", &["--audience", ORDERS]);
-        let reader = added("reader", &["--role", "orders-reader"]);
-        let other = added("other", &["--role", "orders-reader"]);
-        let mut child = daypass()
-            .args(["serve", "--config"])
-            .arg(folder.path().join("daypass.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let ready = lines.find(|line| line.contains("\"ready\"")).unwrap();
-        // Read on, so that the service is never stopped by a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let ready: Value = serde_json::from_str(&ready).unwrap();
-        let host = ready["public_url"].as_str().unwrap().trim_start_matches("http://").to_owned();
-        Self { child, folder, host, api, reader, other }
+        let api = add("orders", ["--audience", ORDERS]);
+        let reader = add("reader", ["--role", "orders-reader"]);
+        let other = add("other", ["--role", "orders-reader"]);
+        let serve = installation.serve();
+        Self { installation, serve, api, reader, other }
     }
 
     fn bearer(&self) -> String {
@@ -93,7 +75,7 @@ impl Service {
             .finish();
         let kind = [("content-type", "application/x-www-form-urlencoded")];
         let answer =
-            send(&self.host, "POST", &format!("/{TENANT}/oauth2/v2.0/token"), &kind, form.as_bytes());
+            send(&self.serve.host, "POST", &format!("/{TENANT}/oauth2/v2.0/token"), &kind, form.as_bytes());
         format!("Bearer {}", answer.json()["access_token"].as_str().unwrap())
     }
 
@@ -106,18 +88,11 @@ impl Service {
             ("x-original-host", "api.example.com"),
             ("x-original-uri", uri),
         ];
-        send(&self.host, "GET", "/v1/forward-auth", &[&own, headers].concat(), b"")
+        send(&self.serve.host, "GET", "/v1/forward-auth", &[&own, headers].concat(), b"")
     }
 
     fn nginx(&self, method: &str, uri: &str, headers: &[(&str, &str)]) -> u16 {
         self.asked(&self.api, method, uri, headers).status
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -188,7 +163,7 @@ fn ways_around_end_at_the_socket() {
     let envoy = |target: &str| {
         let api = basic(&service.api);
         let headers = [("host", "api.example.com"), ("x-daypass-api", &*api), ("authorization", &*token)];
-        send(&service.host, "GET", target, &headers, b"").status
+        send(&service.serve.host, "GET", target, &headers, b"").status
     };
     assert_eq!(envoy("/envoy/orders/7"), 200);
     for target in ["/envoy/orders/../internal", "/envoy/internal", "/envoy//orders/7", "/envoy/orders/7%2f"] {
@@ -218,7 +193,7 @@ fn who_asks_must_be_the_api() {
         ("x-original-uri", "/orders/7"),
     ];
     let naked = [&naked[..], &with].concat();
-    assert_eq!(send(&service.host, "GET", "/v1/forward-auth", &naked, b"").status, 500);
+    assert_eq!(send(&service.serve.host, "GET", "/v1/forward-auth", &naked, b"").status, 500);
 }
 
 #[test]
@@ -234,9 +209,8 @@ fn what_is_taken_back_passes_no_more_and_neither_does_a_disabled_api() {
         })
     };
     let cli = |args: &[&str]| {
-        let output =
-            daypass().args(args).arg("--config").arg(service.folder.path().join("daypass.toml")).output();
-        assert!(output.as_ref().unwrap().status.success(), "{output:?}");
+        let output = service.installation.cli(args);
+        assert!(output.status.success(), "{output:?}");
     };
     cli(&["revoke", "--client", "reader"]);
     assert!(until(401), "the token counts no more");

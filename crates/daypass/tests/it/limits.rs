@@ -1,15 +1,14 @@
 //! Limits on the real server: each protocol's own words for too many, a day that outlives restarts and is shared by nodes,
 //! and one tenant's flood that takes nothing from another.
 
-use crate::process::{Answer, Dev, Node, daypass, json_of, parse, send, token};
+use crate::process::{Answer, Dev, Node, json_of, send, token};
+use crate::serve::{Installation, Serve};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tempfile::TempDir;
 
 fn entra<'a>(dev: &'a Dev, name: &str) -> &'a str {
     dev.credentials["entra"][name].as_str().unwrap()
@@ -175,10 +174,8 @@ fn answer(mut stream: TcpStream, waiting: &AtomicUsize, released: &AtomicBool) {
 
 /// Two tenants: pages of the one are known by a slow application, the other has a backend.
 struct Service {
-    child: Child,
-    folder: TempDir,
-    host: String,
-    metrics: String,
+    _installation: Installation,
+    serve: Serve,
     keys: Value,
 }
 
@@ -188,8 +185,6 @@ const AUDIENCE: &str = "d6b7c858-55fa-4d04-85a6-131af690abd4";
 
 impl Service {
     fn start(application: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
         let config = format!(
             r#"[server]
 listen = "127.0.0.1:0"
@@ -226,43 +221,18 @@ limits = {{ network = {{ rate = 100000 }} }}
 caller = {{ session = {{ cookie = "sid", whoami = "{application}", timeout = "10s" }} }}
 "#
         );
-        std::fs::write(folder.path().join("daypass.toml"), config).unwrap();
-        let added = daypass()
-            .args([
-                "client",
-                "add",
-                "app",
-                "--tenant",
-                "second",
-                "--role",
-                "orders",
-                "--kind",
-                "client-secret",
-            ])
-            .args(["--json", "--config"])
-            .arg(folder.path().join("daypass.toml"))
-            .output()
-            .unwrap();
-        let keys = json_of(&added)["keys"][0].clone();
-        let mut child = daypass()
-            .args(["serve", "--config"])
-            .arg(folder.path().join("daypass.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let ready = lines.find(|line| line.contains("\"ready\"")).unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        let ready: Value = serde_json::from_str(&ready).unwrap();
-        let [host, metrics] = ["address", "metrics"].map(|name| ready[name].as_str().unwrap().to_owned());
-        Self { child, folder, host, metrics, keys }
+        let installation = Installation::new(&config);
+        let client = ["app", "--tenant", "second", "--role", "orders", "--kind", "client-secret"];
+        let keys = installation.add(&client)["keys"][0].clone();
+        let serve = installation.serve();
+        Self { _installation: installation, serve, keys }
     }
 
     /// A page of the first tenant. No two have one session.
     fn page(&self, number: usize) -> Answer {
         let cookie = format!("sid=user-{number}");
         let headers = [("cookie", cookie.as_str()), ("origin", "https://lesson.example.com")];
-        send(&self.host, "GET", "/getAuthorization", &headers, b"")
+        send(&self.serve.host, "GET", "/getAuthorization", &headers, b"")
     }
 
     /// The backend of the second tenant.
@@ -274,26 +244,12 @@ caller = {{ session = {{ cookie = "sid", whoami = "{application}", timeout = "10
             .append_pair("scope", &format!("{AUDIENCE}/.default"))
             .finish();
         let form_type = [("content-type", "application/x-www-form-urlencoded")];
-        send(&self.host, "POST", &format!("/{SECOND}/oauth2/v2.0/token"), &form_type, form.as_bytes())
+        send(&self.serve.host, "POST", &format!("/{SECOND}/oauth2/v2.0/token"), &form_type, form.as_bytes())
     }
 
     /// A sample of the metrics.
     fn sample(&self, name: &str) -> usize {
-        let mut stream = TcpStream::connect(&self.metrics).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", self.metrics).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let body = parse(&text).body;
-        let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        value.unwrap_or_default()
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = &self.folder;
+        self.serve.metric(name).unwrap_or_default()
     }
 }
 
@@ -327,7 +283,7 @@ fn a_flood_of_one_tenant_takes_nothing_from_another() {
     let got = (0..100).filter(|_| service.backend().status == 200).count();
     assert!(got >= 99, "{got} of 100");
     for probe in ["/livez", "/readyz"] {
-        assert_eq!(send(&service.host, "GET", probe, &[], b"").status, 200, "{probe}");
+        assert_eq!(send(&service.serve.host, "GET", probe, &[], b"").status, 200, "{probe}");
     }
     let refused = service.page(flood);
     assert_eq!((refused.status, &refused.json()["Error"]["Code"]), (503, &json!("ServiceUnavailable")));
@@ -359,7 +315,7 @@ fn a_connection_outlives_being_turned_away() {
     while slow.waiting.load(Ordering::SeqCst) < IN_FLIGHT {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let mut stream = TcpStream::connect(&service.host).unwrap();
+    let mut stream = TcpStream::connect(&service.serve.host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap());
     let mut ask = |released: &str| {
@@ -382,7 +338,7 @@ fn a_connection_outlives_being_turned_away() {
     };
     assert_eq!([ask("a"), ask("b"), ask("c")], ["503", "503", "503"]);
     // Nobody waits for a body that nobody would look at: it might take ten seconds to come.
-    let mut without = TcpStream::connect(&service.host).unwrap();
+    let mut without = TcpStream::connect(&service.serve.host).unwrap();
     without.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
     let head = "GET /getAuthorization HTTP/1.1\r\nhost: h\r\norigin: https://lesson.example.com\r\ncookie: sid=e\r\n\
                 content-length: 1000\r\n\r\n";

@@ -1,7 +1,7 @@
 //! Log lines: what stands in them, what never does, and that nobody waits for whoever reads them.
 
 use crate::process::{Dev, daypass};
-use crate::tls::Served;
+use crate::serve::{Served, until_ready};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -41,14 +41,7 @@ fn a_log_that_nobody_reads_keeps_no_request_waiting_and_what_is_lost_is_counted(
         .unwrap();
     let mut server = Served(serve);
     let mut log = BufReader::new(server.0.stderr.take().unwrap());
-    let ready = loop {
-        let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "it did not start");
-        let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        if line["message"] == "ready" {
-            break line;
-        }
-    };
+    let (ready, _) = until_ready(&mut log);
     // From here on nobody reads.
     let (address, metrics) = (ready["address"].as_str().unwrap(), ready["metrics"].as_str().unwrap());
     let begun = Instant::now();

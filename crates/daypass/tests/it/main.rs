@@ -45,6 +45,7 @@ mod revoke;
 mod ring;
 mod root_key;
 mod seal_key;
+mod serve;
 mod tls;
 #[cfg(feature = "otel")]
 mod traces;

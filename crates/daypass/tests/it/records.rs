@@ -5,11 +5,11 @@ mod postgres;
 mod rollback;
 mod tampering;
 
-use crate::process::{daypass, json_of, send, signal};
+use crate::process::{daypass, json_of, send};
+use crate::serve::Serve;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -75,23 +75,7 @@ impl Place {
     }
 
     fn serve(&self) -> Running {
-        let mut child =
-            daypass().args(["serve", "--config"]).arg(self.config()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let mut said = Vec::new();
-        let ready = loop {
-            let line = lines.next().unwrap_or_else(|| panic!("it did not start: {said:#?}"));
-            if line.contains("\"message\":\"ready\"") {
-                break serde_json::from_str::<Value>(&line).unwrap();
-            }
-            said.push(line);
-        };
-        let log = std::thread::spawn(move || {
-            said.extend(lines);
-            said
-        });
-        let address = |name: &str| ready[name].as_str().unwrap().to_owned();
-        Running { child, host: address("address"), metrics: address("metrics"), log: Some(log) }
+        Running(Serve::start(daypass().args(["serve", "--config"]).arg(self.config())))
     }
 
     /// What `audit verify` says, with its exit code.
@@ -135,49 +119,32 @@ impl Place {
 }
 
 /// A running `daypass serve`.
-struct Running {
-    child: Child,
-    host: String,
-    metrics: String,
-    log: Option<std::thread::JoinHandle<Vec<String>>>,
-}
+struct Running(Serve);
 
 impl Running {
     fn grant(&self) -> String {
-        let answer = send(&self.host, "GET", "/getAuthorization", &[ORIGIN], b"");
+        let answer = send(&self.0.host, "GET", "/getAuthorization", &[ORIGIN], b"");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()["Credentials"]["TmpSecretId"].as_str().unwrap().to_owned()
     }
 
     fn ready(&self) -> String {
-        send(&self.host, "GET", "/readyz", &[], b"").body
+        send(&self.0.host, "GET", "/readyz", &[], b"").body
     }
 
     /// The value of a metric, of the line that begins so.
     fn metric(&self, line: &str) -> Option<f64> {
-        let body = send(&self.metrics, "GET", "/metrics", &[], b"").body;
-        let found = body.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' '));
-        found.map(|value| value.parse().unwrap())
+        self.0.metric(line)
     }
 
     /// By SIGTERM; gives what was logged.
-    fn stop(mut self) -> Vec<String> {
-        signal(self.child.id(), "TERM");
-        assert!(self.child.wait().unwrap().success());
-        self.log.take().unwrap().join().unwrap()
+    fn stop(self) -> Vec<String> {
+        self.0.stop().lines().map(str::to_owned).collect()
     }
 
     /// As a power cut would.
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn kill(self) {
+        self.0.kill();
     }
 }
 

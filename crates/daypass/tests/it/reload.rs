@@ -4,13 +4,13 @@ mod load;
 mod manager;
 mod probe;
 
-use crate::process::{Answer, daypass, json_of, parse, send, signal};
-use crate::tls::{Served, serve};
+use crate::process::{Answer, daypass, json_of, send, signal};
+use crate::serve::{Serve, Served};
+use crate::tls::serve;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -46,10 +46,7 @@ algorithm = "ES256"
 /// A service with one client.
 struct Site {
     folder: TempDir,
-    server: Served,
-    host: String,
-    metrics: String,
-    log: Option<BufReader<std::process::ChildStderr>>,
+    serve: Serve,
     client: (String, String),
 }
 
@@ -74,19 +71,7 @@ impl Site {
         for (name, value) in environment {
             command.env(name, value);
         }
-        let mut child = Served(command.stderr(Stdio::piped()).spawn().unwrap());
-        let mut log = BufReader::new(child.0.stderr.take().unwrap());
-        let ready: Value = loop {
-            let mut line = String::new();
-            assert!(log.read_line(&mut line).unwrap() > 0, "it did not start");
-            let line: Value = serde_json::from_str(&line).unwrap_or_default();
-            if line["message"] == "ready" {
-                break line;
-            }
-        };
-        let told = |key: &str| ready[key].as_str().unwrap_or_default().to_owned();
-        let (host, metrics) = (told("address"), told("metrics"));
-        Self { folder, server: child, host, metrics, log: Some(log), client }
+        Self { folder, serve: Serve::start(&mut command), client }
     }
 
     fn file(&self) -> PathBuf {
@@ -115,11 +100,11 @@ impl Site {
     }
 
     fn hangup(&self) {
-        signal(self.server.0.id(), "HUP");
+        self.serve.signal("HUP");
     }
 
     fn token(&self) -> Answer {
-        token(&self.host, &self.client)
+        token(&self.serve.host, &self.client)
     }
 
     fn word(&self) -> String {
@@ -127,20 +112,11 @@ impl Site {
     }
 
     fn metric(&self, name: &str) -> Option<f64> {
-        let mut stream = TcpStream::connect(&self.metrics).unwrap();
-        write!(stream, "GET /metrics HTTP/1.1\r\nhost: {}\r\n\r\n", self.metrics).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        let text = parse(&answer).body;
-        text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        self.serve.metric(name)
     }
 
-    fn stop(mut self) -> String {
-        signal(self.server.0.id(), "TERM");
-        assert!(self.server.0.wait().unwrap().success());
-        let mut said = String::new();
-        self.log.take().unwrap().read_to_string(&mut said).unwrap();
-        said
+    fn stop(self) -> String {
+        self.serve.stop()
     }
 }
 
@@ -264,7 +240,7 @@ fn nothing_of_a_bad_file_is_in_force() {
         "{said}"
     );
 
-    let ready = send(&site.host, "GET", "/readyz", &[], b"");
+    let ready = send(&site.serve.host, "GET", "/readyz", &[], b"");
     let warning = "reloads that were refused since the configuration in force was read: 8";
     assert!(ready.status == 200 && ready.body.contains(warning), "{ready:?}");
     assert_eq!(site.metric("daypass_config_reloads_total{result=\"refused\"}"), Some(8.0));
@@ -272,7 +248,7 @@ fn nothing_of_a_bad_file_is_in_force() {
     site.write(&good);
     json_of(&site.reload());
     assert_eq!(site.word(), "two");
-    assert!(!send(&site.host, "GET", "/readyz", &[], b"").body.contains("reloads"));
+    assert!(!send(&site.serve.host, "GET", "/readyz", &[], b"").body.contains("reloads"));
     assert_eq!(site.metric("daypass_config_last_reload_done"), Some(1.0));
     assert_eq!(records(&site).len(), 1, "only what came into force is recorded");
     let said = site.stop();
@@ -322,9 +298,8 @@ fn the_socket_is_the_services_own() {
 
     let file = site.file();
     let folder = {
-        let Site { folder, mut server, .. } = site;
-        signal(server.0.id(), "TERM");
-        assert!(server.0.wait().unwrap().success());
+        let Site { folder, serve, .. } = site;
+        serve.stop();
         folder
     };
     assert!(!socket.exists(), "it goes with the service");

@@ -2,7 +2,8 @@
 //! front's key at the cloud from one to the next.
 
 use crate::process::{Dev, daypass, json_of, send, token};
-use crate::tls::{Served, start_and_listen};
+use crate::serve::Served;
+use crate::tls::start_and_listen;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

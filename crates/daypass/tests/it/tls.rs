@@ -1,15 +1,16 @@
 //! TLS from outside: `dev --tls` and who trusts it, and `serve` with a certificate that is good, bad or new.
 
 use crate::process::{Dev, daypass, json_of, signal, token};
+use crate::serve::{Served, until_ready};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -140,16 +141,6 @@ pub(crate) fn serve(folder: &Path, verb: &str) -> std::process::Command {
     command
 }
 
-/// A server that does not outlive its test.
-pub(crate) struct Served(pub(crate) Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts, and reads the log up to where the server is ready: that line, and the rest of the log.
 pub(crate) fn start(folder: &Path) -> (Served, serde_json::Value, BufReader<std::process::ChildStderr>) {
     let (child, mut lines, log) = start_and_listen(folder);
@@ -162,16 +153,9 @@ pub(crate) fn start_and_listen(
 ) -> (Served, Vec<serde_json::Value>, BufReader<std::process::ChildStderr>) {
     let mut child = Served(serve(folder, "serve").stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(child.0.stderr.take().unwrap());
-    let (mut said, mut lines) = (String::new(), Vec::new());
-    loop {
-        let mut line = String::new();
-        assert!(log.read_line(&mut line).unwrap() > 0, "it did not start: {said}");
-        said.push_str(&line);
-        lines.push(serde_json::from_str::<serde_json::Value>(&line).unwrap_or_default());
-        if lines.last().unwrap()["message"] == "ready" {
-            return (child, lines, log);
-        }
-    }
+    let (_, said) = until_ready(&mut log);
+    let lines = said.lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect();
+    (child, lines, log)
 }
 
 #[test]

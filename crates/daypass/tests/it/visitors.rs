@@ -1,13 +1,13 @@
 //! A configured service whose pages are known: by a ticket that a backend signs, which is good once, and by a session
 //! of the operator's own application.
 
-use crate::process::{daypass, json_of, parse, signal};
+use crate::process::{daypass, json_of, parse};
+use crate::serve::{Installation, Serve};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
-use tempfile::TempDir;
+use std::process::Output;
 
 const CONFIG: &str = r#"[server]
 listen = "127.0.0.1:0"
@@ -36,8 +36,8 @@ const ORIGIN: &str = "https://lesson.example.com";
 
 /// A running `daypass serve` with a client that signs tickets.
 struct Service {
-    child: Child,
-    folder: TempDir,
+    installation: Installation,
+    serve: Serve,
     url: String,
 }
 
@@ -47,45 +47,19 @@ impl Service {
     }
 
     fn start_with(config: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(daypass().arg("init").arg(folder.path()).output().unwrap().status.success());
-        std::fs::write(folder.path().join("daypass.toml"), config).unwrap();
-        let added = cli(
-            &folder,
-            &[
-                "client",
-                "add",
-                "web",
-                "--kind",
-                "ticket",
-                "--role",
-                "uploads",
-                "--any",
-                "subject,class",
-                "--json",
-            ],
-        );
-        std::fs::write(folder.path().join("key.json"), json_of(&added).to_string()).unwrap();
-        let mut child = daypass()
-            .args(["serve", "--config"])
-            .arg(folder.path().join("daypass.toml"))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-        let ready = lines.find(|line| line.contains("\"ready\"")).unwrap();
-        // Read on, so that the service is never stopped by a full pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        let ready: Value = serde_json::from_str(&ready).unwrap();
-        let url = ready["public_url"].as_str().unwrap().to_owned();
+        let installation = Installation::new(config);
+        let web = ["web", "--kind", "ticket", "--role", "uploads", "--any", "subject,class"];
+        std::fs::write(installation.file("key.json"), installation.add(&web).to_string()).unwrap();
+        let serve = installation.serve();
+        let url = format!("http://{}", serve.host);
         let page =
             json!({ "url": url, "get_authorization": { "path": "/getAuthorization", "origin": ORIGIN } });
-        std::fs::write(folder.path().join("page.json"), page.to_string()).unwrap();
-        Self { child, folder, url }
+        std::fs::write(installation.file("page.json"), page.to_string()).unwrap();
+        Self { installation, serve, url }
     }
 
     fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.installation.file(name)
     }
 
     /// Signs a ticket for this page, user and class.
@@ -94,7 +68,7 @@ impl Service {
         let class = format!("class={class}");
         let ask =
             ["ticket", "--endpoint", &endpoint, "--origin", origin, "--subject", subject, "--var", &class];
-        daypass().args(ask).args(key).current_dir(self.folder.path()).output().unwrap()
+        daypass().args(ask).args(key).current_dir(self.installation.folder.path()).output().unwrap()
     }
 
     fn ticket_for(&self, origin: &str, subject: &str, class: &str) -> String {
@@ -117,17 +91,6 @@ impl Service {
             .output()
             .unwrap()
     }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        signal(self.child.id(), "TERM");
-        let _ = self.child.wait();
-    }
-}
-
-fn cli(folder: &TempDir, args: &[&str]) -> Output {
-    daypass().args(args).arg("--config").arg(folder.path().join("daypass.toml")).output().unwrap()
 }
 
 /// The ticket for the next time, which is said beside the answer.
@@ -153,7 +116,7 @@ fn a_ticket_is_good_once_and_its_refresh_once_more() {
     assert_eq!(next(&second), None, "one refresh was allowed");
     assert_eq!(service.page(&["--ticket", &refresh]).status.code(), Some(1));
 
-    let records = cli(&service.folder, &["audit", "tail", "-n", "20"]);
+    let records = service.installation.cli(&["audit", "tail", "-n", "20"]);
     let records = String::from_utf8(records.stdout).unwrap();
     assert!(records.contains("ticket_spent"), "{records}");
 }
@@ -198,7 +161,7 @@ fn a_key_may_also_stand_in_a_file_of_its_own() {
 fn a_disabled_client_s_tickets_are_worth_nothing() {
     let service = Service::start();
     json_of(&service.page(&["--ticket", &service.ticket()]));
-    assert!(cli(&service.folder, &["client", "disable", "web"]).status.success());
+    assert!(service.installation.cli(&["client", "disable", "web"]).status.success());
     let dead = (0..40).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         service.page(&["--ticket", &service.ticket()]).status.code() == Some(1)
@@ -256,7 +219,7 @@ caller = { anonymous = { reason = "agents on this host", networks = ["127.0.0.1"
 #[test]
 fn an_sdk_on_this_host_fetches_credentials_until_its_quota_is_used_up() {
     let service = Service::start_with(&CONFIG.replacen("[[endpoint]]", &format!("{AGENTS}[[endpoint]]"), 1));
-    let host = service.url.trim_start_matches("http://");
+    let host = &*service.serve.host;
     let get = |host_header: &str, more: &str| {
         let mut stream = TcpStream::connect(host).unwrap();
         let head =
@@ -280,7 +243,7 @@ fn an_sdk_on_this_host_fetches_credentials_until_its_quota_is_used_up() {
     let limited = get(host, "");
     assert_eq!((limited.status, limited.json()["Code"].as_str()), (429, Some("Throttling")));
     assert!(limited.head.contains("retry-after: "), "{}", limited.head);
-    let records = cli(&service.folder, &["audit", "tail", "-n", "20", "--json"]);
+    let records = service.installation.cli(&["audit", "tail", "-n", "20", "--json"]);
     let records = String::from_utf8(records.stdout).unwrap();
     assert_eq!(records.matches("alibaba.credentials").count(), 1, "{records}");
     assert!(!records.contains(credential["AccessKeySecret"].as_str().unwrap()));

@@ -40,9 +40,9 @@ fn the_last_cloud_makes_what_the_first_daypass_hands_out() {
     let one = r#"["soe:TransmitOralProcessWithInit"]"#;
     let inner = shop(cloud.url(), &cloud.credentials["tencent"], any);
     let inner_node = inner.serve();
-    let middle = shop(&format!("http://{}", inner_node.host), &inner.clients["tencent"], any);
+    let middle = shop(&format!("http://{}", inner_node.serve.host), &inner.clients["tencent"], any);
     let middle_node = middle.serve();
-    let outer = shop(&format!("http://{}", middle_node.host), &middle.clients["tencent"], one);
+    let outer = shop(&format!("http://{}", middle_node.serve.host), &middle.clients["tencent"], one);
     let outer_node = outer.serve();
 
     let answer = outer_node.federation("tencent", "lesson");
@@ -52,7 +52,7 @@ fn the_last_cloud_makes_what_the_first_daypass_hands_out() {
     assert_eq!(who["Response"]["AccountId"], ACCOUNT, "{who}");
     for (node, shop) in [(&inner_node, &inner), (&middle_node, &middle), (&outer_node, &outer)] {
         assert!(
-            caller(&node.host, &credentials).json()["Response"]["Error"].is_object(),
+            caller(&node.serve.host, &credentials).json()["Response"]["Error"].is_object(),
             "none of them made it"
         );
         let records = shop.records();
@@ -69,7 +69,7 @@ fn the_last_cloud_makes_what_the_first_daypass_hands_out() {
         code.is_string().then_some((answer.status, code))
     });
     assert_eq!(refused, (200, json!("InternalError.SystemError")));
-    assert!(outer_node.log().contains("AuthFailure.UnauthorizedOperation"), "{}", outer_node.log());
+    outer_node.serve.logs("AuthFailure.UnauthorizedOperation");
 }
 
 fn uuid() -> u128 {

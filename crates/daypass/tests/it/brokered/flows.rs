@@ -34,7 +34,7 @@ fn a_page_gets_what_tencent_cloud_made_and_may_do_no_more_with_it() {
     let key = &page["Credentials"];
     let who = caller(cloud.host(), key).json();
     assert_eq!(who["Response"]["AccountId"], ACCOUNT, "the cloud knows its own: {who}");
-    let stranger = caller(&node.host, key).json();
+    let stranger = caller(&node.serve.host, key).json();
     assert!(stranger["Response"]["Error"].is_object(), "and Daypass before it did not make it: {stranger}");
 
     // The cloud's owner may give away everything. Of that, exactly what was authorized has come.

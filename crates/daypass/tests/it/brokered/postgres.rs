@@ -56,7 +56,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
 
 /// Whether a node knows a key.
 fn knows(node: &Node, key: (&str, &str), token: Option<&str>) -> bool {
-    let answer = tencent(&node.host, key, token, "GetCallerIdentity", &json!({}));
+    let answer = tencent(&node.serve.host, key, token, "GetCallerIdentity", &json!({}));
     answer.json()["Response"]["Error"].is_null()
 }
 
@@ -94,7 +94,7 @@ fn a_proof_is_spent_once_at_two_nodes() {
             .append_pair("client_secret", text(client, "client_secret"))
             .append_pair("scope", &format!("{AUDIENCE}/.default"))
             .finish();
-        send(&node.host, "POST", &path, &[FORM, ("dpop", proof)], body.as_bytes()).status
+        send(&node.serve.host, "POST", &path, &[FORM, ("dpop", proof)], body.as_bytes()).status
     };
     for round in 0..4 {
         let proof = holder.proves(&format!("proof {round}"), "POST", &format!("{NAME}{path}"), None);

@@ -58,7 +58,7 @@ fn no_secret_of_a_cloud_stands_in_a_file_a_log_a_record_or_a_metric() {
     assert!(secrets.len() == 13 && secrets.iter().all(|secret| secret.len() >= 24), "{}", secrets.len());
 
     let records = shop.records().iter().map(ToString::to_string).collect::<String>();
-    let metrics = crate::process::send(&node.metrics, "GET", "/metrics", &[], b"").body;
+    let metrics = crate::process::send(&node.serve.metrics, "GET", "/metrics", &[], b"").body;
     assert!(
         records.contains(cloud.text("tencent", "secret_id")),
         "the id of the root key is no secret: {records}"

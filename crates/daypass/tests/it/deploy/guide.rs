@@ -1,11 +1,10 @@
 //! What the guide says of reloads and of many nodes, done.
 
 use super::{between, read};
-use crate::process::{daypass, signal};
-use crate::tls::Served;
-use std::io::{BufRead as _, BufReader};
+use crate::process::daypass;
+use crate::serve::Serve;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 const GUIDES: [&str; 2] = ["docs/run-in-production.md", "docs/run-in-production.zh-CN.md"];
 
@@ -52,9 +51,7 @@ fn a_changed_configuration_is_taken_up_by_the_commands_of_the_guide() {
         .arg(&file)
         .env("CREDENTIALS_DIRECTORY", folder.path().join("daypass"));
     command.env("DAYPASS__SERVER__LISTEN", "127.0.0.1:0");
-    let mut server = Served(command.stderr(Stdio::piped()).spawn().unwrap());
-    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines().map(Result::unwrap);
-    log.find(|line| line.contains("\"ready\"")).expect("it starts");
+    let server = Serve::start(&mut command);
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("#log = \"info\"", "log = \"debug\"")).unwrap();
     let done = shell(folder.path(), &english);
@@ -63,8 +60,7 @@ fn a_changed_configuration_is_taken_up_by_the_commands_of_the_guide() {
     assert!(said.contains("\nreloaded: ") && said.contains("daypass.toml is in force, sha256 "), "{said}");
     let probe = shell(folder.path(), "daypass probe --ready --config /etc/daypass/daypass.toml");
     assert!(probe.status.success(), "{probe:?}");
-    signal(server.0.id(), "TERM");
-    assert!(server.0.wait().unwrap().success());
+    server.stop();
 }
 
 #[test]

@@ -2,15 +2,14 @@
 //! server of the guide's configuration tells them; and the file of a stopped node is the whole of it.
 
 use super::{PORTS, between, read, root};
-use crate::process::{daypass, parse, signal};
-use crate::tls::{Served, get, pair};
+use crate::process::{daypass, send};
+use crate::serve::Serve;
+use crate::tls::{get, pair};
 use daypass_core::refusal::{Kind, Reason};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 const GUIDE: &str = "docs/run-in-production.md";
 const RULES: &str = "deploy/prometheus/daypass.rules.yml";
@@ -181,22 +180,15 @@ fn the_installation_of_the_guide_is_probed_measured_and_put_back() {
     let folder = tempfile::tempdir().unwrap();
     let pair = pair(&["localhost", "pass.example.com"], 2000, 2100);
     installed(folder.path(), &pair);
-    let mut server = Served(command(folder.path(), &["serve"]).stderr(Stdio::piped()).spawn().unwrap());
-    let mut log = BufReader::new(server.0.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let ready = log.find(|line| line.contains("\"ready\"")).expect("it starts");
-    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-    let (address, metrics) = (ready["address"].as_str().unwrap(), ready["metrics"].as_str().unwrap());
+    let server = Serve::start(&mut command(folder.path(), &["serve"]));
+    let (address, metrics) = (&*server.host, &*server.metrics);
     for probe in ["/livez", "/readyz"] {
         assert!(get(address, probe, &pair.0).unwrap().starts_with("HTTP/1.1 200"), "{probe}");
     }
     let add = ["client", "add", "edge", "--kind", "client-secret", "--role", "orders-reader"];
     assert!(command(folder.path(), &add).output().unwrap().status.success());
 
-    let mut stream = TcpStream::connect(metrics).unwrap();
-    write!(stream, "GET /metrics HTTP/1.1\r\nhost: {metrics}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let told: BTreeSet<_> = parse(&answer)
+    let told: BTreeSet<_> = send(metrics, "GET", "/metrics", &[], b"")
         .body
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next().map(str::to_owned))
@@ -208,8 +200,7 @@ fn the_installation_of_the_guide_is_probed_measured_and_put_back() {
         assert!(known, "the server tells nothing of {name}");
     }
 
-    signal(server.0.id(), "TERM");
-    assert!(server.0.wait().unwrap().success());
+    server.stop();
     let data = folder.path().join("data");
     let left: Vec<_> = std::fs::read_dir(&data).unwrap().map(|file| file.unwrap().file_name()).collect();
     let left: Vec<_> = left.into_iter().filter(|name| name != "daypass.db-reserve").collect();

@@ -3,7 +3,7 @@
 
 use super::{blocks, read};
 use crate::process::daypass;
-use crate::tls::Served;
+use crate::serve::Served;
 use daypass_issuers::fault::{Fault, FaultKind};
 use std::net::TcpListener;
 use std::path::Path;

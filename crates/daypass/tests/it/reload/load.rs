@@ -18,7 +18,7 @@ fn no_request_fails_and_none_is_answered_by_two_configurations() {
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (over, asked, wrong) = (over.clone(), asked.clone(), wrong.clone());
-            let (host, client) = (site.host.clone(), site.client.clone());
+            let (host, client) = (site.serve.host.clone(), site.client.clone());
             std::thread::spawn(move || {
                 let mut words = BTreeSet::new();
                 while !over.load(Ordering::Relaxed) {
