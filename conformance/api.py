@@ -94,7 +94,7 @@ class Forger(Issuer):
 class Program:
     """A program that serves on a port of its own until the end of the file."""
 
-    def __init__(self, arguments, port, log, environment, seconds=30):
+    def __init__(self, arguments, port, log, environment, seconds=60):
         self.url = f"http://127.0.0.1:{port}/orders"
         self.log = log
         with open(log, "ab") as output:

@@ -82,7 +82,10 @@ export async function refusal(promise) {
   return outcome.error;
 }
 
-/** Polls; fails naming what did not happen in time. */
+/**
+ * Polls; fails naming what did not happen in time. A machine that has other things to do is slow: a minute is what nothing takes that
+ * works.
+ */
 export async function waitUntil(condition, seconds, what) {
   const deadline = Date.now() + seconds * 1000;
   while (Date.now() < deadline) {
@@ -99,6 +102,9 @@ export function fresh(name) {
   return folder;
 }
 
+/** To servers that may not listen yet. */
+const given = new Set();
+
 /**
  * A port for a server that others must know before it listens. It is none of those that the system gives to
  * connections, so that nothing takes it in between.
@@ -106,11 +112,15 @@ export function fresh(name) {
 export async function freePort() {
   for (let n = 0; n < 100; n++) {
     const port = randomInt(20000, 32000);
+    if (given.has(port)) continue;
     const probe = net.createServer();
     const free = await new Promise((done) => {
       probe.once('error', () => done(false)).listen(port, '127.0.0.1', () => probe.close(() => done(true)));
     });
-    if (free) return port;
+    if (free) {
+      given.add(port);
+      return port;
+    }
   }
   throw new Error('no port is free');
 }
@@ -140,7 +150,7 @@ export async function running(program, args, port, { env = {}, log }) {
       assert.ok(!ended, `${path.basename(program)} ${args[0]} ended: ${tail()}`);
       return listening(port);
     },
-    20,
+    60,
     `${path.basename(program)} ${args[0]} did not listen on ${port}`,
   );
   return { child, stop };

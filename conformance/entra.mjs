@@ -5,11 +5,11 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { promisify } from 'node:util';
-import { credentials, here, once, Skipped } from './daypass.mjs';
+import { credentials, here, once, Skipped, waitUntil } from './daypass.mjs';
 
 const { DAYPASS_BINARY, DAYPASS_PYTHON, DAYPASS_SECURE, DAYPASS_WORK } = process.env;
-const NOTICED = 500; // the server asks every 100 milliseconds whether the store has changed
 const [major] = process.versions.node.split('.').map(Number);
 
 export const stranger = '00000000-0000-4000-8000-000000000000';
@@ -54,11 +54,29 @@ export const since20 = (load) =>
     return load();
   });
 
-/** The command line beside the running server, and the while that this takes to notice; what it printed as JSON. */
-export async function cli(...args) {
+async function run(...args) {
   const { stdout } = await promisify(execFile)(DAYPASS_BINARY, [...args, '--data', DAYPASS_SECURE, '--json']);
-  await new Promise((done) => setTimeout(done, NOTICED));
   return JSON.parse(stdout);
+}
+
+/** The command line beside the running server, which has noticed it then; what it printed as JSON. */
+export async function cli(...args) {
+  const said = await run(...args);
+  await noticed();
+  return said;
+}
+
+/**
+ * Waits until the running server knows what was changed up to now. It takes changes up in their order, so a client that is added
+ * last is known last.
+ */
+async function noticed() {
+  const mark = own(`mark-${randomUUID()}`);
+  const made = await run('client', 'add', mark, '--kind', 'client-secret', '--role', 'devcenter');
+  const [{ client_secret }] = made.keys;
+  const body = new URLSearchParams({ grant_type: 'client_credentials', client_id: made.client.id, client_secret });
+  const codes = async () => (await (await fetch(good.tokenUrl, { method: 'POST', body })).json()).error_codes;
+  await waitUntil(async () => !(await codes()).includes(700016), 60, 'the server does not notice a change');
 }
 
 /** A name that no other file has: they share the server. */

@@ -19,7 +19,6 @@ from daypass import WORK, Service, check, command, credentials, equal, http, mat
 CLIENTS = pathlib.Path(os.environ["DAYPASS_CLIENTS"])
 DATA = pathlib.Path(os.environ["DAYPASS_SECURE"])
 CA = DATA / "ca.pem"
-NOTICED = 0.5  # the server asks every 100 milliseconds whether the store has changed
 STRANGER = "00000000-0000-4000-8000-000000000000"
 
 # The variables that `daypass dev --tls` prints: requests, and everything that asks OpenSSL.
@@ -86,10 +85,21 @@ class Refusal:
 
 
 def cli(*arguments):
-    """The command line beside the running server, and the while that this takes to notice; what it printed as JSON."""
+    """The command line beside the running server, which has noticed it then; what it printed as JSON."""
     said = json.loads(command(*arguments, "--data", DATA, "--json").stdout)
-    time.sleep(NOTICED)
+    noticed()
     return said
+
+
+def noticed():
+    """Waits until the running server knows what was changed up to now. It takes changes up in their order, so a client that is
+    added last is known last."""
+    mark = ("client", "add", own(f"mark-{uuid.uuid4()}"), "--kind", "client-secret", "--role", "devcenter")
+    made = json.loads(command(*mark, "--data", DATA, "--json").stdout)
+    form = {"grant_type": "client_credentials", "client_id": made["client"]["id"]}
+    form["client_secret"] = made["keys"][0]["client_secret"]
+    unknown = lambda: post(GOOD.token_url, form).json()["error_codes"] == [700016]
+    wait_until(lambda: not unknown(), 60, "the server does not notice a change")
 
 
 def add(name, *arguments, kind="client-secret", role="devcenter"):
@@ -211,7 +221,7 @@ class Own(Service):
         asker = Asker(base or self.url, self.GUID, made["client"]["id"], secret, f"{RESOURCE}/.default")
         form = {"grant_type": "client_credentials", "client_id": asker.client_id, "client_secret": secret or "none"}
         at = asker.but(base=self.url).token_url
-        wait_until(lambda: post(at, form).json()["error_codes"] != [700016], 5, "the server does not know the client")
+        wait_until(lambda: post(at, form).json()["error_codes"] != [700016], 60, "the server does not know the client")
         return asker
 
 

@@ -145,7 +145,7 @@ class Gate:
             self.api = Api()
             self.port, self.proxy = self.behind(self.secret, "proxy")
             self.token = self.daypass.token("reader")
-            wait_until(lambda: self.ask("/orders/7", self.token)[0] == 200, 10, "a good token is let in")
+            wait_until(lambda: self.ask("/orders/7", self.token)[0] == 200, 60, "a good token is let in")
         except BaseException as fault:
             self.fault = fault
             raise
@@ -348,7 +348,7 @@ class Gate:
         wrong = base64.b64encode(b"0d1f6f0e-6f0b-4f43-9d1c-3a3f1a6b7c11:wrong").decode()
         port, proxy = self.behind(wrong, "wrong")
         try:
-            wait_until(lambda: self.ask("/orders/7", port=port)[0] != 404, 10, "the proxy is ready")
+            wait_until(lambda: self.ask("/orders/7", port=port)[0] != 404, 60, "the proxy is ready")
             for token in (None, "x", self.token):
                 status, head, seen = self.ask("/orders/7", token, port=port)
                 check(status >= 500 and not seen, f"a proxy without proof: {status} {seen}")

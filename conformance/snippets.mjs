@@ -162,7 +162,7 @@ export async function ticketTwice({ service, origin, url }) {
   assert.equal((await show(refresh)).status, 401);
   const alarms = async () =>
     (await service.records()).filter(({ event }) => event.event === 'alarm' && event.reason === 'ticket_spent').length;
-  await waitUntil(async () => (await alarms()) === 2, 2, 'the records did not show two alarms');
+  await waitUntil(async () => (await alarms()) === 2, 60, 'the records did not show two alarms');
 }
 
 /** A ticket that was taken to another page is worth nothing there. */

@@ -47,7 +47,7 @@ def start(folder, environment):
     # Two cores are what a small machine has: no compiler that works in the background for a program of seconds.
     arguments = ["java", "-XX:TieredStopAtLevel=1", "-cp", classpath(), "orders.OrdersApi"]
     listed = environment | {"AUDIENCE": environment["AUDIENCE"].replace(" ", ",")}
-    return Program(arguments, free_port(), folder / "api.log", listed, seconds=40)
+    return Program(arguments, free_port(), folder / "api.log", listed)
 
 
 APIS = Apis("api_spring", start)

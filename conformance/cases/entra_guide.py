@@ -143,7 +143,7 @@ def behind_nginx():
                 except requests.exceptions.ConnectionError:
                     return False
 
-            wait_until(up, 10, "nginx does not answer")
+            wait_until(up, 60, "nginx does not answer")
             said = check_token(ask(shown).json()["access_token"], asker, proof="2")
             equal(said["cnf"], {"x5t#S256": holder.x5t_s256()}, "what the token is bound to")
             equal(ask(Holder("ES256", "billing").write(folder, "other")).json()["error_codes"], [700027], "another's")

@@ -71,7 +71,7 @@ def nginx():
         command = [program, "-p", f"{FOLDER}/", "-c", FOLDER / "nginx.conf", "-e", "stderr"]
         running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        wait_until(listens, 20, f"nginx does not listen ({(FOLDER / 'nginx.log').read_text()})")
+        wait_until(listens, 60, f"nginx does not listen ({(FOLDER / 'nginx.log').read_text()})")
         yield
     finally:
         running.send_signal(signal.SIGTERM)

@@ -37,7 +37,7 @@ def last_used(name, key):
         [shown] = [one for one in cli("client", "show", own(name))["keys"] if one["id"] == key["id"]]
         return shown["last_used"]
 
-    wait_until(used, 10, f"no last use of {key['id']} is written")
+    wait_until(used, 60, f"no last use of {key['id']} is written")
     return used()
 
 

@@ -198,7 +198,7 @@ def peers():
 
 @case("agent: the address without the token, or by another name, gives nothing")
 def strangers():
-    code = "import os; print(os.environ['ALIBABA_CLOUD_CREDENTIALS_URI']); import time; time.sleep(5)"
+    code = "import os; print(os.environ['ALIBABA_CLOUD_CREDENTIALS_URI']); import time; time.sleep(60)"
     command = [BINARY, "agent", "alibaba", "--from", USER.key, "--", sys.executable, "-u", "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=USER.environment()) as agent:
         url = agent.stdout.readline().strip()

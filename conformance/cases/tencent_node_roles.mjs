@@ -178,13 +178,13 @@ test('GetCallerIdentity for every kind of caller', async () => {
 });
 
 test("the SDK's role credential, which renews itself", async () => {
-  const params = { RoleArn: arn('soe'), RoleSessionName: 'renewing', DurationSeconds: 32 };
+  const params = { RoleArn: arn('soe'), RoleSessionName: 'renewing', DurationSeconds: 38 };
   const mine = new STSCredential(sdk.config(), params);
   const first = await mine.getCredential();
   assert.match((await sdk.whoAmI(first)).UserId, /:renewing$/);
   assert.deepEqual(await mine.getCredential(), first);
   // It asks anew in the last 30 seconds.
-  await new Promise((done) => setTimeout(done, 2100));
+  await new Promise((done) => setTimeout(done, 8100));
   const second = await mine.getCredential();
   assert.notEqual(second.secretId, first.secretId);
   await sdk.whoAmI(second);
