@@ -75,9 +75,9 @@ pub enum Change {
     /// operators who change it at once, the second did not decide on what is there now, and would undo what the first has done.
     SwapClient {
         /// What was decided on.
-        old: Client,
+        old: Box<Client>,
         /// What is there from now on.
-        new: Client,
+        new: Box<Client>,
     },
     /// Adds a key, or replaces the one with its id, whatever that has become: for what is new, as with clients.
     PutKey(Key),

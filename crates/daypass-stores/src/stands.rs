@@ -8,7 +8,8 @@ use daypass_core::store::StoreError;
 /// It is compared as what it means and not byte for byte: another version of the program may have written it.
 pub(crate) fn same_client(there: Option<&[u8]>, old: &Client, new: &Client) -> Result<(), StoreError> {
     let meanwhile = || StoreError::Conflict(format!("the client `{}` has changed meanwhile", old.name));
-    let there: Client = serde_json::from_slice(there.ok_or_else(meanwhile)?).map_err(damaged)?;
+    let there: Client =
+        serde_json::from_slice(there.ok_or_else(meanwhile)?).map_err(|error| damaged(&error))?;
     if there == *old && old.guid == new.guid { Ok(()) } else { Err(meanwhile()) }
 }
 
@@ -18,7 +19,7 @@ pub(crate) fn same_keys(there: &[Vec<u8>], keys: &[Key]) -> Result<(), StoreErro
         .iter()
         .map(|document| serde_json::from_slice(document))
         .collect::<Result<_, _>>()
-        .map_err(damaged)?;
+        .map_err(|error| damaged(&error))?;
     let found = |key: &Key| there.iter().any(|other| other.is_as(key));
     if there.len() == keys.len() && keys.iter().all(found) {
         return Ok(());
@@ -26,7 +27,7 @@ pub(crate) fn same_keys(there: &[Vec<u8>], keys: &[Key]) -> Result<(), StoreErro
     Err(StoreError::Conflict("the client's keys have changed meanwhile".to_owned()))
 }
 
-fn damaged(error: serde_json::Error) -> StoreError {
+fn damaged(error: &serde_json::Error) -> StoreError {
     StoreError::Damaged(error.to_string())
 }
 

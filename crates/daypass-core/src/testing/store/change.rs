@@ -8,6 +8,7 @@ use crate::ring::RingRow;
 use crate::root::RootRow;
 use crate::store::{Change, StoreError};
 use std::collections::HashSet;
+use uuid::Uuid;
 
 impl Inner {
     /// Makes one change. Where it cannot be made, nothing after it is either.
@@ -23,15 +24,9 @@ impl Inner {
                     return Err(StoreError::Conflict("the client has changed meanwhile".into()));
                 }
                 self.clients.retain(|client| client.guid != new.guid);
-                self.clients.push(new);
+                self.clients.push(*new);
             }
-            Change::ExpectKeys { client, keys } => {
-                let there: Vec<_> = self.keys.iter().filter(|key| key.client == client).collect();
-                let found = |key: &Key| there.iter().any(|other| other.is_as(key));
-                if there.len() != keys.len() || !keys.iter().all(found) {
-                    return Err(StoreError::Conflict("the client's keys have changed meanwhile".into()));
-                }
-            }
+            Change::ExpectKeys { client, keys } => self.expect_keys(client, &keys)?,
             Change::PutKey(key) => {
                 self.keys.retain(|k| k.id != key.id);
                 self.keys.push(key);
@@ -117,6 +112,15 @@ impl Inner {
             }
         }
         Ok(())
+    }
+
+    fn expect_keys(&self, client: Uuid, keys: &[Key]) -> Result<(), StoreError> {
+        let there: Vec<_> = self.keys.iter().filter(|key| key.client == client).collect();
+        let found = |key: &Key| there.iter().any(|other| other.is_as(key));
+        if there.len() == keys.len() && keys.iter().all(found) {
+            return Ok(());
+        }
+        Err(StoreError::Conflict("the client's keys have changed meanwhile".into()))
     }
 
     fn swap_keys(&mut self, old: &[Key], new: Vec<Key>) -> Result<(), StoreError> {
