@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+mod others;
 mod pipe;
 mod postgres;
 mod sqlite;

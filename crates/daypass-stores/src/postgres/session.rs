@@ -1,8 +1,9 @@
 //! One writer's chain and its place in the store, inside transactions that the writer opens.
 
 use super::fault::{Fault, bytes, column, damaged};
-use super::others::Others;
+use super::others;
 use super::schema;
+use crate::others::Others;
 use daypass_core::clock::Timestamp;
 use daypass_core::record::{Chain, ChainHead, Link, Mac, Record};
 use daypass_core::replay::Mark;
@@ -108,7 +109,7 @@ impl Session {
             .await?;
         let place = Place { chain, position: tail.position, latest: tail.latest, own: i64::MIN };
         let mut others = Others::than(number);
-        others.cover(client, place.latest).await?;
+        others::cover(client, &mut others, place.latest).await?;
         Ok(Self { number, place, others, doubts: Vec::new(), new: Vec::new() })
     }
 
@@ -117,7 +118,7 @@ impl Session {
     pub(super) async fn catch_up(&mut self, client: &impl GenericClient, tail: Tail) -> Result<(), Fault> {
         self.settle(client).await?;
         if tail.position > self.place.position {
-            self.others.load(client, self.place.position + 1).await?;
+            others::load(client, &mut self.others, self.place.position + 1).await?;
         }
         (self.place.position, self.place.latest) = (tail.position, tail.latest);
         Ok(())
@@ -154,7 +155,7 @@ impl Session {
     ) -> Result<Appended, Fault> {
         let at = record.at.as_millisecond();
         if let Some(mark) = mark {
-            self.others.cover(client, at).await?;
+            others::cover(client, &mut self.others, at).await?;
             if let Some(first) = self.others.seen(mark, at) {
                 return Ok(Appended::Seen(Timestamp::from_millisecond(first).map_err(damaged)?));
             }

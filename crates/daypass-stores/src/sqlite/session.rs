@@ -1,9 +1,10 @@
 //! One writer's chain and its place in the store, inside transactions that the writer thread opens.
 
 use super::fault::{Fault, damaged};
-use super::others::Others;
+use super::others;
 use super::read::RecordRow;
 use super::schema;
+use crate::others::Others;
 use daypass_core::clock::Timestamp;
 use daypass_core::record::{Chain, Mac, Record};
 use daypass_core::replay::Mark;
@@ -64,7 +65,7 @@ impl Session {
         let place = Place { chain, position: 0, latest: i64::MIN, own: i64::MIN, grown: false };
         let mut session = Self { number, place, others: Others::than(number), looked: None, doubt: None };
         (session.place.position, session.place.latest) = end(connection)?;
-        session.others.cover(connection, session.place.latest)?;
+        others::cover(connection, &mut session.others, session.place.latest)?;
         Ok(session)
     }
 
@@ -76,7 +77,7 @@ impl Session {
         }
         let (position, latest) = end(connection)?;
         if position > self.place.position {
-            self.others.load(connection, self.place.position + 1)?;
+            others::load(connection, &mut self.others, self.place.position + 1)?;
             (self.place.position, self.place.latest) = (position, latest);
         }
         // Another process that closed the store believed it was the last.
@@ -94,7 +95,7 @@ impl Session {
     ) -> Result<Appended, Fault> {
         let at = record.at.as_millisecond();
         if let Some(mark) = mark {
-            self.others.cover(connection, at)?;
+            others::cover(connection, &mut self.others, at)?;
             if let Some(first) = self.others.seen(mark, at) {
                 return Ok(Appended::Seen(Timestamp::from_millisecond(first).map_err(damaged)?));
             }
