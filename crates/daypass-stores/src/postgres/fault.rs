@@ -56,11 +56,25 @@ impl From<PoolError> for Fault {
 /// What the server said, or else what the driver did with its cause: by itself it says "db error" or "error connecting".
 fn text(error: &Error) -> String {
     if let Some(said) = error.as_db_error() {
-        return format!("{} (PostgreSQL {})", said.message(), said.code().code());
+        let todo = todo(said.code());
+        return format!("{} (PostgreSQL {}){todo}", said.message(), said.code().code());
     }
     match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
+    }
+}
+
+/// What an operator can do about an answer that no transaction of ours has caused.
+fn todo(code: &SqlState) -> &'static str {
+    match code.code() {
+        "3D000" => "; make that database, or mend its name in `[store] url`",
+        "28000" | "28P01" => "; mend the user or the password of `[store]`, or what pg_hba.conf lets in",
+        "42501" => {
+            "; grant the role of `[store] url` CREATE on the database, and what stands in the schema `daypass`"
+        }
+        "53300" => "; raise the server's max_connections, or lower `connections` in `[store] url`",
+        _ => "",
     }
 }
 

@@ -47,6 +47,17 @@ fn refused(url: &str) -> String {
     }
 }
 
+/// Whoever mistypes an address is told which part of it, and what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_and_a_user_that_are_not_there_are_called_that() {
+    let Some(server) = Server::start() else { return };
+    let said = refused(&server.tcp("nowhere"));
+    assert!(said.starts_with("database \"nowhere\" does not exist (PostgreSQL 3D000); make that"), "{said}");
+    let database = server.database();
+    let said = refused(&server.tcp(&database).replacen("//daypass@", "//nobody@", 1));
+    assert!(said.starts_with("role \"nobody\" does not exist (PostgreSQL 28000); mend the user"), "{said}");
+}
+
 /// Attack: whoever stands between takes the server's part. What he can show is a certificate for another name, one that
 /// somebody else made, one that has ended, or none at all.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
