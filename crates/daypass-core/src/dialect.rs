@@ -55,6 +55,13 @@ pub trait Dialect: Send + Sync {
         None
     }
 
+    /// Whether what [`Dialect::open`] answers here costs no more than a refusal does. It is answered even where there is no
+    /// room for anything else: whoever is refused public keys takes good credentials for bad ones.
+    fn open_is_light(&self, head: &Head) -> bool {
+        let _ = head;
+        false
+    }
+
     /// Parses. Owns the bytes, believes nothing, does no I/O, never panics. Whatever part of the manner stands in
     /// the body (TOP's `format`) is set here, before anything that can fail. The vendor's checks of presence and
     /// of time come here too, in the vendor's order.

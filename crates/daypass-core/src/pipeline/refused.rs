@@ -1,12 +1,25 @@
-//! Requests that are refused before they are looked at: the answer is in their protocol's own form all the same.
+//! Requests that are answered before they are looked at: a refusal is in their protocol's own form all the same, and what is
+//! public is given where that costs no more.
 
-use super::{Answer, Pipeline, Summary};
+use super::{Answer, Pipeline, Success, Summary};
 use crate::dialect::{Context, Dialect, Outcome};
 use crate::directory::Directory;
 use crate::refusal::Refusal;
 use crate::request::{Head, Request};
 
 impl Pipeline {
+    /// Answers what is open and costs no more than a refusal, and nothing else.
+    pub fn open_if_light<D: Dialect>(
+        &self,
+        dialect: &D,
+        directory: &Directory,
+        head: &Head,
+    ) -> Option<Answer> {
+        let context = Context { directory, now: self.now() };
+        let response = dialect.open_is_light(head).then(|| dialect.open(context, head)).flatten()?;
+        Some(Answer { response, summary: Summary::of(dialect.name(), Ok(Success::Open)) })
+    }
+
     /// Refuses a request that never became one: too large, too slow, or a handler that panicked.
     pub fn refuse<D: Dialect>(&self, dialect: &D, head: &Head, refusal: Refusal) -> Answer {
         self.strangers.count(refusal.reason, head.source);

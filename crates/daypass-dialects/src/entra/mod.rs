@@ -118,6 +118,12 @@ impl Dialect for Entra {
         found.map(|document| render::document(document, head))
     }
 
+    /// All but the feed of revocations, which may be long.
+    fn open_is_light(&self, head: &Head) -> bool {
+        let place = Place::of(&head.path);
+        place.is_document() && !matches!(place, Place::Revocations(_))
+    }
+
     fn read(&self, context: Context<'_>, request: Request, manner: &mut Manner) -> Result<Call, Refusal> {
         let directory = context.directory;
         manner.public_url.clone_from(&directory.plan().public_url);

@@ -184,6 +184,12 @@ impl<V: Vendor> Dialect for Visited<V> {
         Some(answer::preflight(&self.endpoint, &manner.origin, head))
     }
 
+    /// A browser that gets no answer to its question before the request tells its page nothing of the refusal, not even that
+    /// it is to ask again later.
+    fn open_is_light(&self, head: &Head) -> bool {
+        head.method == Method::OPTIONS
+    }
+
     fn read(&self, context: Context<'_>, request: Request, manner: &mut Manner) -> Result<Call, Refusal> {
         match manner.place {
             Place::Page => self.visit(context, &request.head, &manner.origin).map(Called::Page),

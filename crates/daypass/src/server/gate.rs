@@ -1,8 +1,8 @@
 //! How many requests are worked on at one time, and whose.
 //!
 //! Beyond a bound, one more request makes all the others wait, until the answers come after those who asked have given up:
-//! then much is done and nothing achieved. So whoever comes above it is turned away, before the body is read or anything is
-//! verified; below it nobody is. Each tenant keeps its part ([`daypass_core::parts`]).
+//! then much is done and nothing achieved. So whoever comes above it is turned away, before anything is verified; below
+//! it nobody is. Each tenant keeps its part ([`daypass_core::parts`]).
 
 use super::bodies::{Bodies, Body};
 use daypass_core::parts::{Group, Part, Parts};

@@ -5,6 +5,7 @@ use super::connection::Running;
 use super::head::{as_in_http1, check_head};
 use super::peer::Who;
 use super::route::{Route, by_head, by_request};
+use super::turn_away::Sent;
 use super::{Server, group};
 use crate::app::View;
 use crate::traces;
@@ -108,7 +109,7 @@ impl Server {
             Route::Live => return (self.live(&head), true),
             Route::Ready => return (self.ready(&head), true),
             Route::Nothing => {
-                linger(&mut incoming).await;
+                linger(&mut incoming, 0).await;
                 return (not_found(&head), false);
             }
             _ => {}
@@ -116,7 +117,8 @@ impl Server {
         let (group, most) =
             (group::of_head(&route, &head, &began.directory), began.directory.plan().in_flight);
         if !self.app.gate.admits(group, most) {
-            return self.turn_away(&began, &route, &head, incoming).await;
+            let sent = Sent::Head { sound: fault.is_none(), incoming };
+            return self.turn_away(&began, route, head, sent).await;
         }
         let mut held = self.app.gate.body(head.source);
         let body = match fault {
@@ -128,19 +130,19 @@ impl Server {
             // Whoever is refused does not hold what there is too little of while he waits.
             Err(refusal) if refusal.reason == Reason::Overloaded => {
                 drop(held);
-                return self.turn_away(&began, &route, &head, incoming).await;
+                return self.turn_away(&began, route, head, Sent::Head { sound: true, incoming }).await;
             }
             Err(refusal) => {
                 drop(held);
-                linger(&mut incoming).await;
+                linger(&mut incoming, 0).await;
                 return (self.refuse(&began, &route, &head, refusal), false);
             }
         };
         let group = group.or_else(|| group::of_body(&route, &body, &began.directory));
         // Only now, so that whoever lets a body trickle in takes nobody's place.
         let Some(under) = self.app.gate.enter(group, most) else {
-            drop((body, held));
-            return self.turn_away(&began, &route, &head, incoming).await;
+            drop(held);
+            return self.turn_away(&began, route, head, Sent::Whole(body)).await;
         };
         let request = Request { head, body };
         // As the store is now: while a body trickles in, a key may be revoked.
@@ -171,23 +173,6 @@ impl Server {
             None => {}
         }
         (response, true)
-    }
-
-    /// Refuses a request that nobody has looked at, for want of room. What it has sent is thrown away, so that its
-    /// connection stays good: a new one would be more work than the request.
-    async fn turn_away(
-        &self,
-        began: &View,
-        route: &Route,
-        head: &Head,
-        mut incoming: Incoming,
-    ) -> (Response, bool) {
-        // Boxed, so that no other request carries the space for it.
-        Box::pin(async { tokio::join!(self.app.gate.turn_away(), linger(&mut incoming)) }).await;
-        let whole = incoming.is_end_stream();
-        // Not all at the same second.
-        let again = 1 + u32::from(head.request_id.as_bytes()[15]) % 3;
-        (self.refuse(began, route, head, Refusal::overloaded(again)), whole)
     }
 
     async fn answer<D: Dialect>(&self, dialect: &D, view: &View, request: Request) -> Response {
@@ -239,7 +224,7 @@ impl Server {
         }
     }
 
-    fn refuse(&self, view: &View, route: &Route, head: &Head, refusal: Refusal) -> Response {
+    pub(super) fn refuse(&self, view: &View, route: &Route, head: &Head, refusal: Refusal) -> Response {
         let pipeline = &view.setup.pipeline;
         let answer = match route {
             Route::GetAuthorization(endpoint) => {
@@ -261,6 +246,24 @@ impl Server {
         };
         self.app.ended(&answer.summary);
         log(head, answer)
+    }
+
+    /// The same for a request that is there whole, whose body may say in what form it is answered.
+    pub(super) fn refuse_whole(
+        &self,
+        view: &View,
+        route: &Route,
+        request: Request,
+        refusal: Refusal,
+    ) -> Response {
+        let (pipeline, directory, head) = (&view.setup.pipeline, &view.directory, request.head.clone());
+        let answer = match route {
+            Route::Top => pipeline.refuse_whole(&alibaba::Top, directory, request, refusal),
+            Route::AlibabaSts => pipeline.refuse_whole(&alibaba::Sts, directory, request, refusal),
+            _ => return self.refuse(view, route, &head, refusal),
+        };
+        self.app.ended(&answer.summary);
+        log(&head, answer)
     }
 }
 
@@ -317,18 +320,25 @@ async fn read_body(headers: &HeaderMap, body: &mut Incoming, held: &mut Body) ->
     }
 }
 
-/// Reads on for a moment and throws away what comes.
-async fn linger(body: &mut Incoming) {
+/// Reads on for a moment, and gives back what came if that is all of it and no more than this; the rest is thrown away.
+pub(super) async fn linger(body: &mut Incoming, most: usize) -> Option<Bytes> {
+    let mut kept = Some(Vec::new());
     let rest = async {
         let mut left = LINGER_BYTES;
         while left > 0
             && let Some(Ok(frame)) = body.frame().await
         {
-            left = left.saturating_sub(frame.data_ref().map_or(1, Bytes::len));
+            let piece = frame.data_ref().map_or(&[][..], |piece| piece);
+            left = left.saturating_sub(piece.len().max(1));
+            kept = kept.take().filter(|kept| kept.len() + piece.len() <= most);
+            if let Some(kept) = &mut kept {
+                kept.extend_from_slice(piece);
+            }
         }
     };
     // What has not come by then is not waited for.
     let _ = timeout(LINGER, rest).await;
+    kept.filter(|_| body.is_end_stream()).map(Bytes::from)
 }
 
 /// Runs to the end, or to a panic. One bad request must not take the process, nor its own answer, with it.
@@ -342,7 +352,7 @@ async fn unpanicked<T>(mut work: Pin<&mut impl Future<Output = T>>) -> Option<T>
 
 /// One line for each request, at the boundary; nothing else is logged about it anywhere. What was granted stands
 /// in the records, which are durable and say more: its line is for debugging.
-fn log(head: &Head, answer: Answer) -> Response {
+pub(super) fn log(head: &Head, answer: Answer) -> Response {
     let summary = answer.summary;
     let (dialect, request_id) = (summary.dialect.name(), head.request_id);
     let client = summary.client.map(tracing::field::display);

@@ -21,6 +21,7 @@ mod squeeze;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod turn_away;
 
 pub(crate) use address::Proxies;
 pub(crate) use gate::Gate;

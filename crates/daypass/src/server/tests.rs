@@ -4,6 +4,7 @@ mod mutual_tls;
 mod peers;
 mod revocation;
 mod tls;
+mod turned_away;
 
 use super::connection::{AGE, HEAD_TIMEOUT, OVERTIME};
 use super::{CONNECTIONS, Door, Proxies, Server, Tls};
