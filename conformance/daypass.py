@@ -236,6 +236,11 @@ class Service(Running):
         printed = command("audit", "tail", "-n", "200", "--config", self.config, "--json").stdout
         return [json.loads(line) for line in printed.splitlines()]
 
+    def grant(self):
+        """The newest record of something that was handed out. What the server does by itself, such as preparing its next keys in its
+        first seconds, is recorded as well."""
+        return [one for one in self.records() if one["event"]["event"] == "grant"][-1]
+
     def _announced(self):
         return '"ready"' in self.output() or " ready " in self.output()
 

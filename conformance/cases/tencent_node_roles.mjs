@@ -108,7 +108,9 @@ test('AssumeRole with an ExternalId', async () => {
 
 test('AssumeRole with a SourceIdentity, which is recorded', async () => {
   await assumed(await sdk.assume(arn('soe'), { SourceIdentity: 'bob@example.com' }), 'page-1');
-  assert.equal((await service.records()).at(-1).event.source_identity, 'bob@example.com');
+  // What the server does by itself, such as preparing its next keys, is recorded as well.
+  const grants = (await service.records()).filter(({ event }) => event.event === 'grant');
+  assert.equal(grants.at(-1).event.source_identity, 'bob@example.com');
 });
 
 test('AssumeRole with an MFA code is refused: there are no devices here', async () => {

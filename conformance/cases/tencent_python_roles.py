@@ -119,7 +119,7 @@ def assume_tags():
     for sign, method in WAYS:
         answer = SDK.assume(arn("uploads"), tags=tags, how={"sign": sign, "method": method})
         assumed(answer, "page-1", 3600)
-    record = json.dumps(SERVICE.records()[-1])
+    record = json.dumps(SERVICE.grant())
     check("cost-centre" in record, f"the tag is not in the record {record}")
     equal(resources(answer), ["qcs::cos::uid/1250000000:pics-1250000000/users/alice/*"], "resources of the policy")
 
@@ -149,7 +149,7 @@ def external_id():
 @case("AssumeRole with a SourceIdentity, which is recorded")
 def source_identity():
     assumed(SDK.assume(arn("soe"), SourceIdentity="alice@example.com"), "page-1", 1800)
-    check("alice@example.com" in json.dumps(SERVICE.records()[-1]), "the SourceIdentity is not in the record")
+    check("alice@example.com" in json.dumps(SERVICE.grant()), "the SourceIdentity is not in the record")
 
 
 @case("AssumeRole with an MFA code is refused: there are no devices here")
@@ -198,7 +198,7 @@ def outside():
         answer = web_identity(PROVIDER.token("ci-main"), method=method)
         assumed(answer, "build-9", 3600)
     equal(resources(answer), ["qcs::cos::uid/1250000000:pics-1250000000/users/ci-main/*"], "resources of the policy")
-    equal(SERVICE.records()[-1]["via"], "web-identity:corp", "by what the caller was known")
+    equal(SERVICE.grant()["via"], "web-identity:corp", "by what the caller was known")
     # The vendor's list for this action has no code of its own for it.
     refused("InvalidParameter.ParamError", web_identity, PROVIDER.token("ci-main"), seconds=43201)
 
