@@ -22,6 +22,14 @@ use serde::Serialize;
 /// What a client waits for when nobody said how long. It must be an integer: MSAL reads no date here.
 const RETRY_AFTER_DEFAULT: u32 = 1;
 
+/// The longest time that `Retry-After` says, in seconds. Above it there is no such header, and the sentence alone says when.
+///
+/// The Azure SDKs for Python and Node wait inside the call for as long as the header says, and do so three times: where a
+/// daily quota is used up the call would come back after midnight. Without it they fail at once, or after some seconds;
+/// the one for Go waits for nothing that is longer than this; MSAL asks again after five seconds or a minute, and no later
+/// than an hour after a quota was raised.
+const RETRY_AFTER_LONGEST: u32 = 60;
+
 /// The answer with a credential.
 pub(super) fn granted(manner: &Manner, granted: &Granted) -> Response {
     // Entra answers 3599 for an hour: the token may be used for less than its lifetime by the time it is read.
@@ -82,8 +90,11 @@ pub(super) fn refused(manner: &Manner, refusal: &Refusal) -> Response {
     };
     let mut response = respond(manner, status, &answer);
     let headers = response.headers_mut();
-    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-        headers.insert(RETRY_AFTER, refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT).into());
+    let again = refusal.retry_after.unwrap_or(RETRY_AFTER_DEFAULT);
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+        && again <= RETRY_AFTER_LONGEST
+    {
+        headers.insert(RETRY_AFTER, again.into());
     }
     if status == StatusCode::UNAUTHORIZED && manner.basic {
         headers

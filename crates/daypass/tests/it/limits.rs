@@ -67,8 +67,8 @@ fn a_client_above_its_rate_is_told_so_in_its_protocols_words() {
         format!("{} {} {}", answer.status, answer.head, answer.body)
     });
     assert!(limited.starts_with("429 ") && limited.contains("90055"), "{limited}");
-    let seconds = limited.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
-    assert!((1..=1800).contains(&seconds.trim().parse::<u32>().unwrap()), "{limited}");
+    // The half hour stands in the sentence alone: the Azure SDKs would wait for it inside the call.
+    assert!(limited.contains("ask again in 1") && !limited.contains("retry-after: "), "{limited}");
 
     let shown = String::from_utf8(dev.cli(&["client", "show", "soe-server"]).stdout).unwrap();
     assert!(shown.contains("soe-server is limited to 2/h"), "{shown}");

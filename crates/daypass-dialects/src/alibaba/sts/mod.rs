@@ -329,6 +329,10 @@ fn shown(text: &str) -> &str {
     text.char_indices().nth(LIMIT).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
 }
 
+/// When to ask again, in milliseconds: what the vendor's newer SDKs keep to, where their user has them retry. They read no
+/// `Retry-After`, and would ask again after a tenth of a second.
+const ACS_RETRY_AFTER: &str = "x-acs-retry-after";
+
 /// `Format`, whose values compare without case.
 fn format_in(form: &[u8]) -> Option<Format> {
     let (_, value) = form_urlencoded::parse(form).find(|(name, _)| name == name::FORMAT)?;
@@ -371,6 +375,7 @@ fn refused(manner: &StsManner, refusal: &Refusal) -> Response {
     let mut response = respond(manner, status, &error);
     if let Some(seconds) = refusal.retry_after {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response.headers_mut().insert(ACS_RETRY_AFTER, HeaderValue::from(u64::from(seconds) * 1000));
     }
     response
 }

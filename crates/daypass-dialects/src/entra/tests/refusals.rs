@@ -360,18 +360,27 @@ fn whoever_guesses_is_told_to_wait_in_json_and_the_right_secret_is_served() {
     assert!(bench.post(&good_form(), &[]).result.is_ok());
 }
 
+/// The Azure SDKs wait inside the call for as long as they are told, so that nobody is told to wait for midnight.
 #[test]
-fn overload_always_says_when_to_come_back() {
+fn it_is_said_when_to_come_back_if_that_is_soon() {
     let head = request("POST", "/", &[], b"").head;
     let manner = super::Entra.manner(&head);
     for (reason, seconds, expected) in [
-        (Reason::RateLimited, Some(7), "7"),
-        (Reason::RateLimited, None, "1"),
-        (Reason::Unavailable, None, "1"),
+        (Reason::RateLimited, Some(7), Some("7")),
+        (Reason::RateLimited, Some(60), Some("60")),
+        (Reason::RateLimited, Some(61), None),
+        (Reason::RateLimited, Some(86_400), None),
+        (Reason::RateLimited, None, Some("1")),
+        (Reason::Overloaded, Some(3), Some("3")),
+        (Reason::Frozen, Some(30), Some("30")),
+        (Reason::Unavailable, None, Some("1")),
+        (Reason::Unavailable, Some(3600), None),
+        (Reason::WrongSecret, Some(7), None),
     ] {
         let refusal = Refusal { retry_after: seconds, ..Refusal::new(reason, "no") };
         let response = super::Entra.render(&manner, Outcome::Refused(refusal));
-        assert_eq!(response.headers()["retry-after"], expected);
+        let told = response.headers().get("retry-after").map(|told| told.to_str().unwrap());
+        assert_eq!(told, expected, "{reason:?} {seconds:?}");
     }
 }
 
