@@ -13,7 +13,7 @@ use crate::{app, reload, telemetry};
 use anyhow::Context as _;
 use daypass_core::directory::Certificates;
 use serde_json::json;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -162,14 +162,24 @@ pub(super) fn bind(address: SocketAddr) -> anyhow::Result<TcpSocket> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A restart must not wait for the connections of the last run to time out.
     socket.set_reuseaddr(true)?;
-    socket.bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    socket.bind(address).map_err(|error| cannot_listen(address, error))?;
     Ok(socket)
 }
 
 /// Lets connections come.
 pub(super) fn listen(socket: TcpSocket) -> anyhow::Result<TcpListener> {
     let address = socket.local_addr()?;
-    socket.listen(BACKLOG).with_context(|| format!("cannot listen on {address}"))
+    socket.listen(BACKLOG).map_err(|error| cannot_listen(address, error))
+}
+
+/// Why an address cannot be listened on, and who would know more.
+pub(super) fn cannot_listen(address: SocketAddr, error: std::io::Error) -> anyhow::Error {
+    let who = match error.kind() {
+        ErrorKind::AddrInUse => " (`ss -ltnp` shows who does, perhaps a Daypass that still runs)",
+        ErrorKind::AddrNotAvailable => " (`ip address` shows the addresses of this machine)",
+        _ => "",
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {address}{who}"))
 }
 
 fn announce(
@@ -268,6 +278,16 @@ fn with_certificate(curl: &str, url: &str, credentials: &Credentials, from: &Pat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_address_that_is_taken_names_who_would_know_more() {
+        let first = listen(bind(([127, 0, 0, 1], 0).into()).unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let error = bind(address).and_then(listen).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.starts_with(&format!("cannot listen on {address} (`ss -ltnp`")), "{said}");
+        assert!(said.contains("Address already in use"), "the cause stays: {said}");
+    }
 
     #[test]
     fn reset_removes_only_its_own_files() {

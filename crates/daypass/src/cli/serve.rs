@@ -1,5 +1,6 @@
 //! `daypass serve`.
 
+use super::dev::cannot_listen;
 use super::output::Failure;
 use super::place::{CONFIG, load};
 use crate::app::{Ambient, App, Opened, Settings};
@@ -119,5 +120,5 @@ async fn keep_free(opened: &Opened, reserve: Option<u64>) {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))
 }

@@ -47,6 +47,11 @@ impl Fault {
         Self { hint: Some(hint.into()), ..self }
     }
 
+    /// Says what to do about it, where nothing better was said before.
+    pub(super) fn or_hint(self, hint: &str) -> Self {
+        if self.hint.is_some() { self } else { self.hint(hint) }
+    }
+
     /// Says which lint has found it.
     pub(super) fn lint(self, lint: Lint) -> Self {
         Self { lint: Some(lint), ..self }

@@ -17,6 +17,10 @@ pub(super) const KEYS: &[&str] = &["key", "previous", "next"];
 /// Length of a seal key, in bytes.
 const LENGTH: usize = 32;
 
+/// What to do where a seal key cannot be had at all. A node that gets one of its own cannot read what the others have written.
+const WHENCE: &str =
+    "a node beside others needs the seal key that they have; for a new store `daypass init` writes one";
+
 /// Where the seal keys are kept: the one that wraps, and while it is being replaced the one before or the one to come.
 #[derive(Clone, Debug)]
 pub(crate) struct SealSource {
@@ -58,7 +62,7 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<SealSource> {
 impl Named {
     fn read(&self) -> Result<[u8; LENGTH], Errors> {
         let key = self.source.read(&variable).and_then(|secret| decode(&secret));
-        key.map_err(|fault| Errors(vec![fault.at(self.spot.clone())]))
+        key.map_err(|fault| Errors(vec![fault.or_hint(WHENCE).at(self.spot.clone())]))
     }
 }
 
@@ -173,6 +177,14 @@ mod tests {
                 "{shown}: `{shown}` is open to others than its owner (mode 0640)\n  hint: chmod 600 {shown}"
             )
         );
+    }
+
+    #[test]
+    fn who_has_no_key_is_told_whose_to_take() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("seal.key");
+        let refused = read_seal_key(&path).err().unwrap().to_string();
+        assert!(refused.contains("No such file") && refused.ends_with(WHENCE), "{refused}");
     }
 
     #[test]

@@ -92,11 +92,12 @@ impl<'a> Section<'a> {
     pub(super) fn need(&self, key: &str) -> Option<&'a Node> {
         let node = self.node(key);
         if node.is_none() {
-            let message = match self.place {
-                Place::File => format!("the section `[{key}]` is missing"),
-                _ => format!("{} needs the key `{key}`", self.title()),
+            let fault = match self.place {
+                Place::File => Fault::new(format!("the section `[{key}]` is missing"))
+                    .hint("`daypass init` writes a file that has them all"),
+                _ => Fault::new(format!("{} needs the key `{key}`", self.title())),
             };
-            self.notes.error(self.place, Fault::new(message));
+            self.notes.error(self.place, fault);
         }
         node
     }

@@ -45,10 +45,13 @@ fn a_line_that_may_hold_a_secret_is_not_shown() {
 fn an_empty_file() {
     assert_snapshot!(refused(""), @"
     daypass.toml:1:1: the section `[server]` is missing
+      hint: `daypass init` writes a file that has them all
 
     daypass.toml:1:1: the section `[store]` is missing
+      hint: `daypass init` writes a file that has them all
 
     daypass.toml:1:1: the section `[seal]` is missing
+      hint: `daypass init` writes a file that has them all
     ");
 }
 
