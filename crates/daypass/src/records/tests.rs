@@ -4,7 +4,7 @@ use super::file::{Copy, copies};
 use super::*;
 use crate::app::{Ambient, App, Opened, Settings as AppSettings};
 use daypass_core::clock::after;
-use daypass_core::record::checkpoint::{Fork, Kept};
+use daypass_core::record::checkpoint::{Checkpoint, Fork, Kept};
 use daypass_core::record::{Entry, Event, Record};
 use daypass_core::store::{Change, Proof, RecordQuery, Store};
 use daypass_core::testing::{self, FixedClock, MemoryStore, START, SeededEntropy, World};
@@ -49,8 +49,20 @@ impl Node {
         self.app.keeper().hand_out(&self.app).await;
     }
 
+    /// Writes a record and signs it, so many times.
+    async fn grow(&self, times: u32) {
+        for _ in 0..times {
+            self.write(1).await;
+            self.turn().await;
+        }
+    }
+
     async fn kept(&self) -> Vec<Kept> {
         self.store.checkpoints(0, usize::MAX).await.unwrap()
+    }
+
+    async fn last(&self) -> Checkpoint {
+        self.kept().await.pop().unwrap().open(testing::ring().checkpoint_keys()).unwrap()
     }
 
     fn concerns(&self) -> Vec<&'static str> {
@@ -82,6 +94,21 @@ fn held(path: &FilePath) -> Vec<Kept> {
     all
 }
 
+/// A place that was not reached is tried again.
+async fn a_minute_later() {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(61)).await;
+    tokio::time::resume();
+}
+
+/// A node whose store is as it was when it had one checkpoint, and what its file holds: three.
+async fn put_back(path: &FilePath) -> (Node, Vec<Kept>) {
+    node(to_file(path)).await.grow(3).await;
+    let node = node(to_file(path)).await;
+    node.app.keeper().sign(&node.app).await;
+    (node, held(path))
+}
+
 fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("checkpoints");
@@ -97,7 +124,7 @@ async fn what_grows_is_signed_and_what_does_not_is_not() {
     assert_eq!(node.kept().await.len(), 1);
     node.write(3).await;
     node.turn().await;
-    let last = node.kept().await.pop().unwrap().open(testing::ring().checkpoint_keys()).unwrap();
+    let last = node.last().await;
     assert_eq!((last.number, last.records), (2, 4));
     assert_eq!(node.app.proofs().number, 2);
     assert!(node.concerns().is_empty());
@@ -107,10 +134,7 @@ async fn what_grows_is_signed_and_what_does_not_is_not() {
 async fn a_file_gets_each_in_order_and_goes_on_where_it_was() {
     let (folder, path) = folder();
     let node = node(to_file(&path)).await;
-    for _ in 0..3 {
-        node.write(1).await;
-        node.turn().await;
-    }
+    node.grow(3).await;
     assert_eq!(held(&path), node.kept().await);
     assert_eq!(node.store.delivered().await.unwrap(), [(format!("file:{}", path.display()), 3)]);
 
@@ -127,9 +151,7 @@ async fn a_file_gets_each_in_order_and_goes_on_where_it_was() {
     assert!(node.concerns().is_empty(), "not yet");
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&away, &path).unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(61)).await;
-    tokio::time::resume();
+    a_minute_later().await;
     node.turn().await;
     assert_eq!(held(&path), node.kept().await);
     assert_eq!(node.kept().await.len(), 5);
@@ -156,9 +178,7 @@ async fn a_place_that_misses_for_too_long_is_told() {
     assert!(!text.contains("gone"), "no names: {text}");
     // It comes back.
     std::fs::create_dir(gone.parent().unwrap()).unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(61)).await;
-    tokio::time::resume();
+    a_minute_later().await;
     node.app.keeper().hand_out(&node.app).await;
     assert!(node.concerns().is_empty());
     assert_eq!(held(&gone).len(), 1);
@@ -188,15 +208,7 @@ async fn two_nodes_sign_one_sequence() {
 #[tokio::test]
 async fn a_store_that_was_put_back_is_noticed_at_the_start_until_it_is_accepted() {
     let (_folder, path) = folder();
-    let before = node(to_file(&path)).await;
-    for _ in 0..3 {
-        before.write(1).await;
-        before.turn().await;
-    }
-    // As it was when it had one checkpoint.
-    let node = node(to_file(&path)).await;
-    node.app.keeper().sign(&node.app).await;
-    let copies = held(&path);
+    let (node, copies) = put_back(&path).await;
     node.app.keeper().hand_out(&node.app).await;
     assert_eq!(node.alarms().len(), 1, "{:?}", node.alarms());
     assert!(node.alarms()[0].contains("holds checkpoint 3"), "{:?}", node.alarms());
@@ -250,9 +262,7 @@ async fn old_records_go_only_where_they_are_signed_and_every_place_has_that() {
     node.app.keeper().remove(&node.app).await;
     assert_eq!(count().await, 1206, "a place does not have it");
     std::fs::create_dir(gone.parent().unwrap()).unwrap();
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(61)).await;
-    tokio::time::resume();
+    a_minute_later().await;
     node.turn().await;
     node.app.keeper().remove(&node.app).await;
     assert_eq!(count().await, 5 + 3, "and three that say what went");
@@ -275,7 +285,7 @@ async fn old_records_go_only_where_they_are_signed_and_every_place_has_that() {
     node.app.keeper().remove(&node.app).await;
     assert_eq!(count().await, 8, "nothing more is old enough");
     node.turn().await;
-    let last = node.kept().await.pop().unwrap().open(testing::ring().checkpoint_keys()).unwrap();
+    let last = node.last().await;
     assert_eq!(last.cut.iter().map(|span| span.size).collect::<Vec<_>>(), [1201]);
 }
 
@@ -302,7 +312,7 @@ async fn what_the_store_says_to_be_signed_is_not_believed() {
         assert_eq!((signed.made, signed.unproved.len()), (1, 0), "{told}");
         let heads = node.store.heads().await.unwrap();
         assert!(heads.iter().all(|head| head.signed == head.seq), "it is put right: {heads:?}");
-        let last = node.kept().await.pop().unwrap().open(testing::ring().checkpoint_keys()).unwrap();
+        let last = node.last().await;
         assert_eq!(last.records, heads.iter().map(|head| head.seq).sum::<u64>());
         assert!(node.concerns().is_empty());
     }
@@ -333,18 +343,11 @@ async fn only_what_was_signed_accepts_anything() {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let (_folder, path) = folder();
-    let before = node(to_file(&path)).await;
-    for _ in 0..3 {
-        before.write(1).await;
-        before.turn().await;
-    }
-    let node = node(to_file(&path)).await;
-    node.app.keeper().sign(&node.app).await;
-    let copies = held(&path);
+    let (node, copies) = put_back(&path).await;
     let last = node.kept().await.pop().unwrap();
     let fork = Fork { number: 3, digest: copies[2].digest() };
     let payload = last.open(testing::ring().checkpoint_keys()).unwrap();
-    let accepts = daypass_core::record::checkpoint::Checkpoint { number: 2, accepts: Some(fork), ..payload };
+    let accepts = Checkpoint { number: 2, accepts: Some(fork), ..payload };
     let forged = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&accepts).unwrap());
     let mut parts: Vec<_> = last.jws.split('.').collect();
     parts[1] = &forged;
@@ -369,10 +372,7 @@ async fn only_what_was_signed_accepts_anything() {
 async fn a_store_that_is_put_back_under_a_running_service_is_noticed() {
     let (_folder, path) = folder();
     let node = node(to_file(&path)).await;
-    for _ in 0..3 {
-        node.write(1).await;
-        node.turn().await;
-    }
+    node.grow(3).await;
     assert_eq!((node.alarms().len(), node.concerns().len()), (0, 0));
     let copies = held(&path);
     node.store.forget_checkpoints(1);
