@@ -126,10 +126,9 @@ async fn a_form_may_come_in_pieces() {
 async fn what_is_public_is_given_all_the_same() {
     let (server, _taken) = full().await;
     let tenant = ACME;
-    for path in [
-        "/common/discovery/keys".to_owned(),
-        format!("/{tenant}/v2.0/.well-known/openid-configuration"),
-    ] {
+    for path in
+        ["/common/discovery/keys".to_owned(), format!("/{tenant}/v2.0/.well-known/openid-configuration")]
+    {
         let answer = server.get(&path, "").await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     }
