@@ -264,11 +264,10 @@ fn question(host: &str, at: Timestamp) -> Vec<u8> {
 mod tests {
     use super::*;
     use daypass_dialects::alibaba::wire::{parse_top, render_policy};
-    use std::net::TcpListener;
 
     /// A running one. It ends with the tests.
     fn running(delay: Duration) -> SocketAddr {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let address = daypass_faults::port::free_address().unwrap();
         std::thread::spawn(move || serve(address, delay).unwrap());
         while std::net::TcpStream::connect(address).is_err() {
             std::thread::sleep(Duration::from_millis(1));

@@ -2,10 +2,11 @@
 //! to misbehave.
 
 use crate::ask::{Asker, Dialect};
-use crate::installation::{CHEAP, Clients, Installation, free_address};
+use crate::installation::{CHEAP, Clients, Installation};
 use crate::ledger::Ledger;
 use crate::load::Load;
 use crate::node::Node;
+use crate::port::free_address;
 use crate::postgres::Server;
 use crate::proxy::Proxy;
 use anyhow::Context as _;

@@ -2,9 +2,10 @@
 
 use crate::ask::text_at;
 use crate::node::Node;
+use crate::port::free_address;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -234,9 +235,4 @@ impl Installation {
     pub fn start(&self) -> anyhow::Result<Node> {
         Node::start(self.serve(), self.address, &self.folder.join("node.log"))
     }
-}
-
-/// An address on loopback that nobody listens on.
-pub fn free_address() -> anyhow::Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

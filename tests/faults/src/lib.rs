@@ -10,6 +10,7 @@ pub mod installation;
 pub mod ledger;
 pub mod load;
 pub mod node;
+pub mod port;
 pub mod postgres;
 pub mod proxy;
 pub mod shim;

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-/// How long a node may take to be ready, after a crash too.
-pub const START: Duration = Duration::from_secs(10);
-/// How long a node may take to stop.
-const STOP: Duration = Duration::from_secs(15);
+/// How long a node is waited for until it is ready, after a crash too. How long it took is [`Node::started_in`].
+pub const START: Duration = Duration::from_mins(1);
+/// How long a node is waited for until it has stopped.
+const STOP: Duration = Duration::from_mins(1);
 
 /// A node that runs. Dropping it kills it.
 pub struct Node {
@@ -69,7 +69,7 @@ impl Node {
 
     fn status_of(&self, path: &str) -> Option<u16> {
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
-        ask::once(self.address, request.as_bytes(), Duration::from_secs(3)).ok().map(|answer| answer.status)
+        ask::once(self.address, request.as_bytes(), Duration::from_secs(10)).ok().map(|answer| answer.status)
     }
 
     /// Whether the process is there.

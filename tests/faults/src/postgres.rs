@@ -20,7 +20,7 @@ use tempfile::TempDir;
 const NOBODY: u32 = 65534;
 
 /// How long a server may take to answer after its start.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(1);
 
 /// A server, which runs unless it was ended.
 pub struct Server {
@@ -92,7 +92,7 @@ impl Server {
     fn prepare(programs: PathBuf, settings: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777))?;
-        let port = crate::installation::free_address()?.port();
+        let port = crate::port::free_address()?.port();
         let settings = settings.iter().map(|text| (*text).to_owned()).collect();
         Ok(Self { programs, folder, port, settings, running: None, databases: AtomicUsize::new(0) })
     }

@@ -73,7 +73,11 @@ impl Report {
 
     /// The report for people.
     pub(crate) fn markdown(&self) -> String {
-        let size = if self.quick { "a tenth of the repetitions" } else { "whole" };
+        let size = if self.quick {
+            "a tenth of the repetitions, with bounds of time five times as wide"
+        } else {
+            "whole"
+        };
         let mut text = format!("# Faults\n\n{}; {size}.\n\n", self.summary());
         text.push_str("| fault | what was done | what must hold | | figures |\n|---|---|---|---|---|\n");
         for Line { case, outcome, .. } in &self.lines {

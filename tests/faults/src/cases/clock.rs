@@ -143,7 +143,7 @@ fn behind(means: &Means) -> anyhow::Result<Outcome> {
     let mut command = scene.installation.serve();
     scene.shim.attach(&mut command);
     let mut node = Node::begin(command, scene.installation.address, &scene.folder.path().join("behind.log"))?;
-    time::pause(Duration::from_secs(2));
+    time::until(DEADLINE, || node.log().contains("clock"));
     let granted = node.is_running() && scene.obtain().is_ok();
     let (ready, said) = (node.is_ready(), node.log());
     node.kill()?;

@@ -67,17 +67,16 @@ fn scene(means: &Means) -> anyhow::Result<Scene> {
 }
 
 /// Waits until nothing more is granted. Gives how many credentials were received meanwhile.
-fn granting_ends(load: &Load) -> anyhow::Result<u64> {
+fn granting_ends(load: &Load, noticed: Duration) -> anyhow::Result<u64> {
     let before = load.granted();
-    time::pause(NOTICED);
-    let later = load.granted();
-    ensure!(!load.goes_on(1, Duration::from_secs(1)), "credentials are still granted {NOTICED:?} later");
-    Ok(later - before)
+    let ends = time::until(noticed, || !load.goes_on(1, Duration::from_secs(1)));
+    ends.with_context(|| format!("credentials are still granted {noticed:?} later"))?;
+    Ok(load.granted() - before)
 }
 
 /// Whether the node soon says that it cannot serve, or has ended.
 fn says_so(node: &mut Node) -> bool {
-    time::until(Duration::from_secs(4), || !node.is_running() || !node.is_ready()).is_some()
+    time::until(DEADLINE, || !node.is_running() || !node.is_ready()).is_some()
 }
 
 /// Moves the files of the database from one folder to another.
@@ -96,12 +95,12 @@ fn deleted(means: &Means) -> anyhow::Result<Outcome> {
     for name in FILES {
         let _ = std::fs::remove_file(installation.data().join(name));
     }
-    let more = granting_ends(&load);
+    let more = granting_ends(&load, means.room(NOTICED));
     load.stop();
     let more = more?;
     ensure!(says_so(&mut node), "the node says that it is ready without its store");
     ensure!(!installation.database().exists(), "the node has made another store in its place");
-    Ok(Outcome::Held(format!("{more} credentials within {} s of the deletion, then none", NOTICED.as_secs())))
+    Ok(Outcome::Held(format!("{more} credentials after the deletion, then none")))
 }
 
 fn renamed(means: &Means) -> anyhow::Result<Outcome> {
@@ -109,7 +108,7 @@ fn renamed(means: &Means) -> anyhow::Result<Outcome> {
     let aside = folder.path().join("aside");
     std::fs::create_dir(&aside)?;
     move_files(installation.data(), &aside)?;
-    let more = granting_ends(&load)?;
+    let more = granting_ends(&load, means.room(NOTICED))?;
     ensure!(says_so(&mut node), "the node says that it is ready without its store");
     node.kill()?;
     move_files(&aside, installation.data())?;
@@ -135,11 +134,11 @@ fn replaced(means: &Means) -> anyhow::Result<Outcome> {
     }
     ensure!(load.goes_on(50, DEADLINE), "nothing is granted after the copy");
     move_files(&copy, installation.data())?;
-    let more = granting_ends(&load);
+    let more = granting_ends(&load, means.room(NOTICED));
     load.stop();
     let more = more?;
     ensure!(says_so(&mut node), "the node says that it is ready on a store that is not its own");
-    Ok(Outcome::Held(format!("{more} credentials within {} s, then none", NOTICED.as_secs())))
+    Ok(Outcome::Held(format!("{more} credentials after that, then none")))
 }
 
 fn damaged(means: &Means) -> anyhow::Result<Outcome> {

@@ -75,9 +75,9 @@ fn none() -> Outcome {
 }
 
 /// Waits until credentials are given again; how long it took.
-fn served(load: &Load, after: &str) -> anyhow::Result<Duration> {
-    let begin = time::now();
-    ensure!(load.goes_on(30, BACK), "nothing is granted within five seconds after {after}");
+fn served(means: &Means, load: &Load, after: &str) -> anyhow::Result<Duration> {
+    let (begin, back) = (time::now(), means.room(BACK));
+    ensure!(load.goes_on(30, back), "nothing is granted within {back:?} after {after}");
     Ok(begin.elapsed())
 }
 
@@ -99,11 +99,11 @@ fn settled(cluster: &Cluster, load: Load, ledger: &Ledger, worst: Duration) -> a
 fn restart(means: &Means) -> anyhow::Result<Outcome> {
     let Some(mut cluster) = cluster(&means.daypass, 3)? else { return Ok(none()) };
     let (load, ledger) = cluster.load(8);
-    let mut worst = served(&load, "the start")?;
+    let mut worst = served(means, &load, "the start")?;
     for _ in 0..means.times(20) {
         cluster.server.down();
         cluster.server.up()?;
-        worst = worst.max(served(&load, "a restart of the database")?);
+        worst = worst.max(served(means, &load, "a restart of the database")?);
         time::pause(Duration::from_millis(500));
     }
     settled(&cluster, load, &ledger, worst)
@@ -113,12 +113,12 @@ fn failover(means: &Means) -> anyhow::Result<Outcome> {
     let Some(mut cluster) = cluster(&means.daypass, 3)? else { return Ok(none()) };
     let copy = cluster.server.standby()?;
     let (load, ledger) = cluster.load(8);
-    served(&load, "the start")?;
+    served(means, &load, "the start")?;
     cluster.server.down();
     copy.promote()?;
     cluster.move_database(copy.address());
-    let back = served(&load, "the copy took its place")?;
-    served(&load, "that")?;
+    let back = served(means, &load, "the copy took its place")?;
+    served(means, &load, "that")?;
 
     // The old one comes back as if nothing had been, and one node is led to it.
     let mut old = std::mem::replace(&mut cluster.server, copy);
@@ -139,19 +139,19 @@ fn failover(means: &Means) -> anyhow::Result<Outcome> {
     ensure!(!granted.iter().skip(2).any(|granted| *granted), "granted on the strength of the old server");
     wall.aim(&[cluster.server.address()]);
     wall.cut();
-    served(&load, "the old server was left alone")?;
+    served(means, &load, "the old server was left alone")?;
     settled(&cluster, load, &ledger, back)
 }
 
 fn commits(means: &Means) -> anyhow::Result<Outcome> {
     let Some(cluster) = cluster(&means.daypass, 3)? else { return Ok(none()) };
     let (load, ledger) = cluster.load(8);
-    let mut worst = served(&load, "the start")?;
+    let mut worst = served(means, &load, "the start")?;
     for round in 0..means.times(60) {
         let wall = cluster.wall(usize::try_from(round)? % cluster.count())?;
         wall.cut_after(b"COMMIT");
-        time::until(BACK, || wall.has_cut()).context("nothing was committed")?;
-        worst = worst.max(served(&load, "a commit whose answer was lost")?);
+        time::until(means.room(BACK), || wall.has_cut()).context("nothing was committed")?;
+        worst = worst.max(served(means, &load, "a commit whose answer was lost")?);
     }
     settled(&cluster, load, &ledger, worst)
 }
@@ -160,7 +160,7 @@ fn random(means: &Means) -> anyhow::Result<Outcome> {
     let Some(mut cluster) = cluster(&means.daypass, 3)? else { return Ok(none()) };
     let mut chance = means.chance();
     let (load, ledger) = cluster.load(8);
-    let mut worst = served(&load, "the start")?;
+    let mut worst = served(means, &load, "the start")?;
     for _ in 0..means.times(40) {
         let number = chance.random_range(0..cluster.count());
         let lasts = Duration::from_millis(chance.random_range(50..3_500));
@@ -171,7 +171,7 @@ fn random(means: &Means) -> anyhow::Result<Outcome> {
         match what {
             0 => {
                 cluster.kill(number)?;
-                worst = worst.max(served(&load, "a node died")?);
+                worst = worst.max(served(means, &load, "a node died")?);
                 cluster.begin(number)?;
             }
             1 => {
@@ -186,7 +186,7 @@ fn random(means: &Means) -> anyhow::Result<Outcome> {
                 // It says that it is not ready; a balancer that looks leaves it out.
                 cluster.balancer.aim(&others);
                 cluster.balancer.cut();
-                worst = worst.max(served(&load, "a node lost the database")?);
+                worst = worst.max(served(means, &load, "a node lost the database")?);
                 time::pause(lasts);
                 cluster.wall(number)?.be(Mood::Well);
             }
@@ -202,8 +202,8 @@ fn random(means: &Means) -> anyhow::Result<Outcome> {
             answer
                 .is_ok_and(|answer| matches!(ask::read(Dialect::Entra, &answer), Ok(ask::Got::Credential(_))))
         };
-        let back = time::until(BACK, granted)
-            .context("the node that was hurt does not serve within five seconds")?;
+        let back = time::until(means.room(BACK), granted)
+            .context("the node that was hurt does not serve in time")?;
         worst = worst.max(back);
     }
     settled(&cluster, load, &ledger, worst)
@@ -244,7 +244,7 @@ fn revocation(means: &Means) -> anyhow::Result<Outcome> {
         }
         for node in &nodes {
             let mut fallen = false;
-            while !fallen && told.elapsed() < PROMISE {
+            while !fallen && told.elapsed() < means.room(PROMISE) {
                 fallen = !counts(*node)?;
             }
             // Starting a process may have taken longer than that; then it has to be so at once.
@@ -265,7 +265,7 @@ fn upgrade(means: &Means) -> anyhow::Result<Outcome> {
     };
     let Some(mut cluster) = cluster(older, 2)? else { return Ok(none()) };
     let (load, ledger): (Load, Arc<Ledger>) = cluster.load(8);
-    served(&load, "the start of the older version")?;
+    served(means, &load, "the start of the older version")?;
     for (number, program, now) in [
         (0, &means.daypass, "one node is of this version"),
         (1, &means.daypass, "both nodes are of this version"),
@@ -278,7 +278,7 @@ fn upgrade(means: &Means) -> anyhow::Result<Outcome> {
         cluster.seat_program(number, program)?;
         cluster.begin(number).with_context(|| format!("before {now}"))?;
         cluster.balancer.aim(&cluster.addresses());
-        served(&load, now)?;
+        served(means, &load, now)?;
     }
     load.stop();
     cluster.installation.take_over(&means.daypass);

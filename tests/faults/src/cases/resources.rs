@@ -130,7 +130,7 @@ fn memory(means: &Means) -> anyhow::Result<Outcome> {
             std::thread::spawn(move || glutton(address, n))
         })
         .collect();
-    let served = load.goes_on(200, Duration::from_secs(20));
+    let served = load.goes_on(200, means.room(Duration::from_secs(20)));
     let peak = node.resident().unwrap_or(0);
     for thread in hostile {
         let _ = thread.join();
