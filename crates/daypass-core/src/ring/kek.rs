@@ -82,7 +82,7 @@ pub enum SealMisfit {
     /// None of them is the one that wraps the store's ring.
     #[error(
         "the seal key is not the one that this store was made with or moved to: the store needs the seal key {wanted}, and \
-         [seal] has {given}; nothing was changed"
+         [seal] has {given}; nothing was changed. All nodes of a store have the same seal key: copy it from one that runs"
     )]
     Wrong {
         /// The one that the store speaks of.

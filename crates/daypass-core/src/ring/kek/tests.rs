@@ -102,7 +102,8 @@ fn a_wrong_seal_key_is_told_by_the_check_value_alone() {
     let ids = [&NEW, &OTHER].map(|bytes| alone(bytes).id());
     let given = format!("{} as `key`, {} as `previous`", ids[0], ids[1]);
     assert_eq!(refused, SealMisfit::Wrong { wanted: said.id, given });
-    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    let told = refused.to_string();
+    assert!(told.contains("nothing was changed") && told.contains("copy it from one that runs"), "{told}");
     // Also where the ring holds nothing that could be tried.
     assert!(alone(&NEW).fit(Some(&said), &[]).is_err());
 }
