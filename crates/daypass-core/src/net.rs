@@ -84,6 +84,14 @@ fn masked(bits: u128, width: u32, prefix: u32) -> u128 {
     bits.checked_shr(host).and_then(|bits| bits.checked_shl(host)).unwrap_or(0)
 }
 
+impl From<IpAddr> for IpNet {
+    /// The network of this one address. An IPv4 address that came in IPv6 clothes counts as what it is.
+    fn from(address: IpAddr) -> Self {
+        let address = address.to_canonical();
+        Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
+    }
+}
+
 impl FromStr for IpNet {
     type Err = BadNet;
 
@@ -128,6 +136,15 @@ mod tests {
         assert!(contains("::/0", "2001:db8::1"));
         assert!(contains("192.0.2.7", "192.0.2.7") && !contains("192.0.2.7", "192.0.2.8"));
         assert!(contains("::1", "::1") && !contains("::1", "::2"));
+    }
+
+    #[test]
+    fn one_address_is_a_network_of_its_own() {
+        for (address, network) in
+            [("192.0.2.7", "192.0.2.7/32"), ("::ffff:192.0.2.7", "192.0.2.7/32"), ("fd00::1", "fd00::1/128")]
+        {
+            assert_eq!(IpNet::from(address.parse::<IpAddr>().unwrap()), network.parse().unwrap());
+        }
     }
 
     #[test]

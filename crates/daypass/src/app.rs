@@ -22,7 +22,7 @@ use crate::identity::Outbound;
 use crate::metrics::Counts;
 use crate::records::Keeper;
 use crate::rotation;
-use crate::server::Gate;
+use crate::server::{Balancers, Gate};
 use crate::system::{self, KeyEntropy, RequestEntropy, SystemClock};
 use arc_swap::ArcSwap;
 use daypass_core::clock::{Clock, Timestamp, rfc3339};
@@ -120,6 +120,8 @@ pub(crate) struct App {
     roots: Roots,
     /// How many requests are worked on at one time, and whose.
     pub(crate) gate: Arc<Gate>,
+    /// What goes wrong with balancers in front.
+    pub(crate) balancers: Arc<Balancers>,
     /// What this process is called where nodes count together.
     node: Uuid,
     opened: Opened,
@@ -174,6 +176,7 @@ impl App {
             reloads: Reloads::begun(now),
             roots: Roots::new(&KeyEntropy),
             gate: Arc::default(),
+            balancers: Arc::default(),
             node,
             upkeep: Upkeep::new(&opened.ring),
             keeper: Keeper::new(),

@@ -158,9 +158,11 @@ impl App {
         ];
         let roots = self.root_concerns();
         let roots = roots.iter().filter_map(|(count, what)| Concern::of("root_keys", *count, what));
+        let balancers = self.balancers.concerns(&self.setup().proxies);
+        let balancers = balancers.iter().filter_map(|(count, what)| Concern::of("balancers", *count, what));
         let proofs = self.proofs().concerns(self.now());
         let proofs = proofs.iter().filter_map(|(name, count, what)| Concern::of(name, *count, what));
-        all.into_iter().flatten().chain(roots).chain(proofs).collect()
+        all.into_iter().flatten().chain(roots).chain(balancers).chain(proofs).collect()
     }
 
     fn hears(&self) -> Check {

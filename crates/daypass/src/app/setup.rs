@@ -32,7 +32,8 @@ impl Settings {
     pub(crate) fn of(config: &Loaded, here: &str) -> Result<Self, Errors> {
         Ok(Self {
             plan: config.calling_plan(config.public_url.as_deref().unwrap_or(here))?,
-            proxies: Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone()),
+            proxies: Proxies::new(config.behind_proxy.clone(), config.certificate_header.clone())
+                .with_balancers(config.proxy_protocol.clone()),
             records: config.records.clone(),
             digest: config.digest.clone(),
         })

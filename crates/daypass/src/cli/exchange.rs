@@ -2,6 +2,7 @@
 
 use super::authority;
 use super::output::Failure;
+use crate::server::OWN;
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http::uri::Authority;
@@ -18,6 +19,7 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -32,6 +34,8 @@ pub(super) struct Target {
     https: bool,
     /// The one authority whose certificates are believed; without it, the system's.
     ca: Option<PathBuf>,
+    /// What is said before anything else.
+    first: &'static [u8],
 }
 
 impl Target {
@@ -51,7 +55,12 @@ impl Target {
             let beside = authority::certificate(file.parent()?);
             beside.exists().then_some(beside)
         };
-        Ok(Self { authority, https, ca: ca.map(Path::to_owned).or_else(beside) })
+        Ok(Self { authority, https, ca: ca.map(Path::to_owned).or_else(beside), first: &[] })
+    }
+
+    /// The same, for a listener that wants to hear first for whom somebody connects: for nobody.
+    pub(super) fn for_nobody(self) -> Self {
+        Self { first: &OWN, ..self }
     }
 
     /// `host:port`, as it stands in the Host header and in signatures.
@@ -71,7 +80,8 @@ impl Target {
     async fn exchange(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
         let host = self.authority.host().trim_matches(['[', ']']).to_owned();
         let port = self.authority.port_u16().unwrap_or(if self.https { 443 } else { 80 });
-        let stream = TcpStream::connect((host.as_str(), port)).await.context("cannot connect")?;
+        let mut stream = TcpStream::connect((host.as_str(), port)).await.context("cannot connect")?;
+        stream.write_all(self.first).await.context("cannot write")?;
         if !self.https {
             return exchange(stream, request).await;
         }

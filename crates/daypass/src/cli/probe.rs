@@ -2,8 +2,9 @@
 
 use super::output::{Failure, Output};
 use super::place::CONFIG;
-use crate::config;
+use crate::config::{self, Glimpse};
 use crate::control::{Answer, Listens, Request, ask, candidates};
+use crate::server::OWN;
 use bytes::Bytes;
 use http::{Request as Question, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
@@ -15,10 +16,10 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use serde_json::json;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -44,10 +45,12 @@ pub(super) struct Args {
 
 /// Asks, and prints what was answered.
 pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
-    let listens = find(args).await?;
+    let file = std::path::absolute(&args.config).map_err(anyhow::Error::from)?;
+    let glimpse = config::glimpse(&file);
+    let listens = find(&file, &glimpse).await?;
     let path = if args.ready { "/readyz" } else { "/livez" };
     let address = near(listens.address);
-    let asked = timeout(WHOLE, get(address, listens.tls, path)).await;
+    let asked = timeout(WHOLE, get(address, listens.tls, says_first(&glimpse, address.ip()), path)).await;
     let unreached =
         |why: String| Failure::Unreachable(format!("the service at {address} is not reached: {why}"));
     let (status, text) = match asked {
@@ -62,10 +65,8 @@ pub(super) async fn run(args: &Args, output: &Output) -> Result<(), Failure> {
 }
 
 /// Where the service listens: as it says itself, or, where it has no socket to ask at, as its file says.
-async fn find(args: &Args) -> Result<Listens, Failure> {
-    let file = std::path::absolute(&args.config).map_err(anyhow::Error::from)?;
-    let glimpse = config::glimpse(&file);
-    match timeout(WHOLE, ask(&candidates(&glimpse), &Request::Status)).await {
+async fn find(file: &Path, glimpse: &Glimpse) -> Result<Listens, Failure> {
+    match timeout(WHOLE, ask(&candidates(glimpse), &Request::Status)).await {
         Ok(Ok(Answer::Status { file: runs_on, listens, .. })) if runs_on == file => return Ok(listens),
         // Somebody has let us in and says nothing: a service that stands still.
         Err(_) => {
@@ -80,6 +81,12 @@ async fn find(args: &Args) -> Result<Listens, Failure> {
     }
 }
 
+/// What has to be said before anything else, if this machine is among those from which a listener wants to hear for whom they
+/// connect: for nobody. Whoever connects to an address of his own machine comes from the same one.
+fn says_first(glimpse: &Glimpse, own: IpAddr) -> &'static [u8] {
+    if glimpse.proxy_protocol.iter().any(|network| network.contains(own)) { &OWN } else { &[] }
+}
+
 /// The address at which this machine reaches a listener.
 fn near(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
@@ -90,8 +97,14 @@ fn near(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn get(address: SocketAddr, tls: bool, path: &str) -> anyhow::Result<(StatusCode, String)> {
-    let stream = TcpStream::connect(address).await?;
+async fn get(
+    address: SocketAddr,
+    tls: bool,
+    first: &[u8],
+    path: &str,
+) -> anyhow::Result<(StatusCode, String)> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(first).await?;
     if !tls {
         return send(stream, address, path).await;
     }
@@ -169,6 +182,14 @@ impl ServerCertVerifier for Anyone {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn it_says_for_nobody_where_something_has_to_be_said() {
+        let glimpse = Glimpse { proxy_protocol: vec!["127.0.0.0/8".parse().unwrap()], ..Glimpse::default() };
+        let first = |glimpse: &Glimpse, own: &str| says_first(glimpse, own.parse().unwrap());
+        assert_eq!(first(&glimpse, "127.0.0.1"), OWN);
+        assert!(first(&glimpse, "10.0.0.7").is_empty() && first(&Glimpse::default(), "127.0.0.1").is_empty());
+    }
 
     #[test]
     fn a_listener_of_all_addresses_is_asked_on_this_machine() {

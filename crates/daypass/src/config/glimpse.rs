@@ -7,6 +7,7 @@ use super::environment;
 use super::notes::Notes;
 use super::source::Source;
 use super::tree::{self, Node, Table, Value};
+use daypass_core::net::IpNet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +18,8 @@ pub(crate) struct Glimpse {
     pub(crate) listen: Option<SocketAddr>,
     /// Whether it speaks TLS there.
     pub(crate) tls: bool,
+    /// The networks from which it wants to hear by the PROXY protocol for whom they connect.
+    pub(crate) proxy_protocol: Vec<IpNet>,
     /// Where its control socket is, if the file says so.
     pub(crate) control: Option<PathBuf>,
     /// The file of its store, if that is one.
@@ -42,10 +45,21 @@ fn look(path: &Path, text: &str, overrides: &[environment::Variable]) -> Glimpse
     Glimpse {
         listen: text("server", "listen").and_then(|listen| listen.parse().ok()),
         tls: get(&table, "server", "tls").is_some(),
+        proxy_protocol: match get(&table, "server", "proxy_protocol") {
+            Some(Node { value: Value::List(list), .. }) => list.iter().filter_map(network).collect(),
+            _ => Vec::new(),
+        },
         control: text("server", "control").map(|control| base.join(control)),
         database: text("store", "url")
             .and_then(|url| url.strip_prefix("sqlite:"))
             .map(|file| base.join(file)),
+    }
+}
+
+fn network(node: &Node) -> Option<IpNet> {
+    match &node.value {
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
     }
 }
 
@@ -69,10 +83,12 @@ mod tests {
     #[test]
     fn a_whole_file_says_all_of_it() {
         let whole = "[server]\nlisten = \"0.0.0.0:443\"\ntls = { certificate = \"c\", key = \"k\" }\n\
+                     proxy_protocol = [\"10.1.0.0/16\", 5, \"ten\"]\n\
                      control = \"control.sock\"\n[store]\nurl = \"sqlite:/var/lib/daypass/daypass.db\"\n";
         let expected = Glimpse {
             listen: Some("0.0.0.0:443".parse().unwrap()),
             tls: true,
+            proxy_protocol: vec!["10.1.0.0/16".parse().unwrap()],
             control: Some("/etc/daypass/control.sock".into()),
             database: Some("/var/lib/daypass/daypass.db".into()),
         };

@@ -120,6 +120,8 @@ pub(crate) struct Loaded {
     pub(crate) metrics: Option<SocketAddr>,
     /// The networks of the proxies in front, whose word about a caller's address is taken.
     pub(crate) behind_proxy: Vec<IpNet>,
+    /// The networks of the balancers in front that say by the PROXY protocol for whom they connect.
+    pub(crate) proxy_protocol: Vec<IpNet>,
     /// Where clients reach us, without a trailing slash; if it is not set, at the address of the listener.
     pub(crate) public_url: Option<String>,
     /// The store's URL; a relative path in the file is already joined to the file's directory.
@@ -267,6 +269,7 @@ fn parse(name: &str, text: &str, mode: Mode, overrides: &[Variable]) -> Result<L
         certificate_header: server.certificate_header,
         metrics: server.metrics,
         behind_proxy: server.behind_proxy,
+        proxy_protocol: server.proxy_protocol,
         public_url: server.public_url,
         store_url: store.url,
         reserve: store.reserve,

@@ -20,6 +20,7 @@ pub(super) const KEYS: &[&str] = &[
     "listen",
     "public_url",
     "behind_proxy",
+    "proxy_protocol",
     "client_certificate_header",
     "client_certificate_chain",
     "refuse",
@@ -38,6 +39,7 @@ pub(super) struct Server {
     pub(super) listen: SocketAddr,
     pub(super) public_url: Option<String>,
     pub(super) behind_proxy: Vec<IpNet>,
+    pub(super) proxy_protocol: Vec<IpNet>,
     pub(super) refuses: Refuses,
     pub(super) tls: Option<TlsSource>,
     pub(super) mutual_tls: Option<MutualTls>,
@@ -54,6 +56,9 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let public_url = section.text("public_url").and_then(|given| section.parsed(given, url::public_url));
     let networks = section.texts("behind_proxy");
     let behind_proxy: Vec<_> = networks.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
+    let balancers = section.texts("proxy_protocol");
+    let proxy_protocol: Vec<_> = balancers.iter().filter_map(|&net| section.parsed(net, proxy)).collect();
+    point_out_both(section, &behind_proxy, &proxy_protocol);
     let refuses = refuses(section);
     tls::check_public_url(section, public_url.as_ref());
     let listen = section.need_parsed("listen", listen);
@@ -67,13 +72,15 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
     let certificate_header = mutual_tls::header(section);
     let metrics = metrics::read(section, listen.as_ref());
     let (control, log) = (control::read(section, base), control::log(section));
-    if let Some(place) = section.key("behind_proxy").filter(|_| section.key("public_url").is_none()) {
+    let in_front = section.key("behind_proxy").or(section.key("proxy_protocol"));
+    if let Some(place) = in_front.filter(|_| section.key("public_url").is_none()) {
         let fault = Fault::new("behind a proxy, `public_url` must say the address that clients use")
             .hint("public_url = \"https://pass.example.com\"");
         notes.error(place, fault);
     }
     if let Some(listen) = &listen {
-        refuse_bare(section, listen, !networks.is_empty() || section.key("tls").is_some());
+        let declared = !networks.is_empty() || !balancers.is_empty();
+        refuse_bare(section, listen, declared || section.key("tls").is_some());
     }
     if let Some(given) =
         public_url.as_ref().filter(|u| u.value.starts_with("http:") && !url::is_local(&u.value))
@@ -85,6 +92,7 @@ pub(super) fn read(root: Section<'_>, base: &Path) -> Option<Server> {
         listen: listen?.value,
         public_url: public_url.map(|given| given.value),
         behind_proxy: behind_proxy.into_iter().map(|given| given.value).collect(),
+        proxy_protocol: proxy_protocol.into_iter().map(|given| given.value).collect(),
         refuses,
         tls,
         mutual_tls,
@@ -146,6 +154,25 @@ fn proxy(text: &str) -> Result<IpNet, Fault> {
     Ok(net)
 }
 
+/// Points out a network of which two things are believed.
+///
+/// Attack: a balancer passes on the connections of its own network too, and whoever is in there writes an `X-Forwarded-For` that is
+/// believed as that of a proxy.
+fn point_out_both(section: Section<'_>, proxies: &[Given<IpNet>], balancers: &[Given<IpNet>]) {
+    for balancer in balancers {
+        let Some(proxy) = proxies.iter().find(|proxy| proxy.value.overlaps(&balancer.value)) else {
+            continue;
+        };
+        let message = format!(
+            "{} is in `behind_proxy` as well ({}): visitors from there whom the balancer passes on can name any address",
+            balancer.value, proxy.value
+        );
+        let hint = "a balancer that passes TCP on belongs into `proxy_protocol` alone; name single addresses where both are \
+                    in one network";
+        section.notes().warning(balancer.place, Fault::new(message).hint(hint));
+    }
+}
+
 /// A network in CIDR form.
 pub(super) fn network(text: &str) -> Result<IpNet, Fault> {
     text.parse().map_err(|bad| match bad {
@@ -163,6 +190,6 @@ fn refuse_bare(section: Section<'_>, listen: &Given<SocketAddr>, covered: bool) 
     let message =
         format!("`{}` is reached from other machines, and credentials would travel in clear", listen.value);
     let hint = "listen on 127.0.0.1, or give it a certificate: tls = { certificate = \"chain.pem\", key = \"key.pem\" }, \
-                or end TLS in a proxy and declare it: behind_proxy = [\"10.0.0.0/8\"]";
+                or end TLS in a proxy and declare it: behind_proxy = [\"10.0.0.0/8\"], or proxy_protocol if it sends PROXY headers";
     section.notes().error(listen.place, Fault::new(message).hint(hint));
 }

@@ -84,6 +84,10 @@ impl Source {
         let limited = limited.map(|(of, by, count)| ([("of", of), ("by", by)], ConstCounter::new(count)));
         let help = "Requests that found nothing left of a rate or of a daily quota, by whose it is";
         out.family("limited", help, None, MetricType::Counter, limited)?;
+        let refused =
+            self.app.balancers.counts().map(|(why, count)| ([("why", why)], ConstCounter::new(count)));
+        let help = "Connections that were closed for what a balancer said of them, or did not say";
+        out.family("proxy_protocol_refused", help, None, MetricType::Counter, refused)?;
         let under_way = self.app.gate.under_way();
         out.one("in_flight", "Requests that are worked on", None, under_way)?;
         let most = self.app.directory().plan().in_flight.unwrap_or(u32::MAX);

@@ -18,12 +18,24 @@ use std::sync::Arc;
 pub(crate) struct Proxies {
     networks: Vec<IpNet>,
     certificates: Option<CertificateHeader>,
+    balancers: Vec<IpNet>,
 }
 
 impl Proxies {
     /// The declared proxies.
     pub(crate) fn new(networks: Vec<IpNet>, certificates: Option<CertificateHeader>) -> Self {
-        Self { networks, certificates }
+        Self { networks, certificates, balancers: Vec::new() }
+    }
+
+    /// The same with these networks of balancers that pass TCP on and say for whom, by the PROXY protocol.
+    pub(crate) fn with_balancers(self, balancers: Vec<IpNet>) -> Self {
+        Self { balancers, ..self }
+    }
+
+    /// Whether whoever connects from here says first for whom. Whom he names is from then on whoever connects, and what is
+    /// believed of a declared proxy is believed of that one: a balancer may stand behind proxies, and has no word for them.
+    pub(crate) fn says_for_whom(&self, address: IpAddr) -> bool {
+        self.balancers.iter().any(|network| network.contains(address))
     }
 
     /// The certificate of whoever sent this request, and takes the header out in which it may have been passed on. Where
@@ -143,6 +155,27 @@ mod tests {
             headers.append("x-forwarded-for", HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         proxies.source(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn a_balancer_is_no_proxy_and_a_proxy_no_balancer() {
+        let balancers = vec!["10.1.0.0/16".parse().unwrap(), "fd00::1".parse().unwrap()];
+        let proxies = Proxies::new(vec!["10.2.0.0/16".parse().unwrap()], None).with_balancers(balancers);
+        for (address, says, trusted) in [
+            ("10.1.0.1", true, false),
+            ("::ffff:10.1.0.1", true, false),
+            ("fd00::1", true, false),
+            ("fd00::2", false, false),
+            ("10.2.0.1", false, true),
+            ("192.0.2.1", false, false),
+        ] {
+            let address = address.parse().unwrap();
+            assert_eq!(
+                (proxies.says_for_whom(address), proxies.trusts(address)),
+                (says, trusted),
+                "{address}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One connection from its first byte to its last: TLS or not, HTTP/1.1 or HTTP/2, and how long each may take.
 
+use super::opening::{Opened, Stream};
 use super::peer::Who;
 use super::tls::Tls;
 use super::{Accepted, Server};
@@ -12,11 +13,10 @@ use parking_lot::Mutex;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How long a connection may take to send a whole request head, and how long it may idle between two requests.
+/// How long a connection may take to send a whole request head, or the header of a balancer before it, and how long it may idle between two requests.
 /// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How old a connection may become: from then on its next answer is its last.
@@ -50,12 +50,9 @@ impl Server {
         closed: watch::Receiver<bool>,
     ) {
         let Accepted { stream, peer, slot: _slot } = accepted;
-        let ip = peer.ip().to_canonical();
-        let _place = if ip.is_loopback() || self.app.setup().proxies.trusts(ip) {
-            None
-        } else {
-            let Some(place) = self.crowd.enter(ip) else { return };
-            Some(place)
+        let Some(Opened { stream, peer, place: _place }) = self.open(stream, peer, closed.clone()).await
+        else {
+            return;
         };
         if let Some(tls) = tls {
             // On the heap, so that a plain connection is not as large as one of TLS.
@@ -68,7 +65,7 @@ impl Server {
     /// Shakes hands, then speaks what both sides agreed on (ALPN).
     async fn secure(
         self: Arc<Self>,
-        stream: TcpStream,
+        stream: Stream,
         peer: SocketAddr,
         tls: Arc<Tls>,
         mut closed: watch::Receiver<bool>,

@@ -23,9 +23,13 @@ struct Standing {
 }
 
 /// A place in the crowd, given back when this is dropped.
-pub(super) struct Place {
-    crowd: Arc<Crowd>,
-    network: IpAddr,
+pub(super) struct Place(Option<(Arc<Crowd>, IpAddr)>);
+
+impl Place {
+    /// Of somebody who is not counted.
+    pub(super) fn uncounted() -> Self {
+        Self(None)
+    }
 }
 
 impl Crowd {
@@ -42,17 +46,18 @@ impl Crowd {
             return None;
         }
         standing.connections += 1;
-        Some(Place { crowd: self.clone(), network })
+        Some(Place(Some((self.clone(), network))))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut networks = self.crowd.0.lock();
-        if let Some(standing) = networks.get_mut(&self.network) {
+        let Some((crowd, network)) = &self.0 else { return };
+        let mut networks = crowd.0.lock();
+        if let Some(standing) = networks.get_mut(network) {
             standing.connections -= 1;
             if standing.connections == 0 {
-                networks.remove(&self.network);
+                networks.remove(network);
             }
         }
     }

@@ -4,6 +4,7 @@
 //! many connections may stand, or how long a shutdown may take.
 
 mod address;
+mod balancers;
 mod bodies;
 mod connection;
 mod crowd;
@@ -12,9 +13,11 @@ mod gate;
 mod group;
 mod head;
 mod http;
+mod opening;
 mod passed_on;
 mod peer;
 mod probes;
+mod proxy_protocol;
 mod reload;
 mod route;
 mod squeeze;
@@ -24,7 +27,9 @@ mod tls;
 mod turn_away;
 
 pub(crate) use address::Proxies;
+pub(crate) use balancers::Balancers;
 pub(crate) use gate::Gate;
+pub(crate) use proxy_protocol::OWN;
 pub(crate) use reload::{Looks, Watch};
 pub(crate) use tls::Tls;
 

@@ -1,5 +1,6 @@
 //! End to end on a loopback port, with a fixed clock and seeded randomness: the bytes that a client gets.
 
+mod balancers;
 mod mutual_tls;
 mod peers;
 mod revocation;
@@ -30,6 +31,7 @@ struct Running {
     /// The address of the listener that asks for certificates.
     asking: Option<SocketAddr>,
     app: Arc<App>,
+    server: Arc<Server>,
     slots: Arc<Semaphore>,
     clock: Arc<FixedClock>,
     store: Arc<MemoryStore>,
@@ -69,8 +71,8 @@ impl Running {
             second = Some(listener.local_addr().unwrap());
             doors.push(Door::new(listener, asking));
         }
-        let done = tokio::spawn(server.run(doors, async { _ = stopped.await }));
-        Self { address, asking: second, app, slots, clock, store, stop: Some(stop), done }
+        let done = tokio::spawn(server.clone().run(doors, async { _ = stopped.await }));
+        Self { address, asking: second, app, server, slots, clock, store, stop: Some(stop), done }
     }
 
     /// Sends these bytes and reads the answer to the end, without the date that hyper takes from the wall clock.

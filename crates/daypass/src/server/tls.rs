@@ -16,7 +16,7 @@ use rustls::{
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -60,12 +60,15 @@ impl Tls {
     }
 
     /// Shakes hands as the server.
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(crate) async fn accept<S>(&self, stream: S) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         TlsAcceptor::from(self.config.load_full()).accept(stream).await
     }
 
     /// What the client of this connection has shown.
-    pub(super) fn shown(&self, stream: &TlsStream<TcpStream>) -> Option<Arc<Shown>> {
+    pub(super) fn shown<S>(&self, stream: &TlsStream<S>) -> Option<Arc<Shown>> {
         let judge = self.judge.clone()?;
         Shown::new(stream.get_ref().1.peer_certificates()?, judge).map(Arc::new)
     }

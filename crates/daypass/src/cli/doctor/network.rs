@@ -47,7 +47,7 @@ async fn main(config: &Loaded, found: &mut Vec<Finding>) {
             ));
         }
         Err(ErrorKind::AddrInUse) => {
-            if let Some(report) = ready(address).await {
+            if let Some(report) = ready(config, address).await {
                 found.push(Finding::ok(check, format!("a server answers on {address}")));
                 says(&report, found);
             } else {
@@ -99,8 +99,12 @@ fn cannot_listen(check: &'static str, address: SocketAddr, kind: ErrorKind) -> F
 }
 
 /// What a server on this machine says of itself, if it is one of ours.
-async fn ready(address: SocketAddr) -> Option<Value> {
-    let target = Target::new(&format!("http://{}", reached_at(address)), Path::new("/"), None).ok()?;
+async fn ready(config: &Loaded, address: SocketAddr) -> Option<Value> {
+    let near = reached_at(address);
+    let target = Target::new(&format!("http://{near}"), Path::new("/"), None).ok()?;
+    // Whoever connects to an address of his own machine comes from the same one.
+    let says = config.proxy_protocol.iter().any(|network| network.contains(near.ip()));
+    let target = if says { target.for_nobody() } else { target };
     let request = Request::get("/readyz").header(HOST, target.host()).header(ACCEPT, "application/json");
     let request = request.body(Full::new(Bytes::new())).ok()?;
     let answer = timeout(PATIENCE, target.send(request)).await.ok()?.ok()?;

@@ -82,7 +82,7 @@ name = "acme"
     daypass.toml:3:1: unknown key `workers` in `server`
     3 | workers = 4
       | ^^^^^^^
-      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `client_certificate_header`, `client_certificate_chain`, `refuse`, `tls`, `mutual_tls`, `metrics`, `metrics_reason`, `control`, `log`
+      hint: the keys here are `listen`, `public_url`, `behind_proxy`, `proxy_protocol`, `client_certificate_header`, `client_certificate_chain`, `refuse`, `tls`, `mutual_tls`, `metrics`, `metrics_reason`, `control`, `log`
 
     daypass.toml:7:7: `key` needs exactly one of `file`, `env` and `credential`
     7 | key = { fil = ••••••••••• }
@@ -193,7 +193,7 @@ fn a_listener_off_loopback() {
     daypass.toml:2:10: `0.0.0.0:5050` is reached from other machines, and credentials would travel in clear
     2 | listen = "0.0.0.0:5050"
       |          ^^^^^^^^^^^^^^
-      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"]
+      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"], or proxy_protocol if it sends PROXY headers
     "#);
     let tls = "0.0.0.0:5050\"\n[server.tls]\ncertificate = \"/cert.pem";
     assert_snapshot!(refused(&with("").replace("127.0.0.1:5050", tls)), @r#"

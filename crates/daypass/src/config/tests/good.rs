@@ -158,6 +158,7 @@ fn the_template_is_valid_with_every_setting_switched_on() {
     let loaded = production(&switched_on()).unwrap();
     assert_eq!(loaded.public_url.as_deref(), Some("https://pass.example.com"));
     assert_eq!(loaded.behind_proxy, ["10.0.0.0/8".parse().unwrap()]);
+    assert_eq!(loaded.proxy_protocol, ["172.16.0.0/16".parse().unwrap()]);
     let plan = loaded.plan("https://pass.example.com");
     assert_eq!(plan.refuses, Refuses { unsigned_payload: true, md5: true, v1: true });
     let [corp] = &plan.providers[..] else { panic!("one provider") };
@@ -278,7 +279,7 @@ fn a_bad_override_is_named() {
     assert!(!errors.to_string().contains("hunter2"));
     assert_snapshot!(errors, @r#"
     DAYPASS__SERVER__LISTEN: `0.0.0.0:80` is reached from other machines, and credentials would travel in clear
-      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"]
+      hint: listen on 127.0.0.1, or give it a certificate: tls = { certificate = "chain.pem", key = "key.pem" }, or end TLS in a proxy and declare it: behind_proxy = ["10.0.0.0/8"], or proxy_protocol if it sends PROXY headers
 
     DAYPASS__SERVER__LISTN: no such override; did you mean `DAYPASS__SERVER__LISTEN`?
 

@@ -17,6 +17,7 @@ mod lints;
 mod lints_stored;
 mod metrics;
 mod mutual_tls;
+mod proxy_protocol;
 mod tls;
 mod tokens;
 

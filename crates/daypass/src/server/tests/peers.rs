@@ -31,7 +31,7 @@ fn is_good_until(params: &mut CertificateParams, seconds: u64) {
 }
 
 /// A certificate that signs itself.
-fn own() -> Made {
+pub(super) fn own() -> Made {
     let (mut params, key) = (
         CertificateParams::new(vec!["reports.example.com".to_owned()]).unwrap(),
         KeyPair::generate().unwrap(),
@@ -44,12 +44,12 @@ fn der(made: &Made) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(made.certificate.as_bytes()).unwrap()
 }
 
-fn thumbprint(made: &Made) -> String {
+pub(super) fn thumbprint(made: &Made) -> String {
     peer::read(&der(made)).unwrap().x5t_s256
 }
 
 /// Lets the world's client be known in this way alone.
-fn register(server: &Running, rule: CertificateRule) {
+pub(super) fn register(server: &Running, rule: CertificateRule) {
     let mut world = World::new();
     let key = Key {
         id: Uuid::from_u128(0xce47).to_string(),
@@ -61,7 +61,7 @@ fn register(server: &Running, rule: CertificateRule) {
     server.app.put_directory(world.directory());
 }
 
-fn pinned(made: &Made) -> CertificateRule {
+pub(super) fn pinned(made: &Made) -> CertificateRule {
     CertificateRule::Pinned { x5t_s256: thumbprint(made) }
 }
 
@@ -86,14 +86,17 @@ fn bound(status: u16, body: &[u8]) -> Result<String, String> {
 }
 
 /// A connection over TLS.
-struct Line {
+pub(super) struct Line {
     sender: http1::SendRequest<Full<Bytes>>,
     kind: HandshakeKind,
 }
 
 impl Line {
     async fn open(address: SocketAddr, client: &Arc<ClientConfig>) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::over(TcpStream::connect(address).await.unwrap(), client).await
+    }
+
+    pub(super) async fn over(stream: TcpStream, client: &Arc<ClientConfig>) -> Self {
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(client.clone()).connect(name, stream).await.unwrap();
         let kind = stream.get_ref().1.handshake_kind().unwrap();
@@ -102,7 +105,7 @@ impl Line {
         Self { sender, kind }
     }
 
-    async fn ask(&mut self) -> Result<String, String> {
+    pub(super) async fn ask(&mut self) -> Result<String, String> {
         let request = http::Request::post(token_path())
             .header("host", "t")
             .header("content-type", "application/x-www-form-urlencoded")
