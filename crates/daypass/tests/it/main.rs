@@ -12,6 +12,7 @@
 
 mod architecture;
 mod backup;
+mod balancer;
 mod brokered;
 mod cli;
 mod clients;
