@@ -112,12 +112,24 @@ fn the_balancer_has_a_place_for_each_node_and_asks_what_they_answer() {
     assert!(balancer.contains(&format!("server-template node {nodes} daypass:{}\n", PORTS[0])), "{balancer}");
     assert!(balancer.contains("option httpchk GET /readyz") && balancer.contains("mode tcp"));
     assert!(compose.contains(&format!("DAYPASS__SERVER__LISTEN: \"0.0.0.0:{}\"", PORTS[0])));
-    // For a node all that comes from there is of one network, of which it takes 2,500 connections, and drops the next.
+    // A node takes 10,000 connections, and no more are let in than all of them take.
     let number =
         |before: &str, behind: &str| between(&balancer, before, behind).trim().parse::<usize>().unwrap();
     let (each, all) =
         (number("default-server maxconn ", "\n"), number("has a tenth of it:\n    maxconn ", "\n"));
-    assert!(each < 2500 && all < each * nodes.parse::<usize>().unwrap(), "{each} {all}");
+    assert!(each < 10_000 && all < each * nodes.parse::<usize>().unwrap(), "{each} {all}");
+    // Both sides know the same network, and nobody else is on it.
+    let subnet = between(&compose, "subnet: ", " ");
+    assert!(
+        balancer.contains("default-server send-proxy-v2 check check-send-proxy check-ssl")
+            && balancer.contains(subnet)
+    );
+    for guide in ["docs/run-in-production.md", "docs/run-in-production.zh-CN.md"] {
+        assert!(read(guide).contains(&format!("proxy_protocol = [\"{subnet}\"]")), "{guide}");
+    }
+    let on_it =
+        compose.lines().filter(|line| line.trim().starts_with("networks: [") && line.contains("front"));
+    assert_eq!(on_it.count(), 2);
     assert!(number("{ sc0_conn_cur gt ", " }") <= all / 4, "one address leaves room for others");
     let metrics = read("deploy/docker/prometheus.nodes.yml");
     assert!(metrics.contains("names: [daypass]") && metrics.contains(&format!("port: {}", PORTS[2])));

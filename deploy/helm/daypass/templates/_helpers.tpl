@@ -30,20 +30,25 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{- /* A probe of one path, at the listener that clients come to. */ -}}
+{{- /* A probe of one path, at the listener that clients come to: by the kubelet, or in the pod where each connection has to say whose it is. */ -}}
 {{- define "daypass.probe" -}}
+{{- if .root.Values.proxyProtocol -}}
+exec:
+  command: [/usr/bin/daypass, probe, --config, /etc/daypass/daypass.toml{{ if eq .path "/readyz" }}, --ready{{ end }}]
+{{ else -}}
 httpGet:
   path: {{ .path }}
   port: service
   scheme: {{ if .root.Values.tls.secretName }}HTTPS{{ else }}HTTP{{ end }}
+{{ end -}}
 {{ toYaml .with }}
 {{- end }}
 
 {{- /* The configuration. A string of JSON is one of TOML too, whatever characters are in it. */ -}}
 {{- define "daypass.toml" -}}
 {{- $v := .Values -}}
-{{- if not (or $v.tls.secretName $v.behindProxy) -}}
-{{- fail "say how TLS is ended: tls.secretName, or behindProxy" -}}
+{{- if not (or $v.tls.secretName $v.behindProxy $v.proxyProtocol) -}}
+{{- fail "say how TLS is ended: tls.secretName, behindProxy or proxyProtocol" -}}
 {{- end -}}
 {{- if and $v.mutualTls.publicUrl (not $v.tls.secretName) -}}
 {{- fail "mutualTls needs tls.secretName" -}}
@@ -62,6 +67,9 @@ tls = { certificate = "/run/daypass/tls/tls.crt", key = "/run/daypass/tls/tls.ke
 {{- end }}
 {{- if $v.behindProxy }}
 behind_proxy = {{ $v.behindProxy | toJson }}
+{{- end }}
+{{- if $v.proxyProtocol }}
+proxy_protocol = {{ $v.proxyProtocol | toJson }}
 {{- end }}
 {{- if $v.clientCertificateHeader }}
 client_certificate_header = {{ $v.clientCertificateHeader | toJson }}

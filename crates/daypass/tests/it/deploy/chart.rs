@@ -95,6 +95,7 @@ fn what_it_renders_is_a_configuration_without_faults() {
     for (name, lines) in [
         ("tls", vec![format!("listen = \"0.0.0.0:{mutual}\""), "refuse = [\"v1\", \"md5\"]".to_owned()]),
         ("proxy", vec!["behind_proxy = [\"10.0.0.0/8\"]".to_owned()]),
+        ("balancer", vec!["proxy_protocol = [\"10.1.0.0/16\",\"10.2.0.0/16\"]".to_owned()]),
         (
             "nodes",
             vec![
@@ -182,7 +183,7 @@ fn the_rendered_files_are_what_helm_makes_of_the_chart() {
         ]);
         command.arg(format!("{CHART}/ci/{name}-values.yaml")).current_dir(root()).output()
     };
-    for name in ["tls", "proxy", "nodes"] {
+    for name in ["tls", "proxy", "balancer", "nodes"] {
         let rendered = read(&format!("deploy/helm/rendered/{name}.yaml"));
         match helm(name) {
             Ok(made) => {
