@@ -220,6 +220,8 @@ fn shipped(listens: SocketAddr, node: &str, send: &str) -> String {
         ("bind :5050", format!("bind {listens}")),
         ("server-template node 3 daypass:5050", format!("server node1 {node}")),
         (" resolvers docker init-addr none", String::new()),
+        // What a test may open need not be more.
+        ("maxconn 20000", "maxconn 200".to_owned()),
         ("send-proxy-v2 check", format!("{send} check")),
     ];
     changes.into_iter().fold(text, |text, (from, to)| {

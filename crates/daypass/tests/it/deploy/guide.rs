@@ -75,6 +75,9 @@ fn the_edit_for_many_nodes_names_a_database_and_its_password() {
     let store = "\nurl = \"postgres://daypass@database/daypass?sslmode=disable\"\n\
                  password = { credential = \"db-password\" }\n";
     assert!(text.contains(store), "{text}");
+    assert!(text.contains("\nproxy_protocol = [\"172.30.50.0/24\"]\n"), "{text}");
+    // The edit before that one names where clients reach it.
+    std::fs::write(&file, text.replace("#public_url = ", "public_url = ")).unwrap();
     assert!(read("deploy/docker/compose.nodes.yaml").contains("secrets: [seal.key, db-password]"));
     std::fs::write(folder.path().join("daypass/db-password"), "secret\n").unwrap();
     let checked = shell(folder.path(), "daypass check --config /etc/daypass/daypass.toml");
