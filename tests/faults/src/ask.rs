@@ -9,10 +9,11 @@ use daypass_core::clock::Timestamp;
 use daypass_dialects::alibaba::sign::{SignMethod, sign};
 use daypass_dialects::alibaba::time::stamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
+use rustix::net::{AddressFamily, SocketType};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -192,7 +193,28 @@ pub struct Line {
 impl Line {
     /// Connects.
     pub fn open(address: SocketAddr, deadline: Duration) -> anyhow::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, deadline)?;
+        Self::over(TcpStream::connect_timeout(&address, deadline)?, deadline)
+    }
+
+    /// Connects from this address of the machine.
+    pub fn open_from(from: Ipv4Addr, address: SocketAddr, deadline: Duration) -> anyhow::Result<Self> {
+        let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)?;
+        rustix::net::bind(&socket, &SocketAddr::from((from, 0)))?;
+        rustix::net::connect(&socket, &address)?;
+        Self::over(TcpStream::from(socket), deadline)
+    }
+
+    /// Sends something that is no request.
+    pub fn say(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(self.stream.write_all(bytes)?)
+    }
+
+    /// The port at this end.
+    pub fn local_port(&self) -> anyhow::Result<u16> {
+        Ok(self.stream.local_addr()?.port())
+    }
+
+    fn over(stream: TcpStream, deadline: Duration) -> anyhow::Result<Self> {
         stream.set_read_timeout(Some(deadline))?;
         stream.set_write_timeout(Some(deadline))?;
         stream.set_nodelay(true)?;

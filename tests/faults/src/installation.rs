@@ -123,6 +123,11 @@ impl Installation {
         Ok(std::fs::write(self.config(), format!("{}\n{more}", self.document(self.address, "")))?)
     }
 
+    /// Adds lines to `[server]`.
+    pub fn serve_by(&self, server: &str) -> anyhow::Result<()> {
+        Ok(std::fs::write(self.config(), self.document(self.address, server))?)
+    }
+
     /// Writes a configuration for one more node on the same store, and gives it with the address.
     pub fn another(&self, name: &str) -> anyhow::Result<(PathBuf, SocketAddr)> {
         let (file, address) = (self.folder.join(format!("{name}.toml")), free_address()?);

@@ -10,7 +10,7 @@ use daypass_faults::time;
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -24,6 +24,13 @@ pub(crate) const CASES: &[Case] = &[
         work: idle,
     },
     Case {
+        name: "headers",
+        fault: "ten thousand connections come from a declared balancer, and say nothing or begin to say for whom",
+        must: "new clients and probes are served without delay, a connection costs less than 20 kB, and what it cost is free \
+               when they have gone",
+        work: headers,
+    },
+    Case {
         name: "slow",
         fault: "a thousand clients send a byte a second, and a hundred ask without end and read nothing",
         must: "no rightful client is refused, cut off or late",
@@ -31,6 +38,8 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
+/// Where the balancer is that says nothing.
+const BALANCER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// How many idle connections.
 const IDLE: usize = 10_000;
 /// How long it may take until rightful clients have a hundred credentials, on a machine that does all this besides.
@@ -49,10 +58,32 @@ fn open_files(most: u64) -> bool {
 }
 
 fn idle(means: &Means) -> anyhow::Result<Outcome> {
+    beside(means, |_| String::new(), |address| Line::open(address, DEADLINE))
+}
+
+fn headers(means: &Means) -> anyhow::Result<Outcome> {
+    let declared = |address| format!("public_url = \"http://{address}\"\nproxy_protocol = [\"{BALANCER}\"]");
+    beside(means, declared, |address| {
+        let mut line = Line::open_from(BALANCER, address, DEADLINE)?;
+        // Every other one says nothing at all.
+        if line.local_port()?.is_multiple_of(2) {
+            line.say(b"PROXY TCP4 192.0.2.7 ")?;
+        }
+        Ok(line)
+    })
+}
+
+/// What becomes of clients beside a crowd that does nothing with its connections, where the service has these further lines.
+fn beside(
+    means: &Means,
+    server: impl Fn(SocketAddr) -> String,
+    open: impl Fn(SocketAddr) -> anyhow::Result<Line>,
+) -> anyhow::Result<Outcome> {
     if !open_files(15_000) {
         return Ok(Outcome::Skipped("15,000 files may not be opened here".into()));
     }
     let (_folder, installation) = means.install()?;
+    installation.serve_by(&server(installation.address))?;
     let asker = Asker::new(installation.address, installation.clients()?).of(CHEAP);
     let node = installation.start()?;
     let ledger = Arc::new(Ledger::default());
@@ -60,7 +91,8 @@ fn idle(means: &Means) -> anyhow::Result<Outcome> {
     ensure!(load.goes_on(500, DEADLINE), "nothing is granted to begin with");
     load.stop();
     let before = node.resident()?;
-    let crowd: Vec<_> = (0..IDLE).filter_map(|number| one_more(installation.address, number)).collect();
+    let crowd: Vec<_> =
+        (0..IDLE).filter_map(|number| one_more(number, || open(installation.address))).collect();
     ensure!(crowd.len() == IDLE, "only {} connections could be opened", crowd.len());
     time::pause(Duration::from_secs(1));
     let with = node.resident()?;
@@ -88,11 +120,11 @@ fn idle(means: &Means) -> anyhow::Result<Outcome> {
 
 /// One more connection. The kernel keeps only so many for a server that was not woken yet, and whoever is not among them tries
 /// again a second later: so they come in small groups.
-fn one_more(address: SocketAddr, number: usize) -> Option<Line> {
+fn one_more(number: usize, open: impl Fn() -> anyhow::Result<Line>) -> Option<Line> {
     if number.is_multiple_of(50) {
         time::pause(Duration::from_millis(5));
     }
-    Line::open(address, DEADLINE).ok()
+    open().ok()
 }
 
 fn slow(means: &Means) -> anyhow::Result<Outcome> {
