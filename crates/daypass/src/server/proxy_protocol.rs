@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn what_is_no_header_is_named() {
         let long = format!("PROXY UNKNOWN {}\r\n", "a".repeat(LONGEST_TEXT));
-        let longest = [&BINARY[..], &[0x21, 0x11, 0xff, 0xff]].concat();
+        let longest = [BINARY, &[0x21, 0x11, 0xff, 0xff]].concat();
         for (bytes, flaw) in [
             (b"GET / HTTP/1.1\r\n".to_vec(), Flaw::Missing),
             (b"\x16\x03\x01".to_vec(), Flaw::Missing),

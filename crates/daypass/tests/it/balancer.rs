@@ -1,4 +1,4 @@
-//! A service behind a balancer that passes TCP on and says by the PROXY protocol for whom: one of the test's own, and HAProxy as
+//! A service behind a balancer that passes TCP on and says by the PROXY protocol for whom: one of the test's own, and `HAProxy` as
 //! it is shipped in `deploy/`.
 
 use crate::process::{daypass, json_of};
@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long something may take on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the balancer connects from, and so does whoever asks the service itself.
 const BALANCER: &str = "127.0.0.1";
-/// Where visitors are who come through HAProxy.
+/// Where visitors are who come through `HAProxy`.
 const VISITOR: &str = "127.0.0.7";
 
 const CONFIG: &str = r#"[server]
@@ -230,7 +230,7 @@ fn shipped(listens: SocketAddr, node: &str, send: &str) -> String {
     })
 }
 
-/// A running HAProxy in front of this service, and where it listens.
+/// A running `HAProxy` in front of this service, and where it listens.
 fn in_front(haproxy: &OsString, site: &Site, send: &str) -> (Served, SocketAddr) {
     let file = site.installation.file("haproxy.cfg");
     soon("HAProxy listens", || {

@@ -21,7 +21,7 @@ const STRANGER: &str = "10.9.0.1:40000";
 /// A declared proxy.
 const PROXY: &str = "10.2.0.1";
 /// For how long something may not come before it never will.
-const EVER: Duration = Duration::from_secs(60);
+const EVER: Duration = Duration::from_mins(1);
 
 fn proxies() -> Proxies {
     let net = |text: &str| vec![text.parse().unwrap()];
