@@ -10,6 +10,7 @@ mod postgres;
 mod secrets;
 mod standing;
 
+use crate::patience::find as soon;
 use crate::process::{Answer, daypass, json_of, send};
 use crate::serve::{Serve, Served};
 use base64::Engine as _;
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 /// The account and the tenant of the emulated clouds.
@@ -34,18 +35,6 @@ const OWN_TENANT: &str = "59a5e07e-4147-4d2e-a808-dca76ac5b3fd";
 fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     Timestamp::from_second(i64::try_from(since.as_secs()).unwrap()).unwrap()
-}
-
-/// Looks again for up to ten seconds.
-fn soon<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(10), "{what}: not within ten seconds");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// A running `daypass emulate`.

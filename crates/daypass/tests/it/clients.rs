@@ -1,5 +1,6 @@
 //! Clients and their keys: what is registered, how a key gets its successor, and how it ends.
 
+use crate::patience::soon;
 use crate::process::{Dev, daypass, json_of, token};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, date_time_ymd};
 use serde_json::{Value, json};
@@ -185,16 +186,6 @@ fn last_used(dev: &Dev, client: &str) -> Vec<(String, Option<String>)> {
     shown["keys"].as_array().unwrap().iter().map(one).collect()
 }
 
-fn eventually(what: &str, mut attempt: impl FnMut() -> bool) {
-    for _ in 0..60 {
-        if attempt() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("{what} did not come to be in three seconds");
-}
-
 #[test]
 fn a_key_in_use_is_not_retired_by_accident() {
     let dev = Dev::start();
@@ -203,7 +194,7 @@ fn a_key_in_use_is_not_retired_by_accident() {
     let (_, text) = said(&dev, &["client", "show", "soe-server"]);
     assert!(text.contains("LAST USED") && text.contains("never"), "{text}");
     json_of(&token(&["tencent"], &dev.file()));
-    eventually("the use", || last_used(&dev, "soe-server")[0].1.is_some());
+    soon("the use", || last_used(&dev, "soe-server")[0].1.is_some());
     let used = last_used(&dev, "soe-server")[0].1.clone().unwrap();
 
     let (code, text) = said(&dev, &["client", "retire", "soe-server", &id]);
@@ -213,7 +204,7 @@ fn a_key_in_use_is_not_retired_by_accident() {
     json_of(&token(&["tencent"], &dev.file()));
     let (code, text) = said(&dev, &["client", "retire", "soe-server", &id, "--force"]);
     assert!(code == Some(0) && text.contains("is retired"), "{text}");
-    eventually("the retirement", || token(&["tencent"], &dev.file()).status.code() == Some(1));
+    soon("the retirement", || token(&["tencent"], &dev.file()).status.code() == Some(1));
     let (_, text) = said(&dev, &["audit", "tail", "-n", "20"]);
     assert!(text.contains(&format!("key.retire soe-server {id}")), "{text}");
 

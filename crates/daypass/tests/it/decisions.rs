@@ -1,5 +1,6 @@
 //! What the records answer: `daypass replay`, `daypass report unused`, and a caller's question about its own decision.
 
+use crate::patience::find;
 use crate::process::{Answer, Dev, daypass, json_of, token};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -186,14 +187,9 @@ fn a_client_asks_about_its_own_decision_on_the_running_server() {
         "--json",
     ]));
     let second = basic(text(&added, "/keys/0/client_id"), text(&added, "/keys/0/client_secret"));
-    let mut answer = question(&dev, &id, &second);
-    for _ in 0..100 {
-        if answer.status != 401 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-        answer = question(&dev, &id, &second);
-    }
+    let answer = find("the second client", || {
+        Some(question(&dev, &id, &second)).filter(|answer| answer.status != 401)
+    });
     assert_eq!(answer.status, 404, "{answer:?}");
     assert_eq!(question(&dev, &id, "Basic eDp5").status, 401);
 }

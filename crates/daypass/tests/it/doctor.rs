@@ -1,5 +1,6 @@
 //! `daypass doctor` on installations that are broken on purpose: each fault is named, and what to do about it.
 
+use crate::patience::soon;
 use crate::process::{daypass, json_of};
 use crate::tls::{pair, put, start};
 use serde_json::Value;
@@ -343,7 +344,7 @@ fn too_few_descriptors() {
 #[test]
 fn a_running_server_is_asked_what_it_finds_itself_and_at_its_public_address() {
     let site = Site::new();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = daypass_faults::port::free_address().unwrap().port();
     site.edit(
         "listen = \"127.0.0.1:0\"",
         &format!("listen = \"127.0.0.1:{port}\"\npublic_url = \"http://127.0.0.1:{port}\""),
@@ -353,6 +354,6 @@ fn a_running_server_is_asked_what_it_finds_itself_and_at_its_public_address() {
     site.finds("ok", "server", "finds nothing wrong with itself", "");
     site.finds("ok", "public_url", "leads to this installation", "");
     site.done(&["freeze", "--tenant", "acme", "--reason", "a test"]);
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    soon("the server has heard of the freeze", || site.doctor().1.to_string().contains("freezes: places"));
     site.finds("warning", "server", "freezes: places where an operator has stopped", "docs/metrics.md");
 }

@@ -1,5 +1,6 @@
 //! A proxy that asks the running program, over a socket, about requests that it got.
 
+use crate::patience::soon;
 use crate::process::{Answer, send};
 use crate::serve::{Installation, Serve};
 use base64::Engine as _;
@@ -203,10 +204,8 @@ fn what_is_taken_back_passes_no_more_and_neither_does_a_disabled_api() {
     let with = [("authorization", &*token)];
     assert_eq!(service.nginx("GET", "/orders/7", &with), 200);
     let until = |status: u16| {
-        (0..100).any(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(30));
-            service.nginx("GET", "/orders/7", &with) == status
-        })
+        soon("another answer", || service.nginx("GET", "/orders/7", &with) == status);
+        true
     };
     let cli = |args: &[&str]| {
         let output = service.installation.cli(args);

@@ -1,6 +1,7 @@
 //! `daypass freeze` beside a running server: nothing new is issued, in words that every client takes for a pause, and what
 //! was issued before goes on.
 
+use crate::patience::PATIENCE;
 use crate::process::{Answer, Dev, json_of, token};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -38,10 +39,10 @@ fn set(dev: &Dev, args: &[&str]) -> Value {
 
 /// Waits until every protocol answers like this.
 fn soon(dev: &Dev, expected: [&str; 4]) {
-    let begun = Instant::now();
     let mut last = answers(dev);
+    let begun = Instant::now();
     while last != expected {
-        assert!(begun.elapsed() < Duration::from_secs(10), "{last:?} in place of {expected:?}");
+        assert!(begun.elapsed() < PATIENCE, "{last:?} in place of {expected:?}");
         std::thread::sleep(Duration::from_millis(50));
         last = answers(dev);
     }

@@ -1,12 +1,12 @@
 //! What a client may ask for, changed while it is there: in force at once, taken back at once, and pointed out where the
 //! configuration has changed under it.
 
+use crate::patience::promised;
 use crate::process::{Answer, Dev, daypass, json_of};
 use crate::tls::start_and_listen;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Output;
-use std::time::{Duration, Instant};
 
 /// Another resource of the demo, whose role the demo's OAuth client has.
 const ES256: &str = "0f2b6d1c-8a47-4c3e-9d5a-71e6b0c84f29";
@@ -18,15 +18,6 @@ fn said(dev: &Dev, args: &[&str]) -> (Option<i32>, String) {
 
 fn done(dev: &Dev, args: &[&str]) -> Value {
     json_of(&dev.cli(&[&["client"], args, &["--json"]].concat()))
-}
-
-/// What an operator changes is in force within two seconds.
-fn within_two_seconds(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(2), "{what} is not so after two seconds");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 /// A form with this client's proof.
@@ -55,11 +46,11 @@ fn a_grant_comes_and_goes_on_a_running_server() {
     let scope = format!("{ES256}/.default");
     let fields = [("grant_type", "client_credentials"), ("scope", &*scope)];
     let token = || ask(&dev, (shop[0], shop[1]), "token", &fields);
-    within_two_seconds("the client", || token().json()["error_codes"] == json!([500_011]));
+    promised("the client", || token().json()["error_codes"] == json!([500_011]));
 
     let (code, text) = said(&dev, &["grant", "shop", "--role", "devcenter-es256", "--lifetime", "5m"]);
     assert_eq!((code, &*text), (Some(0), "shop may ask for devcenter-es256 for 300 seconds at most\n"));
-    within_two_seconds("the grant", || token().status == 200);
+    promised("the grant", || token().status == 200);
     let got = token().json();
     assert_eq!(got["expires_in"], 299);
     let got = got["access_token"].as_str().unwrap();
@@ -69,20 +60,20 @@ fn a_grant_comes_and_goes_on_a_running_server() {
     let told = || ask(&dev, (api[0], api[1]), "introspect", &[("token", got)]).json()["active"].clone();
     assert_eq!(told(), false, "none of its business");
     done(&dev, &["grant", "devcenter-app", "--audience", ES256]);
-    within_two_seconds("the API", || told() == true);
+    promised("the API", || told() == true);
 
     let (code, text) = said(&dev, &["ungrant", "shop", "--role", "devcenter-es256"]);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.starts_with("shop may not ask for devcenter-es256 any more\n"), "{text}");
     assert!(text.contains("is refused when it is next shown here"), "{text}");
-    within_two_seconds("the end of the grant", || token().status == 400);
+    promised("the end of the grant", || token().status == 400);
     assert_eq!(told(), false, "what was handed out falls with the grant");
     done(&dev, &["grant", "shop", "--role", "devcenter-es256"]);
-    within_two_seconds("the grant again", || told() == true);
+    promised("the grant again", || told() == true);
 
     let gone = done(&dev, &["ungrant", "devcenter-app", "--audience", ES256]);
     assert_eq!((&gone["client"]["audiences"], &gone["changed"]), (&json!([]), &json!(true)));
-    within_two_seconds("the end of the API", || told() == false);
+    promised("the end of the API", || told() == false);
     assert_eq!(
         changes(&dev),
         [

@@ -1,5 +1,6 @@
 //! The ten invariants of ARCHITECTURE.md, each with a test of its name, on the running program where it can be.
 
+use crate::patience::promised;
 use crate::process::{Dev, json_of, token};
 use daypass_core::limits;
 use serde_json::Value;
@@ -95,7 +96,7 @@ fn invariant_3_a_temporary_credential_falls_with_its_client() {
     };
     assert!(who(&dev)["Response"]["Error"].is_null(), "{}", who(&dev));
     assert!(dev.cli(&["client", "disable", "soe-server"]).status.success());
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    promised("the end of the credential", || !who(&dev)["Response"]["Error"].is_null());
     assert_eq!(text(&who(&dev), "/Response/Error/Code"), "AuthFailure.TokenFailure");
     let refused = token(&["tencent"], &dev.file());
     assert_eq!(refused.status.code(), Some(1));

@@ -18,7 +18,7 @@ fn root() -> PathBuf {
 
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -46,7 +46,7 @@ fn a_log_that_nobody_reads_keeps_no_request_waiting_and_what_is_lost_is_counted(
     let (address, metrics) = (ready["address"].as_str().unwrap(), ready["metrics"].as_str().unwrap());
     let begun = Instant::now();
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     let request = format!("GET /router/rest HTTP/1.1\r\nhost: {address}\r\n\r\n");
     let mut answers = BufReader::new(stream.try_clone().unwrap());
     for _ in 0..LINES / 100 {
@@ -67,7 +67,7 @@ fn a_log_that_nobody_reads_keeps_no_request_waiting_and_what_is_lost_is_counted(
             answers.read_exact(&mut vec![0; length]).unwrap();
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(100));
+    assert!(begun.elapsed() < Duration::from_mins(5));
     assert!(get(address, "/livez").starts_with("HTTP/1.1 200"));
     let text = get(metrics, "/metrics");
     let lost = text.lines().find_map(|line| line.strip_prefix("daypass_log_lines_lost_total ")).unwrap();

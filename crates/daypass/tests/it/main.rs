@@ -36,6 +36,7 @@ mod logs;
 mod metrics;
 mod mutual_tls;
 mod nodes;
+mod patience;
 mod process;
 mod records;
 mod refusals;

@@ -1,5 +1,6 @@
 //! Metrics and readiness of a running server, and the page that lists them.
 
+use crate::patience::{find, soon};
 use crate::process::{Answer, daypass, parse};
 use crate::tls::{get, installed, pair, start};
 use std::collections::BTreeMap;
@@ -119,14 +120,7 @@ fn readiness_is_told_in_words_and_in_full() {
     };
     // The first look at itself may come a moment after the start.
     let looked = |answer: &Answer| answer.body.contains("\"descriptors\"");
-    let answer = (0..40).map(|_| told()).find(|answer| {
-        let looked = looked(answer);
-        if !looked {
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        looked
-    });
-    let answer = answer.expect("it looks at itself");
+    let answer = find("it looks at itself", || Some(told()).filter(looked));
     let report = answer.json();
     assert_eq!((answer.status, report["status"].as_str()), (200, Some("ready")), "{report:#}");
     let pages = [PAGE.to_owned(), PAGE.replace(".md", ".zh-CN.md")]
@@ -194,13 +188,7 @@ fn an_end_that_is_near_shows_without_its_name_to_strangers() {
     // The look at the store that finds it may come a moment after the start.
     let ready = || body(get(host, "/readyz", &pair.0).unwrap());
     let expected = "ok\nwarning: keys of clients that end within 7 days: 1\n";
-    assert!((0..40).any(|_| ready() == expected || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        false
-    }));
+    soon("the warning", || ready() == expected);
     client(folder.path(), &["disable", "edge \"1\""]);
-    assert!((0..40).any(|_| ready() == "ok\n" || {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-        false
-    }));
+    soon("its end", || ready() == "ok\n");
 }

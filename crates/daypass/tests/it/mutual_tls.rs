@@ -1,5 +1,6 @@
 //! Listeners that ask for a certificate, from outside: `dev --mutual-tls`, and `serve` with authorities of clients.
 
+use crate::patience::PATIENCE;
 use crate::process::{Dev, daypass, signal};
 use crate::tls::{connect, get, installed, pair, serve, start};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -102,7 +103,7 @@ fn dev_asks_at_a_second_address() {
     let begun = Instant::now();
     let answer = loop {
         let answer: Value = serde_json::from_slice(&run(ask).stdout).unwrap();
-        if answer["access_token"].is_string() || begun.elapsed().as_secs() > 10 {
+        if answer["access_token"].is_string() || begun.elapsed() > PATIENCE {
             break answer;
         }
     };
@@ -148,7 +149,7 @@ fn both_listeners_are_open_when_one_is_announced_and_both_drain() {
     signal(child.0.id(), "HUP");
     let begun = Instant::now();
     while get(&second, "/livez", &new.0).is_err() {
-        assert!(begun.elapsed().as_secs() < 10, "the new certificate is not shown");
+        assert!(begun.elapsed() < PATIENCE, "the new certificate is not shown");
         std::thread::sleep(Duration::from_millis(20));
     }
     let mut standing = connect(&second, &new.0);

@@ -184,7 +184,7 @@ impl Drop for Node {
 /// Sends these bytes on a new connection and reads until the server closes or is silent.
 fn raw(host: &str, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     // A refusal may come before everything was sent; what cannot be written then does not matter.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();

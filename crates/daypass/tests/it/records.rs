@@ -5,6 +5,7 @@ mod postgres;
 mod rollback;
 mod tampering;
 
+use crate::patience::{PATIENCE, soon};
 use crate::process::{daypass, json_of, send};
 use crate::serve::Serve;
 use serde_json::Value;
@@ -148,14 +149,6 @@ impl Running {
     }
 }
 
-fn soon(what: &str, mut so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// Copies the files of a store that nobody has open.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
@@ -293,7 +286,7 @@ fn old_records_go_and_what_is_left_is_proved() {
     std::fs::create_dir(place.file("away")).unwrap();
     let begun = Instant::now();
     while place.verified(&[])["removed"] != 1200 {
-        assert!(begun.elapsed() < Duration::from_secs(40), "{}", place.verified(&[]));
+        assert!(begun.elapsed() < 2 * PATIENCE, "{}", place.verified(&[]));
         std::thread::sleep(Duration::from_millis(100));
     }
     let again = running.grant();

@@ -4,6 +4,7 @@ mod load;
 mod manager;
 mod probe;
 
+use crate::patience::{PATIENCE, find};
 use crate::process::{Answer, daypass, json_of, send, signal};
 use crate::serve::{Serve, Served};
 use crate::tls::serve;
@@ -149,17 +150,6 @@ fn word(answer: &Answer) -> Result<String, String> {
     }
 }
 
-fn within<T>(seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(seconds), "it did not come to that");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn records(site: &Site) -> Vec<String> {
     let args = ["audit", "tail", "--json", "--config"];
     let output = daypass().args(args).arg(site.file()).output().unwrap();
@@ -187,7 +177,7 @@ fn a_good_file_is_in_force_when_the_command_returns() {
     assert_eq!((&again["before"], &again["sha256"]), (&told["sha256"], &told["sha256"]));
     site.write(&text("three"));
     site.hangup();
-    within(10, || (site.word() == "three").then_some(()));
+    find("it", || (site.word() == "three").then_some(()));
     let said = site.stop();
     assert_eq!(said.matches("the configuration is reloaded").count(), 3, "{said}");
 }
@@ -263,7 +253,7 @@ fn a_file_that_has_no_end_holds_up_no_later_reload_and_no_stop() {
     std::fs::remove_file(site.file()).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(site.file()).status().unwrap().success());
     site.hangup();
-    within(30, || (site.metric(r#"daypass_config_reloads_total{result="refused"}"#)? > 0.0).then_some(()));
+    find("it", || (site.metric(r#"daypass_config_reloads_total{result="refused"}"#)? > 0.0).then_some(()));
     assert_eq!(site.word(), "one", "and nothing has changed");
     site.write(&good.replace("one", "two"));
     json_of(&site.reload());
@@ -271,7 +261,7 @@ fn a_file_that_has_no_end_holds_up_no_later_reload_and_no_stop() {
     let begun = Instant::now();
     let said = site.stop();
     assert!(said.contains("was not read within 10 seconds"), "{said}");
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -372,7 +362,7 @@ fn servers_without_a_file_outlive_a_hangup() {
 
     let dev = crate::process::Dev::start();
     signal(dev.process(), "HUP");
-    std::thread::sleep(Duration::from_millis(300));
+    std::thread::sleep(Duration::from_secs(2));
     assert_eq!(dev.send("GET", "/livez", &[], b"").status, 200);
     let (_, log) = dev.stop();
     assert!(log.contains("this server has no configuration file to reload"), "{log}");

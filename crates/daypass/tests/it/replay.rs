@@ -48,6 +48,7 @@ fn a_retry_survives_the_process_and_a_replay_does_not() {
     let form = call(&dev);
     let began = Instant::now();
     let first = send(&dev, &form);
+    let answered = Instant::now();
     let credential = &first["result"];
     assert!(credential["token"].is_string(), "{first}");
     assert_eq!(&send(&dev, &form)["result"], credential);
@@ -62,7 +63,7 @@ fn a_retry_survives_the_process_and_a_replay_does_not() {
         assert_eq!(&after_stop["result"], credential);
         assert_eq!(&after_kill["result"], credential);
     }
-    std::thread::sleep(Duration::from_millis(5_500).saturating_sub(began.elapsed()));
+    std::thread::sleep(Duration::from_millis(5_500).saturating_sub(answered.elapsed()));
     let late = send(&dev, &form);
     assert_eq!(late["error_response"]["code"], 25, "{late}");
     assert!(late["error_response"]["sub_msg"].as_str().unwrap().contains("used before"), "{late}");

@@ -1,15 +1,15 @@
 //! `daypass revoke` beside two running servers on one store: what was handed out falls at both of them, in time.
 
+use crate::patience::{find, promised, soon};
 use crate::process::{Answer, Dev, Node, json_of, token};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use daypass_core::clock::Timestamp;
 use daypass_dialects::tencent::sign::{ClientKey, Outgoing, sign_request};
 use daypass_verify::{Rejected, Verifier};
 use serde_json::{Value, json};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What the command promises for every node.
-const PROMISE: Duration = Duration::from_secs(2);
 const NAME: &str = "http://pass.test";
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
@@ -75,10 +75,9 @@ impl Site {
         self.oauth(host, "introspect", &[("token", jwt)]).json()["active"] == json!(true)
     }
 
-    /// Revokes by the command line, and gives what it said and when it had been said.
-    fn revoke(&self, args: &[&str]) -> (Value, Instant) {
-        let said = json_of(&self.a.cli(&[&["revoke", "--json"], args].concat()));
-        (said, Instant::now())
+    /// Revokes by the command line, and gives what it said.
+    fn revoke(&self, args: &[&str]) -> Value {
+        json_of(&self.a.cli(&[&["revoke", "--json"], args].concat()))
     }
 
     /// The newest record of this kind of event.
@@ -117,14 +116,6 @@ fn whoami(host: &str, credentials: &Value) -> Result<String, String> {
     }
 }
 
-/// Waits for something, no longer than the promise.
-fn within(begun: Instant, what: &str, mut done: impl FnMut() -> bool) {
-    while !done() {
-        assert!(begun.elapsed() < PROMISE, "{what}: not within two seconds");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 const REVOKED: &str = "AuthFailure.TokenFailure";
 
 #[test]
@@ -139,12 +130,12 @@ fn what_is_taken_back_falls_at_every_node_of_one_store() {
     for host in &hosts {
         assert!(whoami(host, &triple).is_ok(), "{host}");
     }
-    let (said, begun) = site.revoke(&["--key", &secret_id, "--reason", "laptop stolen"]);
+    let said = site.revoke(&["--key", &secret_id, "--reason", "laptop stolen"]);
     assert_eq!((&said["changed"], &said["effective_within_seconds"]), (&json!(true), &json!(2)));
     assert_eq!((&said["clients"], &said["keys"]), (&json!(1), &json!(1)), "{said}");
     assert_eq!((&said["offline_until"], &said["upstream"]), (&Value::Null, &json!([])), "{said}");
     for host in &hosts {
-        within(begun, "a triple", || whoami(host, &triple) == Err(REVOKED.to_owned()));
+        promised("a triple", || whoami(host, &triple) == Err(REVOKED.to_owned()));
     }
     let record = site.newest("change");
     assert_eq!(
@@ -162,21 +153,21 @@ fn what_is_taken_back_falls_at_every_node_of_one_store() {
     for host in &hosts {
         assert!(site.active(host, &jwt) && whoami(host, &exchanged).is_ok(), "{host}");
     }
-    let (said, begun) = site.revoke(&["--client", "devcenter-app"]);
+    let said = site.revoke(&["--client", "devcenter-app"]);
     assert_eq!(said["scope"], json!({"client": client}));
     assert!(said["offline_until"].is_string(), "{said}");
     for host in &hosts {
-        within(begun, "introspection", || !site.active(host, &jwt));
-        within(begun, "what it was exchanged for", || whoami(host, &exchanged) == Err(REVOKED.to_owned()));
+        promised("introspection", || !site.active(host, &jwt));
+        promised("what it was exchanged for", || whoami(host, &exchanged) == Err(REVOKED.to_owned()));
     }
 
     // One credential by its id, and no other of the client.
     std::thread::sleep(Duration::from_millis(1100));
     let (gone, stays) = (site.access_token(), site.access_token());
     let told = site.oauth(&hosts[0], "introspect", &[("token", &gone)]).json();
-    let (said, begun) = site.revoke(&["--credential", &text(&told, "/jti").to_uppercase()]);
+    let said = site.revoke(&["--credential", &text(&told, "/jti").to_uppercase()]);
     assert_eq!((&said["recorded"], &said["clients"]), (&json!(true), &Value::Null), "{said}");
-    within(begun, "one token", || hosts.iter().all(|host| !site.active(host, &gone)));
+    promised("one token", || hosts.iter().all(|host| !site.active(host, &gone)));
     assert!(hosts.iter().all(|host| site.active(host, &stays)));
 
     // A role; then everything, TOP's included.
@@ -186,20 +177,18 @@ fn what_is_taken_back_falls_at_every_node_of_one_store() {
     );
     let visitor = visitor["Credentials"].clone();
     assert!(whoami(&hosts[1], &visitor).is_ok() && whoami(&hosts[1], &other).is_ok());
-    let (_, begun) = site.revoke(&["--role", "soe", "--tenant", "demo"]);
+    site.revoke(&["--role", "soe", "--tenant", "demo"]);
     for host in &hosts {
-        within(begun, "a visitor's", || whoami(host, &visitor) == Err(REVOKED.to_owned()));
-        within(begun, "a role's", || whoami(host, &other) == Err(REVOKED.to_owned()));
+        promised("a visitor's", || whoami(host, &visitor) == Err(REVOKED.to_owned()));
+        promised("a role's", || whoami(host, &other) == Err(REVOKED.to_owned()));
         assert!(site.active(host, &stays), "of another role");
     }
     let triple = site.federated();
     assert!(site.top().is_object());
     let id = text(&site.newest("grant"), "/event/credential").to_owned();
-    let (_, begun) = site.revoke(&["--all"]);
+    site.revoke(&["--all"]);
     for host in &hosts {
-        within(begun, "all", || {
-            whoami(host, &triple) == Err(REVOKED.to_owned()) && !site.active(host, &stays)
-        });
+        promised("all", || whoami(host, &triple) == Err(REVOKED.to_owned()) && !site.active(host, &stays));
     }
     let top = json_of(&site.a.cli(&["credential", "show", &id, "--json"]));
     assert_eq!((&top["standing"], &top["role"]), (&json!("fallen"), &json!("store-upload")), "{top}");
@@ -255,18 +244,6 @@ fn an_earlier_instant_changes_nothing_and_a_wrong_name_is_refused() {
     );
 }
 
-/// What comes to be there within the time in which every node has heard of a change.
-fn wait_for<T>(look: impl Fn() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(5), "it never comes");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// An API that verifies by itself, and follows the feed, refuses what was taken back without asking about any token.
 #[test]
 fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
@@ -299,11 +276,7 @@ fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
     json_of(&dev.cli(&["revoke", "--credential", &id, "--json"]));
 
     // The feed is fetched when it is five seconds old; the change is in it after two at most.
-    let begun = Instant::now();
-    while verify(&follows, &gone) == Ok(()) {
-        assert!(begun.elapsed() < Duration::from_secs(12), "it is never refused");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    soon("it is refused", || verify(&follows, &gone) != Ok(()));
     assert_eq!(verify(&follows, &gone), Err(Rejected::Revoked));
     assert_eq!(verify(&follows, &stays), Ok(()));
     assert_eq!(verify(&alone, &gone), Ok(()), "who does not follow it cannot know");
@@ -322,13 +295,13 @@ fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
     for id in &ids[..2] {
         json_of(&dev.cli(&["revoke", "--credential", id, "--json"]));
     }
-    let held = wait_for(|| {
+    let held = find("it", || {
         let whole = claims(&dev.send("GET", &path, &[], b"").body);
         (whole["revoked"]["tokens"].as_object().unwrap().len() == 3).then_some(whole)
     });
     json_of(&dev.cli(&["revoke", "--credential", &ids[2], "--json"]));
     let since = format!("{path}?since={}", text(&held, "/state"));
-    let changes = wait_for(|| {
+    let changes = find("it", || {
         let answer = dev.send("GET", &since, &[], b"");
         assert!(
             answer.head.contains("content-type: application/daypass-revocations-delta+jwt"),
@@ -341,9 +314,5 @@ fn an_api_that_follows_the_feed_refuses_what_was_taken_back() {
 
     // One that says that the client is disabled takes back all of it, for good.
     assert!(dev.cli(&["client", "disable", &entra("client_id")]).status.success());
-    let begun = Instant::now();
-    while verify(&follows, &stays) != Err(Rejected::Revoked) {
-        assert!(begun.elapsed() < Duration::from_secs(12), "it is never refused");
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    soon("it is refused", || verify(&follows, &stays) == Err(Rejected::Revoked));
 }

@@ -1,10 +1,10 @@
 //! `daypass ring` beside a running server, and a server that is killed between two steps.
 
+use crate::patience::soon;
 use crate::process::{Dev, daypass, json_of};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 fn ring(data: &Path, args: &[&str]) -> Command {
     let mut command = daypass();
@@ -46,15 +46,6 @@ fn signs(dev: &Dev) -> String {
     let header = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap());
     let header: Value = serde_json::from_slice(&header.unwrap()).unwrap();
     header["kid"].as_str().unwrap().to_owned()
-}
-
-/// A change by another process is in force soon.
-fn soon(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

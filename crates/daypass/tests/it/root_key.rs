@@ -1,6 +1,7 @@
 //! Root keys from end to end: one process plays the cloud, another stands in front of it, and `daypass root-key` brings the
 //! front's key at the cloud from one to the next.
 
+use crate::patience::soon;
 use crate::process::{Dev, daypass, json_of, send, token};
 use crate::serve::Served;
 use crate::tls::start_and_listen;
@@ -12,7 +13,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// The client of the cloud that the front is.
@@ -30,15 +31,6 @@ struct Key {
 struct Site {
     cloud: Arc<Dev>,
     folder: TempDir,
-}
-
-/// A change by another process is in force soon.
-fn soon(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 impl Site {
@@ -317,7 +309,7 @@ fn a_key_that_the_cloud_does_not_take_changes_nothing() {
     assert!(code == 1 && why.contains("account"), "{why}");
 
     // And where no cloud is, that is another thing than a refusal.
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gone = daypass_faults::port::free_address().unwrap();
     site.configure(&format!("http://{gone}"), ACCOUNT);
     let (code, why) = site.failed(&["root-key", "promote", "main"]);
     assert!(code == 3 && why.contains("unreached"), "{why}");

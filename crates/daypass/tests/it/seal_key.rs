@@ -1,6 +1,7 @@
 //! Keys of Daypass's own are replaced while real clients ask in every dialect: the seal key with kills at any moment, and
 //! everything else by an operator beside the running service.
 
+use crate::patience::soon;
 use daypass_core::client::KeyKind;
 use daypass_core::clock::after;
 use daypass_core::keys::{SecretKind, Span, make};
@@ -18,7 +19,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -130,14 +131,6 @@ impl Site {
 
     fn readiness(address: SocketAddr) -> String {
         crate::process::send(&address.to_string(), "GET", "/readyz", &[], b"").body
-    }
-}
-
-fn soon(what: &str, mut done: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "{what}");
-        std::thread::sleep(Duration::from_millis(30));
     }
 }
 

@@ -1,12 +1,13 @@
 //! TLS from outside: `dev --tls` and who trusts it, and `serve` with a certificate that is good, bad or new.
 
+use crate::patience::PATIENCE;
 use crate::process::{Dev, daypass, json_of, signal, token};
 use crate::serve::{Served, until_ready};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
-use std::io::{BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -193,13 +194,16 @@ fn a_new_certificate_is_taken_up_at_a_hangup() {
     // A half that does not fit keeps the old pair; the whole one takes its place.
     std::fs::write(folder.path().join("chain.pem"), &new.0).unwrap();
     signal(child.0.id(), "HUP");
-    std::thread::sleep(Duration::from_millis(300));
+    let mut said = String::new();
+    while !said.contains("the old one stays") {
+        assert!(log.read_line(&mut said).unwrap() > 0, "{said}");
+    }
     assert!(get(host, "/livez", &old.0).is_ok());
     put(folder.path(), &new);
     signal(child.0.id(), "HUP");
     let begun = Instant::now();
     while get(host, "/livez", &new.0).is_err() {
-        assert!(begun.elapsed() < Duration::from_secs(10), "the new certificate is not shown");
+        assert!(begun.elapsed() < PATIENCE, "the new certificate is not shown");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(get(host, "/livez", &old.0).is_err());
@@ -210,7 +214,6 @@ fn a_new_certificate_is_taken_up_at_a_hangup() {
 
     signal(child.0.id(), "TERM");
     assert!(child.0.wait().unwrap().success());
-    let mut said = String::new();
     log.read_to_string(&mut said).unwrap();
     assert!(said.contains("the old one stays") && said.contains("a new certificate is shown"), "{said}");
     assert!(!new.1.lines().chain(old.1.lines()).any(|line| said.contains(line)), "{said}");
@@ -252,7 +255,7 @@ fn three_certificates_follow_each_other_under_load_without_a_failed_request() {
             signal(child.0.id(), "HUP");
             let (begun, before) = (Instant::now(), asked.load(Ordering::SeqCst));
             while get(host, "/livez", &next.0).is_err() || asked.load(Ordering::SeqCst) < before + 40 {
-                assert!(begun.elapsed() < Duration::from_secs(20), "the new certificate is not shown");
+                assert!(begun.elapsed() < PATIENCE, "the new certificate is not shown");
                 assert!(clients.iter().all(|client| !client.is_finished()), "a request has failed");
                 std::thread::sleep(Duration::from_millis(20));
             }

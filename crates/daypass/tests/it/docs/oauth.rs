@@ -5,9 +5,9 @@ use super::{blocks, lines, read};
 use crate::process::daypass;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use daypass_faults::port::free_address;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -18,7 +18,7 @@ const GUIDE: &str = "docs/use-as-an-oauth-server.md";
 /// What no request of an OAuth client is answered with, although the table of `/error` has it for the reason's sake.
 const OF_OTHERS: [u64; 4] = [50_013, 50_173, 501_051, 9_002_326];
 /// How long a change by the command line may take until the server knows of it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server with the guide's configuration, and a shell for which it is at the guide's address.
 struct Guide {
@@ -45,8 +45,7 @@ fn private(path: &Path, text: &str) {
 
 /// Two ports that are free now.
 fn ports() -> [u16; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
+    [(); 2].map(|()| free_address().unwrap().port())
 }
 
 impl Guide {

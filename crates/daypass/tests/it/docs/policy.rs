@@ -12,7 +12,6 @@ use daypass_core::role::Role;
 use daypass_core::testing::{World, allow};
 use daypass_core::triple::TripleKind;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -21,7 +20,7 @@ use tempfile::TempDir;
 
 const GUIDE: &str = "docs/policy-guide.md";
 /// How long the server may take to answer for the first time.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A folder with the guide's configuration, and its server once a command needs it.
 struct Folder {
@@ -41,8 +40,7 @@ impl Drop for Folder {
 
 impl Folder {
     fn new(config: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let port = daypass_faults::port::free_address().unwrap().port();
         let folder = Self { place: tempfile::tempdir().unwrap(), port, server: None };
         folder.write("daypass.toml", config);
         folder

@@ -1,6 +1,7 @@
 //! `daypass agent` as a process.
 
 use super::World;
+use crate::patience::PATIENCE;
 use crate::process::{Answer, parse, send, signal};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -106,7 +107,7 @@ fn it_renews_ahead_serves_while_the_server_is_gone_and_renews_when_it_is_back() 
     let wait = |what: &str, until: &dyn Fn() -> bool| {
         let begun = std::time::Instant::now();
         while !until() {
-            assert!(begun.elapsed() < Duration::from_secs(14), "{what}");
+            assert!(begun.elapsed() < PATIENCE, "{what}");
             std::thread::sleep(Duration::from_millis(50));
         }
     };

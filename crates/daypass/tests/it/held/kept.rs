@@ -142,7 +142,6 @@ fn a_server_that_says_no_is_believed() {
     world.said(&["env", "entra"]);
     let output = world.dev.cli(&["client", "disable", "devcenter-app"]);
     assert!(output.status.success(), "{output:?}");
-    std::thread::sleep(std::time::Duration::from_millis(500));
     // Nobody asked the server, so nobody knows.
     world.said(&["env", "entra"]);
     let due = [&["env", "entra"][..], &ALWAYS_DUE].concat();

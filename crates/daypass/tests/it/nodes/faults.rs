@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// Within this the service has to be back.
-const BACK: Duration = Duration::from_secs(5);
+/// Within this the service has to be back by itself, on a machine that is busy with other tests.
+const BACK: Duration = Duration::from_secs(30);
 
 /// How long each state lasts: longer than a request may wait.
 const LASTS: Duration = Duration::from_millis(2_600);
 
 fn serves(load: &Load, after: &str) {
-    assert!(load.goes_on(40, BACK), "not served within five seconds after {after}");
+    assert!(load.goes_on(40, BACK), "not served within {BACK:?} after {after}");
 }
 
 /// What the clients saw agrees with the records.

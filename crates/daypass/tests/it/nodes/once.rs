@@ -1,7 +1,7 @@
 //! What may be done once may be done once at all nodes together: tickets, assertions, proofs, nonces, and signed requests after
 //! the seconds in which a repeat is the client's retry.
 
-use super::{cluster, json, now, send, text, told};
+use super::{cluster, json, known_everywhere, now, send, text, told};
 use crate::verify::Holder;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
@@ -86,13 +86,7 @@ fn tickets_assertions_proofs_and_nonces_are_spent_once_at_three_nodes() {
     let holder = Holder::new();
     let path = format!("/{TENANT}/oauth2/v2.0/token");
     let scope = format!("{CHEAP}/.default");
-    let known = |node: SocketAddr| {
-        let proof = [("client_id", &**client), ("client_secret", client_secret)];
-        let ask = [("grant_type", "client_credentials"), ("scope", &scope)];
-        send(node, &form(&path, &[], &[&proof[..], &ask].concat())).status == 200
-    };
-    super::everywhere(&cluster, "the clients", known);
-    thread::sleep(Duration::from_millis(700));
+    known_everywhere(&cluster);
 
     for round in 0..ROUNDS {
         let endpoint = format!("{NAME}/lesson");
@@ -168,13 +162,14 @@ fn a_signed_request_is_one_request_at_three_nodes() {
     let begun = Instant::now();
     let request = cluster.asker().request(Dialect::Tencent);
     let same = at_once(&cluster, |_| request.clone());
+    let answered = Instant::now();
     let credential = |answer: &Answer| json(answer)["Response"]["Credentials"].clone();
     assert!(credential(&same[0]).is_object(), "{same:?}");
     assert!(
         begun.elapsed() > Duration::from_secs(4)
             || same.iter().all(|one| credential(one) == credential(&same[0]))
     );
-    thread::sleep(Duration::from_millis(5_600).saturating_sub(begun.elapsed()));
+    thread::sleep(Duration::from_millis(5_600).saturating_sub(answered.elapsed()));
     for node in cluster.addresses() {
         let late = json(&send(node, &request));
         assert!(late["Response"]["Error"].is_object(), "{late}");
