@@ -50,7 +50,7 @@ impl Server {
         closed: watch::Receiver<bool>,
     ) {
         let Accepted { stream, peer, slot: _slot } = accepted;
-        let Some(Opened { stream, peer, place: _place }) = self.open(stream, peer, closed.clone()).await
+        let Some(Opened { stream, peer, place: _place }) = self.receive(stream, peer, closed.clone()).await
         else {
             return;
         };

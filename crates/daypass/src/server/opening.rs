@@ -37,7 +37,7 @@ pub(super) struct Opened {
 
 impl Server {
     /// Finds out whose a connection is; none where there is no place for it, or where that cannot be found out.
-    pub(super) async fn open(
+    pub(super) async fn receive(
         &self,
         mut tcp: TcpStream,
         peer: SocketAddr,
