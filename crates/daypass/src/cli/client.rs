@@ -10,6 +10,7 @@ mod read;
 mod refuse;
 mod rotate;
 mod show;
+mod stands;
 mod ungrant;
 mod wanted;
 mod when;
@@ -32,6 +33,7 @@ use grant::Grant;
 use limit::LimitArgs;
 use refuse::Proofs;
 use serde_json::json;
+use stands::{Said, change, swap};
 use ungrant::Ungrant;
 use uuid::Uuid;
 
@@ -185,11 +187,11 @@ async fn switch(
     }
     let was = find(place, which).await?;
     let mut changes = terminal(Scope::Client(was.guid), was.enabled, enabled);
-    let client = Client { enabled, ..was };
+    let client = Client { enabled, ..was.clone() };
     let action = if enabled { "client.enable" } else { "client.disable" };
     let record = app::change(Some(&client.tenant), action, &client.name);
-    changes.push(Change::PutClient(client.clone()));
-    place.opened.store.change(changes, record).await?;
+    changes.push(Change::SwapClient { old: Box::new(was), new: Box::new(client.clone()) });
+    change(place, &client, changes, record).await?;
     output.show(
         format!("{} is {}", client.name, state(enabled)),
         || json!({ "client": client_document(&client) }),
@@ -217,17 +219,15 @@ async fn set_key(
     let client = find(place, which).await?;
     let was = key_of(place, &client, id).await?;
     let mut changes = terminal(Scope::Key(was.id.clone()), was.enabled, enabled);
-    let key = Key { enabled, ..was };
     if enabled {
-        let now = app::now();
-        let mut others = keys_of(place, client.guid).await?;
-        others.retain(|other| other.id != id && other.kind == key.kind && other.lasts(now));
-        refuse_more(key.kind, &others.iter().collect::<Vec<_>>())?;
+        let (now, keys) = (app::now(), keys_of(place, client.guid).await?);
+        let others = |other: &&Key| other.id != id && other.kind == was.kind && other.lasts(now);
+        refuse_more(was.kind, &keys.iter().filter(others).collect::<Vec<_>>())?;
+        // Two operators who enable one each would leave three that work.
+        changes.push(Change::ExpectKeys { client: client.guid, keys });
     }
-    let action = if enabled { "key.enable" } else { "key.disable" };
-    let record = app::change(Some(&client.tenant), action, &format!("{} {id}", client.name));
-    changes.push(Change::PutKey(key.clone()));
-    place.opened.store.change(changes, record).await?;
+    let said = Said { action: if enabled { "key.enable" } else { "key.disable" }, enabled };
+    let key = swap(place, &client, was, &said, &changes).await?;
     output.show(format!("the key {id} of {} is {}", client.name, state(enabled)), || key_document(&key));
     Ok(())
 }
@@ -248,10 +248,17 @@ pub(super) async fn find(place: &Place, which: &Which) -> Result<Client, Failure
     }
 }
 
-/// Writes what a client has become, with the record of it.
-async fn put(place: &Place, client: &Client, action: &str, object: &str) -> Result<(), Failure> {
-    let record = app::change(Some(&client.tenant), action, object);
-    Ok(place.opened.store.change(vec![Change::PutClient(client.clone())], record).await?)
+/// Writes what a client has become since it was read, with the record of it.
+async fn put(
+    place: &Place,
+    before: &Client,
+    after: &Client,
+    action: &str,
+    object: &str,
+) -> Result<(), Failure> {
+    let record = app::change(Some(&after.tenant), action, object);
+    let swapped = Change::SwapClient { old: Box::new(before.clone()), new: Box::new(after.clone()) };
+    change(place, after, vec![swapped], record).await
 }
 
 /// The tenant of a client, which the configuration must have.

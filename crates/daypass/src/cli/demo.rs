@@ -164,8 +164,8 @@ async fn client(
         let now = app::now();
         let mut keys = store.keys().await?;
         keys.retain(|key| key.client == known.guid && key.enabled);
-        let mut changes: Vec<_> =
-            keys.into_iter().map(|key| Change::PutKey(Key { enabled: false, ..key })).collect();
+        let new = keys.iter().map(|key| Key { enabled: false, ..key.clone() }).collect();
+        let mut changes = vec![Change::SwapKeys { old: keys, new }];
         let made = make(place, &known, kinds, now)?;
         changes.extend(made.iter().map(put));
         store.change(changes, app::change(Some(TENANT), "client.rotate", name)).await?;

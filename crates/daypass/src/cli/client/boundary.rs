@@ -72,7 +72,7 @@ pub(super) async fn set(place: &Place, args: &Boundary, output: &Output) -> Resu
     let after = with(&before, boundary, args.warn);
     if before != after {
         let action = if args.warn { "client.boundary-warn" } else { "client.boundary" };
-        put(place, &after, action, &after.name).await?;
+        put(place, &before, &after, action, &after.name).await?;
     }
     output.show(
         said(&after).join("\n"),

@@ -50,7 +50,7 @@ pub(super) async fn grant(place: &Place, args: &Grant, output: &Output) -> Resul
     if changed {
         let new = after.audiences.iter().filter(|audience| !before.audiences.contains(audience));
         let names: Vec<_> = args.wanted.role.iter().chain(new).map(String::as_str).collect();
-        put(place, &after, "client.grant", &format!("{} {}", after.name, names.join(" "))).await?;
+        put(place, &before, &after, "client.grant", &format!("{} {}", after.name, names.join(" "))).await?;
     }
     let replaced = replaced(&before, &after);
     output.show(

@@ -63,7 +63,7 @@ pub(super) async fn set(place: &Place, args: &LimitArgs, output: &Output) -> Res
     let limit = read(&args.wanted, args.burst)?;
     let after = Client { limit, ..before.clone() };
     if before != after {
-        put(place, &after, "client.limit", &format!("{}: {limit}", after.name)).await?;
+        put(place, &before, &after, "client.limit", &format!("{}: {limit}", after.name)).await?;
     }
     output.show(
         said(&plan, &after).unwrap_or_else(|| format!("{} has no limit", after.name)),

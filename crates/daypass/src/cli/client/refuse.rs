@@ -59,12 +59,13 @@ pub(super) async fn refuse(
     proofs: &Proofs,
     output: &Output,
 ) -> Result<(), Failure> {
-    let client = Client { refuses: proofs.into(), ..find(place, which).await? };
+    let before = find(place, which).await?;
+    let client = Client { refuses: proofs.into(), ..before.clone() };
     let names = match refused(client.refuses) {
         names if names.is_empty() => "nothing".to_owned(),
         names => names.join(","),
     };
-    put(place, &client, "client.refuse", &format!("{} {names}", client.name)).await?;
+    put(place, &before, &client, "client.refuse", &format!("{} {names}", client.name)).await?;
     output.show(format!("{} refuses {names}", client.name), || json!({ "client": client_document(&client) }));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::document::{client_document, key_document, made_document, made_lines};
 use super::given::{Given, Kind, Made};
+use super::stands::{Said, change, swap};
 use super::{Which, find, key_of, keys_of};
 use crate::app;
 use crate::cli::output::{Failure, Output};
@@ -35,7 +36,10 @@ pub(super) async fn rotate(
     let ids: Vec<_> = made.iter().map(|made| made.key().id.as_str()).collect();
     let record =
         app::change(Some(&client.tenant), "client.rotate", &format!("{} {}", client.name, ids.join(" ")));
-    place.opened.store.change(made.iter().map(Made::change).collect(), record).await?;
+    // Two operators who begin at once would leave three keys behind.
+    let expected = Change::ExpectKeys { client: client.guid, keys: keys.clone() };
+    let changes = std::iter::once(expected).chain(made.iter().map(Made::change)).collect();
+    change(place, &client, changes, record).await?;
     let kind = made.first().map(|made| made.key().kind);
     let old = keys.iter().find(|key| key.live(now) && Some(key.kind) == kind).map(|key| {
         format!(
@@ -77,10 +81,9 @@ pub(super) async fn retire(
             rfc3339(last)
         )));
     }
-    let key = Key { enabled: false, ..key };
-    let record = app::change(Some(&client.tenant), "key.retire", &format!("{} {id}", client.name));
     let ended = Change::Cut(Cutoff { scope: Scope::Key(key.id.clone()), before: now });
-    place.opened.store.change(vec![Change::PutKey(key.clone()), ended], record).await?;
+    let said = Said { action: "key.retire", enabled: false };
+    let key = swap(place, &client, key, &said, &[ended]).await?;
     let last = used.map_or("never used".to_owned(), |last| format!("last used at {}", rfc3339(last)));
     output.show(format!("the key {id} of {} is retired; it was {last}", client.name), || key_document(&key));
     Ok(())

@@ -55,7 +55,8 @@ pub(super) async fn ungrant(place: &Place, args: &Ungrant, output: &Output) -> R
     if changed {
         let audiences = taken.audiences.iter().map(String::as_str);
         let names: Vec<_> = taken.roles.iter().copied().chain(audiences).collect();
-        put(place, &after, "client.ungrant", format!("{} {}", after.name, names.join(" ")).trim()).await?;
+        put(place, &before, &after, "client.ungrant", format!("{} {}", after.name, names.join(" ")).trim())
+            .await?;
     }
     let removed: Vec<_> = before.grants.iter().filter(|grant| !after.grants.contains(grant)).collect();
     output.show(
