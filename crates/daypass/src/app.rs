@@ -440,7 +440,9 @@ fn open(contents: &Contents, kek: &Kek) -> anyhow::Result<Arc<Ring>> {
 /// The first snapshot. However much there is to read, it is read: a node that gave up would never start.
 async fn first(opened: &Opened, plan: Arc<Plan>) -> anyhow::Result<Directory> {
     let contents = opened.store.contents(&Contents::default()).await?;
-    let kek = opened.kek.clone();
+    // Another node may have wrapped the ring again since the store was opened, by a seal key that this one was not given: the
+    // operator is told which.
+    let kek = opened.kek.fit(opened.store.seal().await?.as_ref(), contents.ring.held())?;
     // Not the ring that the store was opened with: another node may have rotated it meanwhile.
     let put_together =
         move || -> anyhow::Result<Directory> { Ok(Directory::of(plan, open(&contents, &kek)?, contents)?) };
