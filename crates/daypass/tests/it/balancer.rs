@@ -104,7 +104,7 @@ impl Site {
         let text = String::from_utf8(output.stdout).unwrap();
         let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         // The service writes records of its own besides.
-        let record = records.filter(|record| record["event"]["event"] == "grant").last().unwrap();
+        let record = records.filter(|record| record["event"]["event"] == "grant").next_back().unwrap();
         record["source"].as_str().unwrap().to_owned()
     }
 
