@@ -10,7 +10,7 @@ use crate::age::{self, AgeFault, Lock, Opener};
 use crate::id::Entropy;
 use crate::ring::{Purpose, Ring};
 use crate::store::StoreError;
-use crate::transfer::{Blob, Census, Count, PAGE, Pages, Part, Row, VERSION};
+use crate::transfer::{Blob, Census, Count, Damage, PAGE, Pages, Part, Row, VERSION};
 use async_trait::async_trait;
 use aws_lc_rs::{digest, hmac};
 use flate2::Compression;
@@ -75,7 +75,7 @@ fn content(what: impl std::fmt::Display) -> BackupFault {
 pub struct Header {
     /// [`FORMAT`].
     pub format: String,
-    /// The form of its rows ([`VERSION`]).
+    /// The form of its rows ([`VERSION`], or [`SOUND`](crate::transfer::SOUND) where no record may be damaged).
     pub version: u32,
     /// Which program made it.
     pub program: String,
@@ -111,6 +111,9 @@ pub struct Manifest {
     /// The last checkpoint among them: what second places have is compared with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Signed>,
+    /// What was wrong with the records when they were read. Of a form after the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<Damage>,
     /// The version of the ring's record key that it is proved by.
     pub key_version: u32,
     /// The proof.
@@ -132,8 +135,13 @@ impl Manifest {
         header: &[u8],
         parts: &BTreeMap<Part, Count>,
         checkpoint: Option<&Signed>,
+        damage: Option<&Damage>,
     ) -> Result<Vec<u8>, BackupFault> {
-        let said = serde_json::to_vec(&(parts, checkpoint)).map_err(content)?;
+        let said = match damage {
+            None => serde_json::to_vec(&(parts, checkpoint)),
+            Some(damage) => serde_json::to_vec(&(parts, checkpoint, damage)),
+        };
+        let said = said.map_err(content)?;
         Ok([LABEL, header, b"\n", &said].concat())
     }
 }
@@ -144,6 +152,7 @@ pub struct Writer<W: Write> {
     header: Vec<u8>,
     census: Census,
     checkpoint: Option<Signed>,
+    damage: Option<Damage>,
 }
 
 impl<W: Write> Writer<W> {
@@ -153,7 +162,7 @@ impl<W: Write> Writer<W> {
         let header = serde_json::to_vec(header).map_err(content)?;
         to.write_all(&header)?;
         to.write_all(b"\n")?;
-        Ok(Self { to, header, census: Census::default(), checkpoint: None })
+        Ok(Self { to, header, census: Census::default(), checkpoint: None, damage: None })
     }
 
     /// Adds rows.
@@ -168,14 +177,20 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Says that some of the records were damaged when they were read.
+    pub fn damaged(&mut self, damage: Damage) {
+        self.damage = Some(damage);
+    }
+
     /// Ends the file under a key of the ring, and gives back where it was written to. Without this it is nothing.
     pub fn finish(mut self, ring: &Ring) -> Result<(W, Manifest), BackupFault> {
-        let (parts, checkpoint) = (self.census.finish(), self.checkpoint);
+        let (parts, checkpoint, damage) = (self.census.finish(), self.checkpoint, self.damage);
         let key_version = ring.active(Purpose::Record);
         let key =
             ring.mac(Purpose::Record, key_version).ok_or_else(|| content("the ring has no record key"))?;
-        let mac = hmac::sign(key, &Manifest::proof(&self.header, &parts, checkpoint.as_ref())?);
-        let manifest = Manifest { parts, checkpoint, key_version, mac: Blob(mac.as_ref().to_vec()) };
+        let proof = Manifest::proof(&self.header, &parts, checkpoint.as_ref(), damage.as_ref())?;
+        let mac = Blob(hmac::sign(key, &proof).as_ref().to_vec());
+        let manifest = Manifest { parts, checkpoint, damage, key_version, mac };
         serde_json::to_writer(&mut self.to, &Last::Manifest(manifest.clone())).map_err(content)?;
         self.to.write_all(b"\n")?;
         Ok((self.to.finish()?.finish()?, manifest))
@@ -220,9 +235,11 @@ impl<R: BufRead> Reader<R> {
 
     /// Whether somebody made it who had the ring that is in it.
     pub fn is_proved(&self, ring: &Ring) -> bool {
-        let Some(Manifest { parts, checkpoint, key_version, mac }) = &self.manifest else { return false };
+        let Some(Manifest { parts, checkpoint, damage, key_version, mac }) = &self.manifest else {
+            return false;
+        };
         let key = ring.mac(Purpose::Record, *key_version);
-        let proof = Manifest::proof(&self.header.1, parts, checkpoint.as_ref()).ok();
+        let proof = Manifest::proof(&self.header.1, parts, checkpoint.as_ref(), damage.as_ref()).ok();
         key.zip(proof).is_some_and(|(key, proof)| hmac::verify(key, &proof, &mac.0).is_ok())
     }
 

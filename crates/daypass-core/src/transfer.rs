@@ -8,12 +8,16 @@
 
 mod blob;
 mod census;
+mod damage;
+mod document;
 mod proof;
 mod row;
 
 pub use blob::Blob;
 pub use census::{Census, Count};
-pub use proof::{Opens, Proved, Unproved, prove};
+pub use damage::Damage;
+pub use document::Document;
+pub use proof::{Opens, Proved, Unproved, inspect, prove};
 pub use row::{HeldPlace, Part, RecordRow, RingKey, Row, Writer};
 
 use crate::clock::Timestamp;
@@ -24,7 +28,12 @@ use uuid::Uuid;
 
 /// How far the form of rows has come. Whoever adds a kind of row or a field to one counts it up: what was written by a newer
 /// program is refused by its number before anything of it is read.
-pub const VERSION: u32 = 1;
+///
+/// The second form has documents of records that are no text any more. Rows with which nothing is wrong are the same in both.
+pub const VERSION: u32 = 2;
+
+/// The form of rows among which no record is damaged: older programs read them as well.
+pub const SOUND: u32 = 1;
 
 /// How many rows a page has at most.
 pub const PAGE: usize = 1000;

@@ -86,6 +86,12 @@ pub(crate) fn change_at(now: Timestamp, tenant: Option<&str>, action: &str, obje
     Record::change(record_id(now), now, tenant.map(str::to_owned), action, object)
 }
 
+/// The record of something that needs an operator, found by a command.
+pub(crate) fn trouble(warning: &str, object: &str, detail: &str) -> Record {
+    let now = now();
+    Record::trouble(record_id(now), now, warning, object, detail)
+}
+
 fn record_id(now: Timestamp) -> Uuid {
     let mut random = [0; 10];
     RequestEntropy.fill(&mut random);

@@ -7,7 +7,7 @@ use crate::ring::{Ring, RingRow, SealRow};
 use crate::root::{RootRow, Slot};
 use crate::secret::Secret;
 use crate::testing::{Rows, START, SeededEntropy, World, chain_part, kek, ring, ring_part, ring_rows};
-use crate::transfer::{HeldPlace, Opens, prove};
+use crate::transfer::{HeldPlace, Opens, SOUND, inspect, prove};
 use crate::upstream::{RootKey, RootProof};
 use flate2::read::MultiGzDecoder;
 use std::pin::pin;
@@ -155,8 +155,45 @@ fn a_backup_of_the_first_form_is_read() {
 }
 
 #[test]
+fn damaged_records_come_back_and_what_is_wrong_with_them_is_proved() {
+    let mut rows = every_part();
+    for row in &mut rows {
+        if let Row::Record(record) = row
+            && record.seq == 2
+        {
+            record.document = b"\xff\x00 no text".to_vec().into();
+        }
+    }
+    let mut damage = Damage::default();
+    damage.note(|| "record 2 of somebody".to_owned());
+    let lock = Lock::To(vec![identity().recipient()]);
+    let mut writer = Writer::new(Vec::new(), &lock, &SeededEntropy::new(2), &header(VERSION)).unwrap();
+    writer.put(&rows).unwrap();
+    writer.damaged(damage.clone());
+    let (file, manifest) = writer.finish(&ring()).unwrap();
+    assert_eq!(manifest.damage.as_ref(), Some(&damage));
+    assert_eq!(read(&file).unwrap(), (rows, true));
+
+    let open =
+        |rows: &[RingRow], _: Option<&SealRow>| Ring::open(rows, &kek()).map_err(|fault| fault.to_string());
+    let mut reader = Reader::new(&file[..], &opener()).unwrap();
+    let refused = now(prove(&mut reader, Some(&open as Opens<'_>))).err().unwrap().to_string();
+    assert!(refused.contains("record 2 of writer"), "{refused}");
+    let mut reader = Reader::new(&file[..], &opener()).unwrap();
+    let found = now(inspect(&mut reader, Some(&open as Opens<'_>))).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((found.damage.faults, &found.census), (1, &manifest.parts));
+
+    // What it says of the damage is under the MAC like the rest.
+    let said = Manifest::proof(b"", &manifest.parts, manifest.checkpoint.as_ref(), Some(&damage)).unwrap();
+    for other in [None, Some(&Damage { faults: 2, ..damage.clone() }), Some(&Damage::default())] {
+        let other = Manifest::proof(b"", &manifest.parts, manifest.checkpoint.as_ref(), other).unwrap();
+        assert_ne!(other, said);
+    }
+}
+
+#[test]
 fn the_standard_tools_would_read_it() {
-    let file = made(&rows(), &header(VERSION), &ring());
+    let file = made(&rows(), &header(SOUND), &ring());
     let plain = crate::age::Reader::new(&file[..], &opener()).unwrap();
     let mut text = String::new();
     std::io::Read::read_to_string(&mut MultiGzDecoder::new(plain), &mut text).unwrap();

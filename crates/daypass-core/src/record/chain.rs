@@ -298,6 +298,11 @@ impl<'a> Checker<'a> {
         self.faults.is_empty()
     }
 
+    /// How many faults were found so far.
+    pub fn faults(&self) -> usize {
+        self.faults.len()
+    }
+
     /// Takes the next stored record of this writer.
     pub fn take(&mut self, link: &Link) {
         let (writer, expected) = (self.head.writer, self.seq + 1);

@@ -69,7 +69,7 @@ pub fn chain_part(head: &ChainHead, records: &[(Record, Link)]) -> Vec<Row> {
         let at = record.at.as_millisecond();
         latest = latest.max(at);
         let seq = i64::try_from(link.seq).expect("few records");
-        let document = String::from_utf8(link.blob.clone()).expect("JSON");
+        let document = link.blob.clone().into();
         let (mac, tenant) = (Blob(link.mac.to_vec()), record.tenant.clone());
         Row::Record(Box::new(RecordRow {
             position,
@@ -81,6 +81,7 @@ pub fn chain_part(head: &ChainHead, records: &[(Record, Link)]) -> Vec<Row> {
             mac,
             tenant,
             document,
+            damaged: false,
         }))
     };
     std::iter::once(Row::Writer(Writer::of(1, head))).chain((1..).zip(records).map(record)).collect()

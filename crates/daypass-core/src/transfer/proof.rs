@@ -1,18 +1,16 @@
 //! Whether rows are a store that can be read and proved: told before anything of it is believed.
 
-use super::{Blob, Census, Count, Pages, Part, RecordRow, Row, Writer};
+use super::{Blob, Census, Count, Damage, Pages, Part, RecordRow, Row, Writer};
 use crate::clock::Timestamp;
 use crate::record::{Chain, ChainHead, Checker, Record};
 use crate::ring::{Ring, RingRow, SealId, SealRow};
 use crate::store::StoreError;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// How many faults are told.
-const TOLD: usize = 10;
-
-/// What was found in rows with which nothing is wrong.
+/// What was found in rows that can be read.
 pub struct Proved {
     /// The rows.
     pub census: BTreeMap<Part, Count>,
@@ -26,6 +24,10 @@ pub struct Proved {
     pub latest: i64,
     /// The number of the last checkpoint.
     pub checkpoint: Option<i64>,
+    /// What is wrong with the records; nothing where they were to be proved.
+    pub damage: Damage,
+    /// The largest number of a writer.
+    last_writer: i64,
 }
 
 /// What is wrong with rows.
@@ -41,8 +43,8 @@ pub enum Unproved {
     #[error("{0}")]
     Row(String),
     /// The chains of records do not verify.
-    #[error("the records are not what was written: {}", .0.join("; "))]
-    Chains(Vec<String>),
+    #[error("the records are not what was written: {0}")]
+    Chains(Damage),
 }
 
 /// What opens the ring, and knows by what is said of it whether it is the right seal key. An older ring may lack keys of purposes
@@ -52,6 +54,13 @@ pub type Opens<'a> = &'a (dyn Fn(&[RingRow], Option<&SealRow>) -> Result<Ring, S
 /// Reads rows to their end: each is understood and in its order, and with the seal key, the ring opens, every key of it, and the
 /// chains of all records verify under it.
 pub async fn prove(pages: &mut dyn Pages, open: Option<Opens<'_>>) -> Result<Proved, Unproved> {
+    let found = inspect(pages, open).await?;
+    if found.damage.is_none() { Ok(found) } else { Err(Unproved::Chains(found.damage)) }
+}
+
+/// The same where records may be damaged: what is wrong with them is told in [`Proved::damage`]. Of what is no record, nothing
+/// may be wrong.
+pub async fn inspect(pages: &mut dyn Pages, open: Option<Opens<'_>>) -> Result<Proved, Unproved> {
     let mut census = Census::default();
     let mut known = Known {
         ring: Vec::new(),
@@ -74,19 +83,18 @@ pub async fn prove(pages: &mut dyn Pages, open: Option<Opens<'_>>) -> Result<Pro
         take(&mut census, &rows)?;
         for row in &rows {
             let Row::Record(record) = row else { return Err(disorder(row.part())) };
-            chains.take(record)?;
+            chains.take(record);
         }
         page = pages.next().await?;
     }
     let end = chains.end;
-    let faults = chains.finish();
-    if !faults.is_empty() {
-        return Err(Unproved::Chains(faults));
-    }
     // Nothing in it was believed to be later than this.
-    let latest = known.clock.max(end.map_or(i64::MIN, |(_, latest)| latest));
+    let latest = known.clock.max(chains.latest);
+    let damage = chains.finish();
     let Known { writers, checkpoint, .. } = known;
-    Ok(Proved { census: census.finish(), writers, ring, end, latest, checkpoint })
+    let last_writer = writers.last_key_value().map_or(0, |(last, _)| *last);
+    let writers = writers.into_iter().filter_map(|(number, head)| Some((number, head?))).collect();
+    Ok(Proved { census: census.finish(), writers, ring, end, latest, checkpoint, damage, last_writer })
 }
 
 fn take(census: &mut Census, rows: &[Row]) -> Result<(), Unproved> {
@@ -103,7 +111,8 @@ struct Known {
     seal: Option<SealRow>,
     clock: i64,
     checkpoint: Option<i64>,
-    writers: BTreeMap<i64, ChainHead>,
+    /// By their numbers; none of one whose end cannot be one.
+    writers: BTreeMap<i64, Option<ChainHead>>,
     last: Option<Part>,
 }
 
@@ -129,9 +138,7 @@ impl Known {
             Row::Clock { mark } => self.clock = self.clock.max(*mark),
             Row::Checkpoint { number, .. } => self.checkpoint = Some(*number),
             Row::Writer(writer) => {
-                let name = || format!("the writer number {} cannot be one", writer.number);
-                let head = writer.head().ok_or_else(|| Unproved::Row(name()))?;
-                self.writers.insert(writer.number, head);
+                self.writers.insert(writer.number, writer.head());
             }
             _ => (),
         }
@@ -141,61 +148,116 @@ impl Known {
 
 /// The chains of all writers, as their records go by.
 struct Chains<'a> {
-    /// The writer, and its chain where there is a ring to check it by.
-    writers: BTreeMap<i64, (Uuid, Option<Checker<'a>>)>,
+    /// The writer, and its chain where there is a ring to check it by; none of one whose end cannot be one.
+    writers: BTreeMap<i64, Option<(Uuid, Option<Checker<'a>>)>>,
     end: Option<(i64, i64)>,
+    /// The latest time that a record says with which nothing is wrong.
+    latest: i64,
+    damage: Damage,
+}
+
+/// When a record was written, as it says itself.
+#[derive(Deserialize)]
+struct Dated {
+    at: Timestamp,
 }
 
 impl Proved {
-    /// The rows that add a record, made by a process that began to write behind all there is.
-    pub fn add(&self, mut chain: Chain, record: &Record) -> Result<[Row; 2], serde_json::Error> {
-        let number = self.writers.last_key_value().map_or(0, |(last, _)| *last) + 1;
-        let link = chain.link(record)?;
-        let (last, latest) = self.end.unwrap_or((0, i64::MIN));
-        let at = record.at.as_millisecond();
-        let row = RecordRow {
-            position: last + 1,
-            writer: number,
-            seq: 1,
-            at,
-            latest: latest.max(at),
-            mark: None,
-            mac: Blob(link.mac.to_vec()),
-            tenant: record.tenant.clone(),
-            document: String::from_utf8_lossy(&link.blob).into_owned(),
-        };
-        Ok([Row::Writer(Writer::of(number, &chain.head())), Row::Record(Box::new(row))])
+    /// The rows that add records, made by a process that began to write behind all there is.
+    pub fn add(&self, mut chain: Chain, records: &[Record]) -> Result<Vec<Row>, serde_json::Error> {
+        let number = self.last_writer.saturating_add(1);
+        let (mut position, mut latest) = self.end.unwrap_or((0, i64::MIN));
+        let mut rows = Vec::new();
+        for record in records {
+            let link = chain.link(record)?;
+            let at = record.at.as_millisecond();
+            (position, latest) = (position.saturating_add(1), latest.max(at));
+            rows.push(Row::Record(Box::new(RecordRow {
+                position,
+                writer: number,
+                seq: i64::try_from(link.seq).unwrap_or(i64::MAX),
+                at,
+                latest,
+                mark: None,
+                mac: Blob(link.mac.to_vec()),
+                tenant: record.tenant.clone(),
+                document: link.blob.into(),
+                damaged: false,
+            })));
+        }
+        rows.insert(0, Row::Writer(Writer::of(number, &chain.head())));
+        Ok(rows)
     }
 }
 
 impl<'a> Chains<'a> {
-    fn new(ring: Option<&'a Ring>, writers: &'a BTreeMap<i64, ChainHead>) -> Self {
-        let begin = |head: &'a ChainHead| (head.writer, ring.map(|ring| Checker::new(ring, head)));
-        Self { writers: writers.iter().map(|(number, head)| (*number, begin(head))).collect(), end: None }
+    fn new(ring: Option<&'a Ring>, writers: &'a BTreeMap<i64, Option<ChainHead>>) -> Self {
+        let mut damage = Damage::default();
+        let begin = |(number, head): (&i64, &'a Option<ChainHead>)| {
+            if head.is_none() {
+                damage.note(|| format!("the writer number {number} cannot be one"));
+            }
+            let chain = head.as_ref().map(|head| (head.writer, ring.map(|ring| Checker::new(ring, head))));
+            (*number, chain)
+        };
+        let writers = writers.iter().map(begin).collect();
+        Self { writers, end: None, latest: i64::MIN, damage }
     }
 
-    fn take(&mut self, record: &RecordRow) -> Result<(), Unproved> {
+    fn take(&mut self, record: &RecordRow) {
         let RecordRow { position, latest, writer: number, .. } = *record;
-        let wrong = |what: &str| Unproved::Row(format!("the record at position {position} {what}"));
-        if self.end.is_some_and(|(last, _)| position != last.saturating_add(1)) {
-            return Err(wrong("does not follow the one before"));
+        let damage = &mut self.damage;
+        let mut sound = true;
+        let mut wrong = |what: &str| {
+            sound = false;
+            damage.note(|| format!("the record at position {position} {what}"));
+        };
+        let before = self.end.replace((position, latest));
+        if before.is_some_and(|(last, _)| position != last.saturating_add(1)) {
+            wrong("does not follow the one before");
         }
-        if self.end.is_some_and(|(_, before)| latest < before) || latest < record.at {
-            return Err(wrong("is earlier than it may be"));
+        // One that does not say its time is told by its chain.
+        let own =
+            serde_json::from_slice(record.document.bytes()).map(|dated: Dated| dated.at.as_millisecond());
+        let at = own.unwrap_or(record.at);
+        // Of the first, the latest before it may be gone.
+        if record.at != at || before.map_or(latest < at, |(_, before)| latest != before.max(at)) {
+            wrong("is not where its time says");
         }
-        self.end = Some((position, latest));
-        let (writer, checker) = self.writers.get_mut(&number).ok_or_else(|| wrong("has no writer"))?;
-        let link = record.link(*writer).ok_or_else(|| wrong("is no link of a chain"))?;
-        if let Some(checker) = checker {
-            checker.take(&link);
+        if record.damaged {
+            wrong("is not what its sum says");
         }
-        Ok(())
+        let good = match (self.writers.get_mut(&number), record) {
+            (None, _) => {
+                wrong("has no writer");
+                false
+            }
+            // That is told already.
+            (Some(None), _) => false,
+            (Some(Some((writer, checker))), record) => match (record.link(*writer), checker) {
+                (None, _) => {
+                    wrong("is no link of a chain");
+                    false
+                }
+                (Some(link), Some(checker)) => {
+                    let faults = checker.faults();
+                    checker.take(&link);
+                    checker.faults() == faults
+                }
+                (Some(_), None) => true,
+            },
+        };
+        if good {
+            self.latest = self.latest.max(if sound { latest } else { at });
+        }
     }
 
-    /// What is wrong, the first of it.
-    fn finish(self) -> Vec<String> {
-        let all = self.writers.into_values().filter_map(|(_, checker)| checker).flat_map(Checker::finish);
-        all.take(TOLD).map(|fault| fault.to_string()).collect()
+    /// What is wrong.
+    fn finish(self) -> Damage {
+        let mut damage = self.damage;
+        let chains = self.writers.into_values().flatten().filter_map(|(_, checker)| checker);
+        chains.flat_map(Checker::finish).for_each(|fault| damage.note(|| fault.to_string()));
+        damage
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rows.
 
-use super::Blob;
+use super::{Blob, Document};
 use crate::client::{Client, Key};
 use crate::freeze;
 use crate::record::{ChainHead, Link, Point};
@@ -179,7 +179,11 @@ pub struct RecordRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// Its document: what the MAC covers.
-    pub document: String,
+    pub document: Document,
+    /// Whoever read it has found that it is not what was written. What it was read from says so, and no row: what is wrong with
+    /// a row itself, its chain tells wherever it stands.
+    #[serde(skip)]
+    pub damaged: bool,
 }
 
 macro_rules! parts {
@@ -349,7 +353,7 @@ impl RecordRow {
     /// The link of this writer's chain; none where that cannot be one.
     pub fn link(&self, writer: Uuid) -> Option<Link> {
         let seq = u64::try_from(self.seq).ok()?;
-        Some(Link { writer, seq, blob: self.document.clone().into_bytes(), mac: self.mac.array()? })
+        Some(Link { writer, seq, blob: self.document.bytes().to_vec(), mac: self.mac.array()? })
     }
 }
 

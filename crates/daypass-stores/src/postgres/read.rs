@@ -262,7 +262,8 @@ pub(super) async fn records(client: &impl GenericClient, query: &RecordQuery) ->
 }
 
 /// The first position whose `latest` is at or after this time (one behind the last if there is none): no record before it can
-/// be as late. By bisection, because positions have no gaps and `latest` never falls.
+/// be as late. By bisection, because positions have no gaps and `latest` never falls. Where one is missing all the same it may
+/// begin before, and whoever writes or starts is not kept from it.
 pub(super) async fn first_since(client: &impl GenericClient, since: i64) -> Result<i64, Fault> {
     let ends = "SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM records";
     let ends = client.query_one(&client.prepare_cached(ends).await?, &[]).await?;
@@ -271,8 +272,8 @@ pub(super) async fn first_since(client: &impl GenericClient, since: i64) -> Resu
     while low <= high {
         let middle = low + (high - low) / 2;
         let row = client.query_opt(&select, &[&middle]).await?;
-        let row = row.ok_or_else(|| damaged(format_args!("the record at position {middle} is missing")))?;
-        if column::<i64>(&row, 0)? < since {
+        let latest: Option<i64> = row.map(|row| column(&row, 0)).transpose()?;
+        if latest.is_some_and(|latest| latest < since) {
             low = middle + 1;
         } else {
             high = middle - 1;

@@ -111,7 +111,9 @@ async fn rest(client: &impl GenericClient, to: &mut Pager) -> Result<(), Fault> 
             mark: column::<Option<Vec<u8>>>(row, 5)?.map(Blob),
             mac: blob(row, 6)?,
             tenant: column(row, 7)?,
-            document: text(row, 8)?,
+            document: column::<Vec<u8>>(row, 8)?.into(),
+            // Its pages carry sums, and a row none.
+            damaged: false,
         })))
     })
     .await
@@ -390,7 +392,7 @@ async fn put_records(client: &impl GenericClient, rows: &[Row]) -> Result<(), Fa
     let marks = array!(rows, Row::Record(record) => record.mark.as_ref().map(|mark| mark.0.as_slice()));
     let macs = array!(rows, Row::Record(record) => record.mac.0.as_slice());
     let tenants = array!(rows, Row::Record(record) => record.tenant.as_deref());
-    let documents = array!(rows, Row::Record(record) => record.document.as_bytes());
+    let documents = array!(rows, Row::Record(record) => record.document.bytes());
     insert(
         client,
         "INSERT INTO records (position, writer, seq, at, latest, mark, mac, tenant, document)

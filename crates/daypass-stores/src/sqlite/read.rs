@@ -8,7 +8,7 @@ use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::Freeze;
 use daypass_core::record::{ChainHead, Link, Record};
 use daypass_core::ring::{Purpose, RingRow};
-use daypass_core::store::{RecordQuery, Stored};
+use daypass_core::store::{RecordQuery, StoreError, Stored};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -236,7 +236,18 @@ impl<'a> RecordRow<'a> {
     }
 
     pub(super) fn read(row: &'a Row<'_>) -> Result<Self, Fault> {
-        let found = Self {
+        let found =
+            Self { tenant: row.get_ref(7)?.as_str_or_null().map_err(damaged)?, ..Self::untitled(row)? };
+        if found.is_as_written(row)? {
+            Ok(found)
+        } else {
+            Err(damaged(format_args!("the record at position {} is not what was written", found.position)))
+        }
+    }
+
+    /// All but the tenant, whose bytes need not be a text, and no sum compared.
+    pub(super) fn untitled(row: &'a Row<'_>) -> Result<Self, Fault> {
+        Ok(Self {
             position: row.get(0)?,
             writer: row.get(1)?,
             seq: row.get(2)?,
@@ -244,14 +255,14 @@ impl<'a> RecordRow<'a> {
             latest: row.get(4)?,
             mark: row.get_ref(5)?.as_blob_or_null().map_err(damaged)?,
             mac: row.get_ref(6)?.as_blob().map_err(damaged)?,
-            tenant: row.get_ref(7)?.as_str_or_null().map_err(damaged)?,
+            tenant: None,
             document: row.get_ref(8)?.as_blob().map_err(damaged)?,
-        };
-        if found.sum() == row.get::<_, i64>(9)? {
-            Ok(found)
-        } else {
-            Err(damaged(format_args!("the record at position {} is not what was written", found.position)))
-        }
+        })
+    }
+
+    /// Whether its columns are those that the sum beside them was made of.
+    pub(super) fn is_as_written(&self, row: &Row<'_>) -> Result<bool, Fault> {
+        Ok(self.sum() == row.get::<_, i64>(9)?)
     }
 
     /// The sum of the row's columns.
@@ -308,7 +319,8 @@ pub(super) fn records(connection: &mut Connection, query: &RecordQuery) -> Resul
 }
 
 /// The first position whose `latest` is at or after this time (one behind the last if there is none): no record
-/// before it can be as late. By bisection, because positions have no gaps and `latest` never falls.
+/// before it can be as late. By bisection, because positions have no gaps and `latest` never falls. What stands beside a record
+/// that is damaged or missing is not believed: it may begin before, and whoever writes or starts is not kept from it.
 pub(super) fn first_since(connection: &Connection, since: i64) -> Result<i64, Fault> {
     let (mut low, mut high): (i64, i64) = connection
         .prepare_cached("SELECT coalesce(min(position), 1), coalesce(max(position), 0) FROM records")?
@@ -318,7 +330,14 @@ pub(super) fn first_since(connection: &Connection, since: i64) -> Result<i64, Fa
         connection.prepare_cached(&format!("SELECT {columns} FROM records WHERE position = ?"))?;
     while low <= high {
         let middle = low + (high - low) / 2;
-        if select.query_row([middle], |row| Ok(RecordRow::read(row).map(|row| row.latest)))?? < since {
+        let latest =
+            select.query_row([middle], |row| Ok(RecordRow::read(row).map(|row| row.latest))).optional()?;
+        let earlier = match latest {
+            Some(Ok(latest)) => latest < since,
+            None | Some(Err(Fault { error: StoreError::Damaged(_), .. })) => false,
+            Some(Err(fault)) => return Err(fault),
+        };
+        if earlier {
             low = middle + 1;
         } else {
             high = middle - 1;

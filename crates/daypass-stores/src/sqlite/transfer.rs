@@ -9,6 +9,7 @@ use daypass_core::client::{Client, Key};
 use daypass_core::root::RootRow;
 use daypass_core::transfer::{self, Blob, HeldPlace, RingKey, Row, Writer};
 use rusqlite::Connection;
+use rusqlite::types::ValueRef;
 use serde::de::DeserializeOwned;
 
 /// Every row of one state of the file, in the order of their parts and keys.
@@ -111,12 +112,23 @@ fn documents(
     })
 }
 
+/// The records as they stand, the damaged ones too: whoever carries them tells what is wrong with them. What SQLite cannot read as
+/// a row is not carried.
 fn records(snapshot: &Connection, to: &mut Pager) -> Result<(), Fault> {
     let select = format!("SELECT {} FROM records ORDER BY position", RecordRow::COLUMNS);
     let mut statement = snapshot.prepare(&select)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let found = RecordRow::read(row)?;
+        let mut found = RecordRow::untitled(row)?;
+        let tenant = match row.get_ref(7)? {
+            ValueRef::Null => None,
+            ValueRef::Text(name) => Some(name),
+            other => return Err(damaged(format_args!("a tenant's name is {:?}", other.data_type()))),
+        };
+        // The document says it again, under the chain's MAC. Elsewhere a text holds neither of what is replaced.
+        let name = tenant.map(|name| String::from_utf8_lossy(name).replace('\0', "\u{fffd}"));
+        found.tenant = name.as_deref();
+        let damaged = name.as_deref().map(str::as_bytes) != tenant || !found.is_as_written(row)?;
         to.push(Row::Record(Box::new(transfer::RecordRow {
             position: found.position,
             writer: found.writer,
@@ -126,7 +138,8 @@ fn records(snapshot: &Connection, to: &mut Pager) -> Result<(), Fault> {
             mark: found.mark.map(Blob::from),
             mac: Blob::from(found.mac),
             tenant: found.tenant.map(str::to_owned),
-            document: std::str::from_utf8(found.document).map_err(damaged)?.to_owned(),
+            document: found.document.into(),
+            damaged,
         })))?;
     }
     Ok(())
@@ -242,7 +255,7 @@ pub(super) fn put(connection: &Connection, meta: &mut Meta, row: &Row) -> Result
                 mark: record.mark.as_ref().map(|mark| mark.0.as_slice()),
                 mac: &record.mac.0,
                 tenant: record.tenant.as_deref(),
-                document: record.document.as_bytes(),
+                document: record.document.bytes(),
             };
             connection.prepare_cached(RecordRow::INSERT)?.execute(row.params(&row.sum()))?;
             Ok(())

@@ -3,16 +3,18 @@
 mod draft;
 pub(super) mod key;
 
-use super::moving;
+use super::moving::{self, Despite};
 use super::output::{Failure, Output};
 use super::place::{Place, PlaceArgs};
 use crate::app;
 use crate::system::KeyEntropy;
+use async_trait::async_trait;
 use daypass_core::age::Identity;
 use daypass_core::backup::{BackupFault, FORMAT, Header, Manifest, Reader, Writer};
 use daypass_core::id::random_uuid;
 use daypass_core::record::{Entry, Record};
-use daypass_core::transfer::{Opens, Part, Row, VERSION, prove};
+use daypass_core::store::StoreError;
+use daypass_core::transfer::{Damage, Opens, Pages, Part, Row, SOUND, Unproved, VERSION};
 use draft::Draft;
 use key::{LockArgs, OpenerArgs};
 use serde_json::json;
@@ -51,6 +53,8 @@ struct Order {
     #[command(flatten)]
     lock: LockArgs,
     #[command(flatten)]
+    despite: Despite,
+    #[command(flatten)]
     place: PlaceArgs,
 }
 
@@ -62,6 +66,8 @@ struct Verify {
     file: PathBuf,
     #[command(flatten)]
     opener: OpenerArgs,
+    #[command(flatten)]
+    despite: Despite,
     /// A configuration with the seal key of the store that the backup is of.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -99,18 +105,31 @@ async fn make(order: Order, output: &Output) -> Result<(), Failure> {
     let lock = order.lock.read()?;
     // Before anything is read: hours later is too late to be told.
     let draft = Draft::begin(&out)?;
+    let keys = order.place.seal_keys()?;
+    let opens = moving::opens(&keys);
     let place = order.place.open().await?;
-    let made = write(&place, draft, &lock, &out).await;
+    let made = write(&place, draft, &lock, &out, order.despite, &opens).await;
     place.opened.store.close().await?;
-    let (header, manifest, bytes) = made?;
+    let Made { header, manifest, bytes } = made?;
+    moving::tell(output, manifest.damage.as_ref().unwrap_or(&Damage::default()));
     let text = format!(
         "wrote {} ({bytes} bytes, backup {})\n{}",
         out.display(),
         header.id,
         moving::table_of(&manifest.parts)
     );
-    output.show(text, || json!({ "file": out, "id": header.id, "made": header.made, "bytes": bytes, "parts": manifest.parts }));
+    output.show(text, || {
+        json!({ "file": out, "id": header.id, "made": header.made, "bytes": bytes, "parts": manifest.parts,
+            "damage": manifest.damage })
+    });
     Ok(())
+}
+
+/// A file that was written.
+struct Made {
+    header: Header,
+    manifest: Manifest,
+    bytes: u64,
 }
 
 async fn write(
@@ -118,23 +137,39 @@ async fn write(
     draft: Draft,
     lock: &daypass_core::age::Lock,
     out: &Path,
-) -> Result<(Header, Manifest, u64), Failure> {
+    despite: Despite,
+    opens: Opens<'_>,
+) -> Result<Made, Failure> {
     let opened = &place.opened;
     let now = app::now();
     let header = Header {
         format: FORMAT.to_owned(),
-        version: VERSION,
+        // What older programs may read as well, they shall.
+        version: if despite.is_wanted() { VERSION } else { SOUND },
         program: concat!("daypass ", env!("CARGO_PKG_VERSION")).to_owned(),
         id: random_uuid(&KeyEntropy),
         made: daypass_core::clock::rfc3339(now),
     };
-    let mut writer = Writer::new(draft.file()?, lock, &KeyEntropy, &header).map_err(cannot)?;
-    let mut pages = opened.store.snapshot().await?;
-    while let Some(rows) = pages.next().await? {
-        // What clouds gave nodes to hold is of use to a thief and, later, to nobody else.
-        if rows.first().map(Row::part) != Some(Part::Held) {
-            writer.put(&rows).map_err(cannot)?;
+    let writer = Writer::new(draft.file()?, lock, &KeyEntropy, &header).map_err(cannot)?;
+    let mut filing = Filing { from: opened.store.snapshot().await?, to: writer, fault: None };
+    // Proved as it is read: at a restore it would be too late to be told.
+    let proved = match despite.prove(&mut filing, Some(opens)).await {
+        Ok(proved) => proved,
+        Err(fault) => {
+            return Err(match (filing.fault, fault) {
+                (Some(fault), _) => cannot(fault),
+                (None, Unproved::Read(error)) => error.into(),
+                (None, fault) => Failure::Refused(format!(
+                    "no backup was made: {}",
+                    moving::unproved(&fault, "daypass backup")
+                )),
+            });
         }
+    };
+    let damage = proved.damage;
+    let mut writer = filing.to;
+    if !damage.is_none() {
+        writer.damaged(damage.clone());
     }
     let (file, manifest) = writer.finish(&opened.ring).map_err(cannot)?;
     let bytes = draft.end(file)?;
@@ -144,9 +179,39 @@ async fn write(
         why: Some(format!("to {}", out.display())),
         ..app::change_at(now, None, "store.backup", &header.id.to_string())
     };
-    opened.store.append(Entry { record, mark: None }).await?;
+    for record in std::iter::once(record).chain(moving::warning(&header.id.to_string(), &damage)) {
+        opened.store.append(Entry { record, mark: None }).await?;
+    }
     draft.publish()?;
-    Ok((header, manifest, bytes))
+    Ok(Made { header, manifest, bytes })
+}
+
+/// Rows that are put into a file as they are read.
+struct Filing<W: std::io::Write + Send> {
+    from: Box<dyn Pages>,
+    to: Writer<W>,
+    /// Why the file cannot be written, for which a store has no word.
+    fault: Option<BackupFault>,
+}
+
+#[async_trait]
+impl<W: std::io::Write + Send> Pages for Filing<W> {
+    async fn next(&mut self) -> Result<Option<Vec<Row>>, StoreError> {
+        loop {
+            let Some(rows) = self.from.next().await? else { return Ok(None) };
+            // What clouds gave nodes to hold is of use to a thief and, later, to nobody else.
+            if rows.first().map(Row::part) != Some(Part::Held) {
+                return match self.to.put(&rows) {
+                    Ok(()) => Ok(Some(rows)),
+                    Err(fault) => {
+                        let told = StoreError::Unavailable(fault.to_string());
+                        self.fault = Some(fault);
+                        Err(told)
+                    }
+                };
+            }
+        }
+    }
 }
 
 fn cannot(fault: impl Into<BackupFault>) -> Failure {
@@ -179,7 +244,12 @@ impl Verify {
         let opens = keys.as_ref().map(moving::opens);
         let mut reader = open(&self.file, &opener)?;
         let opens = opens.as_ref().map(|opens| opens as Opens<'_>);
-        let proved = prove(&mut reader, opens).await.map_err(|fault| refused(&self.file, &fault))?;
+        let proved = self.despite.prove(&mut reader, opens).await;
+        let proved = proved
+            .map_err(|fault| refused(&self.file, &moving::unproved(&fault, "daypass backup verify")))?;
+        let damage =
+            damage(&self.file, reader.manifest(), &proved.damage, self.despite, "daypass backup verify")?;
+        moving::tell(output, &damage);
         let header = reader.header().clone();
         let mut text = vec![
             format!(
@@ -196,8 +266,9 @@ impl Verify {
                 return Err(refused(&self.file, &FORGED));
             }
             text.push(format!(
-                "the seal key opens its ring, the ring proves the file, and {} chains of records verify",
-                proved.writers.len()
+                "the seal key opens its ring, the ring proves the file, and {} chains of records {}",
+                proved.writers.len(),
+                if damage.is_none() { "verify" } else { "are as damaged as they were" }
             ));
         } else {
             text.push(
@@ -207,10 +278,28 @@ impl Verify {
         }
         output.show(text.join("\n"), || {
             json!({ "id": header.id, "made": header.made, "program": header.program, "parts": proved.census,
-                "checkpoint": proved.checkpoint, "proved": proved.ring.is_some() })
+                "checkpoint": proved.checkpoint, "proved": proved.ring.is_some(),
+                "damage": Some(&damage).filter(|damage| !damage.is_none()) })
         });
         Ok(())
     }
+}
+
+/// What is wrong with the records of a file, as it was said when it was made: there it may have been told by what is not in the
+/// file. Refused unless it is wanted all the same.
+pub(super) fn damage(
+    file: &Path,
+    manifest: Option<&Manifest>,
+    found: &Damage,
+    despite: Despite,
+    what: &str,
+) -> Result<Damage, Failure> {
+    let said = manifest.and_then(|manifest| manifest.damage.as_ref());
+    let damage = said.filter(|said| said.faults >= found.faults).unwrap_or(found).clone();
+    if damage.is_none() || despite.is_wanted() {
+        return Ok(damage);
+    }
+    Err(refused(file, &moving::unproved(&Unproved::Chains(damage), what)))
 }
 
 /// Why a file is not believed that only its recipient's key fits.

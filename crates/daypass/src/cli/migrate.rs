@@ -4,7 +4,7 @@
 //! to hold what the source holds, the source says that it has moved, and only then the target is open. A process that is killed
 //! between any two of these leaves the source as it was, or a move that the same command brings to its end.
 
-use super::moving;
+use super::moving::{self, Despite};
 use super::output::{Failure, Output};
 use super::place::PlaceArgs;
 use crate::app::{change, now};
@@ -14,7 +14,7 @@ use daypass_core::clock::Timestamp;
 use daypass_core::id::random_uuid;
 use daypass_core::record::Record;
 use daypass_core::store::StoreError;
-use daypass_core::transfer::{Opens, Pages, Proved, Row, Standing, Whole, prove};
+use daypass_core::transfer::{Damage, Opens, Pages, Proved, Row, Standing, Whole};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -34,6 +34,8 @@ pub(super) struct Args {
     /// Why; it stands in the record.
     #[arg(long, value_name = "TEXT", value_parser = super::revoke::parse_reason)]
     reason: Option<String>,
+    #[command(flatten)]
+    despite: Despite,
     /// The configuration whose seal key opens the ring.
     #[command(flatten)]
     place: PlaceArgs,
@@ -42,22 +44,36 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let keys = args.place.seal_keys()?;
     let opens = moving::opens(&keys);
-    let Move { from, to } = match (&args.undo, args.from, args.to) {
-        (Some(url), _, _) => return undo(url, args.reason, &opens, output).await,
-        (None, Some(from), Some(to)) => Move { from, to },
-        _ => return Err(Failure::Usage("name the store to move, and where to".to_owned())),
-    };
-    Move { from, to }.run(args.reason, &opens, output).await
+    let how = How { despite: args.despite, opens: &opens };
+    match (&args.undo, args.from, args.to) {
+        (Some(url), _, _) => undo(url, args.reason, how, output).await,
+        (None, Some(from), Some(to)) => Move { from, to }.run(args.reason, how, output).await,
+        _ => Err(Failure::Usage("name the store to move, and where to".to_owned())),
+    }
 }
 
 async fn take(url: &str) -> Result<Box<dyn Whole>, Failure> {
     Ok(daypass_stores::whole(url).await.map_err(|error| moving::cannot_take(url, error))?)
 }
 
+/// How a store is proved.
+#[derive(Clone, Copy)]
+struct How<'a> {
+    despite: Despite,
+    opens: Opens<'a>,
+}
+
+impl How<'_> {
+    async fn prove(self, pages: &mut dyn Pages) -> Result<Proved, String> {
+        let proved = self.despite.prove(pages, Some(self.opens)).await;
+        proved.map_err(|fault| moving::unproved(&fault, "daypass migrate"))
+    }
+}
+
 /// Reads and proves all of a store.
-async fn proved(whole: &mut dyn Whole, url: &str, opens: Opens<'_>) -> Result<Proved, Failure> {
+async fn proved(whole: &mut dyn Whole, url: &str, how: How<'_>) -> Result<Proved, Failure> {
     let mut pages = whole.rows().await?;
-    prove(&mut *pages, Some(opens)).await.map_err(|fault| Failure::Refused(format!("`{url}`: {fault}")))
+    how.prove(&mut *pages).await.map_err(|fault| Failure::Refused(format!("`{url}`: {fault}")))
 }
 
 struct Move {
@@ -66,7 +82,7 @@ struct Move {
 }
 
 impl Move {
-    async fn run(self, reason: Option<String>, opens: Opens<'_>, output: &Output) -> Result<(), Failure> {
+    async fn run(self, reason: Option<String>, how: How<'_>, output: &Output) -> Result<(), Failure> {
         if self.from == self.to {
             return Err(Failure::Usage("that is one store, and not two".to_owned()));
         }
@@ -81,7 +97,7 @@ impl Move {
             // Once the source says that it has moved, the target holds all of it.
             (Standing::Moved { id, .. }, Standing::Arriving { id: arriving }) if id == arriving => {
                 output.note("the move was broken off near its end; it goes on from there");
-                (id, proved(&mut *source, &self.from, opens).await?)
+                (id, proved(&mut *source, &self.from, how).await?)
             }
             (standing, other) => {
                 standing.in_service()?;
@@ -90,21 +106,24 @@ impl Move {
                 }
                 target.clear().await.map_err(|error| moving::cannot_take(&self.to, error))?;
                 let id = random_uuid(&KeyEntropy);
-                let there = self.copy(&mut *source, &mut *target, opens).await?;
+                let there = self.copy(&mut *source, &mut *target, how).await?;
                 target.commit(Standing::Arriving { id }).await?;
                 target = take(&self.to).await?;
                 (id, there)
             }
         };
-        let here = proved(&mut *target, &self.to, opens).await?;
+        let here = proved(&mut *target, &self.to, how).await?;
         if here.census != there.census {
             return Err(Failure::Refused(format!(
                 "`{}` does not hold what `{}` holds; nothing has changed there",
                 self.to, self.from
             )));
         }
-        self.end(source, target, id, &here, reason).await?;
-        self.show(&here, began, output);
+        // The rows are the same; what is wrong with them may have been told by what is beside them there and nowhere here.
+        let damage = there.damage;
+        self.end(source, target, id, &here, &damage, reason).await?;
+        moving::tell(output, &damage);
+        self.show(&here, &damage, began, output);
         Ok(())
     }
 
@@ -113,11 +132,11 @@ impl Move {
         &self,
         source: &mut dyn Whole,
         target: &mut dyn Whole,
-        opens: Opens<'_>,
+        how: How<'_>,
     ) -> Result<Proved, Failure> {
         let from = source.rows().await?;
         let mut copying = Copying { from, to: target };
-        prove(&mut copying, Some(opens)).await.map_err(|fault| {
+        how.prove(&mut copying).await.map_err(|fault| {
             Failure::Refused(format!("`{}`: {fault}; nothing has changed, neither there nor here", self.from))
         })
     }
@@ -128,28 +147,32 @@ impl Move {
         mut target: Box<dyn Whole>,
         id: Uuid,
         here: &Proved,
+        damage: &Damage,
         why: Option<String>,
     ) -> Result<(), Failure> {
         if *source.standing() == Standing::Open {
             source.commit(Standing::Moved { id, to: self.to.clone(), at: now() }).await?;
         }
         let record = Record { why, ..change(None, "store.migrate", &self.from) };
-        moving::add(&mut *target, here, &record).await?;
+        let records: Vec<_> = std::iter::once(record).chain(moving::warning(&self.from, damage)).collect();
+        moving::add(&mut *target, here, &records).await?;
         Ok(target.commit(Standing::Open).await?)
     }
 
-    fn show(&self, here: &Proved, began: Timestamp, output: &Output) {
+    fn show(&self, here: &Proved, damage: &Damage, began: Timestamp, output: &Output) {
         let seconds = now().duration_since(began).as_secs_f64();
         let text = format!(
-            "moved {} to {} in {seconds:.1} s; both sides say:\n{}\n{} chains of records verify there\n\nnext: name the new store as \
+            "moved {} to {} in {seconds:.1} s; both sides say:\n{}\n{} chains of records {} there\n\nnext: name the new store as \
              [store] url and start the servers. The old one refuses to be served from; keep it until you are sure, then delete it.",
             self.from,
             self.to,
             moving::table_of(&here.census),
             here.writers.len(),
+            if damage.is_none() { "verify" } else { "are as damaged" },
         );
         output.show(text, || {
-            json!({ "from": self.from, "to": self.to, "parts": here.census, "chains": here.writers.len(), "seconds": seconds })
+            json!({ "from": self.from, "to": self.to, "parts": here.census, "chains": here.writers.len(),
+                "damage": Some(damage).filter(|damage| !damage.is_none()), "seconds": seconds })
         });
     }
 }
@@ -172,7 +195,7 @@ impl Pages for Copying<'_> {
 }
 
 /// Takes a move back.
-async fn undo(url: &str, why: Option<String>, opens: Opens<'_>, output: &Output) -> Result<(), Failure> {
+async fn undo(url: &str, why: Option<String>, how: How<'_>, output: &Output) -> Result<(), Failure> {
     if !daypass_stores::exists(url)? {
         return Err(Failure::Usage(format!("there is no store at `{url}`")));
     }
@@ -186,9 +209,9 @@ async fn undo(url: &str, why: Option<String>, opens: Opens<'_>, output: &Output)
             (format!("`{url}` is empty again"), None)
         }
         Standing::Moved { to, .. } => {
-            let here = proved(&mut *whole, url, opens).await?;
+            let here = proved(&mut *whole, url, how).await?;
             let record = Record { why, ..change(None, "store.migrate.undo", &to) };
-            moving::add(&mut *whole, &here, &record).await?;
+            moving::add(&mut *whole, &here, &[record]).await?;
             let text = format!(
                 "`{url}` is in service again, as it was when it moved: what was written to `{to}` since is not here, what was \
                  taken back there included. Stop every server on that one, and do not start it again."

@@ -1,7 +1,7 @@
 //! What backup, restore and migrate have in common.
 
-use super::output::table;
-use crate::app::now;
+use super::output::{Output, table};
+use crate::app::{self, now};
 use crate::config::SealKeys;
 use crate::system::KeyEntropy;
 use anyhow::Context as _;
@@ -9,7 +9,7 @@ use daypass_core::id::random_uuid;
 use daypass_core::record::{Chain, Record};
 use daypass_core::ring::{Ring, RingRow, RingState, SealRow};
 use daypass_core::store::StoreError;
-use daypass_core::transfer::{Count, Part, Proved, Whole};
+use daypass_core::transfer::{Count, Damage, Opens, Pages, Part, Proved, Unproved, Whole, inspect, prove};
 use std::collections::BTreeMap;
 
 /// Opens the ring among rows with these seal keys.
@@ -28,11 +28,63 @@ fn open(rows: &[RingRow], said: Option<&SealRow>, keys: &SealKeys) -> anyhow::Re
     Ok(Ring::open(&rows, &kek)?)
 }
 
-/// Writes a record behind all that a store holds, under a new chain.
-pub(super) async fn add(whole: &mut dyn Whole, proved: &Proved, record: &Record) -> anyhow::Result<()> {
+/// Whether damaged records are carried as well.
+#[derive(clap::Args, Clone, Copy)]
+pub(super) struct Despite {
+    /// Carry records that are not what was written too, as they stand, rather than refuse. What is wrong with them is told, and
+    /// stands in the records.
+    #[arg(long)]
+    despite_damage: bool,
+}
+
+impl Despite {
+    /// Whether whoever gave the command wants it.
+    pub(super) fn is_wanted(self) -> bool {
+        self.despite_damage
+    }
+
+    /// Reads and proves rows; damaged records among them only where that is wanted.
+    pub(super) async fn prove(
+        self,
+        pages: &mut dyn Pages,
+        opens: Option<Opens<'_>>,
+    ) -> Result<Proved, Unproved> {
+        if self.despite_damage { inspect(pages, opens).await } else { prove(pages, opens).await }
+    }
+}
+
+/// Says why something is refused, and where it is for damaged records alone, what carries them.
+pub(super) fn unproved(fault: &Unproved, what: &str) -> String {
+    match fault {
+        Unproved::Chains(_) => format!("{fault}; `{what} --despite-damage` carries them as they stand"),
+        _ => fault.to_string(),
+    }
+}
+
+/// The name of the warning that damaged records were carried.
+pub(super) const DAMAGED: &str = "records.damaged";
+
+/// What is written down about damaged records that were carried from or to this; nothing where there were none.
+pub(super) fn warning(of: &str, damage: &Damage) -> Option<Record> {
+    let detail = || format!("{} faults were carried as they stand: {damage}", damage.faults);
+    (!damage.is_none()).then(|| app::trouble(DAMAGED, of, &detail()))
+}
+
+/// Says aloud that damaged records were carried.
+pub(super) fn tell(output: &Output, damage: &Damage) {
+    if !damage.is_none() {
+        output.note(format_args!(
+            "daypass: {} faults in the records are carried as they stand: {damage}; see `daypass audit verify`",
+            damage.faults
+        ));
+    }
+}
+
+/// Writes records behind all that a store holds, under a new chain.
+pub(super) async fn add(whole: &mut dyn Whole, proved: &Proved, records: &[Record]) -> anyhow::Result<()> {
     let ring = proved.ring.as_ref().context("the ring was not opened")?;
     let chain = Chain::begin(ring, random_uuid(&KeyEntropy)).context("the ring has no record key")?;
-    for row in proved.add(chain, record)? {
+    for row in proved.add(chain, records)? {
         whole.put(vec![row]).await?;
     }
     Ok(())

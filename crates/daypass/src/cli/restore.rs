@@ -1,7 +1,7 @@
 //! `daypass restore`: a backup into an empty store.
 
 use super::backup::{self, key::OpenerArgs, refused};
-use super::moving;
+use super::moving::{self, Despite};
 use super::output::{Failure, Output};
 use super::place::{CONFIG, load};
 use crate::app;
@@ -9,7 +9,7 @@ use daypass_core::age::Opener;
 use daypass_core::clock::{Timestamp, rfc3339};
 use daypass_core::cutoff::Scope;
 use daypass_core::record::Record;
-use daypass_core::transfer::{Census, Opens, Pages as _, Proved, Row, Standing, Whole, prove};
+use daypass_core::transfer::{Census, Opens, Pages as _, Proved, Row, Standing, Whole};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,8 @@ pub(super) struct Args {
     file: PathBuf,
     #[command(flatten)]
     opener: OpenerArgs,
+    #[command(flatten)]
+    despite: Despite,
     /// The configuration, with the seal key of the store that the backup is of, and the store to fill.
     #[arg(long, value_name = "FILE", default_value = CONFIG)]
     config: PathBuf,
@@ -39,11 +41,13 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let opener = args.opener.read()?;
     let opens = moving::opens(&keys);
     let mut reader = backup::open(&args.file, &opener)?;
-    let proved =
-        prove(&mut reader, Some(&opens as Opens<'_>)).await.map_err(|fault| refused(&args.file, &fault))?;
+    let proved = args.despite.prove(&mut reader, Some(&opens as Opens<'_>)).await;
+    let proved = proved.map_err(|fault| refused(&args.file, &moving::unproved(&fault, "daypass restore")))?;
     if !proved.ring.as_ref().is_some_and(|ring| reader.is_proved(ring)) {
         return Err(refused(&args.file, &backup::FORGED));
     }
+    let damage =
+        backup::damage(&args.file, reader.manifest(), &proved.damage, args.despite, "daypass restore")?;
     let header = reader.header().clone();
 
     let url = &config.store_url;
@@ -53,8 +57,11 @@ pub(super) async fn run(args: Args, output: &Output) -> Result<(), Failure> {
     let before = if args.keep_credentials { None } else { Some(cut_off_at(&proved)) };
     fill(&mut *whole, &args.file, &opener, &proved, before).await?;
     let record = Record { why: args.reason, ..app::change(None, "store.restore", &header.id.to_string()) };
-    moving::add(&mut *whole, &proved, &record).await?;
+    let records: Vec<_> =
+        std::iter::once(record).chain(moving::warning(&header.id.to_string(), &damage)).collect();
+    moving::add(&mut *whole, &proved, &records).await?;
     whole.commit(Standing::Open).await?;
+    moving::tell(output, &damage);
 
     let cut = match before {
         Some(before) => format!("nothing that was issued until {} counts any more", rfc3339(before)),

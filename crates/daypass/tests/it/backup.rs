@@ -1,5 +1,6 @@
 //! Backups and moves by the real program, on both kinds of store, while they are served from, harmed, and killed in the middle.
 
+mod damage;
 mod files;
 mod moves;
 

@@ -190,6 +190,27 @@ async fn a_flipped_bit_in_a_document_is_named() {
     assert!(store.keys().await.is_ok(), "what is whole is served");
 }
 
+/// Whoever freezes, revokes or makes a backup of what is left must be able to write it down.
+#[tokio::test]
+async fn records_that_are_damaged_or_missing_keep_nobody_from_writing() {
+    for harm in [
+        "UPDATE records SET document = x'00'",
+        "UPDATE records SET latest = 0 WHERE position % 2 = 0",
+        "DELETE FROM records WHERE position BETWEEN 20 AND 140",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        fill(&path).await;
+        let file = Connection::open(&path).unwrap();
+        assert!(file.execute(harm, []).unwrap() > 0);
+        drop(file);
+        let store = open(&path);
+        store.begin(chain(3)).await.unwrap_or_else(|fault| panic!("{harm}: {fault}"));
+        put(&store, 999, vec![]).await.unwrap();
+        store.close().await.unwrap();
+    }
+}
+
 /// Without its head a chain would be checked by nobody.
 #[tokio::test]
 async fn a_removed_writer_is_missed() {
