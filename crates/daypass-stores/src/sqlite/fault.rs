@@ -12,11 +12,14 @@ pub(super) struct Fault {
     pub(super) disk: bool,
     /// The disk is full.
     pub(super) full: bool,
+    /// A write was refused, and SQLite does not say why: by a disk that fails, or by a quota that is used up
+    /// ([`Reserve::judge`](super::reserve::Reserve::judge)).
+    pub(super) refused: bool,
 }
 
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
-        Self { error, disk: false, full: false }
+        Self { error, disk: false, full: false, refused: false }
     }
 }
 
@@ -43,7 +46,8 @@ impl From<rusqlite::Error> for Fault {
             ErrorCode::Unknown => StoreError::Damaged(text),
             _ => StoreError::Unavailable(text),
         };
-        Self { error, disk, full }
+        let refused = failure.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE;
+        Self { error, disk, full, refused }
     }
 }
 
@@ -71,15 +75,19 @@ mod tests {
         assert!(matches!(fault(ffi::SQLITE_IOERR_SHORT_READ).error, StoreError::Damaged(_)));
         assert!(matches!(
             fault(ffi::SQLITE_FULL),
-            Fault { error: StoreError::Unavailable(_), disk: false, full: true }
+            Fault { error: StoreError::Unavailable(_), disk: false, full: true, refused: false }
         ));
         assert!(matches!(
             fault(ffi::SQLITE_BUSY),
-            Fault { error: StoreError::Unavailable(_), disk: false, full: false }
+            Fault { error: StoreError::Unavailable(_), disk: false, full: false, refused: false }
         ));
         assert!(matches!(
             fault(ffi::SQLITE_IOERR_FSYNC),
-            Fault { error: StoreError::Unavailable(_), disk: true, full: false }
+            Fault { error: StoreError::Unavailable(_), disk: true, full: false, refused: false }
+        ));
+        assert!(matches!(
+            fault(ffi::SQLITE_IOERR_WRITE),
+            Fault { error: StoreError::Unavailable(_), disk: true, full: false, refused: true }
         ));
     }
 

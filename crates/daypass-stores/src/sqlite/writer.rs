@@ -156,6 +156,7 @@ impl Writer {
         match Session::begin(connection, chain) {
             Ok(session) => self.session = Some(session),
             Err(fault) => {
+                let fault = self.reserve.judge(fault);
                 self.distrust(fault.disk);
                 return Err(fault.error);
             }
@@ -176,6 +177,7 @@ impl Writer {
         self.answers.give(std::mem::take(batch), failed);
         let Some(connection) = &self.connection else { return };
         if let Err(fault) = self.checkpoints.after_commit(connection) {
+            let fault = self.reserve.judge(fault);
             // The log still has everything. A full disk may take the next commit; a failed one must prove itself.
             tracing::error!(error = %fault.error, "the log could not be merged into the file");
             self.distrust(fault.disk);
@@ -219,6 +221,7 @@ impl Writer {
         let written = write_all(connection, self.session.as_mut(), batch);
         // In another file than the one that will be there tomorrow it is not durable.
         let Err(fault) = written.and_then(|()| self.same.check().map(drop)) else { return Ok(()) };
+        let fault = self.reserve.judge(fault);
         self.connection = None;
         self.disk_failed |= fault.disk;
         if let (Some(session), Some(before)) = (&mut self.session, before) {

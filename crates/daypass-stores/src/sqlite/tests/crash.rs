@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// This test binary once more, running the one test that plays the part, under a shell that sets it up.
-fn start(part: &str, setup: &str, path: &Path, writer: u128) -> (Child, BufReader<ChildStdout>) {
-    let test = format!("sqlite::tests::crash::{part}");
+pub(super) fn start(part: &str, setup: &str, path: &Path, writer: u128) -> (Child, BufReader<ChildStdout>) {
+    let test = format!("sqlite::tests::{part}");
     let mut child = Command::new("sh")
         .args(["-c", &format!("{setup} \"$0\" \"$@\"")])
         .arg(std::env::current_exe().unwrap())
@@ -27,7 +27,7 @@ fn start(part: &str, setup: &str, path: &Path, writer: u128) -> (Child, BufReade
 }
 
 /// What the parent said: the number of the writer to be and the path of the store. Nothing, if there is no parent.
-fn orders() -> Option<(u128, Arc<dyn Store>)> {
+pub(super) fn orders() -> Option<(u128, Arc<dyn Store>)> {
     let mut line = String::new();
     if !std::io::stdin().is_terminal() {
         std::io::stdin().lock().read_line(&mut line).unwrap();
@@ -76,7 +76,7 @@ async fn whatever_was_acknowledged_survives_a_kill() {
     let path = folder.path().join("a.db");
     let (mut acknowledged, mut put) = (BTreeSet::new(), BTreeSet::new());
     for life in 1..=12_u128 {
-        let (mut child, mut output) = start("killed", "exec", &path, life);
+        let (mut child, mut output) = start("crash::killed", "exec", &path, life);
         let mut lines = Vec::new();
         let mut seen = 0;
         loop {
@@ -143,7 +143,7 @@ async fn a_disk_that_fails_and_comes_back_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.db");
     let setup = "trap '' XFSZ; exec prlimit --fsize=600000:unlimited";
-    let (mut child, output) = start("starved", setup, &path, 1);
+    let (mut child, output) = start("crash::starved", setup, &path, 1);
     let mut acknowledged = BTreeSet::new();
     let (mut refused, mut behind, mut closed) = (0, 0, false);
     for line in output.lines() {

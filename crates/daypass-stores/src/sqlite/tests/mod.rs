@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod earlier;
 mod moved;
+mod quota;
 mod recuts;
 mod reserve;
 mod trouble;
