@@ -1,5 +1,7 @@
 //! `daypass audit verify`: is what the store holds what was written to it?
 
+mod once;
+
 use crate::cli::output::{Failure, Output};
 use crate::cli::place::{Place, PlaceArgs};
 use crate::records::{Copy, copies};
@@ -7,8 +9,9 @@ use anyhow::Context as _;
 use daypass_core::clock::Timestamp;
 use daypass_core::record::checkpoint::Kept;
 use daypass_core::record::covered::{CheckpointFault, Covered};
-use daypass_core::record::{ChainFault, ChainHead, Placed};
+use daypass_core::record::{ChainFault, ChainHead};
 use daypass_core::store::{Store, StoreError};
+use once::Order;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -142,8 +145,13 @@ async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
     // records were removed meanwhile, all is looked at again.
     loop {
         (covered, heads) = gather(place).await?;
+        found.chains = heads.iter().filter(|head| head.seq > 0).count();
+        if let Some(records) = once::look(store, &place.opened.ring, &covered, &heads).await? {
+            found.records = records;
+            break;
+        }
         let before = found.faults.len();
-        let (mut chains, mut records) = (0, 0);
+        found.records = 0;
         // An empty one too: a head that says so may have had records.
         for head in &heads {
             // One chain that cannot be read is no reason to say nothing of the others.
@@ -151,11 +159,9 @@ async fn look(place: &Place, copies: Option<&Path>) -> anyhow::Result<Found> {
                 Err(error @ StoreError::Damaged(_)) => (0, vec![error.into()]),
                 other => other?,
             };
-            chains += usize::from(head.seq > 0);
-            records += links;
+            found.records += links;
             found.faults.extend(faults);
         }
-        (found.chains, found.records) = (chains, records);
         found.faults.extend(in_order(store).await?);
         if found.faults.len() == before || !moved(store, &heads).await? {
             break;
@@ -206,10 +212,9 @@ struct Dated {
 /// Attack: a record that no head leads to was added by somebody without the key; and by another time beside it a search for
 /// that time passes it by.
 async fn in_order(store: &dyn Store) -> Result<Vec<Fault>, StoreError> {
-    let (mut faults, mut before) = (Vec::new(), None);
+    let (mut faults, mut order) = (Vec::new(), Order::default());
     loop {
-        let after = before.map_or(i64::MIN, |(position, _)| position);
-        let page = match store.placed(after, PAGE).await {
+        let page = match store.placed(order.after(), PAGE).await {
             Err(error @ StoreError::Damaged(_)) => {
                 faults.push(error.into());
                 return Ok(faults);
@@ -219,20 +224,10 @@ async fn in_order(store: &dyn Store) -> Result<Vec<Fault>, StoreError> {
         if page.is_empty() {
             return Ok(faults);
         }
-        for Placed { position, latest, link } in page {
-            let dated: Option<Dated> = serde_json::from_slice(&link.blob).ok();
-            // One that cannot be read is told by its chain.
-            let own = dated.map_or(latest, |dated| dated.at.as_millisecond());
-            let good = match before {
-                None => own <= latest,
-                Some((last, known)) => position == last + 1 && latest == own.max(known),
-            };
-            // Chains count from 1, so no chain asks for it.
-            let good = good && link.seq > 0;
-            if !good && faults.len() < PAGE {
-                faults.push(Fault::Order { fault: "order", position });
+        for placed in page {
+            if !order.take(&placed) && faults.len() < PAGE {
+                faults.push(Fault::Order { fault: "order", position: placed.position });
             }
-            before = Some((position, latest));
         }
     }
 }
