@@ -178,6 +178,12 @@ pub enum Proof {
         /// The number of the checkpoint.
         number: u64,
     },
+    /// Takes away the last checkpoints, which none of our keys has signed. Refused where what stands there from the first of them
+    /// on is not exactly these.
+    Discard {
+        /// In the order of their numbers.
+        forged: Vec<Kept>,
+    },
 }
 
 /// Where what is kept of a chain begins from now on.

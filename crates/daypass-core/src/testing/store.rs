@@ -428,6 +428,12 @@ impl Store for MemoryStore {
                 *reached = number.max(*reached);
                 Ok(true)
             }
+            Proof::Discard { forged } => {
+                let there = !forged.is_empty() && proofs.checkpoints.ends_with(&forged);
+                let rest = proofs.checkpoints.len().saturating_sub(forged.len());
+                proofs.checkpoints.truncate(if there { rest } else { usize::MAX });
+                Ok(there)
+            }
         }
     }
     async fn snapshot(&self) -> Result<Box<dyn Pages>, StoreError> {

@@ -98,6 +98,7 @@ cases!(
     a_wait_that_is_dropped_does_no_harm,
     every_head_proves_its_tree,
     checkpoints_are_counted,
+    forged_checkpoints_are_taken_away,
     what_places_have_got_only_grows,
     a_tip_is_put_where_the_chain_still_ends,
     proofs_are_no_change,

@@ -263,3 +263,33 @@ pub async fn marks_survive_what_is_removed_before_them(open: &Open) {
     let again = Entry { record: record(4, at(2000), None), mark: Some(mark) };
     assert_eq!(other.append(again).await, Ok(Appended::Seen(at(1000))));
 }
+
+/// What nobody of us has signed goes from the end, and nothing else: whoever decided on another end is refused.
+pub async fn forged_checkpoints_are_taken_away(open: &Open) {
+    let store = writer(open, 1).await;
+    append(&store, 1, 0, None).await;
+    assert_eq!(store.prove(next(&store).await.unwrap()).await, Ok(true));
+    let ours = kept(&store).await;
+    let forge = |number| Kept { number, jws: format!("forged {number}") };
+    for number in [2, 3] {
+        let forged = Proof::Checkpoint { kept: forge(number), grown: vec![], cut: vec![] };
+        assert_eq!(store.prove(forged).await, Ok(true));
+    }
+    let discard = async |forged: Vec<Kept>| store.prove(Proof::Discard { forged }).await;
+    for other in [
+        vec![],
+        vec![forge(2)],
+        vec![forge(3), forge(2)],
+        vec![forge(2), Kept { jws: "another".into(), ..forge(3) }],
+        vec![forge(2), forge(3), forge(4)],
+        vec![forge(4)],
+    ] {
+        assert_eq!(discard(other.clone()).await, Ok(false), "{other:?}");
+        assert_eq!(kept(&store).await.len(), 3);
+    }
+    assert_eq!(discard(vec![forge(2), forge(3)]).await, Ok(true));
+    assert_eq!(kept(&store).await, ours);
+    append(&store, 2, 0, None).await;
+    assert_eq!(store.prove(next(&store).await.unwrap()).await, Ok(true));
+    assert_eq!(kept(&store).await.iter().map(|kept| kept.number).collect::<Vec<_>>(), [1, 2]);
+}

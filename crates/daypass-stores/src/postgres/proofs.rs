@@ -104,6 +104,15 @@ pub(super) async fn keep(client: &impl GenericClient, proof: &Proof) -> Result<b
             client.execute(&client.prepare_cached(sql).await?, &[place, &number(*reached)?]).await?;
             Ok(true)
         }
+        Proof::Discard { forged } => {
+            let Some(first) = forged.first() else { return Ok(false) };
+            if checkpoints(client, first.number.saturating_sub(1), usize::MAX).await? != *forged {
+                return Ok(false);
+            }
+            let sql = "DELETE FROM checkpoints WHERE number >= $1";
+            client.execute(sql, &[&number(first.number)?]).await?;
+            Ok(true)
+        }
     }
 }
 

@@ -119,6 +119,16 @@ pub(super) fn keep(connection: &Connection, proof: &Proof) -> Result<bool, Fault
                 .execute(params![place, number(*reached)?])?;
             Ok(true)
         }
+        Proof::Discard { forged } => {
+            let Some(first) = forged.first() else { return Ok(false) };
+            if checkpoints(connection, first.number.saturating_sub(1), usize::MAX)? != *forged {
+                return Ok(false);
+            }
+            connection
+                .prepare_cached("DELETE FROM checkpoints WHERE number >= ?")?
+                .execute([number(first.number)?])?;
+            Ok(true)
+        }
     }
 }
 

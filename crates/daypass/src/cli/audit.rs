@@ -3,6 +3,7 @@
 mod accept_clock;
 mod check;
 mod checkpoint;
+mod discard;
 mod draft;
 mod export;
 mod filter;
@@ -51,6 +52,8 @@ pub(super) enum Verb {
     Checkpoint(checkpoint::Now),
     /// Say that the store was put back to an earlier state on purpose.
     AcceptRollback(checkpoint::Accept),
+    /// Take away the last checkpoints of the store where none of our keys has signed them, so that new ones can be made.
+    DiscardForged(discard::Args),
     /// Say that this machine's clock is right, and the later time that was recorded is not.
     AcceptClock(accept_clock::Args),
 }
@@ -75,6 +78,7 @@ pub(super) async fn run(verb: Verb, output: &Output) -> Result<(), Failure> {
         Verb::Verify(args) => verify::run(args, output).await,
         Verb::Checkpoint(args) => checkpoint::make(args, output).await,
         Verb::AcceptRollback(args) => checkpoint::accept(args, output).await,
+        Verb::DiscardForged(args) => discard::run(args, output).await,
         Verb::AcceptClock(args) => accept_clock::run(args, output).await,
     }
 }

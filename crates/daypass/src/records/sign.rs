@@ -27,7 +27,10 @@ pub(crate) struct Signed {
 
 /// The last checkpoint is not what one of our keys has signed, or this node does not have that key yet.
 #[derive(Debug, thiserror::Error)]
-#[error("checkpoint {number} of the store is forged: it should have {expected}; see `daypass audit verify`")]
+#[error(
+    "checkpoint {number} of the store is forged: it should have {expected}; see `daypass audit verify`, and then `daypass audit \
+     discard-forged`"
+)]
 pub(super) struct Forged {
     number: u64,
     expected: &'static str,

@@ -1,5 +1,6 @@
 //! Records that can be proved, on the running program: checkpoints, their copies, what was tampered with, and what has gone.
 
+mod forged;
 mod places;
 mod postgres;
 mod rollback;
@@ -76,7 +77,14 @@ impl Place {
     }
 
     fn serve(&self) -> Running {
-        Running(Serve::start(daypass().args(["serve", "--config"]).arg(self.config())))
+        self.serve_with(&[])
+    }
+
+    /// With these variables in its environment.
+    fn serve_with(&self, variables: &[(&str, PathBuf)]) -> Running {
+        let mut command = daypass();
+        command.args(["serve", "--config"]).arg(self.config()).envs(variables.iter().cloned());
+        Running(Serve::start(&mut command))
     }
 
     /// What `audit verify` says, with its exit code.
