@@ -5,6 +5,7 @@ mod places;
 mod postgres;
 mod rollback;
 mod tampering;
+mod web;
 
 use crate::patience::{PATIENCE, soon};
 use crate::process::{daypass, json_of, send};
