@@ -112,7 +112,7 @@ mod tests {
         let why = refused(put(&place, &read, &ours, "client.grant", "x").await);
         assert!(why.starts_with("the client has changed meanwhile: somebody else was first"), "{why}");
         assert!(why.contains(&format!("`daypass client show {}`", read.name)), "{why}");
-        assert_eq!(store.clients().await.unwrap(), [theirs.clone()]);
+        assert_eq!(store.clients().await.unwrap(), std::slice::from_ref(&theirs));
         // Said again, it stands on what is there now.
         let again = Client { default_role: None, ..theirs.clone() };
         put(&place, &theirs, &again, "client.grant", "x").await.unwrap();
