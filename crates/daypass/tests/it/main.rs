@@ -46,6 +46,7 @@ mod revocation;
 mod revoke;
 mod ring;
 mod root_key;
+mod rotations;
 mod seal_key;
 mod serve;
 mod tls;
