@@ -102,9 +102,9 @@ impl Site {
     fn source(&self) -> String {
         let output = self.installation.cli(&["audit", "tail", "-n", "100", "--json"]);
         let text = String::from_utf8(output.stdout).unwrap();
-        let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let mut records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         // The service writes records of its own besides.
-        let record = records.filter(|record| record["event"]["event"] == "grant").next_back().unwrap();
+        let record = records.rfind(|record| record["event"]["event"] == "grant").unwrap();
         record["source"].as_str().unwrap().to_owned()
     }
 

@@ -28,8 +28,8 @@ fn text_of(output: &Output) -> String {
 /// The newest grant in the audit. What a server does by itself, such as preparing its next keys, is recorded as well.
 fn newest_grant(dev: &Dev) -> String {
     let lines = text_of(&dev.cli(&["audit", "tail", "-n", "50", "--json"]));
-    let records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let record = records.filter(|record| record["event"]["event"] == "grant").last().unwrap();
+    let mut records = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let record = records.rfind(|record| record["event"]["event"] == "grant").unwrap();
     record["event"]["credential"].as_str().unwrap_or_else(|| panic!("{record}")).to_owned()
 }
 

@@ -100,9 +100,8 @@ async fn whatever_was_acknowledged_survives_the_servers_end() {
             let (store, over) = (store.clone(), over.clone());
             tasks.push(tokio::spawn(async move {
                 let (mut acknowledged, mut refused) = (Vec::new(), 0);
-                let mut numbers = 0..1_000_000;
                 // After the last start too, each until it has written something.
-                while let Some(n) = numbers.next() {
+                for n in 0..1_000_000 {
                     if over.load(Ordering::SeqCst) && acknowledged.len() > 100 {
                         break;
                     }
