@@ -13,6 +13,7 @@ use std::io::BufRead as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
 
@@ -38,7 +39,6 @@ async fn low(store: &Arc<dyn Store>) -> bool {
 #[ignore = "the part of a process whose quota is used up"]
 async fn used_up() {
     let Some((writer, store)) = orders() else { return };
-    let folder = std::env::var("QUOTA_FOLDER").unwrap();
     store.begin(chain(writer)).await.unwrap();
     store.keep_free(Some(MIB)).await.unwrap();
     for number in 0..50 {
@@ -46,11 +46,7 @@ async fn used_up() {
         println!("ack {number}");
     }
     assert!(!low(&store).await, "there is room at first");
-    // What is there, and a little.
-    let files = std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
-    let (limit, draft) = (format!("{folder}/limit"), format!("{folder}-limit"));
-    std::fs::write(&draft, (files.sum::<u64>() + 200_000).to_string()).unwrap();
-    std::fs::rename(draft, &limit).unwrap();
+    println!("ready");
     let mut number = 50;
     let told = loop {
         match store.append(entry(number)).await {
@@ -78,11 +74,15 @@ async fn used_up() {
     assert!(!read(&store, everything()).await.is_empty());
     println!("operated");
     // Somebody raises the quota, and nobody starts anything anew.
-    std::fs::remove_file(limit).unwrap();
-    assert!(!low(&store).await);
+    let noticed = async {
+        while low(&store).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), noticed).await.expect("it is noticed");
     store.append(entry(3_000_000)).await.unwrap();
     println!("ack 3000000");
-    assert!(Path::new(&folder).join("a.db-reserve").exists(), "the reserve is made again");
+    assert_eq!(store.room().await.unwrap().unwrap().reserve, MIB, "the reserve is made again");
     store.close().await.unwrap();
     println!("closed");
 }
@@ -100,8 +100,21 @@ async fn a_quota_that_is_used_up_is_a_full_disk() {
     let setup = format!("LD_PRELOAD='{library}' QUOTA_FOLDER='{}' exec", data.display());
     let (mut child, output) = start("quota::used_up", &setup, &path, 1);
     let (mut acknowledged, mut said) = (BTreeSet::new(), Vec::new());
+    let limit = data.join("limit");
     for line in output.lines() {
         let line = line.unwrap();
+        match line.as_str() {
+            // What is there, and a little.
+            "ready" => {
+                let files = std::fs::read_dir(&data).unwrap();
+                let used: u64 = files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum();
+                let draft = folder.path().join("draft");
+                std::fs::write(&draft, (used + 200_000).to_string()).unwrap();
+                std::fs::rename(&draft, &limit).unwrap();
+            }
+            "operated" => std::fs::remove_file(&limit).unwrap(),
+            _ => (),
+        }
         match line.strip_prefix("ack ") {
             Some(number) => drop(acknowledged.insert(number.parse::<u128>().unwrap())),
             None => said.push(line),
