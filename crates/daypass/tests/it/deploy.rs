@@ -8,6 +8,7 @@ mod unit;
 
 use crate::process::daypass;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -103,6 +104,26 @@ fn the_image_starts_what_exists_and_nobody_in_it_is_root() {
             assert!(root().join("deploy").join(path).exists(), "{path}");
         }
     }
+}
+
+/// A folder that the workspace needs and the image's build is not given ends that build at its first step.
+#[test]
+fn the_image_is_built_from_all_that_the_workspace_needs() {
+    let given = read("deploy/docker/Dockerfile.dockerignore");
+    let folder = tempfile::tempdir().unwrap();
+    let names = given.lines().filter_map(|line| line.strip_prefix('!'));
+    for name in names.filter(|name| root().join(name).exists()) {
+        let to = folder.path().join(name);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let copied = Command::new("cp").arg("-r").arg(root().join(name)).arg(&to).status().unwrap();
+        assert!(copied.success(), "{name}");
+    }
+    let described = Command::new(env!("CARGO"))
+        .args(["metadata", "--offline", "--no-deps", "--format-version=1"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(described.status.success(), "{}", String::from_utf8_lossy(&described.stderr));
 }
 
 #[test]

@@ -118,6 +118,8 @@ fn the_administrators_command_has_the_units_user_key_and_folders() {
         format!("--gid={}", values(&unit, "Group")[0]),
         format!("--property=ReadWritePaths=/var/lib/{state}"),
         format!("--property=UMask={}", values(&unit, "UMask")[0]),
+        // Else `doctor` warns of a bound that the service does not have.
+        format!("--property=LimitNOFILE={}", values(&unit, "LimitNOFILE")[0]),
         "--property=\"$key\"".to_owned(),
         "--working-directory=/etc/daypass".to_owned(),
         "/usr/bin/daypass \"$@\"".to_owned(),
