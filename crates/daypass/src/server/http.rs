@@ -130,7 +130,7 @@ impl Server {
             // Whoever is refused does not hold what there is too little of while he waits.
             Err(refusal) if refusal.reason == Reason::Overloaded => {
                 drop(held);
-                return self.turn_away(&began, route, head, Sent::Head { sound: true, incoming }).await;
+                return self.turn_away(&began, route, head, Sent::Begun(incoming)).await;
             }
             Err(refusal) => {
                 drop(held);
@@ -320,14 +320,30 @@ async fn read_body(headers: &HeaderMap, body: &mut Incoming, held: &mut Body) ->
     }
 }
 
-/// Reads on for a moment, and gives back what came if that is all of it and no more than this; the rest is thrown away.
-pub(super) async fn linger(body: &mut Incoming, most: usize) -> Option<Bytes> {
+/// What is known of the rest of a body, once it was read on for a moment.
+pub(super) struct Rest {
+    /// That it came to its end.
+    pub(super) ended: bool,
+    /// All of it, if it came to its end and is no larger than what was asked for.
+    pub(super) kept: Option<Bytes>,
+}
+
+/// Reads on for a moment, and keeps what comes if that is no more than this; the rest is thrown away.
+pub(super) async fn linger(body: &mut Incoming, most: usize) -> Rest {
     let mut kept = Some(Vec::new());
+    // A body in chunks does not know that it was the last one until it is asked for another.
+    let mut ended = body.is_end_stream();
     let rest = async {
         let mut left = LINGER_BYTES;
-        while left > 0
-            && let Some(Ok(frame)) = body.frame().await
-        {
+        while left > 0 {
+            let frame = match body.frame().await {
+                Some(Ok(frame)) => frame,
+                Some(Err(_)) => return,
+                None => {
+                    ended = true;
+                    return;
+                }
+            };
             let piece = frame.data_ref().map_or(&[][..], |piece| piece);
             left = left.saturating_sub(piece.len().max(1));
             kept = kept.take().filter(|kept| kept.len() + piece.len() <= most);
@@ -338,7 +354,7 @@ pub(super) async fn linger(body: &mut Incoming, most: usize) -> Option<Bytes> {
     };
     // What has not come by then is not waited for.
     let _ = timeout(LINGER, rest).await;
-    kept.filter(|_| body.is_end_stream()).map(Bytes::from)
+    Rest { ended, kept: kept.filter(|_| ended).map(Bytes::from) }
 }
 
 /// Runs to the end, or to a panic. One bad request must not take the process, nor its own answer, with it.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use daypass_core::refusal::Refusal;
 use daypass_core::request::{Head, Request, Response};
 use daypass_dialects::{alibaba, entra, tencent};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -31,20 +31,22 @@ const LOOKED_AT: usize = 16 * 1024;
 pub(super) enum Sent {
     /// The head alone, which may be one that is refused.
     Head { sound: bool, incoming: Incoming },
+    /// A sound head, and a body whose beginning was read and is gone. Attack: what its end says is not what the whole of it says.
+    Begun(Incoming),
     /// A sound head, and the body, which has been read whole.
     Whole(Bytes),
 }
 
 impl Sent {
-    /// All of the body, if there is no more of it than this; and whether the request was read to its end.
-    async fn whole(self, most: usize) -> (Option<Bytes>, bool) {
-        match self {
-            Self::Whole(body) => (Some(body), true),
-            Self::Head { mut incoming, .. } => {
-                let body = linger(&mut incoming, most).await;
-                (body, incoming.is_end_stream())
-            }
-        }
+    /// All of the body, if it is looked at and is all there; and whether the request was read to its end.
+    async fn whole(self, looked_at: bool) -> (Option<Bytes>, bool) {
+        let (mut incoming, most) = match self {
+            Self::Whole(body) => return (looked_at.then_some(body), true),
+            Self::Head { incoming, .. } => (incoming, if looked_at { LOOKED_AT } else { 0 }),
+            Self::Begun(mut incoming) => return (None, linger(&mut incoming, 0).await.ended),
+        };
+        let rest = linger(&mut incoming, most).await;
+        (rest.kept, rest.ended)
     }
 }
 
@@ -62,7 +64,7 @@ impl Server {
     ) -> Pin<Box<dyn Future<Output = (Response, bool)> + Send + 'a>> {
         Box::pin(async move {
             let sound = !matches!(sent, Sent::Head { sound: false, .. });
-            let (body, whole) = sent.whole(if says_how(&route) { LOOKED_AT } else { 0 }).await;
+            let (body, whole) = sent.whole(says_how(&route)).await;
             if sound && let Some(response) = self.open(began, &route, &head) {
                 self.app.gate.pause().await;
                 return (response, whole);
