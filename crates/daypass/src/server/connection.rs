@@ -16,7 +16,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-/// How long a connection may take to send a whole request head, or the header of a balancer before it, and how long it may idle between two requests.
+/// How long a connection may take to send a whole request head, or the header of a balancer before it, and how long it may
+/// idle between two requests.
 /// Attack: a client that sends a byte a minute holds a connection, and a thousand of them hold the server.
 pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How old a connection may become: from then on its next answer is its last.

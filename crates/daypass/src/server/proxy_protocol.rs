@@ -5,7 +5,7 @@
 //! difference in which pieces they came.
 
 use proxy_header::{ParseConfig, Protocol, ProxyHeader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// How every header of version 1 begins (2.1).
 const TEXT: &[u8] = b"PROXY ";
@@ -95,14 +95,16 @@ fn whose(header: &[u8]) -> Result<Whose, Flaw> {
         return Err(Flaw::Malformed);
     }
     match read.proxied_address() {
-        // Nobody comes from there.
-        Some(from) if from.source.ip().is_unspecified() || from.source.ip().is_multicast() => {
-            Err(Flaw::Malformed)
-        }
+        Some(from) if nobodys(from.source.ip().to_canonical()) => Err(Flaw::Malformed),
         Some(from) if from.protocol == Protocol::Stream => Ok(Whose::Of(from.source)),
         // `UNKNOWN`, and families that are none of TCP's: as if there were no header (2.1, 2.2).
         _ => Ok(Whose::Its),
     }
+}
+
+/// Whether nobody comes from this address, which is canonical.
+fn nobodys(ip: IpAddr) -> bool {
+    ip.is_unspecified() || ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
 #[cfg(test)]
@@ -178,6 +180,10 @@ mod tests {
             (b"PROXY UDP4 192.0.2.7 10.0.0.1 50000 443\r\n".to_vec(), Flaw::Malformed),
             (b"PROXY TCP4 0.0.0.0 10.0.0.1 50000 443\r\n".to_vec(), Flaw::Malformed),
             (b"PROXY TCP4 224.0.0.1 10.0.0.1 50000 443\r\n".to_vec(), Flaw::Malformed),
+            (b"PROXY TCP4 255.255.255.255 10.0.0.1 50000 443\r\n".to_vec(), Flaw::Malformed),
+            (b"PROXY TCP6 :: fd00::1 50000 443\r\n".to_vec(), Flaw::Malformed),
+            (b"PROXY TCP6 ::ffff:0.0.0.0 fd00::1 50000 443\r\n".to_vec(), Flaw::Malformed),
+            (b"PROXY TCP6 ::ffff:224.0.0.1 fd00::1 50000 443\r\n".to_vec(), Flaw::Malformed),
             (b"PROXY UNKNOWN\rX\r\n".to_vec(), Flaw::Malformed),
             (binary(0x21, 0x11, &V4[..11]), Flaw::Malformed),
             (binary(0x21, 0x41, V4), Flaw::Malformed),
@@ -233,7 +239,7 @@ mod tests {
 
         #[test]
         fn every_address_comes_through(source: SocketAddr, binary_form: bool, behind in vec(any::<u8>(), 0..64)) {
-            prop_assume!(!source.ip().is_unspecified() && !source.ip().is_multicast());
+            prop_assume!(!nobodys(source.ip().to_canonical()));
             let source = SocketAddr::new(source.ip(), source.port());
             let family = if source.is_ipv4() { ("TCP4", 0x11) } else { ("TCP6", 0x21) };
             let header = if binary_form {

@@ -99,6 +99,9 @@ async fn whom_a_balancer_names_is_in_the_record_and_nobody_else() {
         (BALANCER, &binary, "", "192.0.2.7"),
         (BALANCER, v6, "", "2001:db8::7"),
         ("[::ffff:10.1.0.1]:1", &names("192.0.2.7"), "", "192.0.2.7"),
+        // As HAProxy writes it where its two ends are of different families.
+        (BALANCER, b"PROXY TCP6 ::ffff:192.0.2.7 fd00::1 50000 443\r\n", forged, "192.0.2.7"),
+        (BALANCER, b"PROXY TCP6 ::ffff:10.2.0.1 fd00::1 50000 443\r\n", forged, "198.51.100.9"),
         // Nobody whom it names is believed more than he would be without it.
         (BALANCER, &names("192.0.2.7"), forged, "192.0.2.7"),
         (BALANCER, &names("10.1.0.9"), forged, "10.1.0.9"),
@@ -110,6 +113,7 @@ async fn whom_a_balancer_names_is_in_the_record_and_nobody_else() {
         (BALANCER, &OWN, forged, "10.1.0.1"),
         (BALANCER, b"PROXY UNKNOWN\r\n", "", "10.1.0.1"),
         (BALANCER, &names("127.0.0.1"), "", "10.1.0.1"),
+        (BALANCER, b"PROXY TCP6 ::ffff:127.0.0.1 fd00::1 50000 443\r\n", "", "10.1.0.1"),
         // Whoever is no balancer comes from where he comes from, and a proxy too.
         (STRANGER, b"", "", "10.9.0.1"),
         ("10.2.0.1:1", b"", forged, "198.51.100.9"),
