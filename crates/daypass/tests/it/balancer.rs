@@ -4,6 +4,7 @@
 use crate::process::{daypass, json_of};
 use crate::serve::{Installation, Serve, Served};
 use crate::tls::{pair, put};
+use daypass_faults::port::free_address;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
@@ -176,7 +177,7 @@ fn a_balancer_that_nobody_has_declared_is_told_of_and_a_reload_declares_it() {
 /// A listener without TLS of its own, whose balancer ends it: what `doctor` asks there begins with a header too.
 #[test]
 fn doctor_speaks_to_a_listener_that_wants_to_hear_for_whom() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = free_address().unwrap();
     let plain = format!("public_url = \"https://localhost\"\nlisten = \"{free}\"");
     let text = CONFIG
         .replace("public_url = \"https://localhost\"\n", "")
