@@ -125,7 +125,7 @@ func (r *release) fits(one workload) error {
 			ports[port.Name] = true
 		}
 		for _, probe := range []*corev1.Probe{container.StartupProbe, container.LivenessProbe, container.ReadinessProbe} {
-			require(probe != nil && probe.HTTPGet != nil, "a probe is missing of", container.Name)
+			require(probe != nil && (probe.HTTPGet != nil || probe.Exec != nil), "a probe is missing of", container.Name)
 			if probe != nil && probe.HTTPGet != nil {
 				require(ports[probe.HTTPGet.Port.StrVal], "a probe asks at no port", probe.HTTPGet.Port.String())
 			}
