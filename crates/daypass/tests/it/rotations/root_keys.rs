@@ -39,7 +39,7 @@ fn made(cloud: &Dev, site: &Site, verb: &[&str]) -> Key {
 
 /// The keys in the store: `a active ID`, …
 fn slots(site: &Site) -> Vec<String> {
-    let listed = site.done(&["root-key", "list"]);
+    let listed = site.shown(&["root-key", "list"]);
     let text = |key: &Value, name: &str| key[name].as_str().unwrap().to_owned();
     let one = |key: &Value| format!("{} {} {}", text(key, "slot"), text(key, "state"), text(key, "key"));
     listed["keys"].as_array().unwrap().iter().map(one).collect()

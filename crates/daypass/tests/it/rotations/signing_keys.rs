@@ -8,7 +8,7 @@ const PURPOSES: [&str; 7] = ["jwt-eddsa", "token-seal", "triple", "replay", "che
 
 /// The versions of a purpose that work. One does, whatever was killed.
 fn active(site: &Site, purpose: &str) -> u64 {
-    let rows = site.done(&["ring", "list"]);
+    let rows = site.shown(&["ring", "list"]);
     let rows = rows.as_array().unwrap().iter();
     let of = rows.filter(|row| row["purpose"] == purpose && row["state"] == "active");
     let versions: Vec<_> = of.map(|row| row["version"].as_u64().unwrap()).collect();
@@ -17,7 +17,7 @@ fn active(site: &Site, purpose: &str) -> u64 {
 }
 
 fn is_prepared(site: &Site, purpose: &str) -> bool {
-    let rows = site.done(&["ring", "list"]);
+    let rows = site.shown(&["ring", "list"]);
     rows.as_array().unwrap().iter().any(|row| row["purpose"] == purpose && row["state"] == "prepared")
 }
 
