@@ -180,6 +180,9 @@ pub enum Proof {
     },
     /// Takes away the last checkpoints, which none of our keys has signed. Refused where what stands there from the first of them
     /// on is not exactly these.
+    ///
+    /// No second place counts as having got one of these numbers from then on: what it got under them was ours and has been
+    /// written over, and what takes the numbers now it has not got.
     Discard {
         /// In the order of their numbers.
         forged: Vec<Kept>,

@@ -432,6 +432,9 @@ impl Store for MemoryStore {
                 let there = !forged.is_empty() && proofs.checkpoints.ends_with(&forged);
                 let rest = proofs.checkpoints.len().saturating_sub(forged.len());
                 proofs.checkpoints.truncate(if there { rest } else { usize::MAX });
+                if there {
+                    proofs.delivered.values_mut().for_each(|number| *number = (*number).min(rest as u64));
+                }
                 Ok(there)
             }
         }

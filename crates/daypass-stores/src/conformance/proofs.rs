@@ -275,6 +275,14 @@ pub async fn forged_checkpoints_are_taken_away(open: &Open) {
         let forged = Proof::Checkpoint { kept: forge(number), grown: vec![], cut: vec![] };
         assert_eq!(store.prove(forged).await, Ok(true));
     }
+    // A place got the second one of ours, which somebody has written over.
+    for (place, number) in [("http:all", 3), ("http:first", 1), ("http:none", 0)] {
+        store.prove(Proof::Delivered { place: place.into(), number }).await.unwrap();
+    }
+    let got = async || {
+        let all = store.delivered().await.unwrap();
+        all.into_iter().map(|(_, number)| number).collect::<Vec<_>>()
+    };
     let discard = async |forged: Vec<Kept>| store.prove(Proof::Discard { forged }).await;
     for other in [
         vec![],
@@ -286,9 +294,11 @@ pub async fn forged_checkpoints_are_taken_away(open: &Open) {
     ] {
         assert_eq!(discard(other.clone()).await, Ok(false), "{other:?}");
         assert_eq!(kept(&store).await.len(), 3);
+        assert_eq!(got().await, [3, 1, 0]);
     }
     assert_eq!(discard(vec![forge(2), forge(3)]).await, Ok(true));
     assert_eq!(kept(&store).await, ours);
+    assert_eq!(got().await, [1, 1, 0], "what takes these numbers now, nobody has got");
     append(&store, 2, 0, None).await;
     assert_eq!(store.prove(next(&store).await.unwrap()).await, Ok(true));
     assert_eq!(kept(&store).await.iter().map(|kept| kept.number).collect::<Vec<_>>(), [1, 2]);

@@ -111,6 +111,8 @@ pub(super) async fn keep(client: &impl GenericClient, proof: &Proof) -> Result<b
             }
             let sql = "DELETE FROM checkpoints WHERE number >= $1";
             client.execute(sql, &[&number(first.number)?]).await?;
+            let sql = "UPDATE delivered SET number = $1 WHERE number > $1";
+            client.execute(sql, &[&number(first.number.saturating_sub(1))?]).await?;
             Ok(true)
         }
     }
