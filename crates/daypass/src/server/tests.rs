@@ -175,7 +175,7 @@ async fn what_is_revoked_while_a_body_arrives_is_refused() {
     let (before, rest) = request.split_at(request.len() - 1);
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(before.as_bytes()).await.unwrap();
-    sleep(Duration::from_millis(100)).await;
+    turns().await;
     let mut world = World::new();
     world.keys.clear();
     server.app.put_directory(world.directory());
@@ -195,7 +195,7 @@ async fn a_request_is_answered_by_the_configuration_that_it_began_with() {
         let (before, rest) = request.split_at(request.len() - 1);
         let mut stream = TcpStream::connect(server.address).await.unwrap();
         stream.write_all(before.as_bytes()).await.unwrap();
-        sleep(Duration::from_millis(100)).await;
+        turns().await;
         (stream, rest.to_owned())
     };
     let end = async |(mut stream, rest): (TcpStream, String)| {
@@ -245,7 +245,7 @@ async fn while_it_drains_it_answers_and_says_that_the_connection_ends() {
     let n = stream.read(&mut buffer).await.unwrap();
     assert!(buffer[..n].starts_with(b"HTTP/1.1 200"));
     let stopping = tokio::spawn(server.stop());
-    sleep(Duration::from_millis(100)).await;
+    hear().await;
     stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -266,6 +266,24 @@ async fn a_body_that_announces_no_length_is_limited_too() {
     assert!(answer.contains("the body is larger than") && answer.contains("connection: close"), "{answer}");
     server.stop().await;
 }
+
+/// Lets everything go on that can go on. A test and its server share one thread, which takes up at each turn whatever has arrived until
+/// then: so turns are what counts, and not the time, of which a busy machine may take any.
+async fn turns() {
+    for _ in 0..50 {
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Lets everybody hear what was said in this process, while no time passes: a server that stops takes requests for half a second.
+async fn hear() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Longer than anything takes that works.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Makes tokio's timers believe that this time has passed; the clock of requests does not move.
 async fn pass(time: Duration) {
@@ -307,7 +325,7 @@ async fn a_client_that_reads_no_answers_is_cut() {
     let standing = || CONNECTIONS - server.slots.available_permits();
     let before = standing();
     pass(AGE + OVERTIME).await;
-    sleep(Duration::from_millis(100)).await;
+    turns().await;
     assert_eq!(standing(), before - 1);
     server.stop().await;
 }

@@ -311,7 +311,7 @@ async fn both_doors_lead_to_one_service_and_close_together() {
     assert_eq!(CONNECTIONS - server.slots.available_permits(), 3, "one count for both");
 
     let stopping = tokio::spawn(server.stop());
-    sleep(Duration::from_millis(100)).await;
+    hear().await;
     standing.write_all(b"GET /readyz HTTP/1.1\r\nhost: t\r\n\r\n").await.unwrap();
     let mut answer = String::new();
     standing.read_to_string(&mut answer).await.unwrap();

@@ -268,14 +268,14 @@ async fn a_handshake_that_does_not_come_to_an_end_is_cut() {
     let mut halted = TcpStream::connect(server.client.address).await.unwrap();
     // The beginning of a ClientHello's record, and no more.
     halted.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1]).await.unwrap();
-    sleep(Duration::from_millis(100)).await;
+    turns().await;
     assert_eq!(server.standing(), 2);
     pass(HANDSHAKE).await;
     for stream in [&mut silent, &mut halted] {
-        let read = timeout(Duration::from_secs(5), stream.read(&mut [0; 64])).await.expect("it is cut");
+        let read = timeout(PATIENCE, stream.read(&mut [0; 64])).await.expect("it is cut");
         assert!(matches!(read, Ok(0) | Err(_)), "{read:?}");
     }
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     assert_eq!(server.standing(), 0);
     server.is_alive().await;
     server.running.stop().await;
@@ -294,10 +294,10 @@ async fn what_is_no_client_hello_is_cut_off_at_once() {
         let mut stream = TcpStream::connect(server.client.address).await.unwrap();
         stream.write_all(garbage).await.unwrap();
         let mut answer = Vec::new();
-        let read = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("it is cut");
+        let read = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it is cut");
         assert!(read.is_err() || !answer.starts_with(b"HTTP/"), "{answer:?}");
     }
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     assert_eq!(server.standing(), 0);
     server.is_alive().await;
     server.running.stop().await;
@@ -313,11 +313,12 @@ async fn a_stop_answers_what_was_sent_and_then_says_go_away() {
     let answer = client.send_request(Request::from_parts(parts, channel));
     let answer = tokio::spawn(answer);
     body.send_data(text.slice(..10)).await.unwrap();
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     let before = tokio::time::Instant::now();
     let stopping = tokio::spawn(server.running.stop());
     // Past the time in which new connections are still taken: the server has said that it goes.
-    sleep(GRACE + Duration::from_millis(300)).await;
+    sleep(GRACE).await;
+    turns().await;
     assert!(!answer.is_finished() && !stopping.is_finished(), "it waits for what was sent");
     let late = Request::get("https://t/livez").body(Channel::new(1).1).unwrap();
     assert!(
@@ -328,7 +329,7 @@ async fn a_stop_answers_what_was_sent_and_then_says_go_away() {
     drop(body);
     let answer = whole(answer.await.unwrap().unwrap()).await.unwrap();
     assert!(json(&answer)["Response"]["Credentials"]["Token"].is_string(), "{answer:?}");
-    timeout(Duration::from_secs(5), stopping).await.expect("the last answer ends it").unwrap();
+    timeout(PATIENCE, stopping).await.expect("the last answer ends it").unwrap();
     assert!(before.elapsed() < DRAIN);
 }
 
@@ -355,7 +356,7 @@ async fn requests_that_race_with_a_stop_are_answered_or_never_taken() {
             answered
         }
     });
-    sleep(Duration::from_millis(100)).await;
+    turns().await;
     server.running.stop().await;
     stopped.store(true, Ordering::Relaxed);
     assert!(asking.await.unwrap() > 0);
@@ -375,10 +376,10 @@ async fn a_connection_of_http2_that_rests_is_told_to_go() {
     assert_eq!(get(&mut client, "/livez").await.unwrap().status(), 200, "half of the time is no rest");
     for _ in 0..4 {
         pass(HEAD_TIMEOUT / 2).await;
-        sleep(Duration::from_millis(20)).await;
+        turns().await;
     }
     assert!(get(&mut client, "/livez").await.is_err());
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     assert_eq!(server.standing(), 0);
     server.running.stop().await;
 }
@@ -388,17 +389,17 @@ async fn a_connection_that_shakes_hands_and_says_nothing_is_cut() {
     let server = Secure::start().await;
     let (two, one) = (server.client.config(&[b"h2"]), server.client.config(&[b"http/1.1"]));
     let mut silent = [server.client.connect(two).await.unwrap(), server.client.connect(one).await.unwrap()];
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     assert_eq!(server.standing(), 2);
     for _ in 0..3 {
         pass(HEAD_TIMEOUT / 2).await;
-        sleep(Duration::from_millis(20)).await;
+        turns().await;
     }
     for stream in &mut silent {
-        let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
         assert!(ended.is_ok(), "it is cut");
     }
-    sleep(Duration::from_millis(50)).await;
+    turns().await;
     assert_eq!(server.standing(), 0);
     server.running.stop().await;
 }
