@@ -84,6 +84,41 @@ fn what_was_in_the_place_of_a_forged_one_is_not_forgotten() {
     place.verified(&["--checkpoints", copies.to_str().unwrap()]);
 }
 
+/// Attack: bytes that are no text, which no signature has to be looked at for, would hide everything else from `verify`.
+#[test]
+fn what_is_no_text_is_forged_like_anything_else() {
+    let place = Place::sqlite();
+    signed(&place);
+    let ours = place.verified(&[])["checkpoints"].as_u64().unwrap();
+    place.sql("INSERT INTO checkpoints SELECT max(number) + 1, CAST(x'ff61' AS TEXT) FROM checkpoints");
+    let (_, said) = place.verify(&[]);
+    assert_eq!(names(&place, &[]), ["forged"]);
+    assert!(said["records"].as_u64().unwrap() > 3, "the rest is looked at: {said}");
+    let done = json_of(&place.cli(&["audit", "discard-forged", "--reason", WHY, "--json"]));
+    assert_eq!(done["number"].as_u64(), Some(ours + 1), "{done}");
+    place.verified(&["--checkpoints", place.file("copies").to_str().unwrap()]);
+}
+
+/// What is signed under the numbers of those that somebody has written over goes to every place, also to one that has got those.
+#[test]
+fn places_that_have_got_what_was_written_over_get_what_comes_instead() {
+    let place = Place::sqlite();
+    signed(&place);
+    let ours = place.verified(&[])["checkpoints"].as_u64().unwrap();
+    place.sql(&format!("INSERT INTO delivered VALUES ('http:elsewhere', {ours})"));
+    place.sql("UPDATE checkpoints SET document = 'forged by somebody' WHERE number = (SELECT max(number) FROM checkpoints)");
+    let done = json_of(&place.cli(&["audit", "discard-forged", "--reason", WHY, "--json"]));
+    let got = done["handed_out"].as_array().unwrap();
+    assert!(got.contains(&serde_json::json!({ "place": "http:elsewhere", "number": ours })), "{done}");
+    let reached = place.one("SELECT number FROM delivered WHERE place = 'http:elsewhere'");
+    assert_eq!(reached, i64::try_from(ours).unwrap() - 1);
+    let records = place.records();
+    let told =
+        records.iter().map(ToString::to_string).find(|text| text.contains("records.checkpoints_forged"));
+    let told = told.unwrap_or_else(|| panic!("{records:?}"));
+    assert!(told.contains(&format!("http:elsewhere up to {ours}")), "{told}");
+}
+
 #[test]
 fn on_postgresql_as_well() {
     let Some(server) = Server::start() else { return };
