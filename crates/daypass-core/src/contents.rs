@@ -4,9 +4,9 @@
 //! what has changed and not on what is there: with a million cut-offs, reading all of them for one more would take longer
 //! than a revocation may.
 
-use crate::client::{Client, Key};
 use crate::cutoff::Cutoffs;
 use crate::freeze::Freeze;
+use crate::people::{Clients, Keys};
 use crate::ring::RingRow;
 use crate::root::RootRow;
 use std::sync::Arc;
@@ -60,6 +60,12 @@ impl<T> Part<T> {
         if self.stamp == Some(stamp) { Ok(self.clone()) } else { Ok(Self::new(stamp, read()?)) }
     }
 
+    /// The same at another stamp: what was counted on since was no change of this part.
+    #[must_use]
+    pub fn stamped(&self, stamp: Stamp) -> Self {
+        Self { stamp: Some(stamp), held: self.held.clone() }
+    }
+
     /// Whether both are one and the same in memory. Two that were read apart are not, whatever they hold.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.held, &other.held)
@@ -72,9 +78,9 @@ pub struct Contents {
     /// The store's [`crate::store::Store::version`] of this state.
     pub version: u64,
     /// Every client.
-    pub clients: Part<Vec<Arc<Client>>>,
+    pub clients: Part<Clients>,
     /// Every key of every client.
-    pub keys: Part<Vec<Arc<Key>>>,
+    pub keys: Part<Keys>,
     /// Every ring key.
     pub ring: Part<Vec<RingRow>>,
     /// Every cut-off.

@@ -3,8 +3,6 @@
 //! Nothing on the path of a request reads storage. The server builds a new directory when the store's version
 //! changes and swaps it in; a request uses the one it began with.
 
-mod people;
-
 use crate::board::Board;
 use crate::client::{Client, Key, KeyKind, Material, Refuses, Tenant};
 use crate::clock::Timestamp;
@@ -14,6 +12,7 @@ use crate::endpoint::{DialectName, Endpoint};
 use crate::forward::ForwardAuth;
 use crate::freeze::{Freeze, Freezes};
 use crate::jose::assertion::ClientKey;
+use crate::people::{Clients, HeldKey, Keys, Unpackable};
 use crate::provider::Provider;
 use crate::quota::Bounds;
 use crate::ring::{Purpose, Ring, Rotation, Rules};
@@ -23,7 +22,6 @@ use crate::seal::{self, Place, SealFault};
 use crate::secret::Secret;
 use crate::upstream::{RootKey, RootSource, Upstream};
 use aws_lc_rs::hmac;
-use people::People;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -82,7 +80,6 @@ pub struct Directory {
     rules: Arc<Rules>,
     roles: Arc<Roles>,
     contents: Contents,
-    people: Arc<People>,
     freezes: Arc<Freezes>,
     ring: Arc<Ring>,
     stand_ins: Arc<StandIns>,
@@ -114,12 +111,23 @@ impl StandIns {
     }
 }
 
+/// Why a snapshot cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryFault {
+    /// What takes the places of keys that are not there cannot be made.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    /// A client or a key is none that a store can hold.
+    #[error(transparent)]
+    Unpackable(#[from] Unpackable),
+}
+
 /// A key with whom it belongs to.
 pub struct Found<'a> {
     /// The key.
-    pub key: &'a Arc<Key>,
+    pub key: Arc<Key>,
     /// Its client.
-    pub client: &'a Arc<Client>,
+    pub client: Arc<Client>,
     /// Its client's tenant.
     pub tenant: &'a Arc<Tenant>,
 }
@@ -137,14 +145,14 @@ impl Directory {
         clients: Vec<Client>,
         keys: Vec<Key>,
         cutoffs: Vec<Cutoff>,
-    ) -> Result<Self, SealFault> {
+    ) -> Result<Self, DirectoryFault> {
         let contents = Contents {
-            clients: Part::unstamped(clients.into_iter().map(Arc::new).collect()),
-            keys: Part::unstamped(keys.into_iter().map(Arc::new).collect()),
+            clients: Part::unstamped(Clients::of(clients)?),
+            keys: Part::unstamped(Keys::of(keys)?),
             cutoffs: Part::unstamped(Cutoffs::new(cutoffs)),
             ..Contents::default()
         };
-        Self::of(plan, ring, contents)
+        Ok(Self::of(plan, ring, contents)?)
     }
 
     /// Puts the first snapshot of a store together. `ring` is opened from what is in it.
@@ -152,7 +160,6 @@ impl Directory {
         Ok(Self {
             rules: Arc::new(Rules::of(&plan)),
             roles: Arc::new(by_tenant(&plan.roles)),
-            people: Arc::new(People::new(contents.clients.held(), contents.keys.held())),
             freezes: Arc::new(Freezes::new(contents.freezes.held().iter().cloned())),
             stand_ins: Arc::new(StandIns::new(&ring)?),
             board: Arc::default(),
@@ -167,15 +174,12 @@ impl Directory {
     /// over, and so is the memory of what was published. `ring` is this one's as long as its rows are.
     pub fn next(&self, ring: Arc<Ring>, contents: Contents) -> Result<Self, SealFault> {
         let before = &self.contents;
-        let same_people = contents.clients.is(&before.clients) && contents.keys.is(&before.keys);
         let same_ring = Arc::ptr_eq(&ring, &self.ring);
         let freezes = || Arc::new(Freezes::new(contents.freezes.held().iter().cloned()));
-        let people = || Arc::new(People::new(contents.clients.held(), contents.keys.held()));
         Ok(Self {
             plan: self.plan.clone(),
             rules: self.rules.clone(),
             roles: self.roles.clone(),
-            people: if same_people { self.people.clone() } else { people() },
             freezes: if contents.freezes.is(&before.freezes) { self.freezes.clone() } else { freezes() },
             stand_ins: if same_ring { self.stand_ins.clone() } else { Arc::new(StandIns::new(&ring)?) },
             board: self.board.clone(),
@@ -216,7 +220,6 @@ impl Directory {
             rules: self.rules.clone(),
             roles: self.roles.clone(),
             contents: self.contents.clone(),
-            people: self.people.clone(),
             freezes: self.freezes.clone(),
             ring: self.ring.clone(),
             stand_ins: self.stand_ins.clone(),
@@ -232,7 +235,8 @@ impl Directory {
 
     /// Whether clients and keys are the very ones of another snapshot.
     pub fn has_people_of(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.people, &other.people)
+        let (one, other) = (&self.contents, &other.contents);
+        one.clients.is(&other.clients) && one.keys.is(&other.keys)
     }
 
     /// With the places where nothing is issued.
@@ -319,28 +323,41 @@ impl Directory {
     }
 
     /// A client of a tenant. One of another tenant is not found.
-    pub fn client(&self, tenant: &Tenant, guid: Uuid) -> Option<&Arc<Client>> {
-        self.people.clients.get(&guid).filter(|client| client.tenant == tenant.name)
+    pub fn client(&self, tenant: &Tenant, guid: Uuid) -> Option<Arc<Client>> {
+        self.people().get(guid).filter(|client| client.tenant == tenant.name)
     }
 
     /// A client of a tenant, by its object id.
-    pub fn client_of_object(&self, tenant: &Tenant, object: Uuid) -> Option<&Arc<Client>> {
-        self.client(tenant, *self.people.objects.get(&object)?)
+    pub fn client_of_object(&self, tenant: &Tenant, object: Uuid) -> Option<Arc<Client>> {
+        self.people().of_object(object).filter(|client| client.tenant == tenant.name)
     }
 
     /// Every client, in no order.
-    pub fn clients(&self) -> impl Iterator<Item = &Client> {
-        self.people.clients.values().map(|client| &**client)
+    pub fn clients(&self) -> impl Iterator<Item = Client> {
+        self.people().iter()
+    }
+
+    /// Every enabled key that ends at some time and whose client is known, with that client, in no order.
+    pub fn ending_keys(&self) -> impl Iterator<Item = (Arc<Client>, Key)> {
+        self.keys().ending().filter_map(|key| Some((self.people().get(key.client)?, key)))
     }
 
     /// Every key whose client is known, with that client, in no order.
-    pub fn clients_keys(&self) -> impl Iterator<Item = (&Client, &Key)> {
-        self.people.keys.values().filter_map(|key| Some((&**self.people.clients.get(&key.client)?, &**key)))
+    pub fn clients_keys(&self) -> impl Iterator<Item = (Arc<Client>, Key)> {
+        self.keys().iter().filter_map(|key| Some((self.people().get(key.client)?, key)))
+    }
+
+    fn people(&self) -> &Clients {
+        self.contents.clients.held()
+    }
+
+    fn keys(&self) -> &Keys {
+        self.contents.keys.held()
     }
 
     /// The tenant of the key of this id, of whatever kind and live or not: it proves nothing.
     pub fn holder_of(&self, id: &str) -> Option<&Arc<Tenant>> {
-        self.tenant_of(self.people.keys.get(id)?.client)
+        self.tenant_of(self.keys().get(id)?.client)
     }
 
     /// A role of a tenant.
@@ -379,41 +396,41 @@ impl Directory {
 
     /// A live key of this kind with its client and tenant.
     pub fn key(&self, id: &str, kind: KeyKind, at: Timestamp) -> Option<Found<'_>> {
-        let key = self.people.keys.get(id).filter(|key| key.kind == kind && key.live(at))?;
-        let client = self.people.clients.get(&key.client)?;
+        let key = self.keys().get(id).filter(|key| key.kind == kind && key.live(at))?;
+        let client = self.people().get(key.client)?;
         let tenant = self.tenant(&client.tenant)?;
         Some(Found { key, client, tenant })
     }
 
     /// Whether a key of this id is one of a tenant's clients' for OAuth, live or not.
     pub fn is_key_of(&self, id: &str, tenant: &Tenant) -> bool {
-        let key = self.people.keys.get(id).filter(|key| key.kind.is_oauth());
+        let key = self.keys().get(id).filter(|key| key.kind.is_oauth());
         key.is_some_and(|key| self.client(tenant, key.client).is_some())
     }
 
     /// Whether a key of this id, of any kind, is live and belongs to this client.
     pub fn has_live_key(&self, id: &str, client: Uuid, at: Timestamp) -> bool {
-        self.people.keys.get(id).is_some_and(|key| key.client == client && key.live(at))
+        self.keys().get(id).is_some_and(|key| key.client == client && key.live(at))
     }
 
     /// When a key of this id runs out, if it does.
     pub fn key_end(&self, id: &str) -> Option<Timestamp> {
-        self.people.keys.get(id)?.expires
+        self.keys().get(id)?.expires
     }
 
     /// The tenant of the client with this guid.
     pub fn tenant_of(&self, client: Uuid) -> Option<&Arc<Tenant>> {
-        self.tenant(&self.people.clients.get(&client)?.tenant)
+        self.tenant(&self.people().get(client)?.tenant)
     }
 
     /// The key of any client that is recognised by this print: [`crate::standing::key_print`].
-    pub fn key_with_print(&self, print: &str) -> Option<&Arc<Key>> {
-        self.people.prints.get(print)
+    pub fn key_with_print(&self, print: &str) -> Option<Arc<Key>> {
+        self.keys().of_print(print)
     }
 
     /// The key of a client that an access token was asked for with, by its [`crate::standing::key_print`].
-    pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<&Arc<Key>> {
-        self.people.prints.get(print).filter(|key| key.client == client)
+    pub fn key_of_print(&self, client: Uuid, print: &str) -> Option<Arc<Key>> {
+        self.keys().of_print(print).filter(|key| key.client == client)
     }
 
     /// The secret part of a signing key, opened for one verification. Without a key: a stand-in that costs the
@@ -427,13 +444,13 @@ impl Directory {
     }
 
     /// The hashed secrets of a client, disabled and expired ones included.
-    pub fn secrets(&self, client: Uuid) -> &[Arc<Key>] {
-        self.people.secrets.get(&client).map(Vec::as_slice).unwrap_or_default()
+    pub fn secrets(&self, client: Uuid) -> Vec<Arc<Key>> {
+        self.keys().of_kind(client, KeyKind::ClientSecret)
     }
 
     /// The public keys of a client's assertions, disabled and expired ones included.
-    pub(crate) fn public_keys(&self, client: Uuid) -> &[ClientKey] {
-        self.people.public_keys.get(&client).map(Vec::as_slice).unwrap_or_default()
+    pub(crate) fn public_keys(&self, client: Uuid) -> Vec<Arc<HeldKey>> {
+        self.keys().of_client(client).filter(|held| held.public.is_some()).collect()
     }
 
     /// A public key of each kind, to take the places of those that are not there.
@@ -442,13 +459,13 @@ impl Directory {
     }
 
     /// What a client's certificate must be, disabled and expired keys included.
-    pub fn certificates(&self, client: Uuid) -> &[Arc<Key>] {
-        self.people.certificates.get(&client).map(Vec::as_slice).unwrap_or_default()
+    pub fn certificates(&self, client: Uuid) -> Vec<Arc<Key>> {
+        self.keys().of_kind(client, KeyKind::Certificate)
     }
 
     /// Whom outside providers must vouch for as this client, disabled and expired keys included.
-    pub fn federated(&self, client: Uuid) -> &[Arc<Key>] {
-        self.people.federated.get(&client).map(Vec::as_slice).unwrap_or_default()
+    pub fn federated(&self, client: Uuid) -> Vec<Arc<Key>> {
+        self.keys().of_kind(client, KeyKind::Federated)
     }
 }
 

@@ -40,6 +40,7 @@ pub mod limits;
 pub mod net;
 pub mod parts;
 pub mod peer;
+pub mod people;
 pub mod pipeline;
 pub mod policy;
 pub mod provider;

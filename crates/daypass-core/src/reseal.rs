@@ -9,11 +9,13 @@ use crate::clock::Timestamp;
 use crate::contents::{Contents, Part};
 use crate::directory::{open_material, seal_material};
 use crate::id::Entropy;
+use crate::people::Unpackable;
 use crate::record::ChainHead;
 use crate::ring::{Purpose, Ring, RingState};
 use crate::root::RootRow;
 use crate::seal::{self, SealFault};
 use parking_lot::Mutex;
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -26,9 +28,9 @@ impl Left {
     ///
     /// A disabled or ended signing key counts: it is sealed anew like any other, and may be enabled again. A hashed secret
     /// counts while it works or may begin to: of the others nobody will ever show us what they were made from.
-    pub fn of<'a>(
+    pub fn of(
         ring: &Ring,
-        keys: impl IntoIterator<Item = &'a Key>,
+        keys: impl IntoIterator<Item: Borrow<Key>>,
         roots: &[RootRow],
         now: Timestamp,
     ) -> Self {
@@ -42,6 +44,7 @@ impl Left {
         };
         if ring.stages().iter().any(|s| s.state == RingState::Retiring && stores(s.purpose)) {
             for key in keys {
+                let key = key.borrow();
                 match &key.material {
                     Material::Sealed(sealed) => count(Purpose::Rest, seal::version_of(sealed)),
                     Material::Hashed { pepper, .. } if key.lasts(now) => {
@@ -104,14 +107,15 @@ fn is_due(ring: &Ring, sealed: &[u8]) -> bool {
 }
 
 /// Seals signing keys of clients anew, at most so many.
-pub fn keys<'a>(
+pub fn keys(
     ring: &Ring,
-    all: impl IntoIterator<Item = &'a Key>,
+    all: impl IntoIterator<Item: Borrow<Key>>,
     most: usize,
     entropy: &dyn Entropy,
 ) -> Result<Piece<Key>, SealFault> {
     let mut piece = Piece::default();
     for key in all {
+        let key = key.borrow();
         let Material::Sealed(sealed) = &key.material else { continue };
         if piece.new.len() == most {
             break;
@@ -150,21 +154,16 @@ pub fn roots(ring: &Ring, all: &[RootRow], entropy: &dyn Entropy) -> Result<Piec
 
 /// What a node whose seal key is behind goes on with: of what others have sealed by a `rest` key that it cannot open, the
 /// sealed form that it has read before. Everything else of a key is as it is now: one that was disabled is disabled.
-#[must_use]
-pub fn keep_what_opens(ring: &Ring, before: &Contents, now: Contents) -> Contents {
+pub fn keep_what_opens(ring: &Ring, before: &Contents, now: Contents) -> Result<Contents, Unpackable> {
     let closed = |sealed: &[u8]| {
         seal::version_of(sealed).is_none_or(|version| ring.seal(Purpose::Rest, version).is_none())
     };
-    let known: HashMap<&str, &Arc<Key>> =
-        before.keys.held().iter().map(|key| (key.id.as_str(), key)).collect();
-    let key = |key: &Arc<Key>| {
-        let stays = matches!(&key.material, Material::Sealed(sealed) if closed(sealed));
-        let earlier = known.get(key.id.as_str()).filter(|earlier| stays && earlier.client == key.client);
-        earlier.map_or_else(
-            || key.clone(),
-            |earlier| Arc::new(Key { material: earlier.material.clone(), ..(**key).clone() }),
-        )
+    let stays = |key: &Key| matches!(&key.material, Material::Sealed(sealed) if closed(sealed));
+    let kept = |key: Key| {
+        let earlier = before.keys.held().get(&key.id).filter(|earlier| earlier.client == key.client)?;
+        Some((key.id.clone(), Some(Key { material: earlier.material.clone(), ..key })))
     };
+    let kept: Vec<_> = now.keys.held().iter().filter(stays).filter_map(kept).collect();
     let place = |row: &RootRow| (row.issuer.clone(), row.slot, row.id.clone());
     let root = |row: &RootRow| {
         let earlier =
@@ -172,9 +171,10 @@ pub fn keep_what_opens(ring: &Ring, before: &Contents, now: Contents) -> Content
         let sealed = earlier.map_or_else(|| row.sealed.clone(), |earlier| earlier.sealed.clone());
         RootRow { sealed, ..row.clone() }
     };
-    let keys = again(&now.keys, now.keys.held().iter().map(key).collect());
+    // Without its stamp, so that the whole is read again at the next change, and what opens by then is taken.
+    let keys = if kept.is_empty() { now.keys } else { Part::unstamped(now.keys.held().with(kept)?) };
     let roots = again(&now.roots, now.roots.held().iter().map(root).collect());
-    Contents { keys, roots, ..now }
+    Ok(Contents { keys, roots, ..now })
 }
 
 /// A part as it was read, holding something else.

@@ -119,7 +119,7 @@ pub fn standing(directory: &Directory, grounds: &Grounds<'_>, now: Timestamp) ->
     }
     // An exchange gives what all of them have.
     for guid in grounds.behalf.iter().chain(grounds.actors) {
-        has_grant(enabled(directory, tenant, *guid)?, grounds.role)?;
+        has_grant(&*enabled(directory, tenant, *guid)?, grounds.role)?;
     }
     of_origin_keys(directory, grounds.origin_keys, grounds.issued, now)?;
     // A ticket's has both: the client that made it, and the endpoint that took it.
@@ -152,7 +152,7 @@ fn of_client(
     if !grounds.key.is_some_and(|key| directory.has_live_key(key, guid, now)) {
         return Err(Fallen::Key);
     }
-    has_grant(client, grounds.role)
+    has_grant(&client, grounds.role)
 }
 
 /// The keys that the tokens before it were asked for with.
@@ -175,12 +175,8 @@ fn of_origin_keys(
     Ok(())
 }
 
-fn enabled<'a>(directory: &'a Directory, tenant: &Tenant, guid: Uuid) -> Result<&'a Client, Fallen> {
-    directory
-        .client(tenant, guid)
-        .map(|client| &**client)
-        .filter(|client| client.enabled)
-        .ok_or(Fallen::Client)
+fn enabled(directory: &Directory, tenant: &Tenant, guid: Uuid) -> Result<Arc<Client>, Fallen> {
+    directory.client(tenant, guid).filter(|client| client.enabled).ok_or(Fallen::Client)
 }
 
 fn has_grant(client: &Client, role: &str) -> Result<(), Fallen> {

@@ -213,7 +213,7 @@ impl App {
     fn count_ending(&self) {
         let (directory, now) = (self.directory(), self.now());
         let ending = directory
-            .clients_keys()
+            .ending_keys()
             .filter(|(client, key)| expiry::ends_within(client, key, expiry::URGENT, now))
             .count();
         self.ending.store(ending, Ordering::Relaxed);
@@ -299,8 +299,8 @@ impl App {
     pub(crate) async fn announce_ends(&self) -> Result<usize, StoreError> {
         let (directory, now) = (self.directory(), self.now());
         let mut announced = 0;
-        for (client, key) in directory.clients_keys() {
-            let Some(warning) = expiry::due(client, key, now) else { continue };
+        for (client, key) in directory.ending_keys() {
+            let Some(warning) = expiry::due(&client, &key, now) else { continue };
             let mark = warning.mark();
             if self.announced.lock().contains(&mark) {
                 continue;
@@ -409,7 +409,7 @@ impl App {
                 Arc::new(earlier.ring().follow(contents.ring.held(), &kek))
             };
             let contents = if ring.is_behind(Purpose::Rest) {
-                reseal::keep_what_opens(&ring, earlier.contents(), contents)
+                reseal::keep_what_opens(&ring, earlier.contents(), contents)?
             } else {
                 contents
             };

@@ -47,7 +47,7 @@ fn a_stand_in_opens_like_a_key() {
     let directory = world.directory();
     assert_eq!(directory.signing_secret(None).unwrap().expose(), [0; 32]);
     let found = directory.key("AKIDworld", KeyKind::Tencent, START).unwrap();
-    assert_eq!(directory.signing_secret(Some(found.key)).unwrap().expose(), b"secret of AKIDworld");
+    assert_eq!(directory.signing_secret(Some(&found.key)).unwrap().expose(), b"secret of AKIDworld");
 }
 
 #[tokio::test]

@@ -270,14 +270,14 @@ impl Signed<'_> {
     /// none fits, depends on neither the client nor its keys.
     pub(crate) fn by<'k>(
         &self,
-        keys: &'k [ClientKey],
+        keys: impl IntoIterator<Item = &'k ClientKey>,
         stand_ins: &'k [ClientKey],
         now: Timestamp,
     ) -> Option<&'k Arc<Key>> {
         let fits = |key: &&ClientKey| key.public.fits(self.algorithm);
         let stand_in = stand_ins.iter().find(fits)?;
         let mut named: Vec<_> =
-            keys.iter().filter(fits).filter(|key| key.enabled() && self.names(key)).collect();
+            keys.into_iter().filter(fits).filter(|key| key.enabled() && self.names(key)).collect();
         // Of those that have run out, the latest: its client may not have heard.
         named.sort_by_key(|key| (!key.live(now), Reverse(key.key.as_ref().and_then(|key| key.expires))));
         let tried: [&ClientKey; TRIED] =

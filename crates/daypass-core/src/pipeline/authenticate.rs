@@ -62,7 +62,7 @@ impl Pipeline {
     fn shown_secret(&self, context: Context<'_>, presented: &Presented<'_>) -> Result<Proved, Refusal> {
         let guid = Uuid::try_parse(presented.client).ok();
         let client = guid.and_then(|guid| context.directory.client(presented.tenant, guid));
-        let found = check_secret(context, client.map(|c| &**c), presented.secrets);
+        let found = check_secret(context, client.as_deref(), presented.secrets);
         let client = client.ok_or_else(unknown_client)?;
         match found {
             SecretFound::Live(key, anew) => {
@@ -118,7 +118,7 @@ fn permanent(
     let directory = context.directory;
     let found = directory.key(signed.key_id, signed.kind, context.now);
     let found = found.filter(|found| within.is_none_or(|tenant| tenant.name == found.tenant.name));
-    let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
+    let secret = directory.signing_secret(found.as_ref().map(|f| &*f.key)).map_err(Refusal::internal)?;
     let witness = call.verify(&SigningKey::new(&secret));
     let Some(found) = found else {
         let detail = if signed.token.is_none() && is_temporary(signed) {
@@ -138,7 +138,7 @@ fn permanent(
         ));
     }
     let objection = if found.client.enabled {
-        refuse_weak(directory, found.client, signed.weak).err()
+        refuse_weak(directory, &found.client, signed.weak).err()
     } else {
         Some(disabled())
     };
@@ -184,7 +184,7 @@ fn temporary(
         )
     };
     let tenant = directory.tenant(&claims.tenant).ok_or_else(revoked)?;
-    let client = claims.client.and_then(|guid| directory.client(tenant, guid)).cloned();
+    let client = claims.client.and_then(|guid| directory.client(tenant, guid));
     let objection = match standing(directory, &claims.grounds(signed.key_id), context.now) {
         Ok(()) => client.as_ref().and_then(|client| refuse_weak(directory, client, signed.weak).err()),
         Err(Fallen::Expired) => {

@@ -29,12 +29,12 @@ pub fn standing_of_token(directory: &Directory, token: &OwnToken, now: Timestamp
     if roles.is_empty() {
         return Err(Fallen::Role);
     }
-    gives(client, &roles, &token.app_roles)?;
+    gives(&client, &roles, &token.app_roles)?;
     let subject = match token.subject {
         Some(guid) => enabled(directory, tenant, guid)?,
-        None => client,
+        None => client.clone(),
     };
-    gives(subject, &roles, &token.app_roles)?;
+    gives(&subject, &roles, &token.app_roles)?;
     let actors = actors(token);
     for actor in &actors {
         enabled(directory, tenant, *actor)?;
@@ -45,7 +45,7 @@ pub fn standing_of_token(directory: &Directory, token: &OwnToken, now: Timestamp
     }
     let cut = |scope: &Scope| directory.cutoffs().cut(token.issued, scope);
     let actors = actors.into_iter().map(Scope::Client);
-    let mut scopes = scopes(token, &key.id, subject, &roles).into_iter().chain(actors);
+    let mut scopes = scopes(token, &key.id, &subject, &roles).into_iter().chain(actors);
     scopes.find(cut).map_or(Ok(()), |scope| Err(Fallen::Cut(scope)))
 }
 

@@ -9,6 +9,7 @@ use crate::contents::{Contents, Part, Stamp};
 use crate::cutoff::{Cutoff, Cutoffs, Scope};
 use crate::freeze::Freeze;
 use crate::held::{Held, Turn, TurnEnd, Wish};
+use crate::people::{Clients, Keys, Unpackable};
 use crate::ration::Due;
 use crate::record::checkpoint::Kept;
 use crate::record::{Chain, ChainHead, Entry, Link, Placed, Point, Record};
@@ -22,7 +23,6 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
@@ -184,9 +184,12 @@ fn at<T: Clone>(known: &Part<Vec<T>>, number: u64, all: &[T]) -> Part<Vec<T>> {
     known.at(stamp(number), || Ok::<_, Infallible>(all.to_vec())).unwrap_or_else(|never| match never {})
 }
 
-fn shared<T: Clone>(known: &Part<Vec<Arc<T>>>, number: u64, all: &[T]) -> Part<Vec<Arc<T>>> {
-    let read = || Ok::<_, Infallible>(all.iter().cloned().map(Arc::new).collect());
-    known.at(stamp(number), read).unwrap_or_else(|never| match never {})
+fn packed<T>(
+    known: &Part<T>,
+    number: u64,
+    pack: impl FnOnce() -> Result<T, Unpackable>,
+) -> Result<Part<T>, StoreError> {
+    known.at(stamp(number), pack).map_err(|fault| StoreError::Damaged(fault.to_string()))
 }
 
 #[async_trait]
@@ -226,8 +229,8 @@ impl Store for MemoryStore {
         let changed = inner.changed;
         Ok(Contents {
             version: inner.version,
-            clients: shared(&known.clients, changed.clients, &inner.clients),
-            keys: shared(&known.keys, changed.keys, &inner.keys),
+            clients: packed(&known.clients, changed.clients, || Clients::of(&inner.clients))?,
+            keys: packed(&known.keys, changed.keys, || Keys::of(&inner.keys))?,
             ring: at(&known.ring, changed.ring, &inner.ring),
             cutoffs: inner.cutoffs(&known.cutoffs),
             freezes: at(&known.freezes, changed.freezes, &inner.freezes),

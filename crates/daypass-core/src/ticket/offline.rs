@@ -45,7 +45,7 @@ pub(super) fn read(
     let kid = kid(&token).ok_or_else(forged)?;
     let found = directory.key(kid, KeyKind::Ticket, now).filter(|found| found.tenant.name == endpoint.tenant);
     // For an unknown key a stand-in: the answer takes as long as that to a wrong signature.
-    let secret = directory.signing_secret(found.as_ref().map(|f| &**f.key)).map_err(Refusal::internal)?;
+    let secret = directory.signing_secret(found.as_ref().map(|f| &*f.key)).map_err(Refusal::internal)?;
     let right = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.expose()), token.signed);
     let matches = same(right.as_ref(), &token.signature);
     let found = found.filter(|_| matches).ok_or_else(forged)?;

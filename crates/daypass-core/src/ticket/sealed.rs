@@ -73,8 +73,7 @@ pub(super) fn read(
     let client = directory
         .tenant(&endpoint.tenant)
         .and_then(|tenant| directory.client(tenant, pass.client))
-        .ok_or_else(forged)?
-        .clone();
+        .ok_or_else(forged)?;
     let first_use = SignedDuration::from_secs(i64::from(FIRST_USE));
     let made = pass.begun.or_else(|| pass.expires.checked_sub(first_use).ok()).unwrap_or(Timestamp::MIN);
     let live = directory.has_live_key(&pass.key, pass.client, now);

@@ -2,6 +2,7 @@
 
 use super::held::root;
 use super::{Open, at, client, entry, put, writer};
+use daypass_core::client::{Client, Key, KeyKind};
 use daypass_core::contents::Contents;
 use daypass_core::cutoff::{Cutoff, Scope};
 use daypass_core::freeze::{Freeze, Place};
@@ -39,12 +40,15 @@ async fn check(store: &Arc<dyn Store>, followed: &Contents) {
     assert_eq!((followed.cutoffs.held().len(), fresh.cutoffs.held().len()), (listed.len(), listed.len()));
     for contents in [followed, &fresh] {
         assert_eq!(contents.version, store.version().await.unwrap());
-        let clients = store.clients().await.unwrap().into_iter().map(Arc::new).collect::<Vec<_>>();
-        assert_eq!(**contents.clients.held(), clients);
-        assert_eq!(
-            **contents.keys.held(),
-            store.keys().await.unwrap().into_iter().map(Arc::new).collect::<Vec<_>>()
-        );
+        let (mut clients, mut keys) = (store.clients().await.unwrap(), store.keys().await.unwrap());
+        clients.sort_by_key(|client| client.guid);
+        keys.sort_by(|one, other| one.id.cmp(&other.id));
+        let mut held: Vec<_> = contents.clients.held().iter().collect();
+        held.sort_by_key(|client| client.guid);
+        assert_eq!(held, clients);
+        let mut held: Vec<_> = contents.keys.held().iter().collect();
+        held.sort_by(|one, other| one.id.cmp(&other.id));
+        assert_eq!(held, keys);
         assert_eq!(**contents.ring.held(), store.ring().await.unwrap());
         assert_eq!(**contents.freezes.held(), store.freezes().await.unwrap());
         assert_eq!(**contents.roots.held(), store.roots().await.unwrap());
@@ -134,6 +138,62 @@ pub async fn cut_offs_are_followed_by_what_changed(open: &Open) {
     one.close().await.unwrap();
     let again = open();
     check(&again, &again.contents(known).await.unwrap()).await;
+}
+
+/// Added, changed, changed back and sealed anew, by two writers, between any two looks, and refused.
+pub async fn clients_and_keys_are_followed_by_what_changed(open: &Open) {
+    let (one, two, follower) = (writer(open, 1).await, writer(open, 2).await, open());
+    let of = |number: u128| client(number, "acme", &format!("client-{number}"));
+    let key = |number: u128| {
+        let id = Uuid::from_u128(number).to_string();
+        Key {
+            id,
+            client: of(number % 40 + 1).guid,
+            kind: KeyKind::ClientSecret,
+            ..World::new().keys[0].clone()
+        }
+    };
+    put(&one, 1, (1..=80).map(|number| Change::PutClient(of(number))).collect()).await.unwrap();
+    put(&one, 400, (1..=80).map(|number| Change::PutKey(key(number))).collect()).await.unwrap();
+    let mut seen = vec![Contents::default(), follower.contents(&Contents::default()).await.unwrap()];
+    for round in 2..20_u128 {
+        let store = if round % 2 == 0 { &one } else { &two };
+        let disabled = Client { enabled: false, ..of(round) };
+        let moved = Client { object: Uuid::from_u128(round << 32), ..of(round + 50) };
+        let old = key(round);
+        let sealed = Key { hint: format!("{round:04}"), ..old.clone() };
+        let changes = vec![
+            Change::PutClient(disabled.clone()),
+            Change::PutClient(moved),
+            Change::PutClient(of(1_000 + round)),
+            Change::PutKey(key(2_000 + round)),
+            Change::SwapKeys { old: vec![old], new: vec![sealed] },
+        ];
+        put(store, round, changes).await.unwrap();
+        if round % 5 == 0 {
+            // Nothing is different, and as it was before.
+            put(store, 100 + round, vec![Change::PutClient(disabled)]).await.unwrap();
+            put(store, 200 + round, vec![Change::PutClient(of(round))]).await.unwrap();
+            let refused = vec![
+                Change::PutClient(of(5_000)),
+                Change::SwapKeys { old: vec![key(9_999)], new: vec![key(9_999)] },
+            ];
+            put(store, 300 + round, refused).await.unwrap_err();
+        }
+        if round % 3 == 0 {
+            let now = follower.contents(seen.last().unwrap()).await.unwrap();
+            check(&follower, &now).await;
+            assert!(now.clients.held().of_object(Uuid::from_u128(round << 32)).is_some());
+            assert!(now.clients.held().get(of(5_000).guid).is_none());
+            seen.push(now);
+        }
+    }
+    for known in &seen {
+        check(&follower, &follower.contents(known).await.unwrap()).await;
+    }
+    one.close().await.unwrap();
+    let again = open();
+    check(&again, &again.contents(seen.last().unwrap()).await.unwrap()).await;
 }
 
 /// Nothing of it is there, and nothing of it is told.

@@ -68,6 +68,7 @@ cases!(
     only_what_has_changed_is_read_again,
     cut_offs_are_followed_by_what_changed,
     a_refused_change_of_cut_offs_is_not_followed,
+    clients_and_keys_are_followed_by_what_changed,
     a_second_client_of_a_name_is_refused,
     a_key_stays_with_its_client,
     a_change_is_all_or_nothing,

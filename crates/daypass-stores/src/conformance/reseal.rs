@@ -39,7 +39,7 @@ pub async fn keys_are_swapped_as_they_were_seen(open: &Open) {
     told(&reader, version).await;
     let after = reader.contents(&before).await.unwrap();
     assert!(!after.keys.is(&before.keys) && after.clients.is(&before.clients));
-    let mut held: Vec<_> = after.keys.held().iter().map(|key| (**key).clone()).collect();
+    let mut held: Vec<_> = after.keys.held().iter().collect();
     held.sort_by(|a, b| a.id.cmp(&b.id));
     assert_eq!(held, new);
 }

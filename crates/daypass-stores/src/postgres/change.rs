@@ -1,6 +1,7 @@
 //! Changes of clients, keys, the ring, cut-offs and root keys, inside a transaction that has the lock on `tail`.
 
 use super::cutoffs;
+use super::edits::{self, Edit};
 use super::fault::{Fault, bytes, column, damaged};
 use super::reseal;
 use super::stands;
@@ -38,14 +39,14 @@ pub(super) async fn apply(client: &impl GenericClient, changes: &[Change]) -> Re
 async fn apply_each(client: &impl GenericClient, meta: &mut Meta, changes: &[Change]) -> Result<(), Fault> {
     for change in changes {
         match change {
-            Change::PutClient(new) => put_client(client, &mut meta.clients, new).await?,
+            Change::PutClient(new) => put_client(client, meta, new).await?,
             Change::SwapClient { old, new } => {
                 stands::expect_client(client, old, new).await?;
-                put_client(client, &mut meta.clients, new).await?;
+                put_client(client, meta, new).await?;
             }
-            Change::PutKey(key) => put_key(client, &mut meta.keys, key).await?,
+            Change::PutKey(key) => put_key(client, meta, key).await?,
             Change::ExpectKeys { client: owner, keys } => stands::expect_keys(client, *owner, keys).await?,
-            Change::SwapKeys { old, new } => reseal::swap_keys(client, &mut meta.keys, old, new).await?,
+            Change::SwapKeys { old, new } => reseal::swap_keys(client, meta, old, new).await?,
             Change::SwapSeal { old, new } => reseal::swap_seal(client, old.as_ref(), new).await?,
             Change::AddRing(rows) => {
                 for row in rows {
@@ -98,6 +99,8 @@ pub(super) struct Meta {
     changes: i64,
     /// The number of the last change of a cut-off.
     recut: i64,
+    /// The number of the last change of a client or a key.
+    edited: i64,
     pub(super) clients: Digest,
     pub(super) keys: Digest,
     pub(super) ring: Digest,
@@ -106,11 +109,13 @@ pub(super) struct Meta {
     pub(super) roots: Digest,
     /// Changes of cut-offs that are to be noted.
     pub(super) recuts: Vec<(String, Option<i64>)>,
+    /// Changes of clients and keys that are to be noted.
+    edits: Vec<Edit>,
 }
 
 impl Meta {
     pub(super) async fn load(client: &impl GenericClient) -> Result<Self, Fault> {
-        let sql = "SELECT changes, recut, clients, keys, ring, cutoffs, freezes, roots FROM meta";
+        let sql = "SELECT changes, recut, clients, keys, ring, cutoffs, freezes, roots, edited FROM meta";
         let row = row(client, sql, &[]).await?.ok_or_else(|| damaged("the table `meta` is empty"))?;
         Ok(Self {
             changes: column(&row, 0)?,
@@ -121,7 +126,9 @@ impl Meta {
             cutoffs: bytes(&row, 5)?,
             freezes: bytes(&row, 6)?,
             roots: bytes(&row, 7)?,
+            edited: column(&row, 8)?,
             recuts: Vec::new(),
+            edits: Vec::new(),
         })
     }
 
@@ -139,17 +146,26 @@ impl Meta {
         }
     }
 
+    /// Takes a change of a client or a key into the table's digest. Those who have read the table before are told by
+    /// [`Self::save`].
+    pub(super) fn edit(&mut self, edit: Edit) {
+        let total = if edit.table == "clients" { &mut self.clients } else { &mut self.keys };
+        replace(total, edit.was, &edit.becomes);
+        self.edits.push(edit);
+    }
+
     /// Gives the number of changes so far.
     pub(super) async fn save(self, client: &impl GenericClient) -> Result<i64, Fault> {
         let changes = self.changes.wrapping_add(1);
         let recut = self.note(client).await?;
+        let edited = edits::note(client, self.edited, &self.edits).await?;
         let digests = [&self.clients, &self.keys, &self.ring, &self.cutoffs, &self.freezes, &self.roots];
         let [clients, keys, ring, cutoffs, freezes, roots] = digests.map(<[u8; 32]>::as_slice);
         execute(
             client,
             "UPDATE meta SET changes = $1, recut = $2,
-                 clients = $3, keys = $4, ring = $5, cutoffs = $6, freezes = $7, roots = $8",
-            &[&changes, &recut, &clients, &keys, &ring, &cutoffs, &freezes, &roots],
+                 clients = $3, keys = $4, ring = $5, cutoffs = $6, freezes = $7, roots = $8, edited = $9",
+            &[&changes, &recut, &clients, &keys, &ring, &cutoffs, &freezes, &roots, &edited],
         )
         .await?;
         Ok(changes)
@@ -185,7 +201,7 @@ pub(super) fn conflict(text: String) -> Fault {
     StoreError::Conflict(text).into()
 }
 
-async fn put_client(client: &impl GenericClient, total: &mut Digest, new: &Client) -> Result<(), Fault> {
+async fn put_client(client: &impl GenericClient, meta: &mut Meta, new: &Client) -> Result<(), Fault> {
     let Client { guid, tenant, name, .. } = new;
     let sql = "SELECT guid FROM clients WHERE tenant = $1 AND name = $2";
     let taken = row(client, sql, &[tenant, name]).await?.map(|row| column::<Uuid>(&row, 0)).transpose()?;
@@ -204,11 +220,12 @@ async fn put_client(client: &impl GenericClient, total: &mut Digest, new: &Clien
         &[guid, tenant, name, &new],
     )
     .await?;
-    replace(total, old.map(|old| digest(&[&old])), &digest(&[&new]));
+    let (was, becomes) = (old.map(|old| digest(&[&old])), digest(&[&new]));
+    meta.edit(Edit { table: "clients", id: guid.to_string(), was, becomes });
     Ok(())
 }
 
-async fn put_key(client: &impl GenericClient, total: &mut Digest, key: &Key) -> Result<(), Fault> {
+async fn put_key(client: &impl GenericClient, meta: &mut Meta, key: &Key) -> Result<(), Fault> {
     let Key { id, client: owner, .. } = key;
     if row(client, "SELECT 1 FROM clients WHERE guid = $1", &[owner]).await?.is_none() {
         return Err(conflict(format!("the key `{id}` is for the client {owner}, which does not exist")));
@@ -229,7 +246,8 @@ async fn put_key(client: &impl GenericClient, total: &mut Digest, key: &Key) -> 
         &[id, owner, &new],
     )
     .await?;
-    replace(total, old.map(|(_, old)| digest(&[&old])), &digest(&[&new]));
+    let (was, becomes) = (old.map(|(_, old)| digest(&[&old])), digest(&[&new]));
+    meta.edit(Edit { table: "keys", id: id.clone(), was, becomes });
     Ok(())
 }
 

@@ -1,27 +1,27 @@
 //! Reading the contents as one state, and of them what the reader does not have yet.
 //!
-//! A table's digest tells whether it has changed. Of cut-offs, which may be a million, the changes are read that were made
-//! since: each takes the old row out of the digest that the reader has, as he knows it, and the new one in. What comes out must
-//! be the digest of the table, so that what the reader has in the end is proved whole as if he had read all of it.
+//! A table's digest tells whether it has changed. Of cut-offs, clients and keys, which may be a million, the changes are read that
+//! were made since: each takes the old row out of the digest that the reader has, and the new one in. What comes out must be
+//! the digest of the table, so that what the reader has in the end is proved whole as if he had read all of it.
 
+use super::edits;
 use super::fault::{Fault, bytes, column, damaged};
 use super::read;
 use crate::sums::{Digest, cutoff_digest, toggle};
 use daypass_core::clock::Timestamp;
 use daypass_core::contents::{Contents, Part, Stamp};
 use daypass_core::cutoff::{Cutoffs, Gathered, Scope};
+use daypass_core::people::{GatheredClients, GatheredKeys};
 use deadpool_postgres::{GenericClient, Transaction};
-use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What is in the store now, where the reader has this already.
 pub(super) async fn contents(snapshot: &Transaction<'_>, known: &Contents) -> Result<Contents, Fault> {
     let stamps = Stamps::load(snapshot).await?;
     Ok(Contents {
         version: stamps.changes.cast_unsigned(),
-        clients: at(&known.clients, stamps.clients, shared(snapshot, "clients", "guid")).await?,
-        keys: at(&known.keys, stamps.keys, shared(snapshot, "keys", "id")).await?,
+        clients: edits::part::<GatheredClients>(snapshot, &known.clients, stamps.clients).await?,
+        keys: edits::part::<GatheredKeys>(snapshot, &known.keys, stamps.keys).await?,
         ring: at(&known.ring, stamps.ring, read::ring(snapshot)).await?,
         cutoffs: at(&known.cutoffs, stamps.cutoffs, cutoffs(snapshot, &known.cutoffs, stamps.cutoffs))
             .await?,
@@ -42,6 +42,7 @@ async fn at<T>(
 /// By what the state of each table is known again: its digest.
 struct Stamps {
     changes: i64,
+    /// With the number of the last change of a client or a key, like the next.
     clients: Stamp,
     keys: Stamp,
     ring: Stamp,
@@ -53,27 +54,21 @@ struct Stamps {
 
 impl Stamps {
     async fn load(snapshot: &Transaction<'_>) -> Result<Self, Fault> {
-        let sql = "SELECT changes, recut, clients, keys, ring, cutoffs, freezes, roots FROM meta";
+        let sql = "SELECT changes, recut, clients, keys, ring, cutoffs, freezes, roots, edited FROM meta";
         let row = snapshot.query_one(&snapshot.prepare_cached(sql).await?, &[]).await?;
         let of = |at| Ok::<_, Fault>(Stamp { number: 0, digest: bytes(&row, at)? });
+        let number = column::<i64>(&row, 8)?.cast_unsigned();
+        let edited = |at| Ok::<_, Fault>(Stamp { number, ..of(at)? });
         Ok(Self {
             changes: column(&row, 0)?,
-            clients: of(2)?,
-            keys: of(3)?,
+            clients: edited(2)?,
+            keys: edited(3)?,
             ring: of(4)?,
             cutoffs: Stamp { number: column::<i64>(&row, 1)?.cast_unsigned(), ..of(5)? },
             freezes: of(6)?,
             roots: of(7)?,
         })
     }
-}
-
-async fn shared<T: DeserializeOwned + Send>(
-    snapshot: &Transaction<'_>,
-    table: &'static str,
-    by: &'static str,
-) -> Result<Vec<Arc<T>>, Fault> {
-    Ok(read::documents(snapshot, table, by).await?.into_iter().map(Arc::new).collect())
 }
 
 /// What the reader has with what has changed since; or the whole, where that does not lead to what is in the table.

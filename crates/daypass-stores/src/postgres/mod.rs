@@ -10,6 +10,7 @@ mod clock;
 mod contents;
 mod counted;
 mod cutoffs;
+mod edits;
 mod fault;
 mod held;
 mod others;

@@ -33,6 +33,20 @@ pub(super) async fn documents<T: DeserializeOwned + Send>(
     .await
 }
 
+/// Gives every document of a table away as it is read. If it ends with a fault, what was given is not what was written.
+pub(super) async fn each_document(
+    client: &impl GenericClient,
+    table: &'static str,
+    mut take: impl FnMut(&[u8]) -> Result<(), Fault> + Send,
+) -> Result<(), Fault> {
+    each_row(client, table, &format!("SELECT document FROM {table}"), |row| {
+        let document = column(row, 0)?;
+        take(document)?;
+        Ok(digest(&[document]))
+    })
+    .await
+}
+
 /// Every ring key of a purpose that this program knows: a newer one beside it may have more.
 pub(super) async fn ring(client: &impl GenericClient) -> Result<Vec<RingRow>, Fault> {
     let select = format!("{} ORDER BY purpose, version", RingColumns::SELECT);

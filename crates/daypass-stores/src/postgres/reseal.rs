@@ -1,7 +1,9 @@
 //! What is sealed or hashed anew behind everyone's back: clients' keys, and which seal key wraps the ring.
 
+use super::change::Meta;
+use super::edits::Edit;
 use super::fault::{Fault, bytes, column, damaged};
-use crate::sums::{Digest, digest, toggle};
+use crate::sums::digest;
 use daypass_core::client::Key;
 use daypass_core::clock::Timestamp;
 use daypass_core::ring::{SealId, SealRow};
@@ -16,7 +18,7 @@ fn conflict(text: String) -> Fault {
 /// Replaces keys that must be what is given, each by the one of its id: two statements for however many there are.
 pub(super) async fn swap_keys(
     client: &impl GenericClient,
-    total: &mut Digest,
+    meta: &mut Meta,
     old: &[Key],
     new: &[Key],
 ) -> Result<(), Fault> {
@@ -38,8 +40,8 @@ pub(super) async fn swap_keys(
             return Err(meanwhile());
         }
         let document = serde_json::to_vec(new).map_err(damaged)?;
-        toggle(total, &digest(&[there]));
-        toggle(total, &digest(&[&document]));
+        let (was, becomes) = (Some(digest(&[there])), digest(&[&document]));
+        meta.edit(Edit { table: "keys", id: new.id.clone(), was, becomes });
         documents.push(document);
     }
     let update = client

@@ -19,6 +19,7 @@ const MIGRATIONS: &[Step] = &[
     Step::additive(include_str!("migrations/0006_standing.sql")),
     Step::additive(include_str!("migrations/0007_counted.sql")),
     Step::additive(include_str!("migrations/0008_owners.sql")),
+    Step::additive(include_str!("migrations/0009_edits.sql")),
 ];
 
 /// What a connection is set to.

@@ -1,5 +1,6 @@
 //! Changes of clients, keys, the ring and cut-offs, inside a transaction that is already open.
 
+use super::edits::{self, Edit};
 use super::fault::{Fault, damaged};
 use super::reseal;
 use super::stands;
@@ -18,14 +19,14 @@ pub(super) fn apply(connection: &Connection, changes: &[Change]) -> Result<(), F
     let mut meta = Meta::load(connection)?;
     for change in changes {
         match change {
-            Change::PutClient(client) => put_client(connection, &mut meta.clients, client)?,
+            Change::PutClient(client) => put_client(connection, &mut meta, client)?,
             Change::SwapClient { old, new } => {
                 stands::expect_client(connection, old, new)?;
-                put_client(connection, &mut meta.clients, new)?;
+                put_client(connection, &mut meta, new)?;
             }
-            Change::PutKey(key) => put_key(connection, &mut meta.keys, key)?,
+            Change::PutKey(key) => put_key(connection, &mut meta, key)?,
             Change::ExpectKeys { client, keys } => stands::expect_keys(connection, *client, keys)?,
-            Change::SwapKeys { old, new } => reseal::swap_keys(connection, &mut meta.keys, old, new)?,
+            Change::SwapKeys { old, new } => reseal::swap_keys(connection, &mut meta, old, new)?,
             Change::SwapSeal { old, new } => reseal::swap_seal(connection, old.as_ref(), new)?,
             Change::AddRing(rows) => {
                 rows.iter().try_for_each(|row| put_ring(connection, &mut meta.ring, row, Old::Conflicts))?;
@@ -70,12 +71,14 @@ pub(super) struct Meta {
     pub(super) roots: Digest,
     /// The number of the last change of a cut-off.
     recut: i64,
+    /// The number of the last change of a client or a key.
+    edited: i64,
 }
 
 impl Meta {
     pub(super) fn load(connection: &Connection) -> Result<Self, Fault> {
         Ok(connection.query_row(
-            "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut FROM meta",
+            "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut, edited FROM meta",
             [],
             |row| {
                 Ok(Self {
@@ -87,6 +90,7 @@ impl Meta {
                     freezes: row.get(5)?,
                     roots: row.get(6)?,
                     recut: row.get(7)?,
+                    edited: row.get(8)?,
                 })
             },
         )?)
@@ -109,7 +113,8 @@ impl Meta {
     pub(super) fn save(&self, connection: &Connection) -> Result<(), Fault> {
         connection.execute(
             "UPDATE meta
-             SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?, recut = ?",
+             SET changes = ?, clients = ?, keys = ?, ring = ?, cutoffs = ?, freezes = ?, roots = ?, recut = ?,
+                 edited = ?",
             params![
                 self.changes.wrapping_add(1),
                 self.clients,
@@ -118,10 +123,19 @@ impl Meta {
                 self.cutoffs,
                 self.freezes,
                 self.roots,
-                self.recut
+                self.recut,
+                self.edited
             ],
         )?;
         Ok(())
+    }
+
+    /// Takes a change of a client or a key into the table's digest, and notes it for those who have read the table before.
+    pub(super) fn edit(&mut self, connection: &Connection, edit: &Edit<'_>) -> Result<(), Fault> {
+        let total = if edit.table == "clients" { &mut self.clients } else { &mut self.keys };
+        replace(total, edit.was, &edit.becomes);
+        self.edited = self.edited.saturating_add(1);
+        edits::note(connection, self.edited, edit)
     }
 
     /// Notes that a cut-off has this instant now, or is gone, for those who have read the table before.
@@ -145,7 +159,7 @@ fn conflict(text: String) -> Fault {
     StoreError::Conflict(text).into()
 }
 
-fn put_client(connection: &Connection, total: &mut Digest, client: &Client) -> Result<(), Fault> {
+fn put_client(connection: &Connection, meta: &mut Meta, client: &Client) -> Result<(), Fault> {
     let Client { guid, tenant, name, .. } = client;
     let taken = connection
         .query_row("SELECT guid FROM clients WHERE tenant = ? AND name = ?", [tenant, name], |row| {
@@ -166,11 +180,11 @@ fn put_client(connection: &Connection, total: &mut Digest, client: &Client) -> R
          DO UPDATE SET tenant = excluded.tenant, name = excluded.name, document = excluded.document",
         params![guid, tenant, name, new],
     )?;
-    replace(total, old.map(|old| digest(&[&old])), &digest(&[&new]));
-    Ok(())
+    let (was, becomes) = (old.map(|old| digest(&[&old])), digest(&[&new]));
+    meta.edit(connection, &Edit { table: "clients", id: &guid.to_string(), was, becomes })
 }
 
-fn put_key(connection: &Connection, total: &mut Digest, key: &Key) -> Result<(), Fault> {
+fn put_key(connection: &Connection, meta: &mut Meta, key: &Key) -> Result<(), Fault> {
     let Key { id, client, .. } = key;
     let owner =
         connection.query_row("SELECT 1 FROM clients WHERE guid = ?", [client], |_| Ok(())).optional()?;
@@ -193,8 +207,8 @@ fn put_key(connection: &Connection, total: &mut Digest, key: &Key) -> Result<(),
          DO UPDATE SET document = excluded.document",
         params![id, client, new],
     )?;
-    replace(total, old.map(|(_, old)| digest(&[&old])), &digest(&[&new]));
-    Ok(())
+    let (was, becomes) = (old.map(|(_, old)| digest(&[&old])), digest(&[&new]));
+    meta.edit(connection, &Edit { table: "keys", id, was, becomes })
 }
 
 /// A ring key as its row holds it. The sealed key is stored as it comes, outside any document.

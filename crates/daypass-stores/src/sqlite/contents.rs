@@ -1,19 +1,19 @@
 //! Reading the contents as one state, and of them what the reader does not have yet.
 //!
-//! A table's digest tells whether it has changed. Of cut-offs, which may be a million, the changes are read that were made
-//! since: each takes the old row out of the digest that the reader has, as he knows it, and the new one in. What comes out
-//! must be the digest of the table, so that what the reader has in the end is proved whole as if he had read all of it.
+//! A table's digest tells whether it has changed. Of cut-offs, clients and keys, which may be a million, the changes are read that
+//! were made since: each takes the old row out of the digest that the reader has, and the new one in. What comes out must be
+//! the digest of the table, so that what the reader has in the end is proved whole as if he had read all of it.
 
+use super::edits;
 use super::fault::{Fault, damaged};
 use super::read;
 use super::sums::{Digest, cutoff_digest, toggle};
 use daypass_core::clock::Timestamp;
 use daypass_core::contents::{Contents, Part, Stamp};
 use daypass_core::cutoff::{Cutoffs, Gathered, Scope};
+use daypass_core::people::{GatheredClients, GatheredKeys};
 use rusqlite::Connection;
-use serde::de::DeserializeOwned;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 /// What is in the store now, where the reader has this already.
 pub(super) fn contents(connection: &mut Connection, known: &Contents) -> Result<Contents, Fault> {
@@ -21,8 +21,8 @@ pub(super) fn contents(connection: &mut Connection, known: &Contents) -> Result<
     let stamps = Stamps::load(&snapshot)?;
     Ok(Contents {
         version: stamps.changes.cast_unsigned(),
-        clients: known.clients.at(stamps.clients, || shared(&snapshot, "clients"))?,
-        keys: known.keys.at(stamps.keys, || shared(&snapshot, "keys"))?,
+        clients: edits::part::<GatheredClients>(&snapshot, &known.clients, stamps.clients)?,
+        keys: edits::part::<GatheredKeys>(&snapshot, &known.keys, stamps.keys)?,
         ring: known.ring.at(stamps.ring, || read::ring(&snapshot))?,
         cutoffs: known.cutoffs.at(stamps.cutoffs, || cutoffs(&snapshot, &known.cutoffs, stamps.cutoffs))?,
         freezes: known.freezes.at(stamps.freezes, || read::freezes(&snapshot))?,
@@ -33,6 +33,7 @@ pub(super) fn contents(connection: &mut Connection, known: &Contents) -> Result<
 /// By what the state of each table is known again: its digest.
 struct Stamps {
     changes: i64,
+    /// With the number of the last change of a client or a key, like the next.
     clients: Stamp,
     keys: Stamp,
     ring: Stamp,
@@ -44,14 +45,15 @@ struct Stamps {
 
 impl Stamps {
     fn load(snapshot: &Connection) -> Result<Self, Fault> {
-        let sql = "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut FROM meta";
+        let sql = "SELECT changes, clients, keys, ring, cutoffs, freezes, roots, recut, edited FROM meta";
         Ok(snapshot.prepare_cached(sql)?.query_row([], |row| {
             let of = |at| Ok::<_, rusqlite::Error>(Stamp { number: 0, digest: row.get(at)? });
-            let recut: i64 = row.get(7)?;
+            let (recut, edited): (i64, i64) = (row.get(7)?, row.get(8)?);
+            let edited = |at| Ok::<_, rusqlite::Error>(Stamp { number: edited.cast_unsigned(), ..of(at)? });
             Ok(Self {
                 changes: row.get(0)?,
-                clients: of(1)?,
-                keys: of(2)?,
+                clients: edited(1)?,
+                keys: edited(2)?,
                 ring: of(3)?,
                 cutoffs: Stamp { number: recut.cast_unsigned(), ..of(4)? },
                 freezes: of(5)?,
@@ -59,10 +61,6 @@ impl Stamps {
             })
         })?)
     }
-}
-
-fn shared<T: DeserializeOwned>(snapshot: &Connection, table: &'static str) -> Result<Vec<Arc<T>>, Fault> {
-    Ok(read::documents(snapshot, table)?.into_iter().map(Arc::new).collect())
 }
 
 /// What the reader has with what has changed since; or the whole, where that does not lead to what is in the table.

@@ -1,7 +1,9 @@
 //! What is sealed or hashed anew behind everyone's back: clients' keys, and which seal key wraps the ring.
 
+use super::change::Meta;
+use super::edits::Edit;
 use super::fault::{Fault, damaged};
-use super::sums::{Digest, digest, toggle};
+use super::sums::digest;
 use daypass_core::client::Key;
 use daypass_core::clock::Timestamp;
 use daypass_core::ring::{SealId, SealRow};
@@ -15,7 +17,7 @@ fn conflict(text: String) -> Fault {
 /// Replaces keys that must be what is given, each by the one of its id.
 pub(super) fn swap_keys(
     connection: &Connection,
-    total: &mut Digest,
+    meta: &mut Meta,
     old: &[Key],
     new: &[Key],
 ) -> Result<(), Fault> {
@@ -34,8 +36,8 @@ pub(super) fn swap_keys(
         }
         let document = serde_json::to_vec(new).map_err(damaged)?;
         update.execute(params![document, new.id])?;
-        toggle(total, &digest(&[&there]));
-        toggle(total, &digest(&[&document]));
+        let (was, becomes) = (Some(digest(&[&there])), digest(&[&document]));
+        meta.edit(connection, &Edit { table: "keys", id: &new.id, was, becomes })?;
     }
     Ok(())
 }

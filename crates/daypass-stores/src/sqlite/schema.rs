@@ -31,6 +31,7 @@ const MIGRATIONS: &[Step] = &[
     Step::additive(include_str!("migrations/0011_standing.sql")),
     Step::additive(include_str!("migrations/0012_counted.sql")),
     Step::additive(include_str!("migrations/0013_owners.sql")),
+    Step::additive(include_str!("migrations/0014_edits.sql")),
 ];
 
 /// How long one process waits for another's commit. Shorter than a request waits for its record, so that the

@@ -12,6 +12,7 @@ use crate::system::KeyEntropy;
 use daypass_core::client::Key;
 use daypass_core::contents::Contents;
 use daypass_core::directory::Directory;
+use daypass_core::people::Keys;
 use daypass_core::reseal::{self, Left, Piece};
 use daypass_core::ring::{self, Purpose, Ring, RingState, SealId, SealRole};
 use daypass_core::store::{Change, StoreError};
@@ -220,7 +221,7 @@ impl App {
         let work = move || {
             let keys = directory.contents().keys.held();
             let most = (keys.len() / 100).clamp(PIECE.0, PIECE.1);
-            reseal::keys(directory.ring(), keys.iter().map(|key| &**key), most, &KeyEntropy)
+            reseal::keys(directory.ring(), old_ones(keys, directory.ring()), most, &KeyEntropy)
         };
         let piece = tokio::task::spawn_blocking(work).await??;
         self.point_out_closed(piece.closed);
@@ -283,7 +284,7 @@ impl App {
         let heads = if retiring(Purpose::Record) { self.opened.store.heads().await? } else { Vec::new() };
         let keys = contents.keys.held().clone();
         let roots = contents.roots.held().clone();
-        let count = move || Left::of(&ring, keys.iter().map(|key| &**key), &roots, now).with_chains(&heads);
+        let count = move || Left::of(&ring, old_ones(&keys, &ring), &roots, now).with_chains(&heads);
         let lost = |_| StoreError::Unavailable("the count of what is left did not come back".to_owned());
         let left = Arc::new(tokio::task::spawn_blocking(count).await.map_err(lost)?);
         let counted = Counted { contents, at: Instant::now(), left: left.clone() };
@@ -351,6 +352,11 @@ impl Counted {
             && self.contents.ring.is(&contents.ring);
         same && self.at.elapsed() < CHAINS
     }
+}
+
+/// The keys of clients that are kept under another key of ours than the one that works now.
+fn old_ones(keys: &Keys, ring: &Ring) -> impl Iterator<Item = Key> {
+    keys.not_under(ring.active(Purpose::Rest), ring.active(Purpose::Pepper))
 }
 
 /// What a record says of a piece: under which key it is from then on, and how many.

@@ -101,7 +101,8 @@ async fn show(place: &Place, id: &str, token: Option<&str>, output: &Output) -> 
         && access_token::is_one(token)
     {
         let said = access_token::read(&directory, id, token)?;
-        return print(&directory, &access_token::known(&directory, id, &said), output);
+        let key = access_token::key(&directory, &said);
+        return print(&directory, &access_token::known(id, &said, key.as_deref()), output);
     }
     if let Some(token) = token {
         // The secret is derived as well, and dropped here.
@@ -299,7 +300,7 @@ fn said(directory: &Directory, known: &Known<'_>) -> Vec<(&'static str, Value)> 
         ("why", json!(why)),
         ("tenant", json!(grounds.tenant)),
         ("client", json!(grounds.client)),
-        ("client_name", json!(client.map(|client| &client.name))),
+        ("client_name", json!(client.as_ref().map(|client| &client.name))),
         ("key", json!(grounds.key)),
         ("endpoint", json!(grounds.endpoint)),
         ("role", json!(grounds.role)),

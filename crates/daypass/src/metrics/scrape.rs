@@ -114,9 +114,10 @@ impl Source {
 
     fn clients_keys(&self, out: &mut Out<'_>) -> fmt::Result {
         let directory = self.app.directory();
-        let keys = directory.clients_keys().filter(|(client, key)| client.enabled && key.enabled);
+        let keys = directory.ending_keys().filter(|(client, _)| client.enabled);
         let ends = keys.filter_map(|(client, key)| {
-            let labels = [("tenant", &*client.tenant), ("client", &*client.name), ("key", &*key.id)];
+            let labels =
+                [("tenant", client.tenant.clone()), ("client", client.name.clone()), ("key", key.id)];
             Some((labels, ConstGauge::new(unix(key.expires?))))
         });
         let help = "When each key of a client ends, of those that do, in seconds since 1970";

@@ -46,8 +46,9 @@ impl Pipeline {
         let Context { directory, now } = context;
         let signed = assertion.signed()?;
         let client = directory.client(asserted.tenant, issuer);
-        let keys = client.map(|client| directory.public_keys(client.guid)).unwrap_or_default();
-        let key = signed.by(keys, directory.stand_in_keys(), now);
+        let keys = client.as_ref().map(|client| directory.public_keys(client.guid)).unwrap_or_default();
+        let public = keys.iter().filter_map(|held| held.public.as_ref());
+        let key = signed.by(public, directory.stand_in_keys(), now);
         let client = client.ok_or_else(unknown_client)?;
         let key = key.ok_or_else(|| signed.refusal())?;
         is_live(key, now, "the public key that has signed the client assertion")?;
@@ -57,7 +58,7 @@ impl Pipeline {
         } else {
             Some(disabled())
         };
-        Ok(proved(asserted, client, key, How::PrivateKeyJwt, objection))
+        Ok(proved(asserted, &client, key, How::PrivateKeyJwt, objection))
     }
 
     /// Uses an assertion up. One that is shown again is its client's, or a copy: who shows it is known by the signature,
@@ -96,7 +97,9 @@ impl Pipeline {
         })?;
         let issuer = assertion.issuer()?;
         let client = guid(named).and_then(|guid| directory.client(asserted.tenant, guid));
-        let trusted = client.map(|client| trusted(directory, client, issuer)).unwrap_or_default();
+        let keys = client.as_ref().map(|client| directory.federated(client.guid)).unwrap_or_default();
+        let trusted =
+            client.as_ref().map(|client| trusted(directory, client, &keys, issuer)).unwrap_or_default();
         if trusted.is_empty() {
             // The same work as for a client that trusts this issuer.
             if let Ok(signed) = assertion.signed() {
@@ -115,7 +118,7 @@ impl Pipeline {
         })?;
         is_live(key, now, "the federated key that trusts this subject")?;
         let objection = (!client.enabled).then(disabled);
-        Ok(proved(asserted, client, key, How::Federated, objection))
+        Ok(proved(asserted, &client, key, How::Federated, objection))
     }
 
     /// The first of the trusted providers that the token is right for. There is more than one only where an issuer is
@@ -155,8 +158,13 @@ struct Trusted<'a> {
 
 /// What a client trusts of an issuer. A retired key trusts nobody; one that has run out is still looked at, because
 /// that is worth another answer.
-fn trusted<'a>(directory: &'a Directory, client: &'a Client, issuer: &str) -> Vec<Trusted<'a>> {
-    let keys = directory.federated(client.guid).iter().filter(|key| key.enabled);
+fn trusted<'a>(
+    directory: &'a Directory,
+    client: &Client,
+    keys: &'a [Arc<Key>],
+    issuer: &str,
+) -> Vec<Trusted<'a>> {
+    let keys = keys.iter().filter(|key| key.enabled);
     let trusted = keys.filter_map(|key| {
         let Material::Federated { provider, subject } = &key.material else { return None };
         let provider = directory.provider(&client.tenant, provider)?;

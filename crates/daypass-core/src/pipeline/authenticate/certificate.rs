@@ -20,12 +20,12 @@ pub(super) fn certified(context: Context<'_>, certified: &Certified<'_>) -> Resu
     let Context { directory, now } = context;
     let Certified { tenant, client, peer } = certified;
     let client = Uuid::try_parse(client).ok().and_then(|guid| directory.client(tenant, guid));
-    let keys = client.map(|client| directory.certificates(client.guid)).unwrap_or_default();
+    let keys = client.as_ref().map(|client| directory.certificates(client.guid)).unwrap_or_default();
     let matching =
         || keys.iter().filter(|key| key.enabled).filter_map(|key| Some((key, answers(key, peer)?)));
     let found = matching().find(|(key, _)| key.live(now)).or_else(|| matching().next());
     let client = client.ok_or_else(unknown_client)?;
-    let (key, how) = found.ok_or_else(|| unknown(keys, peer))?;
+    let (key, how) = found.ok_or_else(|| unknown(&keys, peer))?;
     if !key.live(now) {
         let detail =
             "this certificate was registered for a time that is over, or has not begun; register it again";

@@ -70,7 +70,7 @@ impl Pipeline {
 }
 
 /// Whose proof it would have been, where there is such a client.
-fn known<'d>(context: Context<'d>, claim: &Claim<'_>, target: Target) -> Option<&'d Arc<Client>> {
+fn known(context: Context<'_>, claim: &Claim<'_>, target: Target) -> Option<Arc<Client>> {
     match (claim, target) {
         (Claim::Signed(signed), _) => {
             context.directory.key(signed.key_id, signed.kind, context.now).map(|found| found.client)

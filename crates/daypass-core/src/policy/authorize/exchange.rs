@@ -97,9 +97,7 @@ impl Parties {
             caller.shared_client().ok_or_else(|| Refusal::internal("a token is exchanged by no client"))?;
         let find = |guid: Uuid| {
             let found = directory.client(caller.tenant(), guid).filter(|client| client.enabled);
-            found
-                .cloned()
-                .ok_or_else(|| unacceptable("a client that it has passed through is disabled or gone"))
+            found.ok_or_else(|| unacceptable("a client that it has passed through is disabled or gone"))
         };
         let subject = find(token.subject.unwrap_or(token.client))?;
         let mut guids = actors(token.actor.as_ref())

@@ -3,6 +3,7 @@
 mod crash;
 mod damage;
 mod earlier;
+mod edits;
 mod moved;
 mod quota;
 mod recuts;

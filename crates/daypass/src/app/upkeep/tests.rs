@@ -86,7 +86,7 @@ async fn actions(app: &App, action: &str) -> Vec<String> {
 fn sealed_by(app: &App, version: u32) -> usize {
     let directory = app.directory();
     let keys = directory.contents().keys.held();
-    let of = |key: &&Arc<Key>| match &key.material {
+    let of = |key: &Key| match &key.material {
         Material::Sealed(sealed) => seal::version_of(sealed) == Some(version),
         _ => false,
     };
@@ -109,7 +109,7 @@ async fn clients_and_root_keys_are_sealed_anew_in_pieces_and_counted() {
     assert_eq!(actions(&app, "ring.reseal-roots").await, ["rest/2 1"]);
     let done: Vec<_> = app.done_anew().map(|(what, count)| (what.name(), count)).collect();
     assert_eq!(done, [("wrapped", 0), ("client-keys", 1200), ("root-keys", 1), ("secrets", 0)]);
-    let key = app.directory().contents().keys.held()[0].clone();
+    let key = app.directory().contents().keys.held().iter().next().unwrap();
     app.directory().signing_secret(Some(&key)).unwrap();
     assert!(app.directory().roots()[0].open(app.directory().ring()).is_ok());
     app.keep_up().await.unwrap();
@@ -122,8 +122,8 @@ async fn two_nodes_and_an_operator_at_once_lose_nothing() {
     let (one, two) = (place.node(SealKeys::alone(OLD)).await, place.node(SealKeys::alone(OLD)).await);
     turn(&one, Purpose::Rest).await;
     two.hear().await.unwrap();
-    let victim = one.directory().contents().keys.held()[1400].clone();
-    let disabled = Key { enabled: false, ..(*victim).clone() };
+    let victim = one.directory().contents().keys.held().iter().nth(1400).unwrap();
+    let disabled = Key { enabled: false, ..victim.clone() };
     let record = change_at(one.now(), None, "key.disable", &victim.id);
     let disable = two.opened.store.change(vec![Change::PutKey(disabled)], record);
     let (first, second, third) = tokio::join!(one.keep_up(), two.keep_up(), disable);
@@ -135,7 +135,7 @@ async fn two_nodes_and_an_operator_at_once_lose_nothing() {
         node.keep_up().await.unwrap();
         assert_eq!((sealed_by(node, 1), sealed_by(node, 2)), (0, 1500));
         let held = node.directory();
-        let held = held.contents().keys.held().iter().find(|key| key.id == victim.id).cloned().unwrap();
+        let held = held.contents().keys.held().get(&victim.id).unwrap();
         assert!(!held.enabled, "what the operator did was not undone");
     }
 }
@@ -144,7 +144,7 @@ async fn two_nodes_and_an_operator_at_once_lose_nothing() {
 async fn a_key_that_was_changed_in_the_store_keeps_the_old_one_there() {
     let place = Place::new(3).await;
     let app = place.node(SealKeys::alone(OLD)).await;
-    let mut broken = (*app.directory().contents().keys.held()[1]).clone();
+    let mut broken = app.directory().contents().keys.held().iter().nth(1).unwrap();
     let Material::Sealed(sealed) = &mut broken.material else { panic!() };
     *sealed.last_mut().unwrap() ^= 1;
     let record = change_at(app.now(), None, "test.break", "key");
@@ -204,18 +204,17 @@ async fn a_node_whose_seal_key_is_behind_goes_on_and_says_so() {
     let directory = behind.directory();
     assert_eq!((directory.ring().active(Purpose::Rest), directory.ring().active(Purpose::Triple)), (1, 1));
     for key in directory.contents().keys.held().iter() {
-        let shown =
-            ahead.directory().contents().keys.held().iter().find(|k| k.id == key.id).cloned().unwrap();
+        let shown = ahead.directory().contents().keys.held().get(&key.id).unwrap();
         let secret =
             |app: &App, key: &Key| app.directory().signing_secret(Some(key)).unwrap().expose().to_vec();
-        assert_eq!(secret(&behind, key), secret(&ahead, &shown));
+        assert_eq!(secret(&behind, &key), secret(&ahead, &shown));
     }
     assert!(directory.roots()[0].open(directory.ring()).is_ok());
     let text = format!("{:?}", behind.concerns());
     assert!(text.contains("seal_key") && text.contains("has not the seal key for"), "{text}");
     assert!(!format!("{:?}", ahead.concerns()).contains("seal_key"));
     // It does hear of everything else, and takes no step for keys that it cannot see.
-    let victim = directory.contents().keys.held()[0].id.clone();
+    let victim = directory.contents().keys.held().iter().next().unwrap().id;
     let cut = daypass_core::cutoff::Cutoff {
         scope: daypass_core::cutoff::Scope::Key(victim.clone()),
         before: ahead.now(),

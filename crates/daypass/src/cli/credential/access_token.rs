@@ -3,6 +3,7 @@
 use super::super::output::Failure;
 use super::{Chain, Known, behalf};
 use crate::app;
+use daypass_core::client::Key;
 use daypass_core::clock::Timestamp;
 use daypass_core::dialect::{Context, Dialect as _};
 use daypass_core::directory::Directory;
@@ -16,6 +17,7 @@ use daypass_core::triple;
 use daypass_dialects::entra::Entra;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// A JWT has two dots; the token of a temporary credential has none.
@@ -50,9 +52,13 @@ pub(super) fn read(directory: &Directory, id: &str, token: &str) -> Result<OwnTo
 
 static NO_TAGS: BTreeMap<String, String> = BTreeMap::new();
 
-/// What is known of a token that is at hand.
-pub(super) fn known<'a>(directory: &'a Directory, id: &'a str, token: &'a OwnToken) -> Known<'a> {
-    let key = token.key.as_deref().and_then(|print| directory.key_of_print(token.client, print));
+/// The key that a token was asked for with.
+pub(super) fn key(directory: &Directory, token: &OwnToken) -> Option<Arc<Key>> {
+    token.key.as_deref().and_then(|print| directory.key_of_print(token.client, print))
+}
+
+/// What is known of a token that is at hand, which was asked for with this key.
+pub(super) fn known<'a>(id: &'a str, token: &'a OwnToken, key: Option<&'a Key>) -> Known<'a> {
     let grounds = Grounds {
         id,
         tenant: &token.tenant,

@@ -39,7 +39,7 @@ pub(super) fn look(config: &Loaded, directory: &Directory, now: Timestamp, found
 
 fn clients(directory: &Directory, now: Timestamp, found: &mut Vec<Finding>) {
     let ending: Vec<_> = directory
-        .clients_keys()
+        .ending_keys()
         .filter(|(client, key)| ends_within(client, key, URGENT, now))
         .map(|(client, key)| format!("{} of {}", key.id, client.name))
         .collect();

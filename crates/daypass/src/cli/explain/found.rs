@@ -39,8 +39,8 @@ impl Found<'_> {
         self.directory.tenant(self.record().tenant.as_deref()?)
     }
 
-    fn client(&self) -> Option<&Client> {
-        Some(self.directory.client(self.tenant()?, self.record().client?)?)
+    fn client(&self) -> Option<Arc<Client>> {
+        self.directory.client(self.tenant()?, self.record().client?)
     }
 
     /// As text.
@@ -73,7 +73,8 @@ impl Found<'_> {
         let mut all = vec![Layer { whose: "issued".to_owned(), policy: (**policy).clone() }];
         if let (Some(tenant), Some(role)) = (self.tenant(), &record.role) {
             let endpoint = asked.as_ref().and_then(|asked| endpoint(self.directory, tenant, &asked.role));
-            let of = Whose { tenant, client: self.client(), endpoint };
+            let client = self.client();
+            let of = Whose { tenant, client: client.as_deref(), endpoint };
             all.extend(layers::layers(self.directory, of, role, variables));
         }
         if let Some(AskedPolicy::Document(policy)) = asked.as_ref().map(|asked| &asked.policy) {
@@ -91,8 +92,8 @@ impl Found<'_> {
             ("at", json!(rfc3339(record.at))),
             ("tenant", json!(record.tenant)),
             ("client", json!(record.client)),
-            ("client_name", json!(client.map(|client| &client.name))),
-            ("client_enabled", json!(client.map(|client| client.enabled))),
+            ("client_name", json!(client.as_ref().map(|client| &client.name))),
+            ("client_enabled", json!(client.as_ref().map(|client| client.enabled))),
             ("key", json!(record.key)),
             ("proof", json!(self.proof())),
             ("via", json!(record.via)),
@@ -190,8 +191,9 @@ impl Found<'_> {
         let role = self.tenant().zip(record.role.as_deref());
         let role = role.and_then(|(tenant, role)| self.directory.role(&tenant.name, role));
         let is = |bound: Option<u32>| bound.is_some_and(|bound| i64::from(bound) == seconds);
-        let grants = || self.client().into_iter().flat_map(|client| &client.grants);
-        let mut of_grant = grants().filter(|grant| Some(&grant.role) == record.role.as_ref());
+        let client = self.client();
+        let grants = client.iter().flat_map(|client| &client.grants);
+        let mut of_grant = grants.filter(|grant| Some(&grant.role) == record.role.as_ref());
         let whose = if is(asked.and_then(|asked| asked.lifetime)) {
             "as was asked for"
         } else if is(role.map(|role| role.lifetime.default)) {

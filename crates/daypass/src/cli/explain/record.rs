@@ -79,7 +79,7 @@ fn put(
     let Some(tenant) = record.tenant.as_deref().and_then(|name| directory.tenant(name)) else {
         return Again::Gone("the tenant is not configured".to_owned());
     };
-    let client = record.client.and_then(|guid| directory.client(tenant, guid)).cloned();
+    let client = record.client.and_then(|guid| directory.client(tenant, guid));
     if record.client.is_some() && client.is_none() {
         return Again::Gone("the client is gone".to_owned());
     }

@@ -43,10 +43,8 @@ impl Usage {
         match &record.event {
             Event::Grant { .. } => self.grant(directory, tenant, record),
             Event::Refusal { asked: Some(asked), .. } => {
-                let client = record
-                    .client
-                    .and_then(|guid| directory.client(directory.tenant(&tenant)?, guid))
-                    .cloned();
+                let client =
+                    record.client.and_then(|guid| directory.client(directory.tenant(&tenant)?, guid));
                 if let Some(role) = role_asked(directory, &tenant, client.as_deref(), asked) {
                     *self.refused.entry((tenant, role)).or_default() += 1;
                 }
