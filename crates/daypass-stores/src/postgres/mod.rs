@@ -238,6 +238,11 @@ enum Patience {
     Endless,
 }
 
+/// Whoever takes the rows may take his time as well: to put a million in order between two questions can take longer than a
+/// transaction may do nothing.
+const ENDLESS: &str = "SET LOCAL statement_timeout TO 0;
+    SET LOCAL idle_in_transaction_session_timeout TO 0";
+
 /// A view of one state of the database.
 async fn snapshot(client: &mut Object, patience: Patience) -> Result<Transaction<'_>, Fault> {
     let transaction = client
@@ -247,7 +252,7 @@ async fn snapshot(client: &mut Object, patience: Patience) -> Result<Transaction
         .start()
         .await?;
     if patience == Patience::Endless {
-        transaction.batch_execute("SET LOCAL statement_timeout TO 0").await?;
+        transaction.batch_execute(ENDLESS).await?;
     }
     Ok(transaction)
 }
@@ -420,8 +425,6 @@ impl Store for PostgresStore {
         tokio::spawn(async move {
             let job = reads.read_whole(async move |mut client| {
                 let transaction = snapshot(&mut client, Patience::Endless).await?;
-                // Whoever takes the rows may take his time.
-                transaction.batch_execute("SET LOCAL idle_in_transaction_session_timeout TO 0").await?;
                 let read = transfer::rows(&transaction, &mut pager).await;
                 Ok((pager, read.map_err(|fault| fault.error)))
             });
