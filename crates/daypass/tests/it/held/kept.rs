@@ -1,6 +1,7 @@
 //! A credential is asked for once, for all programs of one user.
 
 use super::{World, files, mode, token};
+use crate::patience::promised;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
@@ -145,6 +146,8 @@ fn a_server_that_says_no_is_believed() {
     // Nobody asked the server, so nobody knows.
     world.said(&["env", "entra"]);
     let due = [&["env", "entra"][..], &ALWAYS_DUE].concat();
+    // The server hears of it within two seconds; until then it gives.
+    promised("the end of the client", || world.run(&due).status.code() == Some(1));
     for args in [&due[..], &["env", "entra"]] {
         let output = world.run(args);
         assert_eq!(output.status.code(), Some(1), "{output:?}");
