@@ -118,6 +118,10 @@ async fn followed<G: Noted>(
     if total != now.digest {
         return Ok(None);
     }
+    // What the digests do not cover is no reason to stay behind for ever either.
+    if latest.keys().any(|id| id.parse::<G::Id>().is_err()) {
+        return Ok(None);
+    }
     let ids: Vec<&str> = latest.keys().map(String::as_str).collect();
     let mut changes = Vec::with_capacity(latest.len());
     let find = snapshot.prepare_cached(G::FIND).await?;

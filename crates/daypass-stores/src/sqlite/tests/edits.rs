@@ -72,6 +72,7 @@ async fn notes_that_do_not_lead_to_the_table_are_not_followed() {
         format!("UPDATE edits SET id = 'AKID3' WHERE number = {last}"),
         format!("UPDATE edits SET id = '{}' WHERE number = {}", Uuid::from_u128(3), last - 1),
         format!("UPDATE edits SET id = '{}' WHERE number = {}", Uuid::max(), last - 1),
+        format!("UPDATE edits SET id = 'nobody' WHERE number = {}", last - 1),
         format!("UPDATE edits SET part = 'others' WHERE number >= {}", last - 1),
         "UPDATE meta SET edited = 3".to_owned(),
         "UPDATE meta SET edited = -1".to_owned(),
