@@ -288,14 +288,17 @@ impl Packed for PackedKey {
         let KeyOwn { id, client, created, starts, expires, hint, material } =
             postcard::from_bytes(own).ok()?;
         let KeyCommon { kind, enabled, ends: _, under: _ } = KeyCommon::read(common)?;
+        // A key whose end is not understood is no key, and not one without an end.
+        let starts = starts.map_or(Some(None), |at| at.open().map(Some))?;
+        let expires = expires.map_or(Some(None), |at| at.open().map(Some))?;
         Some(Key {
             id: id.to_owned(),
             client,
             kind,
             enabled,
             created: created.open()?,
-            starts: starts.and_then(At::open),
-            expires: expires.and_then(At::open),
+            starts,
+            expires,
             hint: hint.to_owned(),
             material: material.open()?,
         })

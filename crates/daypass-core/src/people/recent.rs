@@ -30,9 +30,12 @@ impl<T> std::fmt::Debug for Recent<T> {
 impl<T> Recent<T> {
     /// For a table of so many rows.
     pub(super) fn with_room(rows: usize) -> Self {
-        // Twice as many, so that of a few hardly two share a place.
-        let places = (rows * 2).next_power_of_two().clamp(16, MOST);
-        Self { places: (0..places).map(|_| Mutex::new(None)).collect() }
+        Self { places: (0..room(rows)).map(|_| Mutex::new(None)).collect() }
+    }
+
+    /// Whether a table of so many rows should have more places.
+    pub(super) fn is_small_for(&self, rows: usize) -> bool {
+        self.places.len() < room(rows)
     }
 
     /// The value of this origin; if it is not here, it is made.
@@ -49,5 +52,26 @@ impl<T> Recent<T> {
         let value = Arc::new(make()?);
         *place.lock() = Some((origin, value.clone()));
         Some(value)
+    }
+}
+
+/// How many places a table of so many rows has: twice as many, so that of a few hardly two share a place.
+fn room(rows: usize) -> usize {
+    rows.saturating_mul(2).checked_next_power_of_two().unwrap_or(MOST).clamp(16, MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_for_as_many_as_there_are_up_to_a_bound() {
+        for (rows, places) in [(0, 16), (8, 16), (9, 32), (2048, MOST), (1_000_000, MOST), (usize::MAX, MOST)]
+        {
+            assert_eq!(Recent::<()>::with_room(rows).places.len(), places, "{rows}");
+        }
+        let recent = Recent::<()>::with_room(8);
+        assert!(!recent.is_small_for(8) && recent.is_small_for(9));
+        assert!(!Recent::<()>::with_room(1_000_000).is_small_for(usize::MAX));
     }
 }

@@ -348,6 +348,10 @@ impl<P: Packed> Table<P> {
                 after.len = after.len + shard.hashes.len() - before;
             }
         }
+        // A table that began empty would keep the few places that it began with.
+        if after.recent.is_small_for(after.len) {
+            after.recent = Arc::new(Recent::with_room(after.len));
+        }
         if after.len > after.shards.len() * SHARD * 4 { after.anew() } else { Ok(after) }
     }
 
