@@ -41,7 +41,10 @@ impl Sent {
     /// All of the body, if it is looked at and is all there; and whether the request was read to its end.
     async fn whole(self, looked_at: bool) -> (Option<Bytes>, bool) {
         let (mut incoming, most) = match self {
-            Self::Whole(body) => return (looked_at.then_some(body), true),
+            // A large one is let go before anything else is done: to read it takes many times its own memory.
+            Self::Whole(body) => {
+                return (Some(body).filter(|body| looked_at && body.len() <= LOOKED_AT), true);
+            }
             Self::Head { incoming, .. } => (incoming, if looked_at { LOOKED_AT } else { 0 }),
             Self::Begun(mut incoming) => return (None, linger(&mut incoming, 0).await.ended),
         };
