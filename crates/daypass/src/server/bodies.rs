@@ -14,7 +14,7 @@ const FREE: usize = 16 * 1024;
 /// How many bytes of larger bodies are held at one time, of all requests together.
 ///
 /// Attack: some hundred clients send the largest bodies that there may be, and slowly, until the memory is used up.
-const BODIES: usize = 16 * 1024 * 1024;
+const BODIES: usize = 8 * 1024 * 1024;
 
 /// How many of these bytes come from one network: a quarter, as of the connections. Loopback has no such bound.
 ///

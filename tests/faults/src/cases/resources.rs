@@ -24,7 +24,7 @@ pub(crate) const CASES: &[Case] = &[
     },
     Case {
         name: "memory",
-        fault: "the process may have 96 MiB more than it needs, and 400 clients send the largest bodies, wide and deep, and slowly",
+        fault: "the process may have 64 MiB more than it needs, and 400 clients send the largest bodies, wide and deep, and slowly",
         must: "it is not killed, rightful clients are served, and what it took is given back or does not grow",
         work: memory,
     },
@@ -112,9 +112,6 @@ impl Drop for Bounded {
     }
 }
 
-/// What the process may have beyond what it needs, in KiB. It takes some 80 MiB at the most, files of its own that the kernel counts with it.
-const SPARE: u64 = 96 * 1024;
-
 fn memory(means: &Means) -> anyhow::Result<Outcome> {
     let Some(bounded) = Bounded::make() else {
         return Ok(Outcome::Skipped("groups with bounded memory cannot be made here".into()));
@@ -126,7 +123,7 @@ fn memory(means: &Means) -> anyhow::Result<Outcome> {
     let load = Load::start(installation.address, &asker, &Dialect::ALL, 4, &ledger);
     ensure!(load.goes_on(200, DEADLINE), "nothing is granted to begin with");
     let base = node.resident()?;
-    bounded.bound(node.id(), (base + SPARE) * 1024)?;
+    bounded.bound(node.id(), (base + 64 * 1024) * 1024)?;
     let hostile: Vec<_> = (0..400)
         .map(|n| {
             let address = installation.address;
