@@ -1,6 +1,7 @@
 //! A service behind a balancer that passes TCP on and says by the PROXY protocol for whom: one of the test's own, and `HAProxy` as
 //! it is shipped in `deploy/`.
 
+use crate::patience::{PATIENCE, find};
 use crate::process::{daypass, json_of};
 use crate::serve::{Installation, Serve, Served};
 use crate::tls::{pair, put};
@@ -14,10 +15,6 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How long something may take on a machine that does much else.
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where the balancer connects from, and so does whoever asks the service itself.
 const BALANCER: &str = "127.0.0.1";
@@ -111,18 +108,6 @@ impl Site {
 
     fn refused(&self, why: &str) -> u64 {
         self.service.metric(&format!("daypass_proxy_protocol_refused_total{{why=\"{why}\"}}")).unwrap()
-    }
-}
-
-/// Tries for as long as something may take.
-fn soon<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(done) = attempt() {
-            return done;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
@@ -235,14 +220,14 @@ fn shipped(listens: SocketAddr, node: &str, send: &str) -> String {
 /// A running `HAProxy` in front of this service, and where it listens.
 fn in_front(haproxy: &OsString, site: &Site, send: &str) -> (Served, SocketAddr) {
     let file = site.installation.file("haproxy.cfg");
-    soon("HAProxy listens", || {
+    find("HAProxy listens", || {
         // Somebody else may take the address in between: then it ends, and another one is tried.
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         std::fs::write(&file, shipped(free, &site.service.host, send)).unwrap();
         let child =
             Command::new(haproxy).arg("-db").arg("-f").arg(&file).stderr(Stdio::null()).spawn().unwrap();
         let mut running = Served(child);
-        let up = soon("HAProxy listens or ends", || match running.0.try_wait().unwrap() {
+        let up = find("HAProxy listens or ends", || match running.0.try_wait().unwrap() {
             Some(_) => Some(false),
             None => TcpStream::connect(free).is_ok().then_some(true),
         });
@@ -269,7 +254,7 @@ fn haproxy_says_whose_connections_it_passes_on() {
         let site = Site::start("", "");
         let (running, front) = in_front(&haproxy, &site, send);
         // Not before it has seen by its own checks that the node is well.
-        let page = soon("HAProxy passes on", || {
+        let page = find("HAProxy passes on", || {
             let page = site.get(connect(VISITOR, front), "/getAuthorization");
             page.ok().filter(|page| page.contains("TmpSecretId"))
         });
